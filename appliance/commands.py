@@ -1,0 +1,305 @@
+"""The commands of the vocabulary: what somebody asks of this device, in the imperative.
+
+Each works from a button, the local socket, the command line, MQTT and Python; what a command needs and
+when it is refused is decided in `calls/`. A command's name is its class in snake case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import ClassVar, TypeVar, dataclass_transform
+
+from appliance.model import (
+    AudioMode,
+    CallType,
+    Json,
+    Layout,
+    ReceiverType,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that this device is asked to do."""
+
+    NAME: ClassVar[str]
+    SEEDS: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def arguments(cls) -> tuple[str, ...]:
+        """The names of the command's arguments, in order."""
+        return tuple(field.name for field in fields(cls))
+
+
+COMMANDS: dict[str, type[Command]] = {}
+"""Every command by its name."""
+
+C = TypeVar("C", bound=Command)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def _command(*seeds: str) -> Callable[[type[C]], type[C]]:
+    """Make the class a frozen command, name it, and enter it in `COMMANDS`."""
+
+    def declare(cls: type[C]) -> type[C]:
+        made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+        made.NAME = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        made.SEEDS = seeds
+        COMMANDS[made.NAME] = made
+        return made
+
+    return declare
+
+
+# -------------------- calls
+
+
+@_command("ringing:initiateCall", "callkit:startCall")
+class InitiateCall(Command):
+    """Call a user or a group; without a receiver, the configured one."""
+
+    receiver: str | None = None
+    receiver_type: ReceiverType = ReceiverType.USER
+    type: CallType | None = None
+    timeout_s: float | None = None
+    custom_data: Json = None
+
+
+@_command("ringing:acceptCall")
+class AcceptCall(Command):
+    """Answer the call that rings here; without an id, the one that does."""
+
+    call_id: str | None = None
+
+
+@_command(
+    "ringing:rejectCall",
+    "ringing:CALL_STATUS_REJECTED",
+    "ringing:CALL_STATUS_BUSY",
+    "ringing:CALL_STATUS_CANCELLED",
+)
+class RejectCall(Command):
+    """Do not take an incoming call (rejected, busy), or take an own one back (cancelled)."""
+
+    call_id: str | None = None
+    reason: str = "rejected"
+    custom_data: Json = None
+
+
+@_command("ringing:endCall", "v4:endCall")
+class EndCall(Command):
+    """End the call for everyone: the host's, or in a call of two."""
+
+
+@_command("v5:leaveSession", "v4:endSession", "v4:clearActiveCall")
+class LeaveSession(Command):
+    """Leave the session; the others stay."""
+
+
+@_command("v4:generateToken", "ringing:generateToken")
+class GenerateToken(Command):
+    """Make a capability that lets one uid into one session until it expires."""
+
+    session_id: str
+    uid: str
+    expires_s: float = 600
+
+
+@_command("v4:startSession", "ringing:startSession")
+class StartSession(Command):
+    """Enter a session by its token, without ringing."""
+
+    token: str
+    settings: Json = None
+
+
+# -------------------- this device's media
+
+
+@_command("v4:muteAudio", "callkit:muteCall")
+class MuteAudio(Command):
+    """Mute this device's microphone, or open it again."""
+
+    muted: bool = True
+
+
+@_command("v4:pauseVideo")
+class PauseVideo(Command):
+    """Turn this device's camera off, or on again."""
+
+    paused: bool = True
+
+
+@_command("v4:switchCamera")
+class SwitchCamera(Command):
+    """Change to the other camera."""
+
+
+@_command("v4:setAudioMode")
+class SetAudioMode(Command):
+    """Choose where the sound comes out."""
+
+    mode: AudioMode
+
+
+@_command("v4:switchToVideoCall")
+class SwitchToVideoCall(Command):
+    """Ask to turn the audio call into a video call."""
+
+
+@_command("v4:startRecording")
+class StartRecording(Command):
+    """Begin to record the call."""
+
+
+@_command("v4:stopRecording")
+class StopRecording(Command):
+    """Close the recording."""
+
+
+@_command("own:volume")
+class SetVolume(Command):
+    """Set how loud an output is."""
+
+    output: AudioMode | None = None
+    percent: int
+
+
+# -------------------- the screen
+
+
+@_command("v4:enterPIPMode")
+class EnterPictureInPicture(Command):
+    """Make the call a small picture over the device's own screen."""
+
+
+@_command("v4:exitPIPMode")
+class ExitPictureInPicture(Command):
+    """Let the call fill the screen again."""
+
+
+@_command("v4:setMode", "v5:LayoutType")
+class SetLayout(Command):
+    """Choose how the screen arranges the participants."""
+
+    layout: Layout
+
+
+@_command("v5:onParticipantListVisible")
+class ShowParticipantList(Command):
+    """Show the list of participants, or hide it."""
+
+    visible: bool = True
+
+
+# -------------------- the session
+
+
+@_command("v5:onRaiseHandButtonClicked")
+class RaiseHand(Command):
+    """Raise this device's hand, or lower it."""
+
+    raised: bool = True
+
+
+@_command("v5:onScreenShareStarted")
+class ShareScreen(Command):
+    """Share this device's screen, or stop sharing it."""
+
+    sharing: bool = True
+
+
+@_command("v5:onShareInviteButtonClicked")
+class Invite(Command):
+    """Ring a further user into the running session; without a receiver, the configured one."""
+
+    receiver: str | None = None
+
+
+@_command("v5:onChatButtonClicked")
+class SendChatMessage(Command):
+    """Send a text to the session; without one, the next of the canned messages."""
+
+    text: str | None = None
+
+
+@_command("callkit:holdCall")
+class HoldCall(Command):
+    """Put the call on hold, or take it off."""
+
+    on_hold: bool = True
+
+
+@_command("callkit:actionCallToggleDmtf")
+class SendDtmf(Command):
+    """Send keypad digits: 0 to 9, *, #, A to D."""
+
+    digits: str
+
+
+@_command("callkit:actionCallCallback")
+class CallBack(Command):
+    """Call who was missed last."""
+
+
+@_command("callkit:actionCallToggleGroup")
+class MergeCalls(Command):
+    """Make one session of the two calls."""
+
+
+@_command("callkit:actionCallToggleGroup")
+class SplitCall(Command):
+    """Take one participant out of the session into a call of its own."""
+
+    uid: str
+
+
+@_command("zego:ZegoCallEndReason.kickOut")
+class KickParticipant(Command):
+    """Put a participant out of the session."""
+
+    uid: str
+
+
+@_command("v4:RTCMutedUser.mutedBy")
+class MuteParticipant(Command):
+    """Mute another participant's microphone, or ask it to open it."""
+
+    uid: str
+    muted: bool = True
+
+
+@_command("v4:CallSwitchRequestInfo")
+class AnswerRequest(Command):
+    """Say yes or no to a participant's request."""
+
+    request_id: str
+    accepted: bool
+
+
+# -------------------- the device
+
+
+@_command("own:do_not_disturb")
+class SetDoNotDisturb(Command):
+    """Let calls ring nowhere in the house, until a time or for good."""
+
+    on: bool = True
+    until: str | None = None
+
+
+@_command("callkit:sendEventCustom")
+class SendCustomEvent(Command):
+    """Fire a `custom` event here and with the participants."""
+
+    name: str
+    body: Json = None
+
+
+@_command("own:unlock")
+class Unlock(Command):
+    """Energize a relay for its pulse; without a name, the one called door."""
+
+    relay: str = "door"

@@ -1,0 +1,223 @@
+"""The configuration: what may stand in it, and reading it with every fault reported at once.
+
+Limits stand beside their field as `msgspec.Meta`; an unknown key is a fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from appliance.model import AudioMode, CallSettings, Right
+
+Id = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """[device]: who this device is."""
+
+    id: Id = "door"
+    name: str = "Door"
+    board: Literal["pi", "simulated"] = "pi"
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """[mqtt]: the broker."""
+
+    host: str = "localhost"
+    port: Port = 1883
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    root: str = "appliance"
+    websocket_url: str | None = None
+    plain_commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """[security]: whether messages without a signature are believed."""
+
+    unsigned: Literal["refuse", "allow"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """[contacts.<uid>]: a person or another device, and what it may do."""
+
+    name: str | None = None
+    keys: tuple[str, ...] = ()
+    may: tuple[Right, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """[groups.<id>]: several uids that are rung together."""
+
+    members: tuple[Id, ...]
+    policy: Literal["first", "all"] = "first"
+
+
+@dataclass(frozen=True, slots=True)
+class CallSection(CallSettings):
+    """[call]: the settings of the vocabulary, and whom the door calls."""
+
+    receiver: str | None = None
+    ring_timeout_s: Seconds = 30
+    auto_answer: tuple[Id, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """[[media.ice_servers]]: a STUN or TURN server (W3C `RTCIceServer`)."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """[media]: picture and encoder."""
+
+    encoder: Literal["auto", "v4l2", "software"] = "auto"
+    width: Annotated[int, Meta(ge=160, le=1920)] = 1280
+    height: Annotated[int, Meta(ge=90, le=1088)] = 720
+    framerate: Annotated[int, Meta(ge=1, le=60)] = 30
+    bitrate_kbps: Annotated[int, Meta(ge=50, le=10000)] = 1500
+    ice_servers: tuple[IceServer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """[cameras.front] [cameras.rear]: `device` is a camera's name or number, or test-card."""
+
+    device: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """[audio.<mode>]: an output and its microphone; ALSA names, or tone and silence."""
+
+    playback: str = "default"
+    capture: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """[screen]: the display, if there is one."""
+
+    kind: Literal["none", "kms", "window", "frames"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """[panel]: how pins are reached; by default what gpiozero finds."""
+
+    pin_factory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """[buttons.<name>]: a pin in gpiozero's spelling, and an action for each gesture."""
+
+    pin: str | int
+    press: str | None = None
+    double_press: str | None = None
+    hold: str | None = None
+    bounce_ms: Annotated[float, Meta(ge=0, le=1000)] = 30
+    hold_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    pull: Literal["up", "down"] = "up"
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """[leds.<name>]: a pin (three for rgb), and the pattern of each situation that differs."""
+
+    pin: str | int | tuple[str | int, str | int, str | int]
+    kind: Literal["led", "pwm", "rgb"] = "led"
+    patterns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """[relays.<name>]: a pulse of `pulse_s`, or energized while a situation lasts (`on`)."""
+
+    pin: str | int
+    pulse_s: Annotated[float, Meta(ge=0.05, le=60)] = 3.0
+    active_high: bool = True
+    on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputPin:
+    """[inputs.<name>]: a contact or sensor."""
+
+    pin: str | int
+    kind: Literal["door_contact", "exit", "tamper", "motion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """[recording]: where recordings lie, and how much they may take."""
+
+    directory: str | None = None
+    max_mb: Annotated[int, Meta(ge=1)] = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """[hooks]: programs that are started for events."""
+
+    directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """[plugins]: Python modules that are given the session."""
+
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """[http]: the page and its endpoints."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    cert_file: str | None = None
+    key_file: str | None = None
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be configured."""
+
+    device: Device = Device()
+    mqtt: Mqtt = Mqtt()
+    security: Security = Security()
+    contacts: dict[Id, Contact] = field(default_factory=dict)
+    groups: dict[Id, Group] = field(default_factory=dict)
+    call: CallSection = CallSection()
+    media: Media = Media()
+    cameras: dict[Literal["front", "rear"], Camera] = field(default_factory=dict)
+    audio: dict[AudioMode, Audio] = field(default_factory=dict)
+    screen: Screen = Screen()
+    panel: Panel = Panel()
+    buttons: dict[Id, Button] = field(default_factory=dict)
+    leds: dict[Id, Led] = field(default_factory=dict)
+    relays: dict[Id, Relay] = field(default_factory=dict)
+    inputs: dict[Id, InputPin] = field(default_factory=dict)
+    recording: Recording = Recording()
+    hooks: Hooks = Hooks()
+    plugins: Plugins = Plugins()
+    http: Http = Http()

@@ -1,0 +1,29 @@
+"""One tree of errors; each says what went wrong in words for the person at the console."""
+
+from __future__ import annotations
+
+
+class ApplianceError(Exception):
+    """Anything that this project raises on purpose; `code` is for programs."""
+
+    code = "failed"
+
+
+class ConfigError(ApplianceError):
+    """The configuration has faults; `faults` lists every one, each with its path."""
+
+    code = "config"
+
+    def __init__(self, faults: list[str]) -> None:
+        """Keep `faults`, in the order of the file."""
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Refused(ApplianceError):
+    """A command was not carried out: `code` says which rule, the message why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the code beside the sentence."""
+        super().__init__(message)
+        self.code = code
