@@ -1,16 +1,22 @@
 """The commands of the vocabulary: what somebody asks of this device, in the imperative.
 
-Each works from a button, the local socket, the command line, MQTT and Python; what a command needs and
-when it is refused is decided in `calls/`. A command's name is its class in snake case.
+Each works from a button, the local socket, the command line, MQTT and Python; what a command needs
+and when it is refused is decided in `calls/`. A command's name is its class in snake case.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import ClassVar, TypeVar, dataclass_transform
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
+from types import NoneType
+from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args, get_type_hints
 
+from appliance.errors import did_you_mean
 from appliance.model import (
     AudioMode,
     CallType,
@@ -303,3 +309,101 @@ class Unlock(Command):
     """Energize a relay for its pulse; without a name, the one called door."""
 
     relay: str = "door"
+
+
+# -------------------- from and to what people and programs write
+
+
+def parse_command(name: str, args: Mapping[str, object], *, texts: bool = False) -> Command:
+    """Make the command called `name` of `args`: JSON values, or (`texts`) strings as typed.
+
+    Typed, a string stands for itself, yes and no are `true` and `false`, an optional argument that
+    is not there is `null`, and JSON (`custom_data`, `body`) is its text.
+    Raises ValueError with a sentence for an unknown command or argument (with the nearest name),
+    a missing argument, and a value of the wrong type.
+    """
+    kind = COMMANDS.get(name)
+    if kind is None:
+        raise ValueError(f'"{name}" is no command{did_you_mean(name, COMMANDS)}')
+    arguments = kind.arguments()
+    for argument in args:
+        if argument not in arguments:
+            near = did_you_mean(argument, arguments)
+            raise ValueError(f'{name} has no argument "{argument}"{near}')
+    for field in fields(kind):
+        if field.default is MISSING and field.name not in args:
+            raise ValueError(f'{name} needs the argument "{field.name}"')
+    make: Callable[..., Command] = kind
+    hints = get_type_hints(kind)
+    return make(
+        **{
+            argument: _read(f"{argument} of {name}", value, hints[argument], texts=texts)
+            for argument, value in args.items()
+        }
+    )
+
+
+def spell_command(command: Command) -> str:
+    """`<name> ARG=VALUE …` as typed at a shell: what `parse_command` with `texts` reads back."""
+    words = [command.NAME]
+    for field in fields(command):
+        value = getattr(command, field.name)
+        if field.default is MISSING or value != field.default:
+            text = value if isinstance(value, str) and field.type != "Json" else json.dumps(value)
+            words.append(shlex.quote(f"{field.name}={text}"))
+    return " ".join(words)
+
+
+def _read(what: str, value: object, hint: Any, *, texts: bool) -> object:
+    """`value` as `hint` wants it; ValueError says what was wanted and what came."""
+    if hint is Any:
+        return _json(what, value) if texts and isinstance(value, str) else value
+    options = get_args(hint) or (hint,)
+    wanted = next(option for option in options if option is not NoneType)
+    optional = NoneType in options
+    if value is None or (texts and value == "null" and wanted is not str):
+        if optional:
+            return None
+        raise ValueError(f"{what} cannot be null")
+    if texts and isinstance(value, str):
+        value = _typed(value, wanted)
+    if issubclass(wanted, StrEnum):
+        return _member(what, value, wanted)
+    if wanted is float and type(value) is int:
+        value = float(value)
+    if type(value) is not wanted or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"{what} is to be {_WANTED[wanted]}, and {_shown(value)} is not")
+    return value
+
+
+_WANTED = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def _typed(text: str, wanted: type) -> object:
+    """A typed text as the plain value it stands for; what stands for none stays a text."""
+    try:
+        if wanted is bool:
+            return {"true": True, "false": False}.get(text.lower(), text)
+        return wanted(text) if wanted in (int, float) else text
+    except ValueError:
+        return text
+
+
+def _member(what: str, value: object, kind: type[StrEnum]) -> StrEnum:
+    if isinstance(value, str) and value in tuple(kind):
+        return kind(value)
+    choices = ", ".join(kind)
+    raise ValueError(f"{what} is to be one of {choices}, and {_shown(value)} is not")
+
+
+def _json(what: str, text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError(f"{what} is to be JSON, and {_shown(text)} is not") from None
+
+
+def _shown(value: object) -> str:
+    """A value in a sentence: as JSON, and not at any length."""
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= 60 else f"{text[:57]}..."
