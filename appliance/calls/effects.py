@@ -31,7 +31,7 @@ class Effect(Output):
 
 @dataclass(frozen=True, slots=True)
 class Reply(Effect):
-    """The answer to a command that somebody waits for; `code` and `message` where it was refused."""
+    """The answer to a command that somebody waits for; with `code` where it was refused."""
 
     request: int
     result: Json = None
@@ -50,6 +50,15 @@ class Send(Effect):
     call_id: str
     message: Message
     ttl_s: float = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SettleMessage(Effect):
+    """What a message asked for has come about: it is to be repeated no more. `type` is its type."""
+
+    to: Address
+    call_id: str
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class StopCapture(Effect):
 
 @dataclass(frozen=True, slots=True)
 class OpenPeer(Effect):
-    """Open a connection: answer `offer` (`PeerAnswered`), or make one where it is None (`PeerOffered`)."""
+    """Open a connection: answer `offer` (`PeerAnswered`), or without one, offer (`PeerOffered`)."""
 
     peer: PeerKey
     type: CallType

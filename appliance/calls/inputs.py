@@ -133,7 +133,7 @@ class PeerRestored(Input):
 
 @dataclass(frozen=True, slots=True)
 class PeerFailed(Input):
-    """The connection cannot be made or is gone for good; `code` is for programs, `message` for people."""
+    """The connection cannot be made or is gone for good; `message` is a sentence for people."""
 
     peer: PeerKey
     code: str
@@ -142,7 +142,7 @@ class PeerFailed(Input):
 
 @dataclass(frozen=True, slots=True)
 class DeviceFailed(Input):
-    """A camera or microphone failed, or works again (`type` None). `device` is camera or microphone."""
+    """A camera or microphone (`device`) failed, or works again (`type` None)."""
 
     device: str
     type: DeviceException | None
@@ -206,7 +206,7 @@ class TimerFired(Input):
 class FaultReported(Input):
     """An edge could not do or believe something: it becomes an `error` event, and is counted.
 
-    `code` is snake_case for programs, `message` a sentence, `where` what it was about (a topic, a file).
+    `code` is snake_case for programs, `message` a sentence, `where` a topic, file or name.
     """
 
     code: str

@@ -1,0 +1,194 @@
+"""The shell of the core: one inbox, one task that turns inputs into events and effects, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from typing import ClassVar, Protocol
+
+from appliance.bus import Bus
+from appliance.calls.effects import Effect, Emit, Output, Reply, StartTimer, StopTimer
+from appliance.calls.inputs import (
+    CommandIssued,
+    FaultReported,
+    Input,
+    StopRequested,
+    Timer,
+    TimerFired,
+)
+from appliance.calls.machine import advance
+from appliance.calls.state import Moment, Policy, State
+from appliance.commands import Command
+from appliance.errors import Refused
+from appliance.model import Json
+
+log = logging.getLogger(__name__)
+
+INBOX_MAX = 10_000
+"""More inputs than this are waiting only if something floods; the newest are then dropped."""
+
+
+class Edge(Protocol):
+    """Who performs effects, and reports back through `post`."""
+
+    EFFECTS: ClassVar[tuple[type[Effect], ...]]
+
+    def perform(self, effect: Effect) -> None:
+        """Do it, or begin to; called on the loop, does not block, does not raise."""
+
+
+class Engine:
+    """Runs the core. `post` is the one way in, from any thread; `run` is the one task that decides."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        bus: Bus,
+        *,
+        context: Callable[[str | None], AbstractContextManager[object]] = lambda _: nullcontext(),
+    ) -> None:
+        """Begin idle; `context(call_id)` surrounds what is done for a call, for the log."""
+        self.policy = policy
+        self.state = State()
+        self.observers: list[Callable[[State], None]] = []
+        self._bus = bus
+        self._context = context
+        self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_MAX)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.get_ident()
+        self._performers: dict[type[Effect], Edge] = {}
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._replies: dict[int, asyncio.Future[Json]] = {}
+        self._requests = 0
+        self.dropped = 0
+
+    # -------------------- the way in
+
+    def bind(self) -> None:
+        """Take the running loop; before this nothing may be posted from another thread."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    def post(self, arrived: Input) -> None:
+        """Put something that happened into the inbox; safe from any thread."""
+        if threading.get_ident() == self._thread:
+            self._put(arrived)
+            return
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._put, arrived)
+        except RuntimeError:  # the loop is closed: a thread that ends last has nobody to tell
+            log.debug("%s came after the end", type(arrived).__name__)
+
+    def _put(self, arrived: Input) -> None:
+        try:
+            self._inbox.put_nowait(arrived)
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def command(self, command: Command, origin: str) -> Json:
+        """Give a command and wait for its result; raises Refused with the reason."""
+        self._requests += 1
+        request = self._requests
+        reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._replies[request] = reply
+        self.post(CommandIssued(command, origin, request))
+        try:
+            return await reply
+        finally:
+            self._replies.pop(request, None)
+
+    # -------------------- the turns
+
+    def attach(self, edge: Edge) -> None:
+        """Let an edge perform the effects that it names."""
+        for effect in edge.EFFECTS:
+            if effect in self._performers:
+                raise ValueError(f"two edges perform {effect.__name__}")
+            self._performers[effect] = edge
+
+    async def run(self) -> None:
+        """Decide until a stop was asked for and carried out."""
+        try:
+            while not self.state.stopping:
+                arrived = await self._inbox.get()
+                await self._turn(arrived)
+        finally:
+            for handle in self._timers.values():
+                handle.cancel()
+            self._timers.clear()
+            for reply in self._replies.values():
+                if not reply.done():
+                    reply.set_exception(Refused("stopping", "the appliance is stopping"))
+
+    def stop(self) -> None:
+        """Ask for the end: calls are ended first."""
+        self.post(StopRequested())
+
+    async def _turn(self, arrived: Input) -> None:
+        loop = asyncio.get_running_loop()
+        now = Moment(loop.time(), datetime.now(UTC), secrets.token_hex(32))
+        before = self.state
+        self.state, outputs = advance(self.policy, before, arrived, now)
+        for output in outputs:
+            await self._put_out(output)
+        if self.state is not before:
+            for observer in self.observers:
+                observer(self.state)
+
+    async def _put_out(self, output: Output) -> None:
+        if isinstance(output, Emit):
+            with self._context(output.call_id):
+                self._bus.publish(output.event, output.call_id)
+            if self._bus.has_listeners:
+                await asyncio.sleep(0)  # coroutine listeners begin before the next step is taken
+            return
+        assert isinstance(output, Effect)
+        with self._context(getattr(output, "call_id", None)):
+            self._perform(output)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case StartTimer():
+                self._start(effect)
+            case StopTimer(timer):
+                self._stop(timer)
+            case Reply():
+                self._reply(effect)
+            case _:
+                edge = self._performers.get(type(effect))
+                if edge is None:
+                    name = type(effect).__name__
+                    self.post(FaultReported("unperformed", f"nothing here performs {name}", name))
+                else:
+                    edge.perform(effect)
+
+    # -------------------- timers and replies
+
+    def _start(self, effect: StartTimer) -> None:
+        self._stop(effect.timer)
+        loop = asyncio.get_running_loop()
+        self._timers[effect.timer] = loop.call_later(effect.delay_s, self._fire, effect.timer)
+
+    def _stop(self, timer: Timer) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _fire(self, timer: Timer) -> None:
+        self._timers.pop(timer, None)
+        self.post(TimerFired(timer))
+
+    def _reply(self, reply: Reply) -> None:
+        waiting = self._replies.get(reply.request)
+        if waiting is None or waiting.done():
+            return
+        if reply.code is None:
+            waiting.set_result(reply.result)
+        else:
+            waiting.set_exception(Refused(reply.code, reply.message or reply.code))

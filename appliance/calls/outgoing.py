@@ -1,0 +1,380 @@
+"""Calls that this device places: whom they ring, and what each callee makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from appliance.calls import ending, peers
+from appliance.calls.effects import StartCapture, StartTimer, StopTimer
+from appliance.calls.inputs import LinkState, PresenceChanged, Timer
+from appliance.calls.state import Invitee, Leg, LiveCall
+from appliance.calls.turn import Turn
+from appliance.commands import InitiateCall
+from appliance.errors import Refused, did_you_mean
+from appliance.events import (
+    InvitationUserStateChanged,
+    OutgoingCallAccepted,
+    OutgoingCallRejected,
+    OutgoingCallStarted,
+    OutgoingCallTimeout,
+    SessionStateChanged,
+)
+from appliance.messages import Accept, Address, Cancel, End, Invite, Reject, Ringing
+from appliance.model import (
+    CallDirection,
+    CalleeState,
+    CallEndReason,
+    Caller,
+    CallState,
+    CallType,
+    CancelReason,
+    Receiver,
+    ReceiverType,
+    RejectReason,
+    Right,
+    SessionStateReason,
+)
+
+# -------------------- placing
+
+
+def place(turn: Turn, command: InitiateCall) -> LiveCall:
+    """Begin to ring; raises Refused where nobody is there to be rung."""
+    policy = turn.policy
+    receiver = _receiver(turn, command)
+    group = policy.groups.get(receiver.id) if receiver.type is ReceiverType.GROUP else None
+    uids = group.members if group else (receiver.id,)
+    uids = tuple(uid for uid in uids if policy.may(uid, Right.ANSWER))
+    if not uids:
+        raise Refused("nobody_to_call", f"nobody of {receiver.id} has the right to answer")
+    timeout_s = command.timeout_s or policy.ring_timeout_s
+    default_type = CallType.AUDIO if policy.settings.audio_only else CallType.VIDEO
+    call = LiveCall(
+        call_id=turn.now.fresh[:32],
+        session_id=turn.now.fresh[32:],
+        direction=CallDirection.OUTGOING,
+        type=command.type or default_type,
+        state=CallState.OUTGOING,
+        caller=Caller(policy.uid, policy.name),
+        receiver=receiver,
+        started_at=turn.now.utc,
+        inviter=policy.address,
+        deadline_s=turn.now.monotonic_s + timeout_s,
+        first_takes_it=group.first_takes_it if group else True,
+        invitees=tuple(_invitee(turn, uid) for uid in uids),
+        custom_data=command.custom_data,
+        announced=turn.state.link is LinkState.CONNECTED,
+    )
+    turn.put(call)
+    turn.emit(OutgoingCallStarted(call.public(turn.now)), call)
+    turn.do(StartCapture(video=call.type is CallType.VIDEO))
+    turn.do(StartTimer(Timer("ring", call.call_id), timeout_s))
+    for invitee in call.invitees:
+        for leg in invitee.legs:
+            _invite(turn, call, Address(invitee.uid, leg.endpoint))
+    return call
+
+
+def _receiver(turn: Turn, command: InitiateCall) -> Receiver:
+    if command.receiver is None:
+        if turn.policy.receiver is None:
+            raise Refused("no_receiver", "no receiver was given and none is configured")
+        return turn.policy.receiver
+    known = (
+        turn.policy.groups if command.receiver_type is ReceiverType.GROUP else turn.policy.contacts
+    )
+    if command.receiver not in known:
+        hint = did_you_mean(command.receiver, known)
+        raise Refused(
+            "unknown_receiver", f"no {command.receiver_type} is called {command.receiver}{hint}"
+        )
+    name = turn.policy.name_of(command.receiver)
+    return Receiver(command.receiver_type, command.receiver, name)
+
+
+def _invitee(turn: Turn, uid: str) -> Invitee:
+    present = turn.state.presence.get(uid, ())
+    legs = tuple(Leg(presence.endpoint, presence.epoch) for presence in present)
+    return Invitee(
+        uid=uid,
+        name=turn.policy.name_of(uid),
+        state=CalleeState.INVITING if legs else CalleeState.OFFLINE,
+        legs=legs or (Leg(None),),
+    )
+
+
+def _invite(turn: Turn, call: LiveCall, to: Address) -> None:
+    left_s = max(0.0, call.deadline_s - turn.now.monotonic_s)
+    turn.send(
+        to,
+        call,
+        Invite(
+            session_id=call.session_id,
+            call_type=call.type,
+            receiver=call.receiver,
+            caller=call.caller,
+            timeout_s=round(left_s, 3),
+            callees=tuple(invitee.uid for invitee in call.invitees),
+            custom_data=call.custom_data,
+        ),
+        ttl_s=left_s,
+    )
+
+
+# -------------------- what a callee makes of it
+
+
+def rang(turn: Turn, call: LiveCall, sender: Address, message: Ringing) -> None:
+    """One endpoint of a callee rings."""
+    invitee = _invited(call, sender)
+    invitee = _with_leg(invitee, sender, CalleeState.RINGING)
+    if invitee.state in (CalleeState.INVITING, CalleeState.OFFLINE):
+        invitee = replace(invitee, state=CalleeState.RINGING)
+    _put_invitee(turn, call, invitee)
+
+
+def rang_late(turn: Turn, call: LiveCall, sender: Address, message: Ringing) -> None:
+    """A callee rings after the call was answered: where all may come in, it still may."""
+    invitee = _invited(call, sender)
+    if invitee.open:
+        rang(turn, call, sender, message)
+
+
+def accepted(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> None:
+    """A callee takes the call; with policy `first`, the others are told."""
+    invitee = _invited(call, sender)
+    if message.offer is None:
+        raise Refused("no_offer", f"{sender.uid} accepted without an offer to answer")
+    if not invitee.open:
+        raise Refused("not_invited", f"{sender.uid} accepted after it was {invitee.state}")
+    others = () if not call.first_takes_it else _open_addresses(call)
+    settled = tuple(
+        _accepted_or_cancelled(other, sender.uid, call.first_takes_it) for other in call.invitees
+    )
+    first = call.answered_s is None
+    if first:
+        call = turn.put(
+            call,
+            state=CallState.CONNECTING,
+            answered_at=turn.now.utc,
+            answered_s=turn.now.monotonic_s,
+            answered_by=sender.uid,
+        )
+    call = turn.put(
+        call,
+        invitees=tuple(
+            replace(one, custom_data=message.custom_data) if one.uid == sender.uid else one
+            for one in settled
+        ),
+    )
+    if call.first_takes_it:
+        turn.do(StopTimer(Timer("ring", call.call_id)))
+        cancel = Cancel(CancelReason.ANSWERED_ELSEWHERE, by=sender)
+        for address in others:
+            if address != sender:
+                turn.send(address, call, cancel)
+    _tell_states(turn, call)
+    callee = next(one.public() for one in call.invitees if one.uid == sender.uid)
+    turn.emit(OutgoingCallAccepted(call.public(turn.now), callee), call)
+    if first:
+        turn.emit(
+            SessionStateChanged(
+                SessionStateReason.LOGGING_IN, 0, {"room_session_id": call.session_id}
+            ),
+            call,
+        )
+    peers.open_towards(turn, call, sender, message.offer)
+
+
+def _accepted_or_cancelled(invitee: Invitee, winner: str, first_takes_it: bool) -> Invitee:
+    if invitee.uid == winner:
+        return replace(invitee, state=CalleeState.ACCEPTED)
+    if first_takes_it and invitee.open:
+        return replace(invitee, state=CalleeState.CANCELLED)
+    return invitee
+
+
+def accepted_late(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> None:
+    """An accept after somebody else took the call; the same endpoint's own is a repeat."""
+    if call.member(sender) is not None:
+        return
+    _invited(call, sender)
+    if not call.first_takes_it:
+        accepted(turn, call, sender, message)
+        return
+    winner = call.members[0].address if call.members else None
+    turn.send(sender, call, Cancel(CancelReason.ANSWERED_ELSEWHERE, by=winner))
+
+
+def accepted_too_late(turn: Turn, call_id: str, sender: Address, message: Accept) -> None:
+    """An accept after the end: the callee is told that it is over."""
+    turn.send(sender, call_id, End("hang_up"))
+
+
+def rejected(turn: Turn, call: LiveCall, sender: Address, message: Reject) -> None:
+    """`rejected` from one endpoint is the uid's answer; `busy` is, only from all of them."""
+    invitee = _invited(call, sender)
+    if not invitee.open:
+        return
+    if message.reason is RejectReason.BUSY:
+        invitee = _with_leg(invitee, sender, CalleeState.BUSY)
+        if any(leg.state is not CalleeState.BUSY for leg in invitee.legs):
+            _put_invitee(turn, call, invitee)
+            return
+    else:
+        cancel = Cancel(CancelReason.REJECTED_ELSEWHERE, by=sender)
+        for address in _addresses(invitee):
+            if address != sender:
+                turn.send(address, call, cancel)
+    said = CalleeState(message.reason)
+    invitee = replace(invitee, state=said, custom_data=message.custom_data)
+    call = _put_invitee(turn, call, invitee)
+    turn.emit(
+        OutgoingCallRejected(
+            call.public(turn.now), invitee.public(), message.reason, message.custom_data
+        ),
+        call,
+    )
+    if call.state is CallState.OUTGOING and not any(one.open for one in call.invitees):
+        ending.end(turn, call, _nobody_took_it(call))
+
+
+def _nobody_took_it(call: LiveCall) -> CallEndReason:
+    states = {invitee.state for invitee in call.invitees}
+    if states & {CalleeState.TIMED_OUT, CalleeState.OFFLINE}:
+        return CallEndReason.TIMED_OUT
+    if CalleeState.REJECTED in states:
+        return CallEndReason.REJECTED
+    return CallEndReason.BUSY
+
+
+# -------------------- nobody takes it
+
+
+def timed_out(turn: Turn, call: LiveCall) -> None:
+    """The ring time is over: with the broker never reached the call failed, else nobody came."""
+    call = _stop_open(turn, call)
+    if not call.announced:
+        message = "the broker was not reached while the call was to ring"
+        turn.error("broker_unreachable", message, call_id=call.call_id)
+        ending.end(turn, call, CallEndReason.FAILED)
+        return
+    silent = (CalleeState.TIMED_OUT, CalleeState.OFFLINE)
+    callees = tuple(one.public() for one in call.invitees if one.state in silent)
+    turn.emit(OutgoingCallTimeout(call.public(turn.now), callees), call)
+    ending.end(turn, call, _nobody_took_it(call))
+
+
+def _stop_open(turn: Turn, call: LiveCall) -> LiveCall:
+    for address in _open_addresses(call):
+        turn.send(address, call, Cancel(CancelReason.TIMED_OUT))
+    rang = (CalleeState.INVITING, CalleeState.RINGING)
+    invitees = tuple(
+        replace(one, state=CalleeState.TIMED_OUT) if one.state in rang else one
+        for one in call.invitees
+    )
+    if invitees != call.invitees:
+        call = turn.put(call, invitees=invitees)
+        _tell_states(turn, call)
+    return call
+
+
+def cancelled(turn: Turn, call: LiveCall) -> None:
+    """This device takes its call back before anybody answered."""
+    give_up(turn, call, CallEndReason.CANCELLED)
+
+
+def give_up(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
+    """Tell everyone who may still ring that the call is cancelled, and end it."""
+    for address in _open_addresses(call):
+        turn.send(address, call, Cancel(CancelReason.CANCELLED))
+    call = turn.put(
+        call,
+        invitees=tuple(
+            replace(one, state=CalleeState.CANCELLED) if one.open else one for one in call.invitees
+        ),
+    )
+    _tell_states(turn, call)
+    ending.end(turn, call, reason)
+
+
+def stop_ringing(turn: Turn, call: LiveCall) -> None:
+    """The ring time of a call that may have several is over: who has not come in is let be."""
+    _stop_open(turn, call)
+
+
+# -------------------- who comes and goes while it rings
+
+
+def callee_came(turn: Turn, call: LiveCall, presence: PresenceChanged) -> None:
+    """Who comes online while a call rings is invited at once with what is left of the time."""
+    invitee = call.invitee(presence.uid)
+    if invitee is None or not invitee.open:
+        return
+    if any(
+        leg.endpoint == presence.endpoint and leg.epoch == presence.epoch for leg in invitee.legs
+    ):
+        return
+    leg = Leg(presence.endpoint, presence.epoch)
+    legs = tuple(one for one in invitee.legs if one.endpoint not in (None, presence.endpoint))
+    invitee = replace(invitee, legs=(*legs, leg))
+    if invitee.state is CalleeState.OFFLINE:
+        invitee = replace(invitee, state=CalleeState.INVITING)
+    call = _put_invitee(turn, call, invitee)
+    _invite(turn, call, Address(presence.uid, presence.endpoint))
+
+
+def callee_went(turn: Turn, call: LiveCall, presence: PresenceChanged) -> None:
+    """An endpoint that goes offline rings no more."""
+    invitee = call.invitee(presence.uid)
+    if invitee is None or not invitee.open:
+        return
+    legs = tuple(leg for leg in invitee.legs if leg.endpoint != presence.endpoint)
+    if len(legs) == len(invitee.legs):
+        return
+    if not legs:
+        invitee = replace(invitee, state=CalleeState.OFFLINE)
+    _put_invitee(turn, call, replace(invitee, legs=legs))
+
+
+# -------------------- small parts
+
+
+def _invited(call: LiveCall, sender: Address) -> Invitee:
+    invitee = call.invitee(sender.uid)
+    if invitee is None:
+        raise Refused("not_invited", f"{sender.uid} was not invited to this call")
+    return invitee
+
+
+def _with_leg(invitee: Invitee, sender: Address, state: CalleeState) -> Invitee:
+    epoch = next((leg.epoch for leg in invitee.legs if leg.endpoint == sender.endpoint), None)
+    legs = tuple(leg for leg in invitee.legs if leg.endpoint not in (None, sender.endpoint))
+    return replace(invitee, legs=(*legs, Leg(sender.endpoint, epoch, state)))
+
+
+def _addresses(invitee: Invitee) -> tuple[Address, ...]:
+    endpoints = [leg.endpoint for leg in invitee.legs if leg.state is not CalleeState.BUSY]
+    return tuple(Address(invitee.uid, endpoint) for endpoint in endpoints)
+
+
+def _open_addresses(call: LiveCall) -> tuple[Address, ...]:
+    return tuple(
+        address for invitee in call.invitees if invitee.open for address in _addresses(invitee)
+    )
+
+
+def _put_invitee(turn: Turn, call: LiveCall, invitee: Invitee) -> LiveCall:
+    before = call.invitee(invitee.uid)
+    call = turn.put(
+        call,
+        invitees=tuple(invitee if one.uid == invitee.uid else one for one in call.invitees),
+    )
+    if before is None or before.state is not invitee.state:
+        _tell_states(turn, call)
+    return call
+
+
+def _tell_states(turn: Turn, call: LiveCall) -> None:
+    callees = tuple(invitee.public() for invitee in call.invitees)
+    turn.emit(InvitationUserStateChanged(call.public(turn.now), callees), call)

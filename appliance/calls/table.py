@@ -1,0 +1,418 @@
+"""The table of the call: a verdict for every state that a call can be in and everything that can happen.
+
+`Go` names the rule that acts and the states that may follow; `Ignore` and `Refuse` say why nothing does.
+A refused message is an `error` event; a refused command is answered with the sentence as well. IDLE
+stands for a call that this device does not know, ENDED for one that is over and still remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from appliance.calls import incoming, outgoing, own, participants, peers, roster
+from appliance.commands import COMMANDS
+from appliance.messages import MESSAGES
+from appliance.model import CallState
+
+# -------------------- what can happen
+
+
+class Report(StrEnum):
+    """What can happen to a call besides commands and messages."""
+
+    PEER_OFFERED = "peer offered"
+    PEER_ANSWERED = "peer answered"
+    PEER_CONNECTED = "peer connected"
+    PEER_LOST = "peer lost"
+    PEER_RESTORED = "peer restored"
+    PEER_FAILED = "peer failed"
+    RING_TIMED_OUT = "ring timed out"
+    SETUP_TIMED_OUT = "setup timed out"
+    RECONNECT_TIMED_OUT = "reconnect timed out"
+    LIST_DUE = "list due"
+    MESSAGE_EXPIRED = "message expired"
+    ENDPOINT_ONLINE = "endpoint online"
+    ENDPOINT_OFFLINE = "endpoint offline"
+    STOP = "stop"
+
+
+Happening = str
+"""A command (`accept_call`), a message (`<accept>`), or a report (`peer connected`)."""
+
+
+def message(type_: str) -> Happening:
+    """The happening that a message of that type is."""
+    return f"<{type_}>"
+
+
+HAPPENINGS: tuple[Happening, ...] = (
+    *COMMANDS,
+    *(message(type_) for type_ in MESSAGES),
+    *Report,
+)
+
+# -------------------- what follows
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """A rule acts; afterwards the call is in one of `to`."""
+
+    rule: Callable[..., Any]
+    to: frozenset[CallState]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Nothing follows, and that is right: `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Nothing follows, and whoever asked did wrong: `message` says what."""
+
+    code: str
+    message: str
+
+
+Verdict = Go | Ignore | Refuse
+
+IDLE, INCOMING, OUTGOING = CallState.IDLE, CallState.INCOMING, CallState.OUTGOING
+CONNECTING, CONNECTED = CallState.CONNECTING, CallState.CONNECTED
+RECONNECTING, ENDED = CallState.RECONNECTING, CallState.ENDED
+
+NO_CALL = (IDLE, ENDED)
+RINGING = (INCOMING, OUTGOING)
+JOINED = (CONNECTED, RECONNECTING)
+ANSWERED = (CONNECTING, *JOINED)
+LIVE = (*RINGING, *ANSWERED)
+ALL = (*NO_CALL, *LIVE)
+
+_TABLE: dict[tuple[CallState, Happening], Verdict] = {}
+
+
+def _on(happening: Happening, *rows: tuple[Iterable[CallState], Verdict]) -> None:
+    """Enter the verdicts of one happening; every state has exactly one."""
+    for states, verdict in rows:
+        for state in states:
+            if (state, happening) in _TABLE:
+                raise ValueError(f"two verdicts for {happening} in {state}")
+            _TABLE[state, happening] = verdict
+
+
+def _go(rule: Callable[..., Any], *to: CallState) -> Go:
+    return Go(rule, frozenset(to))
+
+
+def _stay(rule: Callable[..., Any], states: Iterable[CallState]) -> tuple[tuple[Any, Verdict], ...]:
+    """The rule acts in each of the states and the call stays there."""
+    return tuple(((state,), _go(rule, state)) for state in states)
+
+
+# -------------------- commands
+
+_NO_CALL = Refuse("no_call", "there is no call")
+_NOT_ANSWERED = Refuse("not_connected", "the call is not connected yet")
+_BUSY = Refuse("busy", "there is a call already; end it first")
+
+_on("initiate_call", (NO_CALL, _go(own.initiate, OUTGOING)), (LIVE, _BUSY))
+_on("call_back", (NO_CALL, _go(own.call_back, OUTGOING)), (LIVE, _BUSY))
+_on(
+    "accept_call",
+    (NO_CALL, Refuse("no_call", "no call rings here")),
+    ((INCOMING,), _go(incoming.accept, CONNECTING)),
+    ((OUTGOING,), Refuse("own_call", "this device placed the call; the other side accepts it")),
+    (ANSWERED, Refuse("answered", "the call was accepted already")),
+)
+_on(
+    "reject_call",
+    (NO_CALL, Refuse("no_call", "no call rings")),
+    ((INCOMING,), _go(incoming.reject, ENDED)),
+    ((OUTGOING,), _go(own.cancel, ENDED)),
+    (ANSWERED, Refuse("answered", "the call was accepted already; end_call ends it")),
+)
+_on(
+    "end_call",
+    (NO_CALL, _NO_CALL),
+    ((INCOMING,), _go(own.end_ringing_in, ENDED)),
+    ((OUTGOING,), _go(own.end_ringing_out, ENDED)),
+    (ANSWERED, _go(own.hang_up, ENDED)),
+)
+_on(
+    "leave_session",
+    (NO_CALL, _NO_CALL),
+    ((INCOMING,), Refuse("not_joined", "the call still rings; reject_call declines it")),
+    ((OUTGOING,), _go(own.end_ringing_out, ENDED)),
+    (ANSWERED, _go(own.hang_up, ENDED)),
+)
+_own: Callable[..., Any]
+for _name, _own in (("mute_audio", own.mute), ("pause_video", own.pause)):
+    _on(
+        _name,
+        (NO_CALL, _NO_CALL),
+        ((INCOMING,), _NOT_ANSWERED),
+        *_stay(_own, (OUTGOING, *ANSWERED)),
+    )
+for _name, _own in (
+    ("send_chat_message", own.chat),
+    ("send_dtmf", own.dtmf),
+    ("raise_hand", own.raise_hand),
+):
+    _on(_name, (NO_CALL, _NO_CALL), ((*RINGING, CONNECTING), _NOT_ANSWERED), *_stay(_own, JOINED))
+
+NEEDS_MORE: Mapping[str, str] = {
+    "generate_token": "sessions without ringing",
+    "start_session": "sessions without ringing",
+    "switch_camera": "a second camera",
+    "set_audio_mode": "several sound outputs",
+    "switch_to_video_call": "switching a running call to video",
+    "start_recording": "recording",
+    "stop_recording": "recording",
+    "set_volume": "a volume",
+    "enter_picture_in_picture": "a screen",
+    "exit_picture_in_picture": "a screen",
+    "set_layout": "a screen",
+    "show_participant_list": "a screen",
+    "share_screen": "a screen",
+    "invite": "sessions of several",
+    "hold_call": "holding a call",
+    "merge_calls": "a second call",
+    "split_call": "a second call",
+    "kick_participant": "sessions of several",
+    "mute_participant": "sessions of several",
+    "answer_request": "requests that wait for an answer",
+    "set_do_not_disturb": "do not disturb",
+}
+"""Commands of the vocabulary that this version refuses, each with what it lacks for it."""
+
+for _name, _lack in NEEDS_MORE.items():
+    _on(_name, (ALL, Refuse("unsupported", f"this version of the appliance has no {_lack}")))
+
+OF_THE_DEVICE = ("unlock", "send_custom_event")
+"""Commands that are about the device, in a call or not: the machine carries them out itself."""
+
+for _name in OF_THE_DEVICE:
+    _on(_name, (ALL, Ignore("not about a call")))
+
+# -------------------- messages
+
+_UNKNOWN = Refuse("unknown_call", "no such call is known here")
+_OVER = Ignore("the call is over")
+_NOT_NOW = Refuse("out_of_place", "the call is not in a state for this message")
+
+_on(
+    "<invite>",
+    ((IDLE,), _go(incoming.invited, INCOMING, CONNECTING, ENDED)),
+    ((INCOMING,), _go(incoming.invited_again, INCOMING)),
+    ((OUTGOING,), Refuse("own_call", "this is a call of this device's own")),
+    (ANSWERED, Ignore("the accept is on its way")),
+    ((ENDED,), Ignore("the call was taken back or is over: it does not ring")),
+)
+_on(
+    "<ringing>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    ((INCOMING,), _NOT_NOW),
+    *_stay(outgoing.rang, (OUTGOING,)),
+    *_stay(outgoing.rang_late, ANSWERED),
+)
+_on(
+    "<accept>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _go(outgoing.accepted_too_late, ENDED)),
+    ((INCOMING,), _NOT_NOW),
+    ((OUTGOING,), _go(outgoing.accepted, CONNECTING)),
+    *_stay(outgoing.accepted_late, ANSWERED),
+)
+_on(
+    "<reject>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    ((INCOMING,), _NOT_NOW),
+    ((OUTGOING,), _go(outgoing.rejected, OUTGOING, ENDED)),
+    *_stay(outgoing.rejected, ANSWERED),
+)
+_on(
+    "<cancel>",
+    ((IDLE,), _go(incoming.cancelled_before, ENDED)),
+    ((ENDED,), _OVER),
+    ((INCOMING,), _go(incoming.cancelled, INCOMING, ENDED)),
+    ((OUTGOING,), _NOT_NOW),
+    ((CONNECTING,), _go(incoming.cancelled, CONNECTING, ENDED)),
+    (JOINED, Ignore("the call was answered here")),
+)
+_on(
+    "<end>",
+    ((IDLE,), _go(incoming.ended_before, ENDED)),
+    ((ENDED,), _OVER),
+    ((INCOMING,), _go(incoming.ended_while_ringing, ENDED)),
+    ((OUTGOING,), Refuse("out_of_place", "an invited callee accepts or rejects first")),
+    *(((state,), _go(participants.ended, state, ENDED)) for state in ANSWERED),
+)
+_on(
+    "<offer>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    (RINGING, _NOT_NOW),
+    *_stay(peers.offer_came, ANSWERED),
+)
+_on(
+    "<answer>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    (RINGING, _NOT_NOW),
+    *_stay(peers.answer_came, (CONNECTING,)),
+    (JOINED, Ignore("the connection stands")),
+)
+_on(
+    "<candidate>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    *_stay(peers.candidate_came, LIVE),
+)
+_on(
+    "<join>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    (LIVE, Refuse("unsupported", "this version of the appliance has calls of two only")),
+)
+_on(
+    "<participants>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    (LIVE, Ignore("a call of two needs no list")),
+)
+_rule: Callable[..., Any]
+for _type, _rule in (
+    ("state", participants.told_state),
+    ("request", participants.requested),
+    ("chat", participants.chatted),
+    ("dtmf", participants.pressed_digits),
+    ("custom", participants.sent_custom),
+):
+    _on(
+        message(_type),
+        ((IDLE,), _UNKNOWN),
+        ((ENDED,), _OVER),
+        (RINGING, _NOT_NOW),
+        *_stay(_rule, ANSWERED),
+    )
+_on(
+    "<response>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    (LIVE, Refuse("unexpected_response", "this device has not asked for anything")),
+)
+
+# -------------------- reports
+
+_GONE = Ignore("its call is over")
+_NONE_YET = Ignore("no connection is open while a call rings")
+
+_on(
+    Report.PEER_OFFERED,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    *_stay(peers.offered, (CONNECTING,)),
+    (JOINED, Ignore("the connection stands")),
+)
+_on(
+    Report.PEER_ANSWERED,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    *_stay(peers.answered, ANSWERED),
+)
+_on(
+    Report.PEER_CONNECTED,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    ((CONNECTING,), _go(peers.connected, CONNECTED)),
+    *_stay(peers.connected, JOINED),
+)
+_on(
+    Report.PEER_LOST,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    ((CONNECTING,), Ignore("it was never connected: the set-up time decides")),
+    ((CONNECTED,), _go(peers.lost, CONNECTED, RECONNECTING)),
+    ((RECONNECTING,), Ignore("lost already")),
+)
+_on(
+    Report.PEER_RESTORED,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    ((CONNECTING,), Ignore("it was never connected: the set-up time decides")),
+    *_stay(peers.restored, (CONNECTED,)),
+    ((RECONNECTING,), _go(peers.restored, CONNECTED)),
+)
+_on(
+    Report.PEER_FAILED,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    ((CONNECTING,), _go(peers.failed_to_open, CONNECTING, ENDED)),
+    *(((state,), _go(peers.failed, state, ENDED)) for state in JOINED),
+)
+_on(
+    Report.RING_TIMED_OUT,
+    (NO_CALL, _GONE),
+    ((INCOMING,), _go(incoming.timed_out, ENDED)),
+    ((OUTGOING,), _go(outgoing.timed_out, ENDED)),
+    *_stay(outgoing.stop_ringing, ANSWERED),
+)
+_on(
+    Report.SETUP_TIMED_OUT,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    ((CONNECTING,), _go(peers.setup_timed_out, ENDED)),
+    (JOINED, Ignore("media flows")),
+)
+_on(
+    Report.RECONNECT_TIMED_OUT,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    ((CONNECTING, CONNECTED), Ignore("nothing is lost")),
+    ((RECONNECTING,), _go(peers.given_up, ENDED)),
+)
+_on(
+    Report.LIST_DUE,
+    (NO_CALL, _GONE),
+    ((*RINGING, CONNECTING), Ignore("nobody is in the session yet")),
+    *_stay(roster.send_list, JOINED),
+)
+_on(
+    Report.MESSAGE_EXPIRED,
+    (NO_CALL, _GONE),
+    (RINGING, Ignore("the ring time decides about the call")),
+    ((CONNECTING,), Ignore("the set-up time decides about the call")),
+    (JOINED, Ignore("media flows")),
+)
+_on(
+    Report.ENDPOINT_ONLINE,
+    (NO_CALL, _GONE),
+    ((INCOMING,), Ignore("only a caller invites")),
+    *_stay(outgoing.callee_came, (OUTGOING,)),
+    (ANSWERED, Ignore("the call was answered")),
+)
+_on(
+    Report.ENDPOINT_OFFLINE,
+    (NO_CALL, _GONE),
+    ((INCOMING,), _go(incoming.caller_went, INCOMING, ENDED)),
+    *_stay(outgoing.callee_went, (OUTGOING,)),
+    (ANSWERED, Ignore("media decides whether somebody is gone")),
+)
+_on(
+    Report.STOP,
+    (NO_CALL, _GONE),
+    ((INCOMING,), _go(own.stop_ringing_in, ENDED)),
+    ((OUTGOING,), _go(own.stop_ringing_out, ENDED)),
+    (ANSWERED, _go(own.stop_answered, ENDED)),
+)
+
+TABLE: Mapping[tuple[CallState, Happening], Verdict] = MappingProxyType(_TABLE)
+"""Every (state, happening) and its verdict."""
