@@ -5,12 +5,22 @@ Limits stand beside their field as `msgspec.Meta`; an unknown key is a fault.
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
+from appliance.errors import ConfigError
 from appliance.model import AudioMode, CallSettings, Right
+
+if TYPE_CHECKING:
+    from appliance.loading.findings import Check
+
+logger = logging.getLogger(__name__)
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -221,3 +231,23 @@ class Config:
     hooks: Hooks = Hooks()
     plugins: Plugins = Plugins()
     http: Http = Http()
+
+
+def load(
+    file: FilePath | None = None,
+    environ: Mapping[str, str] = os.environ,
+    checks: Sequence[Check] = (),
+) -> Config:
+    """Read the configuration from `file` (by default /etc/appliance/appliance.toml) and `environ`.
+
+    `checks` are those that belong to an edge, beside our own. Warnings go to the log.
+    Raises ConfigError with every fault there is, each as `file: path: sentence`.
+    """
+    from appliance.loading.reading import read  # it needs the classes above
+
+    result = read(file, environ, checks)
+    for warning in result.warnings:
+        logger.warning("%s", warning)
+    if result.faults:
+        raise ConfigError(list(result.faults))
+    return result.config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class ApplianceError(Exception):
     """Anything that this project raises on purpose; `code` is for programs."""
@@ -27,3 +29,14 @@ class Refused(ApplianceError):
         """Keep the code beside the sentence."""
         super().__init__(message)
         self.code = code
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """`; did you mean <name>?` for the name that is nearest to `word`, or nothing."""
+    from difflib import get_close_matches  # only who has made a mistake waits for this import
+
+    known = list(names)
+    letters = sorted(word.lower())  # two swapped letters are the commonest slip, and score low
+    near = [name for name in known if sorted(name) == letters]
+    near = near or get_close_matches(word.lower(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

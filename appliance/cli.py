@@ -1,0 +1,253 @@
+"""The command line. Each subcommand imports what it needs when it runs: a client has to be quick."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError, ConfigError, did_you_mean
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+EX_CONFIG = 78
+"""sysexits(3): something in the configuration; systemd shows it, and does not try again."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the process's exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except ConfigError as error:
+        return _complain(error, EX_CONFIG)
+    except ApplianceError as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has enough; Python would complain again when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return status
+
+
+def _complain(error: ApplianceError, status: int) -> int:
+    print(f"appliance: {error}" if status == FAILED else error, file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="appliance", description="A calling appliance: doorbell, intercom, video calls."
+    )
+    commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND", required=True)
+
+    demo = commands.add_parser("demo", help="try everything on this computer, in a browser")
+    demo.add_argument("--port", type=_port, default=8080, help="of the web page (8080)")
+    demo.add_argument("--no-browser", action="store_true", help="only print the page's address")
+    demo.set_defaults(run=_demo)
+
+    run = commands.add_parser("run", help="the daemon, as systemd starts it")
+    run.add_argument(
+        "--config", type=Path, metavar="FILE", help="else /etc/appliance/appliance.toml"
+    )
+    run.set_defaults(run=_run)
+
+    check = commands.add_parser("check-config", help="every fault of a configuration in one go")
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="else /etc/appliance/…")
+    check.set_defaults(run=_check_config)
+
+    status = commands.add_parser("status", help="the running appliance's state, as JSON")
+    status.set_defaults(run=_status)
+
+    events = commands.add_parser(
+        "events",
+        help="what happened, as JSON Lines",
+        description="Print the latest events (200 at most) and end; with --follow, only what happens"
+        " from now on, until Ctrl-C.",
+    )
+    events.add_argument("--follow", "-f", action="store_true", help="print events as they happen")
+    events.add_argument(
+        "--type", action="append", metavar="GLOB", help="only these, such as 'call_*'; repeatable"
+    )
+    events.add_argument(
+        "--catalog", action="store_true", help="print the vocabulary as one JSON document instead"
+    )
+    events.set_defaults(run=_events)
+
+    ctl = commands.add_parser(
+        "ctl", help="give the running appliance a command; without one, list them"
+    )
+    ctl.add_argument("command", nargs="?", metavar="COMMAND")
+    ctl.add_argument("arguments", nargs="*", metavar="ARG=VALUE")
+    ctl.set_defaults(run=_ctl)
+
+    press = commands.add_parser("press", help="press a button of the simulated board")
+    press.add_argument("button", metavar="BUTTON", help="its name in the configuration")
+    press.add_argument("--gesture", choices=("press", "double_press", "hold"), default="press")
+    press.set_defaults(run=_press)
+
+    version = commands.add_parser("version", help="the version")
+    version.set_defaults(run=_version)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: 1 to 65535")
+    return int(text)
+
+
+# -------------------- the appliance itself
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from appliance import app
+
+    return app.demo(options.port, not options.no_browser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from appliance.config import load
+    from appliance.loading.checks import patterns
+    from appliance.panel.patterns import parse_pattern
+    from appliance.service.journal import set_up
+
+    set_up()
+    config = load(options.config, os.environ, [patterns(parse_pattern)])
+    from appliance import app  # the slow import comes once the configuration is known to be right
+
+    return app.run(config)
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    from appliance.loading.checks import patterns
+    from appliance.loading.layers import DEFAULT_FILE
+    from appliance.loading.reading import read
+    from appliance.panel.patterns import parse_pattern
+
+    reading = read(options.file, os.environ, [patterns(parse_pattern)])
+    for warning in reading.warnings:
+        print(f"warning: {warning}")
+    for fault in reading.faults:
+        print(fault)
+    if reading.faults:
+        print(f"{_count(len(reading.faults), 'fault')}: the appliance would not start with this")
+        return EX_CONFIG
+    warnings = f", {_count(len(reading.warnings), 'warning')}" if reading.warnings else ""
+    print(f"{options.file or DEFAULT_FILE}: no faults{warnings}")
+    return DONE
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+# -------------------- its clients
+
+
+def _status(_options: argparse.Namespace) -> int:
+    from appliance.client import Client
+
+    with Client() as client:
+        _print_json(client.ask(status=True))
+    return DONE
+
+
+def _events(options: argparse.Namespace) -> int:
+    if options.catalog:
+        from appliance.catalog import catalog
+
+        _print_json(catalog())
+        return DONE
+    from fnmatch import fnmatchcase
+
+    from appliance.client import Client
+
+    patterns = options.type or ["*"]
+    with Client() as client:
+        if options.follow:
+            for event in client.events(*patterns):
+                print(json.dumps(event, ensure_ascii=False), flush=True)
+            raise ApplianceError("the appliance has ended")
+        client.ask(subscribe=patterns)  # it knows the events, and refuses what matches none
+        for event in client.ask(recent=True):
+            name = event["type"].removeprefix("appliance.")
+            if any(fnmatchcase(name, each.removeprefix("appliance.")) for each in patterns):
+                print(json.dumps(event, ensure_ascii=False))
+    return DONE
+
+
+def _ctl(options: argparse.Namespace) -> int:
+    from appliance.commands import COMMANDS, parse_command
+
+    if options.command is None:
+        _list_commands()
+        return DONE
+    if options.command not in COMMANDS:
+        near = did_you_mean(options.command, COMMANDS)
+        raise ApplianceError(f"there is no command {options.command}{near or _SEE_LIST}")
+    given: dict[str, object] = {}
+    for word in options.arguments:
+        name, equals, value = word.partition("=")
+        if not equals:
+            usage = " ".join(f"{arg}=…" for arg in COMMANDS[options.command].arguments())
+            raise ApplianceError(
+                f"{word} is not ARG=VALUE: {options.command} {usage or 'has none'}"
+            )
+        given[name] = value
+    try:
+        command = parse_command(options.command, given, texts=True)
+    except ValueError as error:
+        raise ApplianceError(str(error)) from None
+    from appliance.client import Client
+
+    args = {name: getattr(command, name) for name in given}
+    with Client() as client:
+        result = client.ask(command=command.NAME, args=args)
+    if result is None and sys.stdout.isatty():
+        print("done")
+    else:
+        _print_json(result)
+    return DONE
+
+
+_SEE_LIST = "; `appliance ctl` lists them"
+
+
+def _list_commands() -> None:
+    from dataclasses import MISSING, fields
+
+    from appliance.commands import COMMANDS
+
+    for name, command in COMMANDS.items():
+        words = [name]
+        for argument in fields(command):
+            needed = argument.default is MISSING and argument.default_factory is MISSING
+            words.append(f"{argument.name}=…" if needed else f"[{argument.name}=…]")
+        print(" ".join(words))
+        print(f"    {(command.__doc__ or '').splitlines()[0]}")
+
+
+def _press(options: argparse.Namespace) -> int:
+    from appliance.client import Client
+
+    with Client() as client:
+        client.ask(press=options.button, gesture=options.gesture)
+    return DONE
+
+
+def _version(_options: argparse.Namespace) -> int:
+    from importlib.metadata import version
+
+    print(version("appliance"))
+    return DONE
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))

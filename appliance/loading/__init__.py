@@ -1,0 +1,1 @@
+"""How a configuration comes out of its files: merged, checked value by value, then as a whole."""

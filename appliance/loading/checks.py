@@ -1,0 +1,263 @@
+"""What must hold between the values of a configuration, once each is right by itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+from appliance.actions import parse_action
+from appliance.commands import COMMANDS
+from appliance.config import Config, Http, IceServer, Mqtt
+from appliance.errors import did_you_mean
+from appliance.loading.findings import Check, Finding, Path
+from appliance.loading.pins import gpio
+from appliance.model import ReceiverType, Right, Situation
+
+CONTROLS = (
+    "leave",
+    "switch_camera",
+    "toggle_audio",
+    "toggle_video",
+    "audio_mode",
+    "switch_to_video",
+    "recording",
+)
+NEVER_PLAIN = ("generate_token", "start_session")
+KEY_BYTES = 32
+SITUATIONS = ("ringing", *Situation)
+"""For LEDs and relays; `ringing` is both ringing_in and ringing_out."""
+
+
+Kind = Literal["led", "pwm", "rgb"]
+
+
+def patterns(parse: Callable[[str, Kind], object]) -> Check:
+    """The check of LED patterns; the panel's `parse(text, kind)` raises ValueError."""
+
+    def check(config: Config) -> Iterator[Finding]:
+        for name, led in config.leds.items():
+            for situation, text in led.patterns.items():
+                path: Path = ("leds", name, "patterns", situation)
+                yield from _one_of(path, situation, SITUATIONS)
+                try:
+                    parse(text, led.kind)
+                except ValueError as error:
+                    yield Finding(path, str(error))
+
+    return check
+
+
+def people(config: Config) -> Iterator[Finding]:
+    """Who is named must be known, and be allowed what the configuration expects of them."""
+    contacts, groups = config.contacts, config.groups
+    if config.device.id in contacts:
+        yield Finding(("contacts", config.device.id), "is this device's own id")
+    for name, group in groups.items():
+        for at, uid in enumerate(group.members):
+            yield from _one_of(("groups", name, "members", at), uid, contacts, "contact")
+    for at, uid in enumerate(config.call.auto_answer):
+        yield from _one_of(("call", "auto_answer", at), uid, contacts, "contact")
+    if config.call.main_video != "dominant_speaker":
+        names = ["dominant_speaker", *contacts]
+        yield from _one_of(("call", "main_video"), config.call.main_video, names, "contact")
+    if config.call.receiver is not None:
+        kind, _, name = config.call.receiver.partition(":")
+        yield from _receiver(config, ("call", "receiver"), kind, name)
+
+
+def keys(config: Config) -> Iterator[Finding]:
+    """A contact's keys are Ed25519 public keys in base64url; without one it is no use yet."""
+    for uid, contact in config.contacts.items():
+        for at, key in enumerate(contact.keys):
+            if not _is_key(key):
+                sentence = "is not a public Ed25519 key: 43 characters of base64url"
+                yield Finding(("contacts", uid, "keys", at), sentence)
+        if not contact.keys and config.security.unsigned == "refuse":
+            sentence = "has no keys yet: neither rung nor believed until paired"
+            yield Finding(("contacts", uid), sentence, warning=True)
+
+
+def buttons(config: Config) -> Iterator[Finding]:
+    """Actions are spelled right, and have somebody to call or something to open."""
+    for name, button in config.buttons.items():
+        actions = {"press": button.press, "double_press": button.double_press, "hold": button.hold}
+        if not any(actions.values()):
+            yield Finding(("buttons", name), "does nothing: no press, no hold", warning=True)
+        for gesture, text in actions.items():
+            if text:
+                yield from _action(config, ("buttons", name, gesture), text)
+
+
+def _action(config: Config, path: Path, text: str) -> Iterator[Finding]:
+    try:
+        action = parse_action(text)
+    except ValueError as error:
+        yield Finding(path, str(error))
+        return
+    if action.receiver is not None:
+        yield from _receiver(config, path, action.receiver.type, action.receiver.id)
+    elif action.verb == "call" and config.call.receiver is None:
+        yield Finding(path, "calls nobody: [call] names no receiver", warning=True)
+    elif action.verb == "unlock" and "door" not in config.relays:
+        yield Finding(path, "opens nothing: there is no [relays.door]", warning=True)
+
+
+def relays(config: Config) -> Iterator[Finding]:
+    """A relay follows a situation that exists."""
+    for name, relay in config.relays.items():
+        if relay.on is not None:
+            yield from _one_of(("relays", name, "on"), relay.on, SITUATIONS)
+
+
+def pins(config: Config) -> Iterator[Finding]:
+    """A pin has one use, however it is spelled."""
+    users: dict[int | str, Path] = {}
+    sections: dict[str, dict[Any, Any]] = {
+        "buttons": config.buttons,
+        "leds": config.leds,
+        "relays": config.relays,
+        "inputs": config.inputs,
+    }
+    for section, entries in sections.items():
+        for name, entry in entries.items():
+            path: Path = (section, name, "pin")
+            for pin in entry.pin if isinstance(entry.pin, tuple) else (entry.pin,):
+                number = gpio(pin)
+                if number is None:
+                    yield Finding(path, f"{pin} is no GPIO of the 40-pin header", warning=True)
+                used = users.setdefault(str(pin) if number is None else number, path)
+                if used is not path:
+                    yield Finding(path, f"{pin} is the pin of {used[0]}.{used[1]} already")
+            if isinstance(entry.pin, tuple) != (getattr(entry, "kind", "") == "rgb"):
+                yield Finding(path, "wants three pins for an rgb LED, and one for any other")
+
+
+def call_settings(config: Config) -> Iterator[Finding]:
+    """The settings whose values the vocabulary describes in words."""
+    call = config.call
+    yield from _one_of(("call", "accept_video"), call.accept_video, ["auto", "ask"])
+    fit = call.main_video_container.fit
+    yield from _one_of(("call", "main_video_container", "fit"), fit, ["contain", "cover"])
+    for at, control in enumerate(call.enabled_controls):
+        yield from _one_of(("call", "enabled_controls", at), control, CONTROLS)
+    if not (math.isfinite(call.idle_timeout_s) and call.idle_timeout_s > 0):
+        yield Finding(("call", "idle_timeout_s"), "is to be above 0")
+    hour = r"([01]\d|2[0-3]):[0-5]\d"
+    if not re.fullmatch(rf"({hour}-{hour})?", call.quiet_hours):
+        yield Finding(("call", "quiet_hours"), 'is not spelled like "22:00-07:00"')
+
+
+def mqtt(config: Config) -> Iterator[Finding]:
+    """The broker's topics, its plain commands, and whether others can read along."""
+    broker = config.mqtt
+    if not re.fullmatch(r"[^+#\s/\x00]+(/[^+#\s/\x00]+)*", broker.root):
+        yield Finding(("mqtt", "root"), "is no topic: no + or #, no space, no empty level")
+    for at, name in enumerate(broker.plain_commands):
+        path: Path = ("mqtt", "plain_commands", at)
+        yield from _one_of(path, name, COMMANDS, "command")
+        if name in NEVER_PLAIN:
+            yield Finding(path, f"{name} is never taken plain")
+        if name == "unlock":
+            sentence = "unlock: whoever controls the broker can open the door"
+            yield Finding(path, sentence, warning=True)
+    if not (_is_local(broker.host) or broker.ca_file):
+        sentence = f"{broker.host} is reached in plain text: without ca_file others can read along"
+        yield Finding(("mqtt", "host"), sentence, warning=True)
+
+
+def certificates(config: Config) -> Iterator[Finding]:
+    """A certificate comes with its key; the page leaves this machine only with both."""
+    sections: list[tuple[str, Mqtt | Http]] = [("mqtt", config.mqtt), ("http", config.http)]
+    for name, section in sections:
+        if bool(section.cert_file) != bool(section.key_file):
+            has, lacks = ("cert", "key") if section.cert_file else ("key", "cert")
+            yield Finding((name, f"{has}_file"), f"is of no use without {lacks}_file")
+    if not (_is_local(config.http.host) or config.http.cert_file):
+        sentence = f"{config.http.host} is more than this machine: that needs cert_file, key_file"
+        yield Finding(("http", "host"), sentence)
+
+
+def files(config: Config) -> Iterator[Finding]:
+    """The files that are named are there."""
+    named: list[tuple[Path, str | None]] = [
+        (("mqtt", key), getattr(config.mqtt, key))
+        for key in ("password_file", "ca_file", "cert_file", "key_file")
+    ]
+    named += [(("http", key), getattr(config.http, key)) for key in ("cert_file", "key_file")]
+    servers: tuple[IceServer, ...] = config.media.ice_servers
+    for at, server in enumerate(servers):
+        named.append((("media", "ice_servers", at, "credential_file"), server.credential_file))
+    for path, name in named:
+        if name and name.startswith("$"):
+            variable = name.split("/", maxsplit=1)[0]
+            sentence = f"{variable} is not set here, so the file was not looked for"
+            yield Finding(path, sentence, warning=True)
+        elif name and not FilePath(name).is_file():
+            yield Finding(path, f"there is no file {name}")
+    hooks = config.hooks.directory
+    if hooks and not FilePath(hooks).is_dir():
+        yield Finding(("hooks", "directory"), f"there is no folder {hooks}")
+
+
+CHECKS: tuple[Check, ...] = (
+    people,
+    keys,
+    buttons,
+    relays,
+    pins,
+    call_settings,
+    mqtt,
+    certificates,
+    files,
+)
+"""The checks that need nothing but the vocabulary."""
+
+
+def _one_of(path: Path, name: str, names: Any, noun: str = "") -> Iterator[Finding]:
+    if name not in names:
+        near = did_you_mean(name, names)
+        if noun:
+            yield Finding(path, f"{name} is no {noun}{near}")
+        else:
+            yield Finding(path, f"{name} is not one of {', '.join(names)}{near}")
+
+
+def _receiver(config: Config, path: Path, kind: str, name: str) -> Iterator[Finding]:
+    """A receiver is a contact or a group, and somebody in it may answer."""
+    if kind == ReceiverType.USER:
+        known = [*config.contacts]
+        rung = [name]
+    elif kind == ReceiverType.GROUP:
+        known = [*config.groups]
+        rung = [*config.groups[name].members] if name in config.groups else []
+    else:
+        yield Finding(path, f'"{kind}:{name}" is to be user:<uid> or group:<id>')
+        return
+    yield from _one_of(path, name, known, "contact" if kind == ReceiverType.USER else "group")
+    if name in known:
+        contacts = [config.contacts[uid] for uid in rung if uid in config.contacts]
+        if not any(Right.ANSWER in contact.may for contact in contacts):
+            sentence = f"nobody behind {kind}:{name} has the right to answer"
+            yield Finding(path, sentence, warning=True)
+
+
+def _is_key(text: str) -> bool:
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(raw) == KEY_BYTES and "=" not in text
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is this machine's loopback."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,212 @@
+"""One client of the local socket's protocol, whatever carries its lines: a socket or a WebSocket.
+
+A request is `{"id": .., "subscribe" | "command" | "status" | "press" | "recent": ..}`; the answer
+has the same id. Requests are answered in their order; a further `subscribe` replaces the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+import msgspec
+
+from appliance.commands import Command, parse_command
+from appliance.errors import ApplianceError, Refused, did_you_mean
+from appliance.events import EVENTS
+from appliance.model import Gesture, Json
+
+MAX_PATTERNS = 64
+MAX_WAITING = 1000
+"""Events that wait for a slow client before the oldest are dropped."""
+
+REQUESTS = {
+    "subscribe": {"subscribe"},
+    "command": {"command", "args"},
+    "status": {"status"},
+    "press": {"press", "gesture"},
+    "recent": {"recent"},
+}
+"""The keys of each request beside `id`, under the key that makes it what it is."""
+
+
+class Dropped(Protocol):
+    """Stands between two events of a subscription: `count` were lost here."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+
+Events = AsyncIterable[Mapping[str, Any] | Dropped]
+"""The events of one subscription, as CloudEvents objects."""
+
+
+class Session(Protocol):
+    """What a client may reach of the appliance."""
+
+    def command(self, command: Command, origin: str) -> Awaitable[Json]:
+        """Carry out a command; raises Refused."""
+
+    def status(self) -> Mapping[str, Any]:
+        """The `status` object."""
+
+    def subscribe(self, patterns: tuple[str, ...], limit: int) -> AbstractContextManager[Events]:
+        """The events whose names match, from now on; at most `limit` wait, the newest."""
+
+
+Press = Callable[[str, Gesture], Awaitable[None]]
+"""Moves a button of the simulated board as a finger would; raises Refused."""
+
+Send = Callable[[Mapping[str, Any]], None]
+"""Gives an object to the client; called on the loop, and does not wait."""
+
+Start = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+"""Runs something beside the conversation, and owns it."""
+
+
+async def _at_once() -> None:
+    """There is always room."""
+
+
+class Conversation:
+    """Answers one client and tells it of events.
+
+    `send` gives it an object; `ready` waits until it can take another event, while the subscription
+    keeps the newest; `start` runs and owns a task; `recent` are the latest events.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        press: Press | None,
+        send: Send,
+        *,
+        start: Start,
+        ready: Callable[[], Awaitable[None]] = _at_once,
+        recent: Iterable[Mapping[str, Any]] = (),
+        origin: str = "socket",
+    ) -> None:
+        self._session = session
+        self._press = press
+        self._send = send
+        self._start = start
+        self._ready = ready
+        self._recent = recent
+        self._origin = origin
+        self._telling = ExitStack()
+
+    def close(self) -> None:
+        """The client is gone: send nothing any more."""
+        self._telling.close()
+
+    async def handle(self, text: str | bytes) -> None:
+        """Take one line of the client and answer it; whatever it says, the conversation goes on."""
+        request: dict[str, Any] = {}
+        try:
+            request = _decode(text)
+            await self._take(request)
+        except ApplianceError as refused:
+            self.refuse(refused, request.get("id"))
+
+    def refuse(self, refused: ApplianceError, request_id: Json = None) -> None:
+        """Answer that a request was not carried out, and why."""
+        error = {"code": refused.code, "message": str(refused)}
+        self._send({"id": request_id, "ok": False, "error": error})
+
+    async def _take(self, request: Mapping[str, Any]) -> None:
+        kind = _kind(request)
+        if kind == "subscribe":
+            self._subscribe(_patterns(request["subscribe"]), request["id"])
+            return
+        result: Json = None
+        if kind == "command":
+            result = await self._session.command(_command(request), self._origin)
+        elif kind == "status":
+            result = self._session.status()
+        elif kind == "recent":
+            result = list(self._recent)
+        else:
+            await self._move(request)
+        self._send({"id": request["id"], "ok": True, "result": result})
+
+    async def _move(self, request: Mapping[str, Any]) -> None:
+        button, gesture = request["press"], request.get("gesture", Gesture.PRESS)
+        if self._press is None:
+            raise Refused("not_simulated", "this board is real: press the button itself")
+        if not isinstance(button, str):
+            raise Refused("bad_request", "press wants a button's name")
+        if gesture not in [*Gesture]:
+            near = did_you_mean(gesture, Gesture) if isinstance(gesture, str) else ""
+            raise Refused("bad_request", f"a gesture is one of {', '.join(Gesture)}{near}")
+        await self._press(button, Gesture(gesture))
+
+    def _subscribe(self, patterns: tuple[str, ...], request_id: Json) -> None:
+        """Tell of events from now on; the answer comes before them."""
+        self._telling.close()
+        events = self._telling.enter_context(self._session.subscribe(patterns, MAX_WAITING))
+        self._send({"id": request_id, "ok": True, "result": None})
+        self._telling.callback(self._start(self._tell(events)).cancel)
+
+    async def _tell(self, events: Events) -> None:
+        try:
+            async for item in events:
+                self._send(item if isinstance(item, Mapping) else {"dropped": item.count})
+                await self._ready()
+        except ConnectionError:
+            pass  # expected: the client went away, which its reader notices too
+
+
+def _decode(text: str | bytes) -> dict[str, Any]:
+    try:
+        request = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise Refused("malformed", f"this line is not JSON: {error}") from None
+    except RecursionError:
+        raise Refused("malformed", "this line is not JSON that anybody means: too deep") from None
+    if not isinstance(request, dict):
+        raise Refused("malformed", "a request is a JSON object")
+    return request
+
+
+def _kind(request: Mapping[str, Any]) -> str:
+    """Which request it is; Refused where it is none, or more than one."""
+    if type(request.get("id")) not in (str, int, float):
+        raise Refused("bad_request", "a request has an id, a text or a number of your choice")
+    kinds = [kind for kind in REQUESTS if kind in request]
+    if len(kinds) != 1:
+        raise Refused("bad_request", f"a request has one of the keys {', '.join(REQUESTS)}")
+    kind = kinds[0]
+    for key in request.keys() - REQUESTS[kind] - {"id"}:
+        near = did_you_mean(key, REQUESTS[kind])
+        raise Refused("bad_request", f'a {kind} request has no key "{key}"{near}')
+    if kind in ("status", "recent") and request[kind] is not True:
+        raise Refused("bad_request", f"{kind} is asked for with true")
+    return kind
+
+
+def _command(request: Mapping[str, Any]) -> Command:
+    name, args = request["command"], request.get("args")
+    if not isinstance(name, str) or not isinstance(args, dict | None):
+        raise Refused("bad_request", "command wants a name, and args an object")
+    try:
+        return parse_command(name, args or {})
+    except ValueError as error:
+        raise Refused("bad_command", str(error)) from None
+
+
+def _patterns(patterns: Any) -> tuple[str, ...]:
+    """Globs over event names, each of which matches at least one."""
+    if not isinstance(patterns, list) or not all(isinstance(each, str) for each in patterns):
+        raise Refused("bad_request", 'subscribe wants a list of patterns, such as ["call_*"]')
+    if len(patterns) > MAX_PATTERNS:
+        raise Refused("bad_request", f"{MAX_PATTERNS} patterns at most")
+    for pattern in patterns:
+        bare = pattern.removeprefix("appliance.")
+        if not any(fnmatchcase(name, bare) for name in EVENTS):
+            near = did_you_mean(bare, EVENTS)
+            raise Refused("bad_request", f'no event is called "{pattern}"{near}')
+    return tuple(patterns)
