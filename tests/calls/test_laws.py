@@ -1,0 +1,208 @@
+"""Random histories keep the laws: whatever happens, in whatever order, however often.
+
+The laws themselves are watched by `Play` after every output and every turn.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance import messages
+from appliance.calls.inputs import (
+    ButtonGestured,
+    ButtonPressed,
+    CommandIssued,
+    DeviceFailed,
+    FaultReported,
+    Input,
+    LinkChanged,
+    LinkState,
+    MessageExpired,
+    MessageReceived,
+    PeerAnswered,
+    PeerConnected,
+    PeerFailed,
+    PeerKey,
+    PeerLost,
+    PeerOffered,
+    PeerRestored,
+    PresenceChanged,
+    RelayChanged,
+    StopRequested,
+)
+from appliance.commands import COMMANDS, Command, InitiateCall
+from appliance.messages import Address
+from appliance.model import (
+    CallState,
+    CancelReason,
+    DeviceException,
+    Gesture,
+    ReceiverType,
+    RejectReason,
+    RequestAction,
+)
+from tests.parts.play import ANSWER, HOUSE, OFFER, Play, invite_from
+
+uids = st.sampled_from(["alice", "bob", "carol", "butler", "guest", "mallory"])
+endpoints = st.sampled_from(["phone", "tablet"])
+addresses = st.builds(Address, uids, endpoints)
+flags = st.booleans()
+foreign_calls = st.sampled_from(["0" * 32, "call-1", "call-2", "f" * 32])
+
+
+def commands() -> st.SearchStrategy[Command]:
+    made: dict[str, st.SearchStrategy[Command]] = {}
+    for name, kind in COMMANDS.items():
+        made[name] = st.builds(kind)
+    made["initiate_call"] = st.one_of(
+        st.just(COMMANDS["initiate_call"]()),
+        st.builds(COMMANDS["initiate_call"], receiver=uids),
+        st.builds(
+            COMMANDS["initiate_call"],
+            receiver=st.sampled_from(["party", "residents"]),
+            receiver_type=st.just(ReceiverType.GROUP),
+        ),
+    )
+    made["reject_call"] = st.builds(
+        COMMANDS["reject_call"], reason=st.sampled_from(["rejected", "busy", "cancelled"])
+    )
+    return st.one_of(*made.values())
+
+
+bodies: st.SearchStrategy[messages.Message] = st.one_of(
+    st.builds(
+        lambda uid, offer: invite_from(uid, "front-door", offer=offer),
+        uids,
+        st.sampled_from([OFFER, None]),
+    ),
+    st.just(messages.Ringing()),
+    st.sampled_from([messages.Accept(offer=OFFER), messages.Accept(answer=ANSWER)]),
+    st.builds(messages.Reject, st.sampled_from(RejectReason)),
+    st.builds(messages.Cancel, st.sampled_from(CancelReason), st.none() | addresses),
+    st.builds(messages.End, st.sampled_from(["hang_up", "kicked_out", "idle", "failed"])),
+    st.builds(messages.Offer, st.just(OFFER), st.integers(1, 2)),
+    st.builds(messages.Answer, st.just(ANSWER), st.integers(1, 2)),
+    st.builds(messages.Candidate, st.none(), st.integers(1, 2)),
+    st.builds(messages.Join),
+    st.builds(messages.Participants, st.just("session-1"), st.integers(0, 3), st.just(())),
+    st.builds(messages.State, st.dictionaries(st.sampled_from(["audio_muted", "on_hold"]), flags)),
+    st.builds(messages.Request, st.just("r"), st.sampled_from(RequestAction)),
+    st.builds(messages.Response, st.just("r"), flags),
+    st.builds(messages.Chat, st.just("hi")),
+    st.builds(messages.Dtmf, st.just("1")),
+    st.builds(messages.Custom, st.just("x")),
+)
+
+steps = st.one_of(
+    *[st.tuples(st.just("likely"), st.integers(0, 9))] * 6,
+    st.tuples(st.just("command"), commands()),
+    st.tuples(st.just("message"), addresses, bodies, st.none() | foreign_calls),
+    st.tuples(st.just("peer"), st.integers(0, 5), st.integers(0, 3)),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 2.5, 11.0, 40.0, 70.0])),
+    st.tuples(st.just("presence"), uids, endpoints, flags, st.sampled_from(["e1", "e2"])),
+    st.tuples(st.just("link"), st.sampled_from(LinkState)),
+    st.tuples(st.just("button"), st.sampled_from(["call", "bell_bob", "green", "red", "mute"])),
+    st.tuples(st.just("expired"), addresses),
+    st.tuples(st.just("relay"), flags),
+    st.tuples(st.just("camera"), st.none() | st.sampled_from(DeviceException)),
+    st.tuples(st.just("fault"), st.integers(0, 100)),
+)
+
+
+def take(play: Play, step: tuple[object, ...]) -> None:
+    match step:
+        case ("likely", int(which)):
+            likely = likely_next(play)
+            play.happens(likely[which % len(likely)])
+        case ("command", Command() as command):
+            play.happens(CommandIssued(command, "socket", 1))
+        case ("message", Address() as sender, messages.Message() as body, call_id):
+            active = play.state.active
+            own = active.call_id if active else "call-1"
+            play.happens(MessageReceived(sender, str(call_id or own), body))
+        case ("peer", int(kind), int(which)):
+            play.happens(peer_report(play, kind, which))
+        case ("wait", float(seconds)):
+            play.wait(seconds)
+        case ("presence", str(uid), str(endpoint), bool(online), str(epoch)):
+            play.happens(PresenceChanged(uid, endpoint, online, epoch if online else None))
+        case ("link", LinkState() as link):
+            play.happens(LinkChanged(link))
+        case ("button", str(button)):
+            play.happens(ButtonPressed(button), ButtonGestured(button, Gesture.PRESS))
+        case ("expired", Address() as to):
+            active = play.state.active
+            call_id = active.call_id if active else "call-1"
+            play.happens(MessageExpired(to, call_id, messages.Ringing(), False))
+        case ("relay", bool(on)):
+            play.happens(RelayChanged("door", on))
+        case ("camera", DeviceException() | None as type_):
+            play.happens(DeviceFailed("camera", type_))
+        case ("fault", int(number)):
+            play.happens(FaultReported("malformed", "no JSON", f"topic/{number}"))
+
+
+def likely_next(play: Play) -> list[Input]:
+    """What an honest house would do next, so that the histories get somewhere."""
+    call = play.state.active
+    if call is None:
+        invite = invite_from("alice", "front-door")
+        return [
+            CommandIssued(InitiateCall(receiver="alice"), "button"),
+            MessageReceived(Address("alice", "phone"), f"call-{len(play.all)}", invite),
+        ]
+    invited = [invitee.uid for invitee in call.invitees] or ["alice"]
+    accepts: list[Input] = [
+        MessageReceived(Address(uid, "phone"), call.call_id, messages.Accept(offer=OFFER))
+        for uid in invited
+    ]
+    match call.state:
+        case CallState.INCOMING:
+            return [CommandIssued(COMMANDS["accept_call"](), "button")]
+        case CallState.OUTGOING:
+            return accepts
+    [peer, *_] = [member.peer for member in call.members]
+    reports: list[Input] = [PeerLost(peer), PeerRestored(peer), PeerConnected(peer)]
+    return [PeerConnected(peer)] if call.state is CallState.CONNECTING else [*reports, *accepts]
+
+
+def peer_report(play: Play, kind: int, which: int) -> Input:
+    """A report of one of the open connections, or of one that is not (any more)."""
+    members = play.state.active.members if play.state.active else ()
+    peer = members[which].peer if which < len(members) else PeerKey("session-1", "alice", "phone")
+    return (
+        PeerConnected(peer),
+        PeerLost(peer),
+        PeerRestored(peer),
+        PeerFailed(peer, "closed", "gone"),
+        PeerAnswered(peer, ANSWER),
+        PeerOffered(peer, OFFER),
+    )[kind]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(steps, min_size=5, max_size=60))
+def test_every_history_keeps_the_laws(history: list[tuple[object, ...]]) -> None:
+    play = Play(HOUSE, online={"alice": ["phone"], "bob": ["phone", "tablet"]})
+    for step in history:
+        take(play, step)
+    play.happens(StopRequested())
+    assert play.state.calls == ()
+    assert not any(play.laws.peers.values()), "the last stop closes everything"
+
+
+def test_the_random_histories_go_everywhere() -> None:
+    """A generator that never leaves the porch would keep every law."""
+    reached: set[CallState] = set()
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @given(st.lists(steps, min_size=20, max_size=60))
+    def explore(history: list[tuple[object, ...]]) -> None:
+        play = Play(HOUSE, online={"alice": ["phone"]})
+        for step in history:
+            take(play, step)
+            reached.update(call.state for call in play.state.calls)
+
+    explore()
+    assert reached == set(CallState) - {CallState.IDLE, CallState.ENDED}

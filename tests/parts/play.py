@@ -1,0 +1,302 @@
+"""Playing calls to the pure core: inputs in, outputs out, time as a number, and the laws watched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from appliance.actions import parse_action
+from appliance.calls import effects
+from appliance.calls.effects import Effect, Emit, Output, Send, StartTimer, StopTimer
+from appliance.calls.inputs import (
+    CommandIssued,
+    Input,
+    LinkChanged,
+    LinkState,
+    MessageReceived,
+    PeerAnswered,
+    PeerConnected,
+    PeerKey,
+    PresenceChanged,
+    Timer,
+    TimerFired,
+)
+from appliance.calls.machine import advance
+from appliance.calls.state import ContactPolicy, GroupPolicy, LiveCall, Moment, Policy, State
+from appliance.commands import Command
+from appliance.events import CallEnded, Event, SessionJoined, SessionLeft, SessionStateChanged
+from appliance.messages import Accept, Address, Invite, Message, SessionDescription
+from appliance.model import (
+    Caller,
+    CallType,
+    Gesture,
+    Receiver,
+    ReceiverType,
+    Right,
+    SessionStateReason,
+)
+
+OFFER = SessionDescription("offer", "v=0 offer")
+ANSWER = SessionDescription("answer", "v=0 answer")
+EVERYTHING = frozenset(Right) - {Right.MODERATE}
+START = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+HOUSE = Policy(
+    uid="front-door",
+    name="Front door",
+    contacts={
+        "alice": ContactPolicy("Alice", frozenset(Right)),
+        "bob": ContactPolicy("Bob", EVERYTHING),
+        "carol": ContactPolicy("Carol", frozenset({Right.CALL, Right.ANSWER})),
+        "butler": ContactPolicy("Butler", EVERYTHING),
+        "guest": ContactPolicy("Guest", frozenset()),
+    },
+    groups={
+        "residents": GroupPolicy(("alice", "bob", "carol")),
+        "party": GroupPolicy(("alice", "bob"), first_takes_it=False),
+        "nobodies": GroupPolicy(("guest",)),
+    },
+    receiver=Receiver(ReceiverType.GROUP, "residents"),
+    ring_timeout_s=30,
+    auto_answer=frozenset({"butler"}),
+    relays=frozenset({"door", "gate"}),
+    buttons={
+        ("call", Gesture.PRESS): parse_action("call"),
+        ("bell_bob", Gesture.PRESS): parse_action("call:user:bob"),
+        ("green", Gesture.PRESS): parse_action("answer"),
+        ("red", Gesture.PRESS): parse_action("leave"),
+        ("red", Gesture.HOLD): parse_action("decline"),
+        ("mute", Gesture.PRESS): parse_action("toggle_audio"),
+        ("open", Gesture.PRESS): parse_action("unlock"),
+        ("long", Gesture.HOLD): parse_action("call"),
+    },
+)
+
+I = TypeVar("I", bound=Input)  # noqa: E741
+F = TypeVar("F", bound=Effect)
+V = TypeVar("V", bound=Event)
+
+
+class Play:
+    """A house with a door. Each method is something that happens; what comes of it is kept."""
+
+    def __init__(
+        self, policy: Policy = HOUSE, *, online: dict[str, list[str]] | None = None
+    ) -> None:
+        self.policy = policy
+        self.state = State()
+        self.now_s = 1000.0
+        self.timers: dict[Timer, float] = {}
+        self.outputs: list[Output] = []
+        self.all: list[Output] = []
+        self.laws = Laws()
+        self._fresh = 0
+        self.happens(LinkChanged(LinkState.CONNECTED))
+        for uid, endpoints in (online or {}).items():
+            for endpoint in endpoints:
+                self.comes(uid, endpoint)
+
+    # -------------------- what happens
+
+    def happens(self, *arrived: Input) -> list[Output]:
+        """Let inputs in, one after the other; their outputs together are `self.outputs`."""
+        self.outputs = []
+        for one in arrived:
+            self._fresh += 1
+            utc = START + timedelta(seconds=self.now_s - 1000)
+            now = Moment(self.now_s, utc, f"{self._fresh:032x}" * 2)
+            self.state, outputs = advance(self.policy, self.state, one, now)
+            self._keep(outputs)
+        return self.outputs
+
+    def _keep(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case StartTimer(timer, delay_s):
+                    self.timers[timer] = self.now_s + delay_s
+                case StopTimer(timer):
+                    self.timers.pop(timer, None)
+            self.laws.watch(output)
+        self.outputs += outputs
+        self.all += outputs
+        self.laws.after_turn(self.state, self.timers)
+
+    def wait(self, seconds: float) -> list[Output]:
+        """Let time pass; timers fire in their order."""
+        until_s = self.now_s + seconds
+        told: list[Output] = []
+        while due := [(at, timer) for timer, at in self.timers.items() if at <= until_s]:
+            at_s, timer = min(due, key=lambda entry: entry[0])
+            del self.timers[timer]
+            self.now_s = at_s
+            told += self.happens(TimerFired(timer))
+        self.now_s = until_s
+        self.outputs = told
+        return told
+
+    def orders(self, command: Command, request: int | None = 1) -> list[Output]:
+        return self.happens(CommandIssued(command, "socket", request))
+
+    def hears(self, sender: Address, message: Message, call_id: str | None = None) -> list[Output]:
+        return self.happens(MessageReceived(sender, call_id or self.call.call_id, message))
+
+    def comes(self, uid: str, endpoint: str = "phone") -> list[Output]:
+        return self.happens(PresenceChanged(uid, endpoint, True, f"epoch-{uid}-{endpoint}"))
+
+    def goes(self, uid: str, endpoint: str = "phone") -> list[Output]:
+        return self.happens(PresenceChanged(uid, endpoint, False))
+
+    def is_called(
+        self, sender: Address, call_id: str = "call-1", offer: SessionDescription | None = OFFER
+    ) -> list[Output]:
+        return self.hears(sender, invite_from(sender.uid, self.policy.uid, offer=offer), call_id)
+
+    def connects(self, address: Address) -> list[Output]:
+        """The accept's SDP is ready and media flows."""
+        peer = self.peer(address)
+        return self.happens(PeerAnswered(peer, ANSWER), PeerConnected(peer))
+
+    def is_in_call_with(self, address: Address) -> None:
+        """The door rang and this endpoint answered."""
+        self.orders(command_of("initiate_call", receiver=address.uid))
+        self.hears(address, Accept(offer=OFFER))
+        self.connects(address)
+
+    # -------------------- what came of it
+
+    @property
+    def call(self) -> LiveCall:
+        assert self.state.active is not None, "there is no call"
+        return self.state.active
+
+    def peer(self, address: Address) -> PeerKey:
+        member = self.call.member(address)
+        assert member is not None
+        return member.peer
+
+    @property
+    def events(self) -> list[str]:
+        """The names of the events of the last happening, in order."""
+        return [output.event.NAME for output in self.outputs if isinstance(output, Emit)]
+
+    def event(self, kind: type[V]) -> V:
+        """The one event of that class in the last happening."""
+        [found] = self.find(kind)
+        return found
+
+    def find(self, kind: type[V]) -> list[V]:
+        emitted = [output.event for output in self.outputs if isinstance(output, Emit)]
+        return [event for event in emitted if isinstance(event, kind)]
+
+    def done(self, kind: type[F]) -> list[F]:
+        """The effects of that class in the last happening."""
+        return [output for output in self.outputs if isinstance(output, kind)]
+
+    @property
+    def sent(self) -> list[tuple[str, str | None, str]]:
+        """Who was sent what in the last happening: (uid, endpoint, type)."""
+        return [(send.to.uid, send.to.endpoint, send.message.TYPE) for send in self.done(Send)]
+
+    def message(self, type_: str) -> Any:
+        """The one message of that type that was sent."""
+        [found] = [send.message for send in self.done(Send) if type_ == send.message.TYPE]
+        return found
+
+
+def command_of(name: str, **arguments: Any) -> Command:
+    from appliance.commands import COMMANDS
+
+    return COMMANDS[name](**arguments)
+
+
+def invite_from(
+    uid: str,
+    to: str,
+    *,
+    offer: SessionDescription | None = OFFER,
+    type_: CallType = CallType.VIDEO,
+    timeout_s: float = 30,
+) -> Invite:
+    return Invite(
+        session_id="session-1",
+        call_type=type_,
+        receiver=Receiver(ReceiverType.USER, to),
+        caller=Caller(uid),
+        timeout_s=timeout_s,
+        callees=(to,),
+        offer=offer,
+    )
+
+
+class Laws:
+    """What holds in every history, whatever happens in whatever order."""
+
+    def __init__(self) -> None:
+        self.ended: set[str] = set()
+        self.joined: set[str] = set()
+        self.left: set[str] = set()
+        self.peers: dict[PeerKey, bool] = {}
+        self.capturing = False
+        self.ringing = False
+        self._last: Event | None = None
+
+    def watch(self, output: Output) -> None:
+        if isinstance(output, Emit):
+            self._event(output.event, output.call_id)
+            self._last = output.event
+            return
+        match output:
+            case effects.OpenPeer(peer):
+                assert peer not in self.peers, f"{peer} was opened twice"
+                assert self.capturing, "a connection without devices"
+                self.peers[peer] = True
+            case effects.ClosePeer(peer):
+                assert self.peers.get(peer), f"{peer} was closed, but is not open"
+                self.peers[peer] = False
+            case effects.AddCandidate(peer) | effects.AcceptAnswer(peer):
+                assert self.peers.get(peer), f"{peer} is not open"
+            case effects.StartCapture():
+                self.capturing = True
+            case effects.StopCapture():
+                self.capturing = False
+            case effects.PlaySound(effects.Sound.RINGTONE):
+                self.ringing = True
+            case effects.StopSound(effects.Sound.RINGTONE):
+                self.ringing = False
+
+    def _event(self, event: Event, call_id: str | None) -> None:
+        if call_id in self.ended:
+            assert event.NAME == "error", f"{event.NAME} after the end of {call_id}"
+        match event:
+            case SessionJoined():
+                assert call_id is not None
+                assert call_id not in self.joined, "joined twice"
+                self.joined.add(call_id)
+            case SessionLeft():
+                assert call_id in self.joined, "left what was never joined"
+                assert isinstance(self._last, SessionStateChanged)
+                assert self._last.reason is SessionStateReason.LOGGED_OUT
+                assert call_id is not None
+                self.left.add(call_id)
+            case CallEnded():
+                assert call_id is not None
+                self.ended.add(call_id)
+                assert (call_id in self.joined) == (call_id in self.left)
+
+    def after_turn(self, state: State, timers: dict[Timer, float]) -> None:
+        live = {call.call_id: call for call in state.calls}
+        assert not self.ended & live.keys(), "a call lives on after its end"
+        opened = {peer for peer, is_open in self.peers.items() if is_open}
+        assert opened == {member.peer for call in live.values() for member in call.members}
+        of_calls = {timer for timer in timers if timer.kind not in ("errors", "unlock")}
+        assert {timer.key for timer in of_calls} <= live.keys(), "a timer outlives its call"
+        if not live:
+            assert not self.capturing, "capture without a call"
+            assert not self.ringing, "it rings for nobody"
+        assert self.ringing == any(call.state.value == "incoming" for call in live.values())
+
+
+def phones(*uids: str) -> Iterator[Address]:
+    for uid in uids:
+        yield Address(uid, "phone")
