@@ -1,0 +1,151 @@
+"""The shell of the core: one way in, one order out, timers and replies."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import pytest
+
+from appliance.bus import Bus
+from appliance.calls import effects
+from appliance.calls.effects import Effect
+from appliance.calls.engine import Engine
+from appliance.calls.inputs import (
+    ButtonGestured,
+    FaultReported,
+    LinkChanged,
+    LinkState,
+    RelayChanged,
+)
+from appliance.commands import InitiateCall, Unlock
+from appliance.errors import Refused
+from appliance.listeners import ButtonClickListener
+from appliance.model import CallState, Gesture
+from tests.parts.play import HOUSE
+
+
+class Everything:
+    """An edge that does nothing but remember, in order."""
+
+    EFFECTS: ClassVar[tuple[type[Effect], ...]] = (
+        effects.Send,
+        effects.ForgetCall,
+        effects.SettleMessage,
+        effects.StartCapture,
+        effects.StopCapture,
+        effects.PlaySound,
+        effects.StopSound,
+        effects.PulseRelay,
+    )
+
+    def __init__(self, diary: list[str]) -> None:
+        self.diary = diary
+
+    def perform(self, effect: Effect) -> None:
+        self.diary.append(type(effect).__name__)
+
+
+@asynccontextmanager
+async def running(diary: list[str]) -> AsyncIterator[tuple[Engine, Bus]]:
+    async with Bus("front-door") as bus:
+        engine = Engine(HOUSE, bus)
+        engine.bind()
+        engine.attach(Everything(diary))
+        bus.sinks.append(lambda item: diary.append(item["type"].removeprefix("appliance.")))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(engine.run())
+            yield engine, bus
+            engine.stop()
+
+
+async def until(bus: Bus, name: str) -> dict[str, Any]:
+    with bus.subscribe([name]) as events:
+        item = await anext(events)
+        assert isinstance(item, dict)
+        return item
+
+
+async def test_a_buttons_event_stands_before_its_effect_even_for_coroutines() -> None:
+    diary: list[str] = []
+
+    class Curious(ButtonClickListener):
+        async def on_call_button_clicked(self, button: str, gesture: Gesture) -> None:
+            diary.append("listener")
+
+    async with running(diary) as (engine, bus):
+        bus.add_listener(Curious())
+        with bus.subscribe(["outgoing_call_started"]) as events:
+            engine.post(ButtonGestured("call", Gesture.PRESS))
+            await anext(events)
+    assert diary[:4] == ["call_button_clicked", "listener", "outgoing_call_started", "StartCapture"]
+
+
+async def test_a_command_gets_its_result_or_the_reason_why_not() -> None:
+    async with running([]) as (engine, _):
+        result = await engine.command(InitiateCall(receiver="alice"), "python")
+        assert set(result) == {"call_id", "session_id"}
+        assert engine.state.active is not None
+        assert engine.state.active.state is CallState.OUTGOING
+        with pytest.raises(Refused, match="there is a call already") as refused:
+            await engine.command(InitiateCall(), "python")
+        assert refused.value.code == "busy"
+
+
+async def test_a_reply_may_come_in_a_later_turn() -> None:
+    async with running([]) as (engine, _), asyncio.TaskGroup() as tasks:
+        unlocked = tasks.create_task(engine.command(Unlock(), "python"))
+        engine.post(LinkChanged(LinkState.CONNECTED))
+        await asyncio.sleep(0)
+        assert not unlocked.done()
+        engine.post(RelayChanged("door", True))
+        assert await unlocked is None
+
+
+async def test_what_a_thread_posts_arrives_on_the_loop() -> None:
+    async with running([]) as (engine, bus):
+        with bus.subscribe(["error"]) as events:
+            fault = FaultReported("malformed", "no JSON")
+            thread = threading.Thread(target=engine.post, args=(fault,))
+            thread.start()
+            item = await anext(events)
+            thread.join()
+        assert item["data"]["code"] == "malformed"  # type: ignore[index]
+
+
+async def test_a_timer_comes_back_as_an_input() -> None:
+    async with running([]) as (engine, bus):
+        with bus.subscribe(["call_ended"]) as events:
+            await engine.command(InitiateCall(receiver="alice", timeout_s=0.01), "python")
+            item = await anext(events)
+        assert item["data"]["reason"] == "failed"  # type: ignore[index]
+
+
+async def test_an_effect_that_nobody_performs_is_an_error_and_not_a_crash() -> None:
+    async with Bus("front-door") as bus:
+        engine = Engine(HOUSE, bus)
+        engine.bind()
+        with bus.subscribe(["error"]) as events:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(engine.run())
+                await engine.command(InitiateCall(receiver="alice"), "python")
+                item = await anext(events)
+                engine.stop()
+        assert item["data"]["code"] == "unperformed"  # type: ignore[index]
+
+
+async def test_stopping_ends_the_call_and_refuses_who_still_waits() -> None:
+    diary: list[str] = []
+    async with running(diary) as (engine, _):
+        await engine.command(InitiateCall(receiver="alice"), "python")
+    assert diary[-1] == "call_ended"
+    assert engine.state.calls == ()
+
+
+async def test_two_edges_cannot_perform_the_same_effect() -> None:
+    async with running([]) as (engine, _):
+        with pytest.raises(ValueError, match="two edges perform Send"):
+            engine.attach(Everything([]))
