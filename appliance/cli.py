@@ -12,14 +12,18 @@ from typing import Any
 
 from appliance.errors import ApplianceError, ConfigError, did_you_mean
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EX_CONFIG = 78
 """sysexits(3): something in the configuration; systemd shows it, and does not try again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; the process's exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if "run" not in options:
+        parser.print_help()
+        return USAGE
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -45,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="appliance", description="A calling appliance: doorbell, intercom, video calls."
     )
-    commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND", required=True)
+    commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND")
 
     demo = commands.add_parser("demo", help="try everything on this computer, in a browser")
     demo.add_argument("--port", type=_port, default=8080, help="of the web page (8080)")
@@ -243,9 +247,12 @@ def _press(options: argparse.Namespace) -> int:
 
 
 def _version(_options: argparse.Namespace) -> int:
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    print(version("appliance"))
+    try:
+        print(version("appliance"))
+    except PackageNotFoundError:
+        raise ApplianceError("runs from a folder that was never installed, so has no version") from None
     return DONE
 
 

@@ -1,0 +1,458 @@
+"""A configuration is believed as a whole or refused with every fault at once, in the author's words."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.config import Config, load
+from appliance.errors import ConfigError
+from appliance.loading.checks import patterns
+from appliance.loading.reading import Reading, read
+from appliance.loading.shipped import shipped
+from appliance.model import AudioMode, Right
+from appliance.panel.patterns import parse_pattern
+
+
+class Author:
+    """Writes a configuration into a folder, and reads it as the daemon would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "appliance.toml"
+
+    def writes(self, text: str, name: str = "appliance.toml") -> Author:
+        file = self.folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return self
+
+    def reads(self, environ: Mapping[str, str] | None = None) -> Reading:
+        return read(self.file, environ or {}, [patterns(parse_pattern)])
+
+    def faults(self, environ: Mapping[str, str] | None = None) -> list[str]:
+        return [fault.removeprefix(f"{self.file}: ") for fault in self.reads(environ).faults]
+
+    def warnings(self) -> list[str]:
+        return [each.removeprefix(f"{self.file}: ") for each in self.reads().warnings]
+
+
+@pytest.fixture
+def author(tmp_path: Path) -> Author:
+    return Author(tmp_path)
+
+
+# -------------------- layers
+
+
+def test_an_empty_file_is_a_configuration(author: Author) -> None:
+    assert load(author.writes("").file, {}) == Config()
+
+
+def test_later_layers_win_key_by_key(author: Author) -> None:
+    author.writes('[device]\nid = "a"\nname = "A"\n[mqtt]\nhost = "localhost"\nport = 1\n')
+    author.writes("[mqtt]\nport = 2\n", "conf.d/10-port.toml")
+    author.writes('[mqtt]\nport = 3\n[device]\nname = "B"\n', "conf.d/20-port.toml")
+    author.writes("[mqtt]\nport = 9\n", "conf.d/ignored.txt")
+    config = load(author.file, {"APPLIANCE__DEVICE__NAME": "C"})
+    assert (config.device.id, config.device.name, config.mqtt.port) == ("a", "C", 3)
+
+
+def test_the_environment_speaks_toml_or_else_text(author: Author) -> None:
+    environ = {
+        "APPLIANCE__MQTT__PORT": "1884",
+        "APPLIANCE__MQTT__PLAIN_COMMANDS": '["mute_audio"]',
+        "APPLIANCE__CALL__AUDIO_ONLY": "true",
+        "APPLIANCE__DEVICE__NAME": "Front door",
+        "APPLIANCE__CONTACTS__BOB__MAY": '["answer"]',
+        "APPLIANCE__SECURITY__UNSIGNED": '"allow"',
+        "APPLIANCE_SOCKET": "/not/of/this/kind",
+    }
+    config = load(author.writes("").file, environ)
+    assert config.mqtt.port == 1884
+    assert config.mqtt.plain_commands == ("mute_audio",)
+    assert config.call.audio_only
+    assert config.device.name == "Front door"
+    assert config.contacts["bob"].may == (Right.ANSWER,)
+
+
+def test_a_text_of_the_environment_may_look_like_a_number(author: Author) -> None:
+    environ = {"APPLIANCE__MQTT__USERNAME": "0042", "APPLIANCE__DEVICE__NAME": "42"}
+    config = load(author.writes("").file, environ)
+    assert (config.mqtt.username, config.device.name) == ("0042", "42")
+
+
+def test_a_text_of_the_environment_cannot_smuggle_in_other_keys(author: Author) -> None:
+    config = load(author.writes("").file, {"APPLIANCE__DEVICE__NAME": '"A"\nother = 1'})
+    assert config.device.name == '"A"\nother = 1'
+
+
+def test_a_fault_names_the_layer_that_has_it(author: Author) -> None:
+    author.writes("[mqtt]\nport = 1\n")
+    author.writes("[mqtt]\nport = 0\n", "conf.d/10.toml")
+    assert author.reads().faults == (
+        f"{author.folder}/conf.d/10.toml: mqtt.port: 0 is not a whole number from 1 to 65535",
+    )
+    assert author.reads({"APPLIANCE__MQTT__PORT": "x"}).faults == (
+        'APPLIANCE__MQTT__PORT: mqtt.port: "x" is not a whole number from 1 to 65535',
+    )
+
+
+def test_what_cannot_be_read_is_told_with_its_line(author: Author, tmp_path: Path) -> None:
+    assert author.faults() == ["there is no such file"]
+    author.writes('[device]\nid = "a"\nname = \n')
+    author.writes("x = [", "conf.d/10.toml")
+    syntax, other = author.reads().faults
+    assert syntax == f"{author.file}: is not TOML: Invalid value (at line 3, column 8)"
+    assert other.startswith(f"{tmp_path}/conf.d/10.toml: is not TOML: ")
+    author.file.write_bytes(b'[device]\nname = "\xff"')
+    assert author.faults()[0] == "is not UTF-8 at byte 17"
+
+
+def test_file_names_are_relative_to_the_file_that_has_them(author: Author) -> None:
+    author.writes('[mqtt]\npassword_file = "secret/mqtt"\n').writes("x", "secret/mqtt")
+    assert load(author.file, {}).mqtt.password_file == str(author.folder / "secret/mqtt")
+    author.writes('[mqtt]\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt"\n')
+    environ = {"CREDENTIALS_DIRECTORY": str(author.folder / "secret")}
+    assert load(author.file, environ).mqtt.password_file == str(author.folder / "secret/mqtt")
+    assert author.faults() == []
+    assert author.warnings() == [
+        "mqtt.password_file: $CREDENTIALS_DIRECTORY is not set here, so the file was not looked for"
+    ]
+
+
+# -------------------- values
+
+
+def test_every_fault_is_told_at_once_in_the_order_of_the_file(author: Author) -> None:
+    author.writes("""
+        [device]
+        id = "Front Door"
+        bord = "pi"
+        [mqtt]
+        port = 70000
+        prot = 1
+        [call]
+        ring_timeout_s = 0
+        layout = "spotligt"
+        audio_only = 1
+        [media]
+        width = "wide"
+        [[media.ice_servers]]
+        urls = "stun:stun.example"
+        [buttons.bell]
+        press = "call"
+        [groups.residents]
+        members = 3
+        [cameras.frnt]
+        device = "0"
+        [contacts.alice]
+        may = ["answer", "unlok"]
+        [buton]
+    """)
+    assert author.faults() == [
+        'device.id: "Front Door" is not an id: 1 to 64 of a-z, 0-9, _ and -',
+        "device.bord: there is no such key; did you mean board?",
+        "mqtt.port: 70000 is not a whole number from 1 to 65535",
+        "mqtt.prot: there is no such key; did you mean port?",
+        "call.ring_timeout_s: 0 is not a number above 0 and up to 86400",
+        'call.layout: "spotligt" is not one of tile, spotlight, single; did you mean spotlight?',
+        "call.audio_only: 1 is not true or false",
+        'media.width: "wide" is not a whole number from 160 to 1920',
+        'media.ice_servers[0].urls: "stun:stun.example" is not a list',
+        "buttons.bell.pin: is missing: a text or a whole number",
+        "groups.residents.members: 3 is not a list",
+        'cameras.frnt: the name "frnt" is not one of front, rear; did you mean front?',
+        (
+            'contacts.alice.may[1]: "unlok" is not one of call, answer, view, unlock, moderate;'
+            " did you mean unlock?"
+        ),
+        "buton: there is no such key; did you mean buttons?",
+    ]
+
+
+def test_load_raises_them_together(author: Author) -> None:
+    author.writes("[mqtt]\nport = 0\n[http]\nport = 0\n")
+    with pytest.raises(ConfigError) as caught:
+        load(author.file, {})
+    assert len(caught.value.faults) == 2
+    assert str(caught.value).count("\n") == 1
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "1e9"])
+def test_numbers_have_bounds(author: Author, number: str) -> None:
+    author.writes(f"[call]\nring_timeout_s = {number}\nidle_timeout_s = {number}\n")
+    faults = author.faults()
+    assert any(fault.startswith("call.ring_timeout_s: ") for fault in faults)
+    assert number == "1e9" or any(fault.startswith("call.idle_timeout_s: ") for fault in faults)
+
+
+def test_a_secret_is_refused_and_not_repeated(author: Author) -> None:
+    author.writes('[mqtt]\npassword = "hunter2"\n')
+    assert author.faults() == [
+        (
+            "mqtt.password: never stands in the configuration itself: put it into a file, named by"
+            " password_file"
+        )
+    ]
+    assert "hunter2" not in "".join(author.faults({"APPLIANCE__MQTT__PASSWORD": "hunter2"}))
+
+
+def test_values_become_what_the_program_uses(author: Author) -> None:
+    author.writes("""
+        [groups.home]
+        members = ["alice"]
+        [contacts.alice]
+        may = ["answer", "unlock"]
+        keys = ["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+        [audio.bluetooth]
+        playback = "silence"
+        [leds.rgb]
+        pin = [5, "GPIO6", 13]
+        kind = "rgb"
+        [leds.rgb.patterns]
+        ringing = "red:blink"
+        [call]
+        layout = "tile"
+        main_video_container = {fit = "cover"}
+    """)
+    config = load(author.file, {})
+    assert config.contacts["alice"].may == (Right.ANSWER, Right.UNLOCK)
+    assert config.audio[AudioMode.BLUETOOTH].playback == "silence"
+    assert config.leds["rgb"].pin == (5, "GPIO6", 13)
+    assert config.call.main_video_container.fit == "cover"
+    assert config.call.main_video_container.name_label
+    assert config.call.ring_timeout_s == 30
+
+
+# -------------------- together
+
+
+KNOWN = """
+    [contacts.alice]
+    may = ["answer"]
+    [contacts.bob]
+    [groups.residents]
+    members = ["alice", "bob"]
+    [security]
+    unsigned = "allow"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            '[call]\nreceiver = "user:alicee"',
+            "call.receiver: alicee is no contact; did you mean alice?",
+        ),
+        ('[call]\nreceiver = "group:all"', "call.receiver: all is no group"),
+        ('[call]\nreceiver = "alice"', 'call.receiver: "alice:" is to be user:<uid> or group:<id>'),
+        (
+            '[call]\nauto_answer = ["bbo"]',
+            "call.auto_answer[0]: bbo is no contact; did you mean bob?",
+        ),
+        ('[call]\nquiet_hours = "22-7"', 'call.quiet_hours: is not spelled like "22:00-07:00"'),
+        (
+            '[call]\naccept_video = "aks"',
+            "call.accept_video: aks is not one of auto, ask; did you mean ask?",
+        ),
+        ('[call]\nmain_video = "carol"', "call.main_video: carol is no contact"),
+        ('[groups.x]\nmembers = ["eve"]', "groups.x.members[0]: eve is no contact"),
+        ("[contacts.door]", "contacts.door: is this device's own id"),
+        (
+            '[contacts.eve]\nkeys = ["short"]',
+            "contacts.eve.keys[0]: is not a public Ed25519 key: 43 characters of base64url",
+        ),
+        (
+            '[buttons.a]\npin = 1\npress = "cal"',
+            'buttons.a.press: "cal" is no action; did you mean call?',
+        ),
+        ('[buttons.a]\npin = 1\nhold = "call:user:eve"', "buttons.a.hold: eve is no contact"),
+        (
+            '[buttons.a]\npin = 1\npress = "command:mute_adio"',
+            'buttons.a.press: "mute_adio" is no command; did you mean mute_audio?',
+        ),
+        (
+            '[leds.a]\npin = 1\npatterns = {idle = "blnk"}',
+            'leds.a.patterns.idle: "blnk" is no pattern; did you mean blink?',
+        ),
+        (
+            '[leds.a]\npin = 1\npatterns = {ideal = "on"}',
+            "leds.a.patterns.ideal: ideal is not one of ringing, ",
+        ),
+        (
+            "[leds.a]\npin = [1, 2, 3]",
+            "leds.a.pin: wants three pins for an rgb LED, and one for any other",
+        ),
+        ('[relays.a]\npin = 1\non = "rining"', "relays.a.on: rining is not one of ringing, "),
+        (
+            '[mqtt]\nplain_commands = ["unlok"]',
+            "mqtt.plain_commands[0]: unlok is no command; did you mean unlock?",
+        ),
+        (
+            '[mqtt]\nplain_commands = ["start_session"]',
+            "mqtt.plain_commands[0]: start_session is never taken plain",
+        ),
+        ('[mqtt]\nroot = "a/+"', "mqtt.root: is no topic"),
+        ('[mqtt]\nca_file = "/none.pem"', "mqtt.ca_file: there is no file /none.pem"),
+        ('[mqtt]\ncert_file = "/dev/null"', "mqtt.cert_file: is of no use without key_file"),
+        ('[http]\nkey_file = "/dev/null"', "http.key_file: is of no use without cert_file"),
+        (
+            '[http]\nhost = "0.0.0.0"',
+            "http.host: 0.0.0.0 is more than this machine: that needs cert_file",
+        ),
+        ('[hooks]\ndirectory = "/none"', "hooks.directory: there is no folder /none"),
+    ],
+)
+def test_what_does_not_fit_together_is_a_fault(author: Author, text: str, fault: str) -> None:
+    faults = author.writes(KNOWN + text).faults()
+    assert any(each.startswith(fault) for each in faults), faults
+    assert len(faults) <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (
+            '[mqtt]\nplain_commands = ["unlock"]',
+            "mqtt.plain_commands[0]: unlock: whoever controls the broker can",
+        ),
+        ('[mqtt]\nhost = "broker.example"', "mqtt.host: broker.example is reached in plain text"),
+        (
+            '[call]\nreceiver = "user:bob"',
+            "call.receiver: nobody behind user:bob has the right to answer",
+        ),
+        (
+            '[buttons.a]\npin = 1\npress = "call"',
+            "buttons.a.press: calls nobody: [call] names no receiver",
+        ),
+        (
+            '[buttons.a]\npin = 1\npress = "unlock"',
+            "buttons.a.press: opens nothing: there is no [relays.door]",
+        ),
+        ("[buttons.a]\npin = 1", "buttons.a: does nothing"),
+        (
+            '[buttons.a]\npin = "GPIO77"\npress = "leave"',
+            "buttons.a.pin: GPIO77 is no GPIO of the 40-pin header",
+        ),
+    ],
+)
+def test_what_is_allowed_and_unwise_is_a_warning(author: Author, text: str, warning: str) -> None:
+    author.writes(KNOWN + text)
+    assert author.faults() == []
+    assert [each for each in author.warnings() if each.startswith(warning)]
+
+
+def test_a_contact_without_keys_is_warned_of_where_signatures_are_wanted(author: Author) -> None:
+    author.writes("[contacts.alice]\n")
+    assert author.warnings() == [
+        "contacts.alice: has no keys yet: neither rung nor believed until paired"
+    ]
+
+
+def test_loading_logs_the_warnings(author: Author, caplog: pytest.LogCaptureFixture) -> None:
+    author.writes("[contacts.alice]\n")
+    with caplog.at_level(logging.WARNING):
+        load(author.file, {})
+    assert "contacts.alice: has no keys yet" in caplog.text
+
+
+def test_who_names_something_broken_is_not_blamed(author: Author) -> None:
+    author.writes("""
+        [security]
+        unsigned = "allow"
+        [contacts.alice]
+        may = ["anser"]
+        [groups.all]
+        [call]
+        receiver = "group:all"
+        auto_answer = ["alice"]
+    """)
+    assert [fault.split(":")[0] for fault in author.faults()] == [
+        "contacts.alice.may[0]",
+        "groups.all.members",
+    ]
+
+
+@pytest.mark.parametrize(
+    "spelling", ["17", '"GPIO17"', '"17"', '"BCM17"', '"BOARD11"', '"J8:11"', '"WPI0"']
+)
+def test_a_pin_has_one_use_however_it_is_spelled(author: Author, spelling: str) -> None:
+    author.writes(f"""
+        [leds.red]
+        pin = {spelling}
+        [buttons.bell]
+        pin = "GPIO17"
+        press = "leave"
+    """)
+    pin = spelling.strip('"')
+    assert author.faults() == [f"leds.red.pin: {pin} is the pin of buttons.bell already"]
+
+
+# -------------------- what comes with the program
+
+
+@pytest.mark.parametrize("name", ["appliance.toml", "simulated.toml"])
+def test_the_shipped_configurations_have_no_faults(name: str) -> None:
+    reading = read(shipped(name), {}, [patterns(parse_pattern)])
+    assert reading.faults == ()
+    assert [each for each in reading.warnings if "no keys yet" not in each] == []
+
+
+def test_the_simulated_one_lets_everybody_in_and_needs_no_hardware() -> None:
+    config = load(shipped("simulated.toml"), {})
+    assert config.device.board == "simulated"
+    assert config.security.unsigned == "allow"
+    assert config.groups["residents"].members == ("alice", "bob", "carol")
+    assert config.call.receiver == "group:residents"
+    assert config.cameras["front"].device == "test-card"
+    assert all(
+        {Right.CALL, Right.ANSWER, Right.UNLOCK} <= {*who.may} for who in config.contacts.values()
+    )
+
+
+def test_the_shipped_configuration_shows_every_key() -> None:
+    text = shipped("appliance.toml").read_text()
+    sections = re.split(r"^(?:# )?\[+([\w.]+)\]+", text, flags=re.MULTILINE)
+    shown = dict(zip(sections[1::2], sections[2::2], strict=True))
+    hints = {"contacts": "alice", "groups": "residents", "cameras": "front", "audio": "speaker",
+             "buttons": "call", "leds": "status", "relays": "door", "inputs": "door"}  # fmt: skip
+    config = load(shipped("appliance.toml"), {})
+    missing = []
+    for section in dataclasses.fields(config):
+        value: Any = getattr(config, section.name)
+        heading = section.name
+        if section.name in hints:
+            heading, value = f"{section.name}.{hints[section.name]}", value[hints[section.name]]
+        for key in dataclasses.fields(value):
+            lines = "".join(
+                body for name, body in shown.items() if name.startswith(heading.split(".")[0])
+            )
+            own = any(name.endswith(f".{key.name}") for name in shown)
+            if not own and not re.search(rf"^(# )?{key.name} = ", lines, re.MULTILINE):
+                missing.append(f"{heading}.{key.name}")
+    assert missing == []
+
+
+def test_the_defaults_that_are_shown_are_the_defaults() -> None:
+    shown = tomllib.loads(shipped("appliance.toml").read_text())
+    chosen = {"device": {"id", "name"}, "call": {"receiver"}}
+    default = Config()
+    for section in ("device", "mqtt", "security", "call", "media", "recording", "http", "screen"):
+        for key, value in shown[section].items():
+            if key not in chosen.get(section, ()) and not isinstance(value, dict):
+                ours = getattr(getattr(default, section), key)
+                assert (list(ours) if isinstance(ours, tuple) else ours) == value, (section, key)
+
+
+def test_shipped_files_are_readable_by_everybody() -> None:
+    assert shipped("simulated.toml").stat().st_mode & stat.S_IROTH
