@@ -15,7 +15,6 @@ from appliance.bus import Bus
 from appliance.calls.effects import Effect, Emit, Output, Reply, StartTimer, StopTimer
 from appliance.calls.inputs import (
     CommandIssued,
-    FaultReported,
     Input,
     StopRequested,
     Timer,
@@ -62,6 +61,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
         self._performers: dict[type[Effect], Edge] = {}
+        self._waiting: list[Effect] = []
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._replies: dict[int, asyncio.Future[Json]] = {}
         self._requests = 0
@@ -106,11 +106,14 @@ class Engine:
     # -------------------- the turns
 
     def attach(self, edge: Edge) -> None:
-        """Let an edge perform the effects that it names."""
+        """Let an edge perform the effects that it names, and first those that waited for it."""
         for effect in edge.EFFECTS:
             if effect in self._performers:
                 raise ValueError(f"two edges perform {effect.__name__}")
             self._performers[effect] = edge
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            self._perform(one)
 
     async def run(self) -> None:
         """Decide until a stop was asked for and carried out."""
@@ -162,9 +165,8 @@ class Engine:
                 self._reply(effect)
             case _:
                 edge = self._performers.get(type(effect))
-                if edge is None:
-                    name = type(effect).__name__
-                    self.post(FaultReported("unperformed", f"nothing here performs {name}", name))
+                if edge is None:  # the appliance is still coming alive
+                    self._waiting.append(effect)
                 else:
                     edge.perform(effect)
 

@@ -124,17 +124,17 @@ async def test_a_timer_comes_back_as_an_input() -> None:
         assert item["data"]["reason"] == "failed"  # type: ignore[index]
 
 
-async def test_an_effect_that_nobody_performs_is_an_error_and_not_a_crash() -> None:
-    async with Bus("front-door") as bus:
+async def test_what_is_wanted_before_its_edge_is_there_is_done_when_it_comes() -> None:
+    diary: list[str] = []
+    async with Bus("front-door") as bus, asyncio.TaskGroup() as tasks:
         engine = Engine(HOUSE, bus)
         engine.bind()
-        with bus.subscribe(["error"]) as events:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(engine.run())
-                await engine.command(InitiateCall(receiver="alice"), "python")
-                item = await anext(events)
-                engine.stop()
-        assert item["data"]["code"] == "unperformed"  # type: ignore[index]
+        tasks.create_task(engine.run())
+        await engine.command(InitiateCall(receiver="alice"), "python")
+        assert engine.state.active is not None
+        engine.attach(Everything(diary))
+        assert diary == ["StartCapture", "Send", "PlaySound"]
+        engine.stop()
 
 
 async def test_stopping_ends_the_call_and_refuses_who_still_waits() -> None:

@@ -1,0 +1,316 @@
+"""The composition root: what the appliance is made of, in the order in which it comes alive.
+
+Buttons, LEDs and the core first: a press is answered before anything of the network is even imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from appliance.bus import Bus
+from appliance.calls.engine import Engine
+from appliance.calls.inputs import FaultReported
+from appliance.calls.situation import situation
+from appliance.calls.state import Moment, State
+from appliance.config import Config, load
+from appliance.errors import ApplianceError
+from appliance.panel.board import Board
+from appliance.policy import policy_of
+from appliance.service import journal, systemd
+from appliance.session import CallSession
+from appliance.socket_path import listening_path
+
+if TYPE_CHECKING:
+    from appliance.media.studio import Studio
+    from appliance.web.demo import Demo
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+
+
+class Appliance:
+    """One running appliance; made by `running`, which owns everything in it."""
+
+    def __init__(self, config: Config) -> None:
+        """Put the parts together; nothing runs and nothing is claimed yet."""
+        self.config = config
+        self.bus = Bus(config.device.id, on_failure=self._listener_failed)
+        self.engine = Engine(policy_of(config), self.bus, context=journal.call_context)
+        self.board = Board(
+            config.device.board,
+            panel=config.panel,
+            buttons=config.buttons,
+            leds=config.leds,
+            relays=config.relays,
+            inputs=config.inputs,
+            post=self.engine.post,
+        )
+        self.session = CallSession(
+            self.engine,
+            self.bus,
+            now=_now,
+            device={
+                "id": config.device.id,
+                "name": config.device.name,
+                "version": VERSION,
+                "board": config.device.board,
+            },
+            parts={"panel": self.board.status, "media": self._media_status},
+        )
+        self.studio: Studio | None = None
+        self.page: str | None = None
+
+    def _media_status(self) -> Mapping[str, Any]:
+        return self.studio.status() if self.studio else {}
+
+    def _listener_failed(self, where: str, message: str) -> None:
+        self.engine.post(FaultReported("listener_failed", message, where))
+
+    def show(self, state: State) -> None:
+        """Let the panel and systemd show what the device is about."""
+        self.board.show(situation(state))
+        call = state.active
+        systemd.show(f"broker {state.link}, {call.state if call else 'idle'}")
+
+
+def _now() -> Moment:
+    from datetime import UTC, datetime
+
+    return Moment(asyncio.get_running_loop().time(), datetime.now(UTC), "")
+
+
+# -------------------- coming alive
+
+
+@asynccontextmanager
+async def running(
+    config: Config,
+    *,
+    socket_path: Path | None = None,
+    demo_websocket_url: str | None = None,
+    on_alive: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Appliance]:
+    """A whole appliance for as long as the block lasts; its end ends calls first.
+
+    `on_alive` is called when buttons and LEDs are; the block begins when it can take calls too.
+    """
+    appliance = Appliance(config)
+    engine, bus, board = appliance.engine, appliance.bus, appliance.board
+    engine.bind()
+    asyncio.get_running_loop().set_exception_handler(_orphans(engine))
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bus)
+        bus.sinks.append(_log_event)
+        await stack.enter_async_context(board)
+        engine.attach(board)
+        engine.observers.append(appliance.show)
+        appliance.show(engine.state)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        core = tasks.create_task(engine.run())
+        on_alive()
+
+        await _media(appliance, stack)
+        await _signaling(appliance, stack)
+        await _outlets(appliance, stack, tasks, socket_path, demo_websocket_url)
+        stack.push_async_callback(_end, engine, core)
+        yield appliance
+
+
+async def _media(appliance: Appliance, stack: AsyncExitStack) -> None:
+    from appliance.media.studio import Studio
+
+    config = appliance.config
+    studio = Studio(config.media, config.cameras, config.audio, appliance.engine.post)
+    await studio.load()
+    appliance.studio = await stack.enter_async_context(studio)
+    appliance.engine.attach(studio)
+
+
+async def _signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
+    from appliance.signaling.link import MqttSignaling
+
+    config = appliance.config
+    signaling = MqttSignaling(
+        config.device, config.mqtt, config.security, config.contacts, appliance.engine.post
+    )
+    await stack.enter_async_context(signaling)
+    appliance.engine.attach(signaling)
+
+
+async def _outlets(
+    appliance: Appliance,
+    stack: AsyncExitStack,
+    tasks: asyncio.TaskGroup,
+    socket_path: Path | None,
+    demo_websocket_url: str | None,
+) -> None:
+    """Who else is told: the local socket, the page."""
+    from appliance.reporting.conversation import Conversation
+    from appliance.reporting.metrics import Metrics
+    from appliance.reporting.socket import LocalSocket
+
+    session, bus, board = appliance.session, appliance.bus, appliance.board
+    press = board.press if appliance.config.device.board == "simulated" else None
+    local = LocalSocket(socket_path or listening_path(), session, press, recent=bus.recent)
+    await stack.enter_async_context(local)
+    metrics = Metrics(session.status)
+    bus.sinks.append(metrics.see)
+
+    def open_conversation(send: Callable[[Mapping[str, Any]], None]) -> Conversation:
+        return Conversation(
+            session, press, send, start=tasks.create_task, recent=bus.recent, origin="page"
+        )
+
+    demo = None
+    if demo_websocket_url is not None:
+        from appliance.web.demo import Demo
+
+        demo = Demo(
+            people=appliance.config.contacts,
+            buttons=appliance.config.buttons,
+            open_conversation=open_conversation,
+            board_changes=board.watch,
+        )
+    await _page(appliance, stack, metrics, demo, demo_websocket_url)
+
+
+async def _page(
+    appliance: Appliance,
+    stack: AsyncExitStack,
+    metrics: Any,
+    demo: Demo | None,
+    websocket_url: str | None,
+) -> None:
+    from appliance.web.server import WebServer
+
+    config = appliance.config
+    server = WebServer(
+        config.device,
+        config.mqtt,
+        config.http,
+        status=appliance.session.status,
+        registry=metrics.registry,
+        websocket_url=websocket_url,
+        demo=demo,
+    )
+    try:
+        await stack.enter_async_context(server)
+    except ApplianceError as error:
+        if demo is not None:
+            raise
+        # a door that rings without its page is better than none
+        log.warning("the page is not served: %s", error)
+        appliance.engine.post(FaultReported("page_not_served", str(error), "http"))
+    else:
+        appliance.page = f"http://{config.http.host}:{config.http.port}/"
+
+
+async def _end(engine: Engine, core: asyncio.Task[None]) -> None:
+    """End every call, then the core; the edges close behind it."""
+    engine.stop()
+    await core
+
+
+def _orphans(engine: Engine) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """Errors of tasks that nobody owns (aiortc starts some) are told, not lost."""
+
+    def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        log.error("on the loop: %s", context.get("message"), exc_info=error)
+        engine.post(FaultReported("loop", f"{context.get('message')}: {error!r}"))
+
+    return handler
+
+
+def _log_event(item: Mapping[str, Any]) -> None:
+    name = item["type"].removeprefix("appliance.")
+    if name == "error":
+        data = item["data"]
+        log.warning("%s: %s (%s)", data["code"], data["message"], data["where"])
+    else:
+        log.info("%s", name)
+
+
+# -------------------- the entry points
+
+
+def run(config: Config) -> int:
+    """The daemon, until SIGTERM or SIGINT; the exit status."""
+    return asyncio.run(_serve(config))
+
+
+async def _serve(config: Config) -> int:
+    stop = _stopped_by_signal()
+    async with (
+        running(config, on_alive=_tell_alive),
+        asyncio.TaskGroup() as tasks,
+    ):
+        feeding = tasks.create_task(_feed_watchdog())
+        await stop.wait()
+        systemd.stopping()
+        feeding.cancel()
+    return 0
+
+
+def _tell_alive() -> None:
+    systemd.ready("buttons and LEDs are alive")
+
+
+async def _feed_watchdog() -> None:
+    interval_s = systemd.watchdog_interval_s()
+    while interval_s is not None:
+        systemd.alive()
+        await asyncio.sleep(interval_s)
+
+
+def _stopped_by_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def demo(port: int, open_browser: bool) -> int:
+    """The whole product on a laptop, until Ctrl-C; the exit status."""
+    from appliance.loading.shipped import shipped
+
+    journal.set_up(logging.WARNING)
+    config = load(shipped("simulated.toml"), {})
+    config = replace(config, http=replace(config.http, port=port))
+    return asyncio.run(_demonstrate(config, open_browser=open_browser))
+
+
+async def _demonstrate(config: Config, *, open_browser: bool) -> int:
+    from appliance.signaling.broker import EmbeddedBroker
+
+    stop = _stopped_by_signal()
+    async with EmbeddedBroker() as broker:
+        mqtt = replace(config.mqtt, host="127.0.0.1", port=broker.port)
+        config = replace(config, mqtt=mqtt)
+        async with running(config, demo_websocket_url=broker.websocket_url) as appliance:
+            _invite_in(appliance, open_browser=open_browser)
+            await stop.wait()
+            sys.stdout.write("\nThe demo ends.\n")
+    return 0
+
+
+def _invite_in(appliance: Appliance, *, open_browser: bool) -> None:
+    sys.stdout.write(
+        f"{appliance.config.device.name} is ready: {appliance.page}\n"
+        "Press the bell on the page, answer beside it, and talk. Ctrl-C ends the demo.\n"
+    )
+    sys.stdout.flush()
+    if open_browser:
+        import webbrowser
+
+        webbrowser.open(appliance.page or "")

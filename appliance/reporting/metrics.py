@@ -1,0 +1,49 @@
+"""Counters for Prometheus, fed by the same events that everyone else is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class Metrics:
+    """What `/metrics` shows; `see` is a sink of the bus."""
+
+    def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
+        """Count in a registry of its own; `status` is asked for the gauges."""
+        self.registry = CollectorRegistry()
+        self._events = self._counter("events", "Events of the vocabulary that fired", "type")
+        self._errors = self._counter("errors", "Errors, counted ones included", "code")
+        self._ended = self._counter("calls_ended", "Calls by the reason of their end", "reason")
+        self._length = Histogram(
+            "appliance_call_duration_seconds",
+            "How long answered calls lasted",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        connected = self._gauge("broker_connected", "1 while the broker's subscriptions stand")
+        connected.set_function(lambda: float(status()["mqtt"] == "connected"))
+        calls = self._gauge("calls", "Calls at this moment")
+        calls.set_function(lambda: float(len(status()["calls"])))
+
+    def _counter(self, name: str, text: str, label: str) -> Counter:
+        return Counter(f"appliance_{name}", text, [label], registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"appliance_{name}", text, registry=self.registry)
+
+    def see(self, item: Mapping[str, Any]) -> None:
+        """Count one event."""
+        name = item["type"].removeprefix("appliance.")
+        data = item["data"]
+        self._events.labels(name).inc()
+        if name == "error":
+            self._errors.labels(data["code"]).inc(data["count"])
+        elif name == "call_ended":
+            self._ended.labels(data["reason"]).inc()
+            if data["call"]["answered_at"] is not None:
+                self._length.observe(data["duration_s"])
