@@ -252,7 +252,9 @@ def _version(_options: argparse.Namespace) -> int:
     try:
         print(version("appliance"))
     except PackageNotFoundError:
-        raise ApplianceError("runs from a folder that was never installed, so has no version") from None
+        raise ApplianceError(
+            "runs from a folder that was never installed, so has no version"
+        ) from None
     return DONE
 
 

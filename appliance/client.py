@@ -82,7 +82,9 @@ def _connected(environ: Mapping[str, str]) -> socket.socket:
         path = str(connecting_path(environ))
         connection.connect(path)
     except (FileNotFoundError, ConnectionRefusedError):
-        fault = f"no appliance is running here (nothing listens at {path}); `appliance demo` starts one"
+        fault = (
+            f"no appliance is running here (nothing listens at {path}); `appliance demo` starts one"
+        )
     except PermissionError as error:
         fault = str(error) if error.errno is None else f"{path} is for the group appliance only"
     except OSError as error:

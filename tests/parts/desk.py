@@ -5,6 +5,7 @@ The bus is the real one, so that subscriptions fill, drop and end as they do in 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ class Desk:
         self.bus = bus
         self.taken: list[tuple[Command, str]] = []
         self.pressed: list[tuple[str, Gesture]] = []
+        self.subscribed = asyncio.Event()
 
     async def command(self, command: Command, origin: str) -> Json:
         """Take any command but `leave_session`; nobody is in one."""
@@ -36,6 +38,7 @@ class Desk:
 
     def subscribe(self, patterns: tuple[str, ...], limit: int) -> Subscription:
         """The bus's own."""
+        self.subscribed.set()
         return self.bus.subscribe(patterns, limit)
 
     async def press(self, button: str, gesture: Gesture) -> None:
