@@ -99,7 +99,7 @@ class Recogniser:
         self._bound = frozenset(bound)
         self._hold_s = hold_s
         self._contact = Debounce(bounce_s, closed=closed)
-        self._stage = _Stage.DECIDED if closed else _Stage.NOTHING
+        self._stage = _Stage.NOTHING
         self._touched_s = 0.0
         self._decide_at_s: float | None = None
 

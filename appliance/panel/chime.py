@@ -1,0 +1,82 @@
+"""The device's own voice: the chime for the visitor and the ring tone in the house."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from appliance.calls.effects import PlaySound, Sound, StopSound
+
+CHIME_S = 2.0
+"""How long a chime lasts; a ring tone lasts until it is stopped."""
+
+
+class SoundOutput(Protocol):
+    """What makes a sound audible: a buzzer, a sound card, a page.
+
+    Both are called on the loop and return at once. `play` of a sound that plays begins it anew;
+    `stop` of one that does not play does nothing.
+    """
+
+    def play(self, sound: Sound) -> None:
+        """Begin a sound; it goes on until `stop`."""
+
+    def stop(self, sound: Sound) -> None:
+        """End a sound."""
+
+
+class SilentOutput:
+    """No sound at all: for a board whose chime is only a state, which a page may play."""
+
+    def play(self, sound: Sound) -> None:
+        """Do nothing."""
+
+    def stop(self, sound: Sound) -> None:
+        """Do nothing."""
+
+
+class Chime:
+    """Which sounds play; `changed` is called whenever that changes."""
+
+    def __init__(
+        self, output: SoundOutput, *, changed: Callable[[], None], chime_s: float = CHIME_S
+    ) -> None:
+        """Begin silent."""
+        self._output, self._changed, self._chime_s = output, changed, chime_s
+        self._playing: dict[Sound, asyncio.TimerHandle | None] = {}
+
+    @property
+    def playing(self) -> frozenset[Sound]:
+        """What plays now."""
+        return frozenset(self._playing)
+
+    def perform(self, effect: PlaySound | StopSound) -> None:
+        """Play or stop a sound, at once."""
+        self._stop_timer(effect.sound)
+        if isinstance(effect, PlaySound):
+            timer = None
+            if effect.sound is Sound.CHIME:
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(self._chime_s, self._stop, effect.sound)
+            self._playing[effect.sound] = timer
+            self._output.play(effect.sound)
+            self._changed()
+        else:
+            self._stop(effect.sound)
+
+    def release(self) -> None:
+        """Fall silent."""
+        for sound in tuple(self._playing):
+            self._stop_timer(sound)
+            self._stop(sound)
+
+    def _stop(self, sound: Sound) -> None:
+        if sound in self._playing:
+            del self._playing[sound]
+            self._output.stop(sound)
+            self._changed()
+
+    def _stop_timer(self, sound: Sound) -> None:
+        if timer := self._playing.get(sound):
+            timer.cancel()

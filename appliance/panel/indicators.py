@@ -1,0 +1,130 @@
+"""The LEDs: each shows its pattern of the present situation, and answers a press at once.
+
+One timer per LED on the loop, no thread: what an LED shows is a pure function of time, so that a
+timer that comes late shows what is right then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from gpiozero import LED, PWMLED, RGBLED
+
+from appliance import config
+from appliance.model import Situation
+from appliance.panel.patterns import Rgb, patterns_for
+from appliance.panel.pins import PinFactory
+
+ACKNOWLEDGE_S = 0.15
+"""How long an LED answers a press: long enough to be seen, short enough to go unnoticed in a ring."""
+
+Light = tuple[float, Rgb]
+"""A level, and the colour of full light."""
+
+_WHITE: Rgb = (1.0, 1.0, 1.0)
+
+
+class Indicator:
+    """One LED.
+
+    `failed` is told what its driver raised while something was shown; `changed` is called when
+    another pattern is shown, or light has come or gone.
+    """
+
+    def __init__(
+        self,
+        section: config.Led,
+        *,
+        factory: PinFactory,
+        failed: Callable[[Exception], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """Claim the pins, dark. Raises what gpiozero or its driver raises. Call on the loop."""
+        self._loop = asyncio.get_running_loop()
+        self._patterns = patterns_for(section.kind, section.patterns)
+        self._failed, self._changed = failed, changed
+        self._device = _claim(section, factory)
+        self._situation = Situation.IDLE
+        self._since_s = self._loop.time()
+        self._answering_until_s = self._since_s
+        self._answer = 1.0
+        self._shown: Light = (0.0, _WHITE)
+        self._alarm: asyncio.TimerHandle | None = None
+        self.pattern = self._patterns[self._situation].text
+        """The spelling of what is shown: of the situation's pattern, or `on` or `off` as an answer."""
+        self._told = self.pattern, self.lit
+        self._refresh()
+
+    @property
+    def lit(self) -> bool:
+        """Whether there is light now, read back from the pin."""
+        return bool(self._device.is_active)
+
+    def show(self, situation: Situation) -> None:
+        """Show the pattern of a situation from its beginning, unless it is shown already."""
+        if situation is not self._situation:
+            self._situation, self._since_s = situation, self._loop.time()
+            self._refresh()
+
+    def acknowledge(self) -> None:
+        """Answer a press: full light, or dark for a moment where there is much light already."""
+        if self._loop.time() >= self._answering_until_s:
+            self._answer = 0.0 if self._shown[0] >= 0.5 else 1.0
+        self._answering_until_s = self._loop.time() + ACKNOWLEDGE_S
+        self._refresh()
+
+    def release(self) -> None:
+        """Go dark and give the pins back."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._device.close()
+
+    def _refresh(self) -> None:
+        """Show what is right now, and come back when that changes."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self.pattern, light, wait_s = self._now()
+        try:
+            self._write(light)
+            self._tell()
+        except Exception as error:
+            # drivers raise what they like; the next situation or press tries again
+            self._failed(error)
+            return
+        if wait_s is not None:
+            self._alarm = self._loop.call_later(wait_s, self._refresh)
+
+    def _now(self) -> tuple[str, Light, float | None]:
+        """What is to be seen now, by name and as light, and the seconds for which it lasts."""
+        now_s = self._loop.time()
+        # a timer may be early by the clock's resolution
+        if (left_s := self._answering_until_s - now_s) > 1e-6:
+            return "on" if self._answer else "off", (self._answer, _WHITE), left_s
+        pattern = self._patterns[self._situation]
+        level, wait_s = pattern.at(now_s - self._since_s)
+        return pattern.text, (level, pattern.colour), wait_s
+
+    def _write(self, light: Light) -> None:
+        if light != self._shown:
+            level, colour = light
+            parts = tuple(level * part for part in colour)
+            self._device.value = parts if isinstance(self._device, RGBLED) else level
+            self._shown = light
+
+    def _tell(self) -> None:
+        told = self.pattern, self.lit
+        if told != self._told:
+            self._told = told
+            self._changed()
+
+
+def _claim(section: config.Led, factory: PinFactory) -> Any:
+    pins = section.pin if isinstance(section.pin, tuple) else (section.pin,)
+    if len(pins) != (3 if section.kind == "rgb" else 1):
+        wanted = "three pins, [red, green, blue]" if section.kind == "rgb" else "one pin"
+        raise ValueError(f"an LED of kind {section.kind} has {wanted}")
+    device = {"led": LED, "pwm": PWMLED, "rgb": RGBLED}[section.kind]
+    return device(*pins, pin_factory=factory)

@@ -1,0 +1,91 @@
+"""The inputs that are no buttons: door contact, exit button, tamper switch, motion sensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from appliance import config
+from appliance.calls.inputs import Input, InputSwitched
+from appliance.panel.contacts import Contact
+from appliance.panel.gestures import Debounce
+from appliance.panel.pins import PinFactory
+
+BOUNCE_S = 0.05
+"""Reeds, switches and sensors are slower than fingers notice, and none is faster than this."""
+
+InputState = Literal["on", "off"]
+
+_NORMALLY_CLOSED = frozenset({"door_contact", "tamper"})
+"""Loops that are closed while all is well, so that a cut wire is seen: on is open."""
+
+_ACTIVE_HIGH = frozenset({"motion"})
+"""Sensors that drive the pin high, against a pull-down; all others close to ground."""
+
+
+class Level:
+    """Reads a contact as a level behind its chatter; pure."""
+
+    def __init__(self, *, closed: bool) -> None:
+        """Begin at rest."""
+        self._contact = Debounce(BOUNCE_S, closed=closed)
+
+    @property
+    def deadline_s(self) -> float | None:
+        """When the chatter is over, unless another edge comes."""
+        return self._contact.quiet_at_s
+
+    def edge(self, at_s: float, *, closed: bool) -> list[bool]:
+        """Take an edge; the level, each time that it changed."""
+        told = self.tick(at_s)
+        if self._contact.edge(at_s, closed=closed):
+            told.append(self._contact.closed)
+        return told
+
+    def tick(self, now_s: float) -> list[bool]:
+        """Let time pass; the level, if it is another than was believed."""
+        due_s = self._contact.quiet_at_s
+        changed = due_s is not None and due_s <= now_s and self._contact.rest()
+        return [self._contact.closed] if changed else []
+
+
+class InputPin:
+    """One input. On means: the door is open, the button pressed, the case open, somebody moves."""
+
+    def __init__(
+        self,
+        name: str,
+        section: config.InputPin,
+        *,
+        factory: PinFactory,
+        post: Callable[[Input], None],
+        simulated: bool = False,
+    ) -> None:
+        """Claim the pin; a simulated one begins with all well. Raises what gpiozero raises."""
+        self._name, self._kind, self._post = name, section.kind, post
+        self._on_when_closed = section.kind not in _NORMALLY_CLOSED
+        self._contact = Contact(
+            section.pin,
+            lambda closed: Level(closed=closed),
+            self._tell,
+            pull_up=section.kind not in _ACTIVE_HIGH,
+            factory=factory,
+            simulate_closed=simulated and not self._on_when_closed,
+        )
+
+    @property
+    def on(self) -> bool:
+        """What the pin says at this moment."""
+        return self._contact.closed == self._on_when_closed
+
+    @property
+    def state(self) -> InputState:
+        """The same in a word."""
+        return "on" if self.on else "off"
+
+    def release(self) -> None:
+        """Give the pin back; nothing is posted afterwards."""
+        self._contact.release()
+
+    def _tell(self, closed: bool) -> None:
+        self._post(InputSwitched(self._name, self._kind, closed == self._on_when_closed))

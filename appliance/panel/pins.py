@@ -1,0 +1,60 @@
+"""Which pins: gpiozero's factories by gpiozero's names, and the simulated one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from appliance.errors import ApplianceError, did_you_mean
+
+log = logging.getLogger(__name__)
+
+PinFactory = Any
+"""A `gpiozero.Factory`; gpiozero has no types."""
+
+_PREFERRED = ("lgpio", "rpigpio", "pigpio", "native")
+"""gpiozero's own order; only the first knows every Pi, and the last has no PWM."""
+
+
+class PinsUnavailableError(ApplianceError):
+    """There is no GPIO here, or not the one that was asked for."""
+
+    code = "gpio_unavailable"
+
+
+def open_factory(board: Literal["pi", "simulated"], name: str | None) -> PinFactory:
+    """The pins of a board: mock pins that are nobody else's, or real ones.
+
+    `name` is a factory in gpiozero's spelling (`[panel] pin_factory`), any that an installed package
+    registers with gpiozero included. None: `$GPIOZERO_PIN_FACTORY`, else the first of gpiozero's
+    that works here. gpiozero's global factory is never set, so that two boards can live in one
+    process. Raises PinsUnavailableError.
+    """
+    if board == "simulated" or name == "mock":
+        return MockFactory(revision="a02082", pin_class=MockPWMPin)
+    wanted = name or os.environ.get("GPIOZERO_PIN_FACTORY")
+    faults: list[str] = []
+    for candidate in (wanted,) if wanted else _PREFERRED:
+        try:
+            factory = _load(candidate)
+        except Exception as error:
+            # each driver fails in its own way, an import error and a plain Exception among them
+            faults.append(f"{candidate}: {error or type(error).__name__}")
+        else:
+            for fault in faults:
+                log.warning("Pins are reached by %s, since %s", candidate, fault)
+            return factory
+    raise PinsUnavailableError(f"No pins can be reached ({'; '.join(faults)})")
+
+
+def _load(name: str) -> PinFactory:
+    known = entry_points(group="gpiozero_pin_factories")
+    for spelling in (name, name.lower()):
+        for entry in known.select(name=spelling):
+            return entry.load()()
+    near = did_you_mean(name, known.names) or f": {', '.join(sorted(known.names))}"
+    raise PinsUnavailableError(f"gpiozero knows no such pin factory{near}")

@@ -1,0 +1,201 @@
+"""What any board does, whatever its pins are: a bench that has `Wires` runs these bodies.
+
+A bench is a subclass with a fixture `wires`; see test_board.py for mock pins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from appliance import config
+from appliance.calls.effects import PulseRelay
+from appliance.calls.inputs import ButtonGestured, ButtonPressed, InputSwitched, RelayChanged
+from appliance.model import Gesture, Situation
+from appliance.panel.board import Board
+from tests.panel.inbox import Inbox
+from tests.panel.wires import Wires, until
+
+BUTTON, LED, DOOR, GONG, SENSOR = 17, 27, 22, 23, 24
+CALL = config.Button(pin=BUTTON, press="call", double_press="answer", bounce_ms=50)
+DARK = {situation.value: "off" for situation in Situation}
+
+Build = Callable[..., Board]
+
+
+class BoardContract:
+    """The panel at the ends of its wires."""
+
+    @pytest.fixture
+    async def inbox(self) -> Inbox:
+        return Inbox()
+
+    @pytest.fixture
+    def board(self, wires: Wires, inbox: Inbox) -> Build:
+        """A board with the given sections, and those alone."""
+
+        def build(**sections: Any) -> Board:
+            parts = {"buttons": {}, "leds": {}, "relays": {}, "inputs": {}} | sections
+            panel = config.Panel()
+            return Board("pi", panel=panel, post=inbox.post, factory=wires.factory, **parts)
+
+        return build
+
+    # -------------------- buttons
+
+    async def test_a_finger_is_told_at_its_first_edge_and_when_it_is_clear_what_it_did(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        async with board(buttons={"call": CALL}):
+            wires.to_ground(BUTTON)
+            await inbox.has(ButtonPressed("call"))
+            wires.let_go(BUTTON)
+            await inbox.has(ButtonGestured("call", Gesture.PRESS))
+        assert inbox.all == [ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS)]
+
+    async def test_a_contact_that_chatters_is_pressed_once(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        """Were a bounce taken for a touch, this would be a double press."""
+        async with board(buttons={"call": replace(CALL, bounce_ms=200)}):
+            for _ in range(20):
+                wires.to_ground(BUTTON)
+                wires.let_go(BUTTON)
+            wires.to_ground(BUTTON)
+            await inbox.has(ButtonPressed("call"))
+            for _ in range(20):
+                wires.let_go(BUTTON)
+                wires.to_ground(BUTTON)
+            wires.let_go(BUTTON)
+            await inbox.has(ButtonGestured("call", Gesture.PRESS))
+        assert inbox.all == [ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS)]
+
+    async def test_a_button_that_is_held_from_the_start_was_not_pressed(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        wires.to_ground(BUTTON)
+        at_once = config.Button(pin=BUTTON, press="call", bounce_ms=1)
+        async with board(buttons={"call": at_once}):
+            wires.let_go(BUTTON)
+            await asyncio.sleep(0.05)  # until the contact is believed open
+            assert inbox.all == []
+            wires.to_ground(BUTTON)
+            await inbox.has(ButtonGestured("call", Gesture.PRESS))
+        wires.let_go(BUTTON)
+
+    # -------------------- LEDs
+
+    async def test_an_led_shows_the_situation(self, wires: Wires, board: Build) -> None:
+        led = config.Led(pin=LED, patterns=DARK | {"in_call": "on", "ringing_out": "fast_blink"})
+        async with board(leds={"status": led}) as panel:
+            panel.show(Situation.IDLE)
+            assert not wires.high(LED)
+            panel.show(Situation.IN_CALL)
+            assert wires.high(LED)
+            assert panel.status()["leds"] == {"status": {"pattern": "on", "lit": True}}
+            panel.show(Situation.RINGING_OUT)
+            assert wires.high(LED), "a blinking begins with light"
+            await until(lambda: not wires.high(LED))
+            await until(lambda: bool(wires.high(LED)))
+
+    async def test_an_led_answers_the_finger(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        """Before anything is posted: so what answers cannot depend on what the core makes of it."""
+        led = config.Led(pin=LED, patterns=DARK)
+        async with board(buttons={"call": CALL}, leds={"status": led}) as panel:
+            lit: list[bool] = []
+            inbox.listen(lambda _: lit.append(bool(panel.status()["leds"]["status"]["lit"])))
+            wires.to_ground(BUTTON)
+            await inbox.has(ButtonPressed("call"))
+            assert lit == [True]
+            assert wires.high(LED)
+            await until(lambda: not wires.high(LED))
+            wires.let_go(BUTTON)
+
+    # -------------------- relays
+
+    async def test_a_pulse_energizes_at_once_and_ends(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        async with board(relays={"door": config.Relay(pin=DOOR, pulse_s=0.1)}) as panel:
+            assert wires.high(DOOR) is False
+            panel.perform(PulseRelay("door"))
+            assert wires.high(DOOR) is True
+            assert panel.status()["relays"] == {"door": "energized"}
+            await inbox.has(RelayChanged("door", energized=False))
+            assert wires.high(DOOR) is False
+            assert panel.status()["relays"] == {"door": "released"}
+        assert inbox.all == [
+            RelayChanged("door", energized=True),
+            RelayChanged("door", energized=False),
+        ]
+
+    async def test_a_relay_that_is_wired_low_active_rests_high(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        low = config.Relay(pin=DOOR, pulse_s=0.1, active_high=False)
+        async with board(relays={"door": low}) as panel:
+            assert wires.high(DOOR) is True
+            panel.perform(PulseRelay("door"))
+            assert wires.high(DOOR) is False
+            await inbox.has(RelayChanged("door", energized=False))
+            assert wires.high(DOOR) is True
+
+    async def test_a_relay_is_released_while_the_loop_stands_still(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        async with board(relays={"door": config.Relay(pin=DOOR, pulse_s=0.1)}) as panel:
+            panel.perform(PulseRelay("door"))
+            inbox.block_until(RelayChanged("door", energized=False))
+            assert wires.high(DOOR) is False
+
+    async def test_closing_the_board_releases_the_door(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        async with board(relays={"door": config.Relay(pin=DOOR, pulse_s=60)}) as panel:
+            panel.perform(PulseRelay("door"))
+            assert wires.high(DOOR) is True
+        assert not wires.high(DOOR)
+        assert inbox.all[-1] == RelayChanged("door", energized=False)
+
+    async def test_a_gong_sounds_while_it_rings(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        async with board(relays={"gong": config.Relay(pin=GONG, on="ringing")}) as panel:
+            panel.show(Situation.RINGING_OUT)
+            assert wires.high(GONG) is True
+            panel.show(Situation.RINGING_IN)
+            panel.show(Situation.IN_CALL)
+            await inbox.has(RelayChanged("gong", energized=False))
+            assert wires.high(GONG) is False
+        assert len(inbox.all) == 2, "ringing the other way is ringing still"
+
+    # -------------------- inputs
+
+    async def test_an_exit_button_is_on_while_it_is_pressed(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        section = config.InputPin(pin=SENSOR, kind="exit")
+        async with board(inputs={"hall": section}) as panel:
+            assert panel.status()["inputs"] == {"hall": "off"}
+            wires.to_ground(SENSOR)
+            await inbox.has(InputSwitched("hall", "exit", on=True))
+            assert panel.status()["inputs"] == {"hall": "on"}
+            wires.let_go(SENSOR)
+            await inbox.has(InputSwitched("hall", "exit", on=False))
+
+    async def test_a_door_contact_is_on_while_the_door_is_open(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        section = config.InputPin(pin=SENSOR, kind="door_contact")
+        async with board(inputs={"front": section}) as panel:
+            assert panel.status()["inputs"] == {"front": "on"}, "nothing is connected: open"
+            wires.to_ground(SENSOR)
+            await inbox.has(InputSwitched("front", "door_contact", on=False))
+            wires.let_go(SENSOR)
+            await inbox.has(InputSwitched("front", "door_contact", on=True))

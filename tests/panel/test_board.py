@@ -1,0 +1,352 @@
+"""The whole panel on mock pins: the contract of every board, and what the simulated one does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from gpiozero import Device
+
+from appliance import config
+from appliance.calls.effects import PlaySound, PulseRelay, Sound, StopCapture, StopSound
+from appliance.calls.inputs import (
+    ButtonGestured,
+    ButtonPressed,
+    FaultReported,
+    Input,
+    InputSwitched,
+    RelayChanged,
+)
+from appliance.errors import Refused
+from appliance.model import Gesture, Situation
+from appliance.panel.board import WATCH_S, Board, PanelStatus
+from tests.panel.contract import BoardContract
+from tests.panel.inbox import Inbox
+from tests.panel.wires import MockWires, Wires
+
+CALL = config.Button(pin="GPIO17", press="call", double_press="unlock", hold="leave")
+DOOR = config.Relay(pin=24)
+LAMP = config.Led(pin="GPIO27", kind="pwm")
+
+Simulate = Callable[..., Board]
+
+
+class TestOnMockPins(BoardContract):
+    @pytest.fixture
+    def wires(self) -> Wires:
+        return MockWires()
+
+
+@pytest.fixture
+async def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def simulated(inbox: Inbox) -> Simulate:
+    """A simulated board with the given sections, and those alone."""
+
+    def build(**sections: Any) -> Board:
+        parts = {"buttons": {}, "leds": {}, "relays": {}, "inputs": {}} | sections
+        return Board("simulated", panel=config.Panel(), post=inbox.post, **parts)
+
+    return build
+
+
+# -------------------- a finger on the simulated board
+
+
+@pytest.mark.parametrize("gesture", Gesture)
+async def test_a_simulated_finger_does_what_is_asked(
+    gesture: Gesture, simulated: Simulate, inbox: Inbox
+) -> None:
+    async with simulated(buttons={"call": CALL}) as board:
+        await board.press("call", gesture)
+        assert inbox.of(ButtonGestured) == [ButtonGestured("call", gesture)]
+        touches = 2 if gesture is Gesture.DOUBLE_PRESS else 1
+        assert inbox.of(ButtonPressed) == [ButtonPressed("call")] * touches
+
+
+async def test_two_callers_press_one_after_the_other(simulated: Simulate, inbox: Inbox) -> None:
+    """With one finger moving two contacts at once, this would be a double press."""
+    async with simulated(buttons={"call": CALL}) as board:
+        await asyncio.gather(board.press("call"), board.press("call"))
+    assert inbox.of(ButtonGestured) == [ButtonGestured("call", Gesture.PRESS)] * 2
+
+
+async def test_a_press_that_is_given_up_lets_go_of_the_button(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    async with simulated(buttons={"call": CALL}) as board:
+        async with asyncio.TaskGroup() as tasks:
+            holding = tasks.create_task(board.press("call", Gesture.HOLD))
+            await inbox.has(ButtonPressed("call"))
+            holding.cancel()
+        await inbox.has(ButtonGestured("call", Gesture.PRESS))
+
+
+async def test_pressing_what_is_not_there_is_refused(simulated: Simulate) -> None:
+    async with simulated(buttons={"call": CALL}) as board:
+        with pytest.raises(Refused, match='no button "cal"; did you mean call') as caught:
+            await board.press("cal")
+        assert caught.value.code == "unknown_button"
+
+
+async def test_a_real_board_is_pressed_by_hand(inbox: Inbox) -> None:
+    wires = MockWires()
+    async with Board(
+        "pi",
+        panel=config.Panel(),
+        buttons={"call": CALL},
+        leds={},
+        relays={},
+        inputs={},
+        post=inbox.post,
+        factory=wires.factory,
+    ) as board:
+        with pytest.raises(Refused, match="pressed by hand") as caught:
+            await board.press("call")
+        assert caught.value.code == "not_simulated"
+    assert inbox.all == []
+
+
+async def test_the_led_that_answers_is_the_buttons_own_or_the_status_led(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    """The LED that tells of the camera is not for that: it would tell what is not so."""
+    dark = {situation.value: "off" for situation in Situation}
+    names = ("status", "privacy", "bell")
+    leds = {name: config.Led(pin=5 + at, patterns=dark) for at, name in enumerate(names)}
+    buttons = {"call": CALL, "bell": config.Button(pin=22, press="call:user:alice")}
+    lit: list[list[str]] = []
+
+    async with simulated(buttons=buttons, leds=leds) as board:
+
+        def look(it: Input) -> None:
+            if isinstance(it, ButtonPressed):
+                shown = board.status()["leds"]
+                lit.append([name for name in names if shown[name]["lit"]])
+
+        inbox.listen(look)
+        await board.press("call")
+        await board.press("bell")
+    assert lit == [["status"], ["bell"]]
+
+
+# -------------------- status
+
+
+async def test_before_and_after_its_time_a_board_has_nothing_to_tell(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    board = simulated(buttons={"call": CALL}, leds={"lamp": LAMP}, relays={"door": DOOR})
+    empty = {"leds": {}, "relays": {}, "inputs": {}, "chime": "silent"}
+    assert board.status() == empty
+    async with board:
+        board.perform(PlaySound(Sound.RINGTONE))
+    unknown = {"leds": {"lamp": {"pattern": None, "lit": None}}, "relays": {"door": None}}
+    assert board.status() == empty | unknown
+    board.show(Situation.IN_CALL)
+    board.perform(PulseRelay("door"))
+    assert [fault.message for fault in inbox.of(FaultReported)] == [
+        "The relay door has no working pin."
+    ]
+    with pytest.raises(Refused, match="no working pin"):
+        await board.press("call")
+
+
+async def test_the_status_is_read_from_the_pins(simulated: Simulate) -> None:
+    async with simulated(
+        buttons={"call": CALL},
+        leds={"status": LAMP},
+        relays={"door": config.Relay(pin=22)},
+        inputs={
+            "front": config.InputPin(pin=24, kind="door_contact"),
+            "case": config.InputPin(pin=25, kind="tamper"),
+            "hall": config.InputPin(pin=5, kind="exit"),
+            "porch": config.InputPin(pin=6, kind="motion"),
+        },
+    ) as board:
+        assert board.status() == {
+            "leds": {"status": {"pattern": "dim", "lit": True}},
+            "relays": {"door": "released"},
+            "inputs": {"front": "off", "case": "off", "hall": "off", "porch": "off"},
+            "chime": "silent",
+        }
+        board.show(Situation.CONNECTING)
+        board.perform(PulseRelay("door"))
+        board.perform(PlaySound(Sound.RINGTONE))
+        status = board.status()
+        assert status["leds"]["status"]["pattern"] == "fast_blink"
+        assert (status["relays"]["door"], status["chime"]) == ("energized", "playing")
+        board.perform(StopSound(Sound.RINGTONE))
+        assert board.status()["chime"] == "silent"
+
+
+async def test_a_watcher_is_told_of_each_change_until_the_board_closes(
+    simulated: Simulate,
+) -> None:
+    seen: list[PanelStatus] = []
+    first, last = asyncio.Event(), asyncio.Event()
+
+    async def watch(board: Board) -> None:
+        async with aclosing(board.watch()) as statuses:
+            async for status in statuses:
+                seen.append(status)
+                first.set()
+                if status["relays"]["door"] == "energized":
+                    last.set()
+
+    relays = {"door": config.Relay(pin=22, pulse_s=60)}
+    async with asyncio.TaskGroup() as tasks, simulated(relays=relays) as board:
+        tasks.create_task(watch(board))
+        await first.wait()
+        board.show(Situation.IDLE)
+        board.perform(PulseRelay("door"))
+        await last.wait()
+    doors = [status["relays"]["door"] for status in seen]
+    assert doors == ["released", "energized"]
+
+
+async def test_a_watcher_is_not_told_faster_than_can_be_seen(simulated: Simulate) -> None:
+    loop = asyncio.get_running_loop()
+    seen: list[PanelStatus] = []
+
+    async def watch(board: Board) -> None:
+        async with aclosing(board.watch()) as statuses:
+            seen.extend([status async for status in statuses])
+
+    began_s = loop.time()
+    async with asyncio.TaskGroup() as tasks, simulated() as board:
+        tasks.create_task(watch(board))
+        for _ in range(100):
+            board.perform(PlaySound(Sound.RINGTONE))
+            await asyncio.sleep(0.001)
+            board.perform(StopSound(Sound.RINGTONE))
+            await asyncio.sleep(0.001)
+    assert 1 < len(seen) <= 2 + (loop.time() - began_s) / WATCH_S
+
+
+async def test_effects_of_other_edges_are_nothing_to_the_panel(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    async with simulated() as board:
+        board.perform(StopCapture())
+    assert inbox.all == []
+
+
+# -------------------- what fails is reported, and the others go on
+
+
+async def test_a_pin_that_cannot_be_had_is_named_and_the_others_work(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    async with simulated(
+        buttons={"call": CALL, "twin": CALL, "odd": config.Button(pin="GPIO99", press="call")},
+        leds={"status": config.Led(pin=27, kind="rgb"), "lamp": config.Led(pin=5)},
+        relays={"door": config.Relay(pin=22, on="ringin")},
+    ) as board:
+        faults = inbox.of(FaultReported)
+        assert [fault.where for fault in faults] == [
+            "relays.door",
+            "leds.status",
+            "buttons.twin",
+            "buttons.odd",
+        ]
+        assert {fault.code for fault in faults} == {"pin_unavailable"}
+        assert '"ringin" is no situation; did you mean ringing' in faults[0].message
+        assert "kind rgb has three pins" in faults[1].message
+        assert "GPIO17 is already in use" in faults[2].message
+        assert faults[3].message.startswith("buttons.odd: pin GPIO99 cannot be used: ")
+        assert board.status() == {
+            "leds": {
+                "status": {"pattern": None, "lit": None},
+                "lamp": {"pattern": "dim", "lit": False},
+            },
+            "relays": {"door": None},
+            "inputs": {},
+            "chime": "silent",
+        }
+        with pytest.raises(Refused, match="no working pin"):
+            await board.press("odd")
+        board.show(Situation.IN_CALL)
+        await board.press("call")
+        assert inbox.of(ButtonGestured) == [ButtonGestured("call", Gesture.PRESS)]
+
+
+async def test_without_gpio_the_rest_of_the_device_goes_on(inbox: Inbox) -> None:
+    async with Board(
+        "pi",
+        panel=config.Panel(pin_factory="lgpoi"),
+        buttons={"call": CALL},
+        leds={"status": LAMP},
+        relays={"door": config.Relay(pin=22)},
+        inputs={},
+        post=inbox.post,
+    ) as board:
+        (fault,) = inbox.of(FaultReported)
+        assert (fault.code, fault.where) == ("gpio_unavailable", "panel.pin_factory")
+        assert "did you mean lgpio?" in fault.message
+        board.show(Situation.RINGING_OUT)
+        board.perform(PlaySound(Sound.CHIME))
+        board.perform(PulseRelay("door"))
+        assert inbox.of(FaultReported)[-1].message == "The relay door has no working pin."
+        assert board.status()["relays"] == {"door": None}
+
+
+async def test_a_relay_that_may_not_be_pulsed_is_told(simulated: Simulate, inbox: Inbox) -> None:
+    relays = {"door": config.Relay(pin=22), "gong": config.Relay(pin=23, on="ringing")}
+    async with simulated(relays=relays) as board:
+        board.perform(PulseRelay("dor"))
+        board.perform(PulseRelay("gong"))
+        assert board.status()["relays"] == {"door": "released", "gong": "released"}
+    assert [fault.message for fault in inbox.of(FaultReported)] == [
+        'There is no relay "dor"; did you mean door?',
+        "The relay gong follows a situation and is not pulsed.",
+    ]
+
+
+# -------------------- the board leaves the process as it was
+
+
+async def test_two_boards_live_side_by_side_and_leave_no_trace(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    async with simulated(buttons={"call": CALL}) as one, simulated(buttons={"call": CALL}):
+        await one.press("call")
+    assert inbox.of(ButtonGestured) == [ButtonGestured("call", Gesture.PRESS)]
+    assert Device.pin_factory is None, "gpiozero's global factory is not ours to set"
+
+
+async def test_pins_that_the_board_opened_itself_are_closed_with_it(
+    simulated: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pins = MockWires().factory
+    monkeypatch.setattr("appliance.panel.board.open_factory", lambda *_: pins)
+    async with simulated(leds={"status": LAMP}):
+        assert len(pins.pins) == 1
+    assert len(pins.pins) == 0
+
+
+async def test_a_closed_board_gives_its_pins_back(inbox: Inbox) -> None:
+    wires = MockWires()
+    sections: dict[str, Any] = {
+        "buttons": {"call": CALL},
+        "leds": {"status": LAMP, "sky": config.Led(pin=(5, 6, 13), kind="rgb")},
+        "relays": {"door": config.Relay(pin=22)},
+        "inputs": {"hall": config.InputPin(pin=24, kind="exit")},
+    }
+    for _ in range(2):
+        async with Board(
+            "pi", panel=config.Panel(), post=inbox.post, factory=wires.factory, **sections
+        ) as board:
+            board.show(Situation.IN_CALL)
+        assert {pin.function for pin in wires.factory.pins.values()} == {"input"}
+        wires.to_ground(24)
+        wires.let_go(24)
+    assert inbox.of(FaultReported) == []
+    assert inbox.of(InputSwitched) == []
+    assert inbox.of(RelayChanged) == []

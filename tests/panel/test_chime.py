@@ -1,0 +1,90 @@
+"""Chime and ring tone: how long they play, and that they do not cut one another off."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from appliance.calls.effects import PlaySound, Sound, StopSound
+from appliance.panel.chime import Chime
+
+PLAY_CHIME, STOP_CHIME = PlaySound(Sound.CHIME), StopSound(Sound.CHIME)
+PLAY_TONE, STOP_TONE = PlaySound(Sound.RINGTONE), StopSound(Sound.RINGTONE)
+
+
+class Speaker:
+    """A sound output that notes what it was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def play(self, sound: Sound) -> None:
+        self.heard.append(f"play {sound}")
+
+    def stop(self, sound: Sound) -> None:
+        self.heard.append(f"stop {sound}")
+
+
+@pytest.fixture
+def speaker() -> Speaker:
+    return Speaker()
+
+
+async def test_a_chime_ends_by_itself(speaker: Speaker) -> None:
+    changed = asyncio.Event()
+    chime = Chime(speaker, changed=changed.set, chime_s=0.01)
+    chime.perform(PLAY_CHIME)
+    assert chime.playing == {Sound.CHIME}
+    assert speaker.heard == ["play chime"], "it is heard before perform returns"
+    changed.clear()
+    async with asyncio.timeout(20):
+        await changed.wait()
+    assert chime.playing == set()
+    assert speaker.heard == ["play chime", "stop chime"]
+
+
+async def test_a_chime_that_is_rung_again_begins_anew(speaker: Speaker) -> None:
+    changed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    chime = Chime(speaker, changed=changed.set, chime_s=0.4)
+    chime.perform(PLAY_CHIME)
+    await asyncio.sleep(0.1)
+    chime.perform(PLAY_CHIME)
+    again_s = loop.time()
+    changed.clear()
+    async with asyncio.timeout(20):
+        await changed.wait()
+    assert loop.time() - again_s >= 0.39
+    assert speaker.heard == ["play chime", "play chime", "stop chime"]
+
+
+async def test_a_ring_tone_plays_until_it_is_stopped(speaker: Speaker) -> None:
+    chime = Chime(speaker, changed=lambda: None, chime_s=0.01)
+    chime.perform(PLAY_TONE)
+    await asyncio.sleep(0.03)
+    assert chime.playing == {Sound.RINGTONE}
+    chime.perform(STOP_TONE)
+    chime.perform(STOP_TONE)
+    assert speaker.heard == ["play ringtone", "stop ringtone"]
+
+
+async def test_the_end_of_a_chime_does_not_end_the_ring_tone(speaker: Speaker) -> None:
+    chime = Chime(speaker, changed=lambda: None)
+    chime.perform(PLAY_TONE)
+    chime.perform(PLAY_CHIME)
+    chime.perform(STOP_CHIME)
+    assert chime.playing == {Sound.RINGTONE}
+    chime.release()
+    assert chime.playing == set()
+    assert speaker.heard[-1] == "stop ringtone"
+
+
+async def test_after_the_release_no_timer_is_left(speaker: Speaker) -> None:
+    chime = Chime(speaker, changed=lambda: None, chime_s=0.01)
+    chime.perform(PLAY_CHIME)
+    chime.release()
+    chime.perform(PLAY_TONE)
+    await asyncio.sleep(0.03)
+    assert speaker.heard == ["play chime", "stop chime", "play ringtone"]
+    chime.release()

@@ -1,0 +1,70 @@
+"""A test bench: the other ends of a board's wires, in a test's hands.
+
+What a test does to a panel it does through `Wires` alone, so that the same test can run on mock pins,
+on the kernel's gpio-sim, and on a Raspberry Pi with jumper wires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gpiozero.pins.mock import MockFactory, MockPWMPin
+
+from tests.panel.inbox import PATIENCE_S
+
+
+class Wires(Protocol):
+    """Pins are numbered as GPIO; a bench has 17, 18, 22, 23, 24, 25 and 27 free."""
+
+    factory: Any
+    """The gpiozero factory to give to the board."""
+
+    def to_ground(self, pin: int) -> None:
+        """Connect a pin that the board reads to ground, as a contact that closes."""
+
+    def let_go(self, pin: int) -> None:
+        """Disconnect it again, so that the board's pull resistor says what it reads."""
+
+    def high(self, pin: int) -> bool | None:
+        """Whether a pin that the board drives is high; None while it does not drive it."""
+
+
+class WiredPin(MockPWMPin):  # type: ignore[misc] # gpiozero has no types
+    """A mock pin with a wire to its other end: while that is at ground, no pull brings it up."""
+
+    grounded = False
+
+    def drive_high(self) -> None:
+        if not self.grounded:
+            super().drive_high()
+
+
+class MockWires:
+    """The wires of mock pins."""
+
+    def __init__(self) -> None:
+        self.factory = MockFactory(pin_class=WiredPin)
+
+    def to_ground(self, pin: int) -> None:
+        mock = self.factory.pin(pin)
+        mock.grounded = True
+        mock.drive_low()
+
+    def let_go(self, pin: int) -> None:
+        mock = self.factory.pin(pin)
+        mock.grounded = False
+        if mock.pull == "up":
+            mock.drive_high()
+
+    def high(self, pin: int) -> bool | None:
+        mock = self.factory.pin(pin)
+        return bool(mock.state) if mock.function == "output" else None
+
+
+async def until(wanted: Callable[[], bool]) -> None:
+    """Wait until something can be seen on a wire; wires do not tell, so they are looked at."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not wanted():  # noqa: ASYNC110 - a wire has no event to wait for
+            await asyncio.sleep(0.002)
