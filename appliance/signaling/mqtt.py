@@ -1,0 +1,273 @@
+"""The link to a real broker: connections one after the other, with jitter between them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random as _random
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any, Self
+
+from paho.mqtt.enums import MQTTProtocolVersion
+
+from appliance.calls.inputs import LinkState
+from appliance.config import Mqtt
+from appliance.signaling.backoff import reconnect_delay_s
+from appliance.signaling.base import OnFault, OnMessage, OnState, Publication, Subscription
+from appliance.signaling.connection import (
+    Acknowledged,
+    Arrived,
+    Closed,
+    Connection,
+    Faulted,
+    Ready,
+    Report,
+)
+from appliance.signaling.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+STOP_S = 4.0
+"""How long leaving the block waits for the thread; one that hangs in the DNS is left behind."""
+STEADY_AFTER_S = 5.0
+"""A connection that lasted longer was a good one; after a shorter one the wait keeps growing."""
+UNSTEADY_AFTER = 3
+"""So many short connections in a row are more than a bad network."""
+ASK_FOR_V5_EVERY = 10
+"""A broker that refused MQTT 5 may have been updated: it is asked again at each n-th connection."""
+
+
+class Dialect:
+    """Which MQTT to speak: 5 first, 3.1.1 with a broker that does not understand it."""
+
+    def __init__(self) -> None:
+        self._older = False
+        self._connections = 0
+
+    def choose(self) -> MQTTProtocolVersion:
+        """The version for the next connection."""
+        if self._older and self._connections < ASK_FOR_V5_EVERY:
+            return MQTTProtocolVersion.MQTTv311
+        self._connections = 0
+        return MQTTProtocolVersion.MQTTv5
+
+    def ready(self, version: MQTTProtocolVersion) -> None:
+        """A connection came about."""
+        self._older = version is MQTTProtocolVersion.MQTTv311
+        self._connections += 1
+
+    def closed(self, version: MQTTProtocolVersion, end: Closed) -> bool:
+        """A connection ended; True if the older version is worth trying at once.
+
+        A broker may not know MQTT 5 enough to refuse it: some are silent, some break off.
+        """
+        not_understood = end.version_refused or (
+            not end.answered and end.code in ("broker_lost", "broker_silent")
+        )
+        if not_understood:
+            self._older = version is MQTTProtocolVersion.MQTTv5
+            self._connections = 0
+        return not_understood and self._older
+
+
+class MqttLink:
+    """A `Link` over paho; see `base.py` for what it promises."""
+
+    def __init__(
+        self,
+        mqtt: Mqtt,
+        client_id: str,
+        *,
+        on_state: OnState,
+        on_message: OnMessage,
+        on_fault: OnFault,
+        will: Publication | None = None,
+        subscriptions: Sequence[Subscription] = (),
+        keepalive_s: int = 5,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        """`client_id` is one at the broker: whoever connects with it again takes its place."""
+        self._mqtt = mqtt
+        self._client_id = client_id
+        self._on_state = on_state
+        self._on_message = on_message
+        self._on_fault = on_fault
+        self._will = will
+        self._subscriptions = tuple(subscriptions)
+        self._keepalive_s = keepalive_s
+        self._random = random
+        self._state = LinkState.OFFLINE
+        self._dialect = Dialect()
+        self._version = MQTTProtocolVersion.MQTTv5
+        self._connection: Connection | None = None
+        self._tokens = itertools.count(1)
+        self._waiting: dict[int, Callable[[], None]] = {}
+        self._told: set[str] = set()
+
+    @property
+    def state(self) -> LinkState:
+        """How the broker is reached just now."""
+        return self._state
+
+    @property
+    def version(self) -> str:
+        """The MQTT that is spoken, or tried: `5` or `3.1.1`."""
+        return "5" if self._version is MQTTProtocolVersion.MQTTv5 else "3.1.1"
+
+    async def __aenter__(self) -> Self:
+        """Begin to connect."""
+        self._loop = asyncio.get_running_loop()
+        self._stop: asyncio.Future[None] = self._loop.create_future()
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        if not self._plan().tls and not _is_loopback(self._mqtt.host):
+            logger.warning(
+                "The broker %s is reached without TLS: whoever is on the way can read along, "
+                "call and open the door; set [mqtt] ca_file",
+                self._mqtt.host,
+            )
+        self._set_state(LinkState.CONNECTING)
+        self._tasks.create_task(self._keep(), name=f"link-{self._client_id}")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish the will, disconnect; takes `STOP_S` at most."""
+        self._stop.set_result(None)
+        # even if the block failed, the will is published: its error is not the tasks'
+        await self._tasks.__aexit__(None, None, None)
+        self._set_state(LinkState.OFFLINE)
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expiry_s: float | None = None,
+        acknowledged: Callable[[], None] | None = None,
+    ) -> bool:
+        """See `Link.publish`."""
+        if self._connection is None or self._state is not LinkState.CONNECTED:
+            return False
+        token = next(self._tokens)
+        if acknowledged is not None:
+            self._waiting[token] = acknowledged
+        self._connection.publish(Publication(topic, payload, qos, retain), expiry_s, token)
+        return True
+
+    async def _keep(self) -> None:
+        """Connect, again and again, until stopped."""
+        attempt, lost_at_s = 0, time.monotonic()
+        while not self._stop.done():
+            self._version = self._dialect.choose()
+            began_s = time.monotonic()
+            end, was_connected = await self._live_through_one()
+            if self._stop.done():
+                return
+            if self._dialect.closed(self._version, end):
+                logger.info("%s MQTT %s is not understood.", end.message, self.version)
+                continue
+            self._tell(end.code, end.message)
+            if was_connected:
+                lost_at_s = time.monotonic()
+                attempt = 0 if lost_at_s - began_s > STEADY_AFTER_S else attempt
+                if attempt == UNSTEADY_AFTER:
+                    self._tell(
+                        "broker_unsteady", f"Connections end soon: is {self._client_id} two?"
+                    )
+            self._set_state(LinkState.CONNECTING if was_connected else LinkState.OFFLINE)
+            outage_s = time.monotonic() - lost_at_s
+            delay_s = reconnect_delay_s(attempt, outage_s, self._random)
+            attempt += 1
+            logger.info("%s Next attempt in %.1f s.", end.message, delay_s)
+            await asyncio.wait([self._stop], timeout=delay_s)
+
+    async def _live_through_one(self) -> tuple[Closed, bool]:
+        """One connection from beginning to end, and whether it ever was of use."""
+        closed: asyncio.Future[Closed] = self._loop.create_future()
+        useful = False
+
+        def reported(report: Report) -> None:
+            nonlocal useful
+            if isinstance(report, Closed):
+                if not closed.done():
+                    closed.set_result(report)
+            elif self._connection is connection:
+                useful = useful or isinstance(report, Ready)
+                self._happened(report)
+
+        def hand_over(report: Report) -> None:
+            try:
+                self._loop.call_soon_threadsafe(reported, report)
+            except RuntimeError:  # the loop is closed: a thread that was left behind has come back
+                logger.debug("Too late: %s", report)
+
+        self._connection = connection = Connection(self._plan(), hand_over)
+        connection.start()
+        try:
+            either: list[asyncio.Future[Any]] = [closed, self._stop]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not closed.done():
+                connection.close(self._will)
+                await asyncio.wait([closed], timeout=STOP_S)
+        finally:
+            connection.close(None)
+            self._connection = None
+            self._waiting.clear()
+        if not closed.done():
+            logger.warning("The connection to the broker did not end in time; it is left to itself")
+            return Closed("closed", "The link was closed."), useful
+        return closed.result(), useful
+
+    def _happened(self, report: Report) -> None:
+        match report:
+            case Ready():
+                self._told.clear()
+                self._dialect.ready(self._version)
+                logger.info("Connected to the broker %s, MQTT %s", self._mqtt.host, self.version)
+                self._set_state(LinkState.CONNECTED)
+            case Arrived(topic, payload, retained):
+                self._on_message(topic, payload, retained)
+            case Acknowledged(token):
+                if (acknowledged := self._waiting.pop(token, None)) is not None:
+                    acknowledged()
+            case Faulted(code, message):
+                self._on_fault(code, message)
+
+    def _plan(self) -> Plan:
+        return Plan(
+            self._mqtt,
+            self._client_id,
+            self._version,
+            self._keepalive_s,
+            self._will,
+            self._subscriptions,
+        )
+
+    def _tell(self, code: str, message: str) -> None:
+        """Report a fault, but not each of a hundred vain attempts."""
+        if code not in self._told:
+            self._told.add(code)
+            self._on_fault(code, message)
+
+    def _set_state(self, state: LinkState) -> None:
+        if state is not self._state:
+            self._state = state
+            self._on_state(state)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,45 @@
+"""The topics of calls and presence below the root, and which filter matches which topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Where this project's messages lie at the broker."""
+
+    root: str
+
+    def inbox(self, to: str, sender: str) -> str:
+        """Where `sender` writes to `to`; `+` as the sender is a filter for a whole inbox."""
+        return f"{self.root}/call/{to}/{sender}"
+
+    def presence(self, uid: str, endpoint: str) -> str:
+        """Where an endpoint says that it is there; `+` stands for any."""
+        return f"{self.root}/presence/{uid}/{endpoint}"
+
+    def inbox_sender(self, topic: str) -> str | None:
+        """Who wrote to this inbox topic, by the word of the broker's ACL; None for other topics."""
+        levels = topic.removeprefix(f"{self.root}/call/").split("/")
+        return levels[1] if topic.startswith(f"{self.root}/call/") and len(levels) == 2 else None
+
+    def presence_owner(self, topic: str) -> tuple[str, str] | None:
+        """Whose presence this topic holds, as (uid, endpoint); None for other topics."""
+        levels = topic.removeprefix(f"{self.root}/presence/").split("/")
+        if not topic.startswith(f"{self.root}/presence/") or len(levels) != 2:
+            return None
+        return levels[0], levels[1]
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Whether a subscription to `topic_filter` gets `topic` (MQTT 5.0, section 4.7)."""
+    if topic.startswith("$") and not topic_filter.startswith("$"):
+        return False
+    wanted, levels = topic_filter.split("/"), topic.split("/")
+    for depth, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if depth >= len(levels) or level not in ("+", levels[depth]):
+            return False
+    return len(wanted) == len(levels)

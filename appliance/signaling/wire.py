@@ -1,0 +1,216 @@
+"""A message and its envelope as bytes, and back: nothing else ever comes out, and one error.
+
+What is checked here needs no memory: size, form, version, type, addresses, limits. What needs one
+(duplicates, replays, age) is in `inbox.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NoReturn, cast
+
+import msgspec
+from msgspec import Meta, Raw, Struct, field
+
+from appliance.messages import MESSAGES, Accept, Address, Join, Message, Participants
+from appliance.signaling.bodies import (
+    BODIES,
+    Id,
+    ParticipantsBody,
+    body_of,
+    message_of,
+    with_epochs,
+)
+from appliance.signaling.descriptions import carries_description, check_descriptions
+from appliance.signaling.rejected import Rejected
+
+VERSION = 1
+MAX_BYTES_WITH_SDP = 32 * 1024
+MAX_BYTES = 4 * 1024
+
+_WITH_SDP = frozenset({"invite", "accept", "join", "offer", "answer"})
+
+EpochOf = Callable[[str, str], str | None]
+"""The epoch of an endpoint (uid, endpoint), as far as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message with all that makes it believable.
+
+    `epoch` is the receiving endpoint's; `sent_at_ms` is Unix time in ms and worth something only
+    where the sender's clock is `synced`; `to.endpoint` None means all endpoints of the uid.
+    """
+
+    id: str
+    call_id: str
+    sender: Address
+    to: Address
+    epoch: str | None
+    seq: int
+    sent_at_ms: int
+    ttl_s: float
+    synced: bool
+    message: Message
+
+
+class _Peek(Struct, frozen=True):
+    """As much of an envelope as every version has."""
+
+    v: int
+    type: str
+
+
+class _Wire(Struct, frozen=True, kw_only=True):
+    """The envelope of version 1; see the section on inbox topics in the interfaces."""
+
+    v: int
+    id: Id
+    type: str
+    call_id: Id
+    from_: Id = field(name="from")
+    to: Id
+    endpoint: Id
+    to_endpoint: Id | None = None
+    epoch: Id | None = None
+    seq: Annotated[int, Meta(ge=0, le=2**53)]
+    sent_at: Annotated[int, Meta(ge=0, le=2**53)]
+    ttl_s: Annotated[float, Meta(gt=0, le=86400)]
+    clock: Literal["synced", "unknown"]
+    body: Raw
+
+
+_peek = msgspec.json.Decoder(_Peek)
+_wire = msgspec.json.Decoder(_Wire)
+_bodies: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(body) for name, body in BODIES.items()
+}
+
+
+def encode(envelope: Envelope, epoch_of: EpochOf = lambda _uid, _endpoint: None) -> bytes:
+    """The envelope as JSON; `epoch_of` fills in what the list of `participants` tells of each.
+
+    Raises `Rejected` for what the receiver would refuse: better said here than there.
+    """
+    body = body_of(envelope.message)
+    if isinstance(envelope.message, Participants):
+        epochs = tuple(epoch_of(one.uid, one.endpoint) for one in envelope.message.participants)
+        body = with_epochs(cast(ParticipantsBody, body), epochs)
+    try:
+        wire = _Wire(
+            v=VERSION,
+            id=envelope.id,
+            type=envelope.message.TYPE,
+            call_id=envelope.call_id,
+            from_=envelope.sender.uid,
+            to=envelope.to.uid,
+            endpoint=envelope.sender.endpoint or "",
+            to_endpoint=envelope.to.endpoint,
+            epoch=envelope.epoch,
+            seq=envelope.seq,
+            sent_at=envelope.sent_at_ms,
+            ttl_s=envelope.ttl_s,
+            clock="synced" if envelope.synced else "unknown",
+            body=Raw(msgspec.json.encode(body)),
+        )
+        payload = msgspec.json.encode(wire)
+    except (TypeError, ValueError, RecursionError, OverflowError) as fault:
+        raise Rejected(
+            "malformed",
+            f"this {envelope.message.TYPE} cannot be written as JSON: {fault}",
+            call_id=envelope.call_id,
+        ) from None
+    decode(f"/call/{envelope.to.uid}/{envelope.sender.uid}", payload)
+    return payload
+
+
+def decode(topic: str, payload: bytes) -> Envelope:
+    """What lies in an inbox topic (`…/call/<to>/<from>`) as an envelope; raises only `Rejected`."""
+    if len(payload) > MAX_BYTES_WITH_SDP:
+        raise Rejected(
+            "oversized",
+            f"the message has {len(payload)} bytes, at most {MAX_BYTES_WITH_SDP} are taken",
+        )
+    peek: _Peek = _decoded(_peek, payload, "")
+    if peek.v != VERSION:
+        raise Rejected("unsupported_version", f"v is {peek.v}, only {VERSION} is spoken here")
+    if peek.type not in MESSAGES:
+        raise Rejected("unknown_type", f"type is {peek.type[:64]!r}, which no message has")
+    if len(payload) > MAX_BYTES and peek.type not in _WITH_SDP:
+        _too_large(peek.type, len(payload), None)
+    wire: _Wire = _decoded(_wire, payload, "")
+    _check_addresses(topic, wire)
+    try:
+        message = message_of(_decoded(_bodies[wire.type], bytes(wire.body), "body"))
+        _check_alternatives(message)
+        check_descriptions(message)
+    except Rejected as fault:
+        fault.call_id = wire.call_id
+        raise
+    if len(payload) > MAX_BYTES and not carries_description(message):
+        _too_large(wire.type, len(payload), wire.call_id)
+    return Envelope(
+        id=wire.id,
+        call_id=wire.call_id,
+        sender=Address(wire.from_, wire.endpoint),
+        to=Address(wire.to, wire.to_endpoint),
+        epoch=wire.epoch,
+        seq=wire.seq,
+        sent_at_ms=wire.sent_at,
+        ttl_s=wire.ttl_s,
+        synced=wire.clock == "synced",
+        message=message,
+    )
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], data: bytes, path: str) -> Any:
+    """Decode; what msgspec lets through beside its own error is the same fault to us."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as fault:
+        raise Rejected("malformed", _sentence(str(fault), path)) from None
+    except RecursionError:
+        raise Rejected("malformed", f"{path or 'the message'} is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise Rejected("malformed", f"{path or 'the message'} is not UTF-8") from None
+    except (msgspec.DecodeError, ValueError, OverflowError) as fault:
+        raise Rejected("malformed", f"{path or 'the message'} is not JSON: {fault}") from None
+
+
+def _sentence(fault: str, path: str) -> str:
+    """The decoder's words with our path: `body.offer.sdp: expected str, got int`."""
+    words, _, where = fault.partition(" - at `$")
+    where = (path + where.rstrip("`")).strip(".")
+    words = words.replace("`", "")
+    if missing := re.fullmatch(r"Object missing required field (\w+)", words):
+        return f"{where}.{missing[1]} is missing".strip(".")
+    words = words[:1].lower() + words[1:]
+    return f"{where}: {words}" if where else f"the message: {words}"
+
+
+def _check_addresses(topic: str, wire: _Wire) -> None:
+    """The envelope must say of sender and receiver what the topic says, which the broker guards."""
+    to, sender = ["", *topic.split("/")][-2:]
+    for name, said, true in (("to", wire.to, to), ("from", wire.from_, sender)):
+        if said != true:
+            raise Rejected(
+                "misaddressed", f"{name} is {said}, its topic says {true}", call_id=wire.call_id
+            )
+
+
+def _check_alternatives(message: Message) -> None:
+    """Where a message has one thing or another, it has one."""
+    if isinstance(message, Accept) and (message.answer is None) == (message.offer is None):
+        raise Rejected("malformed", "body must have either an answer or an offer")
+    if isinstance(message, Join) and message.token is None and message.offer is None:
+        raise Rejected("malformed", "body must have a token or an offer")
+
+
+def _too_large(kind: str, size: int, call_id: str | None) -> NoReturn:
+    raise Rejected(
+        "oversized",
+        f"this {kind} has {size} bytes, at most {MAX_BYTES} are taken without SDP",
+        call_id=call_id,
+    )

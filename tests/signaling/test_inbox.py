@@ -1,0 +1,162 @@
+"""What the inbox lets through: for us, of now, once, in order, and not too fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.messages import Address
+from appliance.signaling import inbox as rules
+from appliance.signaling.inbox import Inbox
+from appliance.signaling.rejected import Rejected
+from tests.signaling.envelopes import envelope
+
+ME = Address("door", "main")
+NOW_MS = envelope().sent_at_ms
+
+
+class Judge:
+    """An inbox at a standing time."""
+
+    def __init__(self, *, unsigned: bool = False) -> None:
+        self.inbox = Inbox(ME, allow_null_epoch=unsigned)
+        self.inbox.connected("e1")
+        self.seq = 100
+
+    def __call__(self, *, wall_ms: int = NOW_MS, synced: bool = True, **changes: Any) -> bool | str:
+        """Whether it is acted on, or the code of why it is refused."""
+        self.seq += 1
+        values: dict[str, Any] = {"epoch": "e1", "id": f"m{self.seq}", "seq": self.seq}
+        try:
+            return self.inbox.admit(envelope(**values | changes), wall_ms=wall_ms, synced=synced)
+        except Rejected as fault:
+            return fault.code if fault.call_id == "c1" else "of no call"
+
+
+def test_only_this_connections_epoch_is_of_now() -> None:
+    judge = Judge()
+    assert judge() is True
+    assert judge(epoch="e0") == "wrong_epoch"
+    assert judge(epoch=None) == "wrong_epoch"
+    judge.inbox.connected("e2")
+    assert judge(epoch="e1") == "wrong_epoch"
+    assert judge(epoch="e2") is True
+
+
+def test_a_null_epoch_goes_only_with_what_need_not_be_signed() -> None:
+    judge = Judge(unsigned=True)
+    assert judge(epoch=None) is True
+    assert judge(epoch="e0") == "wrong_epoch"
+
+
+def test_another_endpoints_message_is_ignored_without_a_word() -> None:
+    judge = Judge()
+    assert judge(to=Address("door", "other"), epoch="whatever") is False
+    assert judge(to=Address("door", "main")) is True
+    assert judge(to=Address("door")) is True
+    assert judge.inbox.ignored == {"for_another_endpoint": 1}
+
+
+def test_an_id_is_acted_on_once_whatever_else_has_changed() -> None:
+    judge = Judge()
+    assert judge(id="ring", seq=5) is True
+    assert judge(id="ring", seq=5) is False  # QoS 1 delivers twice
+    assert judge(id="ring", seq=9) is False  # repeated after a second
+    assert judge(id="answer", seq=6) is True  # which was no step forward
+    assert judge(id="ring", seq=5) is False  # nor is this one back
+    assert judge.inbox.ignored == {"duplicate": 3}
+    assert judge(id="ring", seq=5, sender=Address("bob", "x")) is True
+
+
+def test_numbers_rise_for_each_sender_endpoint_and_addressee() -> None:
+    judge = Judge()
+    assert judge(seq=10) is True
+    assert judge(seq=12) is True  # a gap is no fault
+    assert judge(seq=11) == "replayed"
+    assert judge(seq=12) == "replayed"
+    assert judge(seq=1, sender=Address("alice", "phone-2")) is True
+    assert judge(seq=1, sender=Address("bob", "phone-1")) is True
+    assert judge(seq=1, to=ME) is True
+    assert judge(seq=13) is True
+
+
+def test_what_was_refused_counts_as_not_seen() -> None:
+    judge = Judge()
+    assert judge(id="a", seq=50, epoch="e0") == "wrong_epoch"
+    assert judge(id="a", seq=2) is True
+
+
+def test_a_sender_that_connects_anew_may_count_anew() -> None:
+    judge = Judge()
+    assert judge(seq=50) is True
+    judge.inbox.restarted("alice", "phone-2")
+    assert judge(seq=1) == "replayed"
+    judge.inbox.restarted("alice", "phone-1")
+    assert judge(seq=1) is True
+
+
+@pytest.mark.parametrize("off_s", [-36, 36])
+def test_age_is_judged_only_if_both_clocks_are_right(off_s: int) -> None:
+    judge = Judge()
+    then = NOW_MS + off_s * 1000  # ttl_s is 30, and 5 are granted
+    assert judge(wall_ms=then) == "outdated"
+    assert judge(wall_ms=then, synced=False) is True
+    assert judge(wall_ms=0, synced=False) is True
+    assert Judge()(wall_ms=NOW_MS + (34 if off_s > 0 else -34) * 1000) is True
+
+
+def test_a_sender_with_an_unknown_clock_is_not_judged_by_it() -> None:
+    inbox = Inbox(ME, allow_null_epoch=True)
+    assert inbox.admit(envelope(synced=False), wall_ms=0, synced=True)
+
+
+def test_what_was_retained_is_refused_at_the_door() -> None:
+    inbox = Inbox(ME, allow_null_epoch=True)
+    with pytest.raises(Rejected, match="retained") as caught:
+        inbox.knock("alice", retained=True, now_s=0)
+    assert caught.value.code == "retained"
+
+
+def let_in(inbox: Inbox, sender: str, now_s: float) -> bool:
+    try:
+        inbox.knock(sender, retained=False, now_s=now_s)
+    except Rejected as fault:
+        return fault.code != "flooded"
+    return True
+
+
+def test_a_flood_of_one_is_held_back_and_does_not_hold_back_others() -> None:
+    inbox = Inbox(ME, allow_null_epoch=True)
+    assert sum(let_in(inbox, "mallory", 1.0) for _ in range(1000)) == rules.SENDER_BURST
+    assert let_in(inbox, "alice", 1.0)
+    later = sum(let_in(inbox, "mallory", 1.0 + tick / 1000) for tick in range(1000))
+    assert later == pytest.approx(rules.SENDER_RATE_PER_S, abs=1)
+
+
+def test_many_senders_together_are_held_back_too() -> None:
+    inbox = Inbox(ME, allow_null_epoch=True)
+    passed = sum(let_in(inbox, f"u{number}", 5.0) for number in range(1000))
+    assert passed == rules.TOTAL_BURST
+
+
+def test_strangers_cannot_fill_its_memory() -> None:
+    judge = Judge()
+    for number in range(2 * rules.MAX_IDS):
+        let_in(judge.inbox, f"u{number}", number)
+        judge(sender=Address(f"u{number}", f"e{number}"))
+    assert len(judge.inbox._senders) == rules.MAX_SENDERS
+    assert len(judge.inbox._seen) == rules.MAX_IDS
+    assert len(judge.inbox._highest) == rules.MAX_COUNTERS
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 9)), max_size=60))
+def test_in_any_order_each_id_is_acted_on_at_most_once_and_numbers_rise(
+    arrivals: list[tuple[str, int]],
+) -> None:
+    judge = Judge()
+    acted = [(id_, seq) for id_, seq in arrivals if judge(id=id_, seq=seq) is True]
+    assert len({id_ for id_, _ in acted}) == len(acted)
+    assert [seq for _, seq in acted] == sorted({seq for _, seq in acted})

@@ -1,0 +1,36 @@
+"""The bounds: a memory of the latest, and a bucket of tokens."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.signaling.limits import Recent, TokenBucket
+
+
+def test_the_oldest_entry_makes_room_and_a_new_value_makes_it_young() -> None:
+    recent: Recent[str, int] = Recent(2)
+    recent["a"] = 1
+    recent["b"] = 2
+    recent["a"] = 3
+    recent["c"] = 4
+    assert dict(recent) == {"a": 3, "c": 4}
+
+
+@given(st.lists(st.floats(0, 5), max_size=200), st.floats(0.5, 50), st.integers(1, 60))
+def test_no_more_gets_through_than_burst_and_rate(
+    pauses: list[float], rate_per_s: float, burst: int
+) -> None:
+    bucket, now_s, passed = TokenBucket.full(rate_per_s, burst, 0.0), 0.0, 0
+    for pause_s in pauses:
+        now_s += pause_s
+        passed += bucket.take(now_s)
+        assert passed <= burst + rate_per_s * now_s + 1e-6
+
+
+def test_it_fills_again_and_a_clock_that_goes_back_does_no_harm() -> None:
+    bucket = TokenBucket.full(1, 2, 10.0)
+    assert [bucket.take(10.0) for _ in range(3)] == [True, True, False]
+    assert not bucket.take(5.0)
+    assert not bucket.take(10.5)
+    assert bucket.take(11.0)

@@ -1,0 +1,129 @@
+"""Who is there, by what the broker had retained and by what it tells afterwards."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.calls.inputs import PresenceChanged
+from appliance.signaling import presence
+from appliance.signaling.presence import OFFLINE, Presence
+from appliance.signaling.rejected import Rejected
+
+
+def online(epoch: str = "e1", **more: Any) -> bytes:
+    return json.dumps(
+        {"v": 1, "state": "online", "epoch": epoch, "name": "Alice", "kid": None} | more
+    ).encode()
+
+
+def came(epoch: str = "e1", endpoint: str = "phone-1") -> PresenceChanged:
+    return PresenceChanged("alice", endpoint, online=True, epoch=epoch, name="Alice")
+
+
+def went(endpoint: str = "phone-1") -> PresenceChanged:
+    return PresenceChanged("alice", endpoint, online=False)
+
+
+def test_an_endpoint_comes_connects_anew_and_goes() -> None:
+    known = Presence()
+    assert known.epoch_of("alice", "phone-1") is None
+    assert known.told("alice", "phone-1", online()) == [came()]
+    assert known.told("alice", "phone-1", online()) == []
+    assert known.epoch_of("alice", "phone-1") == "e1"
+    assert known.told("alice", "phone-1", online("e2")) == [came("e2")]
+    assert known.epoch_of("alice", "phone-1") == "e2"
+    assert known.told("alice", "phone-1", OFFLINE) == [went()]
+    assert known.told("alice", "phone-1", OFFLINE) == []
+    assert known.epoch_of("alice", "phone-1") is None
+
+
+def test_a_deleted_presence_is_one_that_is_offline() -> None:
+    known = Presence()
+    known.told("alice", "phone-1", online())
+    assert known.told("alice", "phone-1", b"") == [went()]
+
+
+def test_all_endpoints_together_have_no_epoch() -> None:
+    known = Presence()
+    known.told("alice", "phone-1", online())
+    assert known.epoch_of("alice", None) is None
+
+
+def test_who_is_not_told_of_again_after_a_reconnect_is_gone() -> None:
+    known = Presence()
+    known.told("alice", "phone-1", online())
+    known.told("alice", "tablet", online())
+    assert known.complete() == []
+    known.disconnected()
+    assert known.epoch_of("alice", "tablet") == "e1"  # until it is known better
+    assert known.told("alice", "phone-1", online()) == []
+    assert known.complete() == [went("tablet")]
+    assert known.complete() == []
+
+
+def test_what_we_say_of_ourselves_is_understood() -> None:
+    known = Presence()
+    assert known.told("door", "main", presence.online("e9", "Front door", None)) == [
+        PresenceChanged("door", "main", online=True, epoch="e9", name="Front door")
+    ]
+    assert json.loads(presence.online("e9", "Front door", None)) == {
+        "v": 1,
+        "state": "online",
+        "epoch": "e9",
+        "name": "Front door",
+        "kid": None,
+    }
+    assert json.loads(OFFLINE) == {"v": 1, "state": "offline"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"online", "malformed"),
+        (b"{}", "malformed"),
+        (b'{"v": 1, "state": "away"}', "malformed"),
+        (b'{"v": 1, "state": "online"}', "malformed"),
+        (online(epoch="an epoch"), "malformed"),
+        (online(name=5), "malformed"),
+        (online(v=2), "unsupported_version"),
+        (online(name="\u00e4").replace(b"\\u00e4", b"\xff"), "malformed"),
+        (online(more="x" * presence.MAX_BYTES), "oversized"),
+    ],
+)
+def test_what_is_not_a_presence_is_refused_and_changes_nothing(payload: bytes, code: str) -> None:
+    known = Presence()
+    known.told("alice", "phone-1", online())
+    with pytest.raises(Rejected) as caught:
+        known.told("alice", "phone-1", payload)
+    assert caught.value.code == code
+    assert known.epoch_of("alice", "phone-1") == "e1"
+
+
+def test_an_endpoint_must_have_the_name_of_one() -> None:
+    for name in ("", "Phone 1", "x" * 65, "a\n"):
+        with pytest.raises(Rejected, match="endpoint"):
+            Presence().told("alice", name, online())
+
+
+def test_one_uid_cannot_fill_the_memory() -> None:
+    known = Presence()
+    for number in range(presence.MAX_ENDPOINTS):
+        known.told("alice", f"tab-{number}", online())
+    with pytest.raises(Rejected) as caught:
+        known.told("alice", "one-more", online())
+    assert caught.value.code == "flooded"
+    assert known.told("alice", "tab-0", online("e2")) == [came("e2", "tab-0")]
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_fail_otherwise(payload: bytes) -> None:
+    try:
+        changes = Presence().told("alice", "phone-1", payload)
+    except Rejected:
+        return
+    assert all(isinstance(change, PresenceChanged) for change in changes)
