@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
-from appliance.calls.inputs import FaultReported
+from appliance.calls.inputs import FaultReported, LinkState
 from appliance.calls.situation import situation
 from appliance.calls.state import Moment, State
 from appliance.config import Config, load
@@ -106,8 +106,10 @@ async def running(
     appliance = Appliance(config)
     engine, bus, board = appliance.engine, appliance.bus, appliance.board
     engine.bind()
-    asyncio.get_running_loop().set_exception_handler(_orphans(engine))
+    loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
+        stack.callback(loop.set_exception_handler, loop.get_exception_handler())
+        loop.set_exception_handler(_orphans(engine))
         await stack.enter_async_context(bus)
         bus.sinks.append(_log_event)
         await stack.enter_async_context(board)
@@ -120,6 +122,7 @@ async def running(
 
         await _media(appliance, stack)
         await _signaling(appliance, stack)
+        await _device_topics(appliance, stack)
         await _outlets(appliance, stack, tasks, socket_path, demo_websocket_url)
         stack.push_async_callback(_end, engine, core)
         yield appliance
@@ -144,6 +147,50 @@ async def _signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     )
     await stack.enter_async_context(signaling)
     appliance.engine.attach(signaling)
+
+
+async def _device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
+    from appliance.reporting.mqtt import DeviceTopics
+    from appliance.signaling.base import Publication, Subscription
+    from appliance.signaling.mqtt import MqttLink
+
+    config = appliance.config
+
+    def connect(
+        will_topic: str,
+        topic_filter: str,
+        on_state: Callable[[LinkState], None],
+        on_message: Callable[[str, bytes, bool], None],
+    ) -> MqttLink:
+        return MqttLink(
+            config.mqtt,
+            f"{config.device.id}-device",
+            on_state=on_state,
+            on_message=on_message,
+            # the signaling link goes to the same broker, and has told of it already
+            on_fault=lambda code, message: log.debug("%s: %s", code, message),
+            will=Publication(will_topic, b"offline", retain=True),
+            subscriptions=[Subscription(topic_filter, retained=False)],
+        )
+
+    topics = DeviceTopics(
+        config.device,
+        config.mqtt,
+        version=VERSION,
+        capabilities=_capabilities(config),
+        status=appliance.session.status,
+        command=appliance.session.command,
+        post=appliance.engine.post,
+        connect=connect,
+    )
+    await stack.enter_async_context(topics)
+    appliance.bus.sinks.append(topics.see)
+    appliance.engine.observers.append(lambda _: topics.refresh())
+
+
+def _capabilities(config: Config) -> list[str]:
+    video = ["video"] if config.cameras else []
+    return ["audio", *video, *(f"relay:{name}" for name in config.relays)]
 
 
 async def _outlets(

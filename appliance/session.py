@@ -87,6 +87,7 @@ class CallSession:
             },
             "do_not_disturb": False,
             "missed_calls": len(state.missed),
+            "failures": to_json(state.failures),
         }
         for name, part in self._parts.items():
             status[name] = part()

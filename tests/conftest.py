@@ -15,4 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Watch the loop of each test that has one, from before its fixtures until after them."""
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-            item.fixturenames.insert(0, "nothing_left_in_the_loop")
+            # inside the watch over the process, since a loop's end takes its threads along
+            names = item.fixturenames
+            at = names.index("nothing_left_in_the_process") + 1
+            names.insert(at, "nothing_left_in_the_loop")

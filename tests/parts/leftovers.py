@@ -54,6 +54,7 @@ async def nothing_left_in_the_loop(request: pytest.FixtureRequest) -> AsyncItera
         _, left = await asyncio.wait(left, timeout=GRACE_S)
     gc.collect()  # an exception that nobody looked at is reported when its task is collected
     await asyncio.sleep(0)
+    await loop.shutdown_default_executor()  # its threads are the loop's, and end with it
     permitted = allowed(request)
     if left and "task" not in permitted:
         names = "\n  ".join(sorted(repr(task) for task in left))

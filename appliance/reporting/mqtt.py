@@ -1,0 +1,256 @@
+"""The device's own topics: what it is, what it does, what happens to it; and plain commands to it.
+
+`<root>/device/<id>/…` of the interface: `availability` and `info` and `state/<thing>` are retained,
+`event/…` and `doorbell` never are. A command is taken plain only where the configuration names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import msgspec
+
+from appliance.calls.inputs import FaultReported, Input, LinkState
+from appliance.commands import Command, parse_command
+from appliance.config import Device, Mqtt
+from appliance.errors import ApplianceError
+from appliance.model import Json
+
+log = logging.getLogger(__name__)
+
+FAMILIES = {
+    "SessionStatusListener": "session",
+    "ParticipantEventListener": "participant",
+    "MediaEventsListener": "media",
+    "ButtonClickListener": "button",
+    "LayoutListener": "layout",
+    "CallListener": "call",
+}
+"""The level of an event's topic, by its listener."""
+
+NEVER_PLAIN = ("generate_token", "start_session")
+MAX_BYTES = 4096
+
+
+class Link(Protocol):
+    """What is needed of a connection to the broker."""
+
+    async def __aenter__(self) -> Self:
+        """Begin to connect."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish the will, disconnect."""
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        """Hand a message over; False where there is no link."""
+
+
+class Connect(Protocol):
+    """Makes the link: with its Last Will on one topic, listening to one filter."""
+
+    def __call__(
+        self,
+        will_topic: str,
+        topic_filter: str,
+        on_state: Callable[[LinkState], None],
+        on_message: Callable[[str, bytes, bool], None],
+    ) -> Link:
+        """A link that is not connected yet; its will is `offline`, retained."""
+
+
+class DeviceTopics:
+    """Publishes the device's topics and takes its commands; an async context manager."""
+
+    def __init__(
+        self,
+        device: Device,
+        mqtt: Mqtt,
+        *,
+        version: str,
+        capabilities: Sequence[str],
+        status: Callable[[], Mapping[str, Any]],
+        command: Callable[[Command, str], Awaitable[Json]],
+        post: Callable[[Input], None],
+        connect: Connect,
+    ) -> None:
+        """`status` gives the status object, `command` carries one out, `connect` makes the link."""
+        self._base = f"{mqtt.root}/device/{device.id}"
+        self._plain = frozenset(mqtt.plain_commands) - frozenset(NEVER_PLAIN)
+        self._info = {
+            "v": 1,
+            "name": device.name,
+            "version": version,
+            "board": device.board,
+            "uid": device.id,
+            "public_key": None,
+            "capabilities": list(capabilities),
+        }
+        self._status = status
+        self._command = command
+        self._post = post
+        self._link = connect(
+            f"{self._base}/availability", f"{self._base}/command/+", self._state, self._arrived
+        )
+        self._told: dict[str, str] = {}
+        self._connected = False
+        self._button: str | None = None
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Self:
+        """Begin to connect."""
+        await self._tasks.__aenter__()
+        await self._link.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Say that the device is offline, and disconnect."""
+        await self._link.__aexit__(kind, error, trace)
+        await self._tasks.__aexit__(kind, error, trace)
+
+    # -------------------- what is told
+
+    def see(self, item: Mapping[str, Any]) -> None:
+        """Publish one event, as a sink of the bus; one that finds no link is not kept."""
+        name = item["type"].removeprefix("appliance.")
+        self._publish(f"event/{FAMILIES[item['family']]}/{name}", item)
+        if name == "call_button_clicked":
+            self._button = item["data"]["button"]
+        elif name == "outgoing_call_started":
+            ring = {
+                "event_type": "ring",
+                "button": self._button,
+                "call_id": item["subject"],
+                "time": item["time"],
+            }
+            self._publish("doorbell", ring)
+            self._button = None
+
+    def refresh(self) -> None:
+        """Publish what of the state has changed."""
+        if not self._connected:
+            return
+        for thing, value in states(self._status()).items():
+            if self._told.get(thing) != value:
+                self._told[thing] = value
+                self._link.publish(f"{self._base}/state/{thing}", value.encode(), retain=True)
+
+    def _state(self, state: LinkState) -> None:
+        self._connected = state is LinkState.CONNECTED
+        self._told.clear()
+        if self._connected:
+            self._publish("info", self._info, retain=True)
+            self._link.publish(f"{self._base}/availability", b"online", retain=True)
+            self.refresh()
+
+    def _publish(self, topic: str, body: Mapping[str, Any], *, retain: bool = False) -> None:
+        payload = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+        self._link.publish(f"{self._base}/{topic}", payload, retain=retain)
+
+    # -------------------- what is asked
+
+    def _arrived(self, topic: str, payload: bytes, retained: bool) -> None:
+        name = topic.rsplit("/", 1)[-1]
+        if retained:
+            self._refuse("retained", f"a retained command {name} is a replay, not a request", topic)
+        elif name not in self._plain:
+            self._refuse("not_plain", f"{name} is not taken as a plain command", topic)
+        elif len(payload) > MAX_BYTES:
+            self._refuse("oversized", f"a command has at most {MAX_BYTES} bytes", topic)
+        else:
+            self._tasks.create_task(self._carry_out(name, payload, topic))
+
+    async def _carry_out(self, name: str, payload: bytes, topic: str) -> None:
+        request_id: Json = None
+        client = "all"
+        reply: dict[str, Any] = {"name": name, "ok": True, "result": None}
+        try:
+            arguments, request_id, client = _read(name, payload)
+            command = parse_command(name, arguments, texts=isinstance(arguments, _Texts))
+            reply["result"] = await self._command(command, "mqtt")
+        except (ApplianceError, ValueError) as error:
+            code = getattr(error, "code", "bad_command")
+            reply = {"name": name, "ok": False, "error": {"code": code, "message": str(error)}}
+            if code == "bad_command":
+                self._refuse(code, str(error), topic)
+        self._publish(f"reply/{client}", {"id": request_id, **reply})
+
+    def _refuse(self, code: str, message: str, topic: str) -> None:
+        self._post(FaultReported(code, message, topic))
+
+
+def states(status: Mapping[str, Any]) -> dict[str, str]:
+    """The `state/<thing>` topics that a status means."""
+    media, panel = status["media"], status["panel"]
+    failures = status["failures"]
+    call = status["call"]
+    camera = "paused" if media.get("video_paused") else "on"
+    found = {
+        "call": call["state"] if call else "idle",
+        "microphone": "muted" if media.get("audio_muted") else "on",
+        "camera": "failed" if "camera" in failures else camera,
+        "audio_mode": str(media.get("audio_mode", "speaker")),
+        "do_not_disturb": "on" if status["do_not_disturb"] else "off",
+        "health": json.dumps({"failures": failures}, separators=(",", ":")),
+    }
+    for name, relay in panel.get("relays", {}).items():
+        found[f"relay_{name}"] = str(relay)
+    for name, contact in panel.get("inputs", {}).items():
+        found[f"input_{name}"] = str(contact)
+    return found
+
+
+class _Texts(dict[str, object]):
+    """Arguments that came as one plain text."""
+
+
+def _read(name: str, payload: bytes) -> tuple[dict[str, object], Json, str]:
+    """Arguments, id and client of a command; raises ValueError with a sentence."""
+    try:
+        body = msgspec.json.decode(payload) if payload.strip() else {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = payload.decode("utf-8", "replace").strip()
+    if isinstance(body, dict):
+        if not body.keys() & {"id", "client", "args"}:
+            return body, None, "all"
+        arguments = body.get("args") or {}
+        client = body.get("client") or "all"
+        if not isinstance(arguments, dict):
+            raise ValueError("args is to be an object")
+        if not isinstance(client, str) or not _is_id(client):
+            raise ValueError("client is to be an id: up to 64 of a-z, 0-9, _ and -")
+        return arguments, body.get("id"), client
+    return _one_value(name, body), None, "all"
+
+
+def _one_value(name: str, value: Json) -> dict[str, object]:
+    """One plain value, for the command's first argument."""
+    from appliance.commands import COMMANDS
+
+    command = COMMANDS.get(name)
+    arguments = command.arguments() if command else ()
+    if not arguments:
+        return {}
+    if isinstance(value, str):
+        return _Texts({arguments[0]: value})
+    return {arguments[0]: value}
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= 64 and all(
+        one.isascii() and (one.isalnum() or one in "_-") for one in text
+    )

@@ -1,0 +1,317 @@
+"""An independent phone: paho, aiortc and the documented messages, and nothing of this project's code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import paho.mqtt.client as paho
+from aiortc import (
+    AudioStreamTrack,
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from av import AudioFrame, VideoFrame
+from paho.mqtt.enums import CallbackAPIVersion
+
+RATE = 48000
+PATIENCE_S = 30.0
+"""Far longer than anything takes; only a fault waits for it."""
+
+Message = dict[str, Any]
+
+
+class Tone(AudioStreamTrack):
+    """A sine wave in real time, 20 ms a frame."""
+
+    def __init__(self, hertz: float) -> None:
+        super().__init__()
+        self._hertz = hertz
+        self._at = 0
+        self._start = time.monotonic()
+
+    async def recv(self) -> AudioFrame:
+        await asyncio.sleep(max(0.0, self._start + self._at / RATE - time.monotonic()))
+        count = RATE // 50
+        angles = 2 * math.pi * self._hertz * (self._at + np.arange(count)) / RATE
+        samples = (8000 * np.sin(angles)).astype(np.int16)
+        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._at, Fraction(1, RATE)
+        self._at += count
+        return frame
+
+
+class Media:
+    """What comes from the other side: frame numbers read from the picture, and the sound."""
+
+    def __init__(self) -> None:
+        self.counters: list[int] = []
+        self.samples: list[np.ndarray[Any, Any]] = []
+        self.changed = asyncio.Condition()
+
+    async def watch(self, track: MediaStreamTrack) -> None:
+        """Receive a track until it ends."""
+        while True:
+            try:
+                frame = await track.recv()
+            except Exception:
+                return
+            if isinstance(frame, VideoFrame):
+                number = read_counter(frame)
+                if number is not None:
+                    self.counters.append(number)
+            elif isinstance(frame, AudioFrame):
+                pcm = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
+                self.samples.append(pcm.astype(np.float64))
+            async with self.changed:
+                self.changed.notify_all()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait for something to become true of what was received."""
+        async with asyncio.timeout(PATIENCE_S), self.changed:
+            await self.changed.wait_for(true)
+
+    def tone_hz(self) -> float:
+        """The loudest frequency of the last second."""
+        sound = np.concatenate(self.samples)[-RATE:]
+        spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+        return float(np.argmax(spectrum[20:]) + 20) * RATE / len(sound)
+
+
+def read_counter(frame: VideoFrame) -> int | None:
+    """The number in the top row: 24 bits and their CRC-8, as docs/test-card.md says."""
+    luma = frame.to_ndarray(format="gray")
+    height, width = luma.shape
+    row = luma[height // 24]
+    bits = [int(row[(2 * block + 1) * width // 64] > 127) for block in range(32)]
+    word = int("".join(map(str, bits)), 2)
+    number, check = word >> 8, word & 0xFF
+    crc = 0xFF
+    for byte in number.to_bytes(3, "big"):
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x107) if crc & 0x80 else crc << 1
+    return number if crc == check else None
+
+
+class Phone:
+    """One endpoint of one person."""
+
+    def __init__(
+        self, uid: str, host: str, port: int, *, device: str, endpoint: str, version: int
+    ) -> None:
+        self.uid, self.endpoint, self.device = uid, endpoint, device
+        self.epoch = secrets.token_hex(16)
+        self.inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self.seen: list[Message] = []
+        self.door_epoch: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.media = Media()
+        self.connection: RTCPeerConnection | None = None
+        self.joined = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._seq = 0
+        self._ids: set[str] = set()
+        self._subscribed = asyncio.Event()
+        self._watching: set[asyncio.Task[None]] = set()
+        protocol = paho.MQTTv5 if version == 5 else paho.MQTTv311
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, f"{uid}-{endpoint}", protocol=protocol
+        )
+        self._presence = f"appliance/presence/{uid}/{endpoint}"
+        offline = json.dumps({"v": 1, "state": "offline"})
+        self._client.will_set(self._presence, offline, 1, True)
+        self._client.on_connect = self._connected
+        self._client.on_subscribe = self._has_subscribed
+        self._client.on_message = self._arrived
+        self._client.connect(host, port, 10)
+        self._client.loop_start()
+
+    # -------------------- the broker
+
+    def _connected(self, client: paho.Client, *_: Any) -> None:
+        inbox = (f"appliance/call/{self.uid}/+", 1)
+        client.subscribe([inbox, (f"appliance/presence/{self.device}/+", 1)])
+
+    def _has_subscribed(self, *_: Any) -> None:
+        self._loop.call_soon_threadsafe(self._subscribed.set)
+
+    def _arrived(self, _client: Any, _data: Any, packet: paho.MQTTMessage) -> None:
+        body = json.loads(packet.payload)
+        self._loop.call_soon_threadsafe(self._take, packet.topic, body)
+
+    def _take(self, topic: str, body: Message) -> None:
+        if topic.startswith("appliance/presence/"):
+            if body["state"] == "online" and not self.door_epoch.done():
+                self.door_epoch.set_result(body["epoch"])
+            return
+        if body["to_endpoint"] not in (None, self.endpoint) or body["id"] in self._ids:
+            return
+        self._ids.add(body["id"])
+        self.seen.append(body)
+        self.inbox.put_nowait(body)
+
+    async def online(self) -> None:
+        """Tell that this endpoint is there, and know the door's connection."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._subscribed.wait()
+            online = {
+                "v": 1,
+                "state": "online",
+                "epoch": self.epoch,
+                "name": self.uid.title(),
+                "kid": None,
+            }
+            self._client.publish(self._presence, json.dumps(online), 1, True)
+            await self.door_epoch
+
+    def close(self) -> None:
+        """Leave as a clean stop does."""
+        offline = json.dumps({"v": 1, "state": "offline"})
+        self._client.publish(self._presence, offline, 1, True).wait_for_publish(5)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    # -------------------- messages
+
+    async def send(self, type_: str, call_id: str, body: Message, **changes: Any) -> Message:
+        """Send a message to the door."""
+        self._seq += 1
+        envelope = {
+            "v": 1,
+            "id": secrets.token_hex(8),
+            "type": type_,
+            "call_id": call_id,
+            "from": self.uid,
+            "to": self.device,
+            "endpoint": self.endpoint,
+            "to_endpoint": "main",
+            "epoch": await self.door_epoch,
+            "seq": self._seq,
+            "sent_at": int(time.time() * 1000),
+            "ttl_s": 30,
+            "clock": "unknown",
+            "body": body,
+        }
+        envelope.update(changes)
+        topic = f"appliance/call/{self.device}/{self.uid}"
+        self._client.publish(topic, json.dumps(envelope), 1)
+        return envelope
+
+    async def hear(self, type_: str) -> Message:
+        """The next message of that type; others before it are passed over."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                message = await self.inbox.get()
+                if message["type"] == type_:
+                    return message
+
+    # -------------------- calls
+
+    async def answer(self, invite: Message, hertz: float = 880) -> Message:
+        """Accept an invite that has no offer: offer, and take the door's answer."""
+        connection = self._connect(hertz)
+        await connection.setLocalDescription(await connection.createOffer())
+        call_id = invite["call_id"]
+        await self.send("accept", call_id, {"offer": _json(connection), "custom_data": None})
+        answer = await self.hear("answer")
+        await self._finish(answer["body"]["answer"])
+        return answer
+
+    async def call(self, call_id: str, hertz: float = 880, type_: str = "video") -> None:
+        """Invite the door with an offer."""
+        connection = self._connect(hertz, video=type_ == "video")
+        await connection.setLocalDescription(await connection.createOffer())
+        await self.send("invite", call_id, self.invitation(type_, _json(connection)))
+
+    def invitation(self, type_: str = "video", offer: Message | None = None) -> Message:
+        """The body of an invite to the door."""
+        return {
+            "session_id": secrets.token_hex(16),
+            "call_type": type_,
+            "receiver": {"type": "user", "id": self.device},
+            "callees": [self.device],
+            "caller": {"uid": self.uid, "name": self.uid.title()},
+            "timeout_s": 30,
+            "custom_data": None,
+            "token": None,
+            "offer": offer,
+        }
+
+    async def connected(self) -> Message:
+        """The door accepted the invite with its answer."""
+        accept = await self.hear("accept")
+        await self._finish(accept["body"]["answer"])
+        return accept
+
+    async def _finish(self, answer: Message) -> None:
+        assert self.connection is not None
+        await self.connection.setRemoteDescription(RTCSessionDescription(**answer))
+        async with asyncio.timeout(PATIENCE_S):
+            await self.joined.wait()
+
+    def _connect(self, hertz: float, *, video: bool = True) -> RTCPeerConnection:
+        connection = self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        connection.addTrack(Tone(hertz))
+        if video:
+            transceiver = connection.addTransceiver("video", direction="recvonly")
+            codecs = RTCRtpSender.getCapabilities("video").codecs
+            transceiver.setCodecPreferences(
+                [codec for codec in codecs if codec.mimeType in ("video/H264", "video/rtx")]
+            )
+
+        @connection.on("track")
+        def on_track(track: MediaStreamTrack) -> None:
+            task = self._loop.create_task(self.media.watch(track))
+            self._watching.add(task)
+            task.add_done_callback(self._watching.discard)
+
+        @connection.on("connectionstatechange")
+        def on_state() -> None:
+            if connection.connectionState == "connected":
+                self.joined.set()
+
+        return connection
+
+    async def hang_up(self) -> None:
+        """Close the media."""
+        if self.connection is not None:
+            await self.connection.close()
+        for task in list(self._watching):
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+
+def _json(connection: RTCPeerConnection) -> Message:
+    description = connection.localDescription
+    return {"type": description.type, "sdp": description.sdp}
+
+
+@asynccontextmanager
+async def phone(
+    uid: str,
+    host: str,
+    port: int,
+    *,
+    device: str = "front-door",
+    endpoint: str = "phone",
+    version: int = 5,
+) -> AsyncIterator[Phone]:
+    """A phone that is online for as long as the block lasts."""
+    one = Phone(uid, host, port, device=device, endpoint=endpoint, version=version)
+    try:
+        await one.online()
+        yield one
+    finally:
+        await one.hang_up()
+        one.close()
