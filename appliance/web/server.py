@@ -1,0 +1,189 @@
+"""The appliance's HTTP server: the page and its files, `/client.json`, `/healthz` and `/metrics`.
+
+It decides nothing about calls: the page is a phone, and talks with the appliance over the broker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import WSCloseCode, hdrs, web
+from aiohttp.typedefs import Handler
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from appliance.config import Device, Http, Mqtt
+from appliance.errors import ApplianceError, ConfigError
+from appliance.web.demo import Demo, serve_socket
+from appliance.web.files import PageFile, read_files, respond
+from appliance.web.guard import Guard, is_loopback, security_headers, tls_context
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_TIMEOUT_S = 2.0
+NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
+
+
+class WebServer:
+    """Serves while inside the `async with`; entering raises ConfigError or ApplianceError."""
+
+    def __init__(
+        self,
+        device: Device,
+        mqtt: Mqtt,
+        http: Http,
+        *,
+        status: Callable[[], Mapping[str, Any]],
+        registry: CollectorRegistry | None = None,
+        websocket_url: str | None = None,
+        mqtt_version: int = 4,
+        demo: Demo | None = None,
+    ) -> None:
+        """Keep what to serve.
+
+        `status` gives the `status` object; `websocket_url` is where pages reach the broker, if not
+        where [mqtt] says; `mqtt_version` is what they speak to it (4 is MQTT 3.1.1, or 5); `demo`
+        goes with a simulated board only.
+        """
+        self._device = device
+        self._mqtt = mqtt
+        self._http = http
+        self._status = status
+        self._registry = registry or CollectorRegistry()
+        self._websocket_url = websocket_url or mqtt.websocket_url
+        self._mqtt_version = mqtt_version
+        self._demo = demo
+        self._files: dict[str, PageFile] = {}
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._guard: Guard | None = None
+        self._headers = security_headers(self._websocket_url, http.origins)
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        tls = tls_context(self._http)
+        if self._demo and not (is_loopback(self._http.host) and self._device.board == "simulated"):
+            fault = (
+                "the demo presses buttons for whoever asks: for loopback and a simulated board only"
+            )
+            raise ConfigError([f"http.host: {fault}"])
+        self._files = read_files()
+        if "/vendor/mqtt.esm.js" not in self._files:
+            log.warning(
+                "the page lacks mqtt.js and cannot call: python -m appliance.web.vendor brings it"
+            )
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        )
+        async with AsyncExitStack() as undo:
+            await runner.setup()
+            undo.push_async_callback(runner.cleanup)
+            try:
+                await web.TCPSite(runner, self._http.host, self._http.port, ssl_context=tls).start()
+            except OSError as error:
+                where = f"{self._http.host}, port {self._http.port}"
+                raise ApplianceError(
+                    f"The web server cannot listen on {where}: {error.strerror}."
+                ) from error
+            self._guard = Guard.of(self._http, runner.addresses[0][1], tls=tls is not None)
+            self._exit = undo.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection, and listen no more."""
+        await self._exit.aclose()
+
+    @property
+    def url(self) -> str:
+        """The page's address, as this machine's browser can open it."""
+        if self._guard is None:
+            raise ApplianceError("The web server does not listen yet.")
+        host = "localhost" if is_loopback(self._http.host) else self._http.host
+        return f"{self._guard.scheme}://{host}:{self._guard.port}/"
+
+    def _application(self) -> web.Application:
+        """The routes, and what stands around all of them."""
+        application = web.Application(middlewares=[self._check])
+        application.router.add_get("/client.json", self._client)
+        application.router.add_get("/healthz", self._health)
+        application.router.add_get("/metrics", self._metrics)
+        if self._demo:
+            application.router.add_get("/demo/socket", self._demo_socket)
+        application.router.add_get("/{path:.*}", self._file)
+        application.on_response_prepare.append(self._add_headers)
+        application.on_shutdown.append(self._close_sockets)
+        return application
+
+    @web.middleware
+    async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let in whom the guard knows."""
+        if self._guard is None:
+            return web.Response(status=503, text="Not yet.\n", headers=NO_STORE)
+        ours = request.get_extra_info("sockname")
+        refusal = self._guard.refusal(
+            request.headers.get(hdrs.HOST),
+            request.headers.get(hdrs.ORIGIN),
+            ours[0] if ours else None,
+        )
+        if refusal is not None:
+            return web.Response(status=403, text=f"{refusal}\n", headers=NO_STORE)
+        return await handler(request)
+
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        del request
+        response.headers.update(self._headers)
+
+    async def _close_sockets(self, application: web.Application) -> None:
+        del application
+        for socket in set(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        file = self._files.get(request.path)
+        if file is None:
+            return web.Response(status=404, text="There is nothing here.\n", headers=NO_STORE)
+        return respond(request, file)
+
+    async def _client(self, request: web.Request) -> web.StreamResponse:
+        """What a page has to know to be a phone; never a credential."""
+        del request
+        known = {
+            "device_id": self._device.id,
+            "name": self._device.name,
+            "root": self._mqtt.root,
+            "websocket_url": self._websocket_url,
+            "mqtt_version": self._mqtt_version,
+            **(self._demo.client_keys() if self._demo else {}),
+        }
+        return web.json_response(known, headers=NO_STORE)
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        """That the loop turns; a broker that is away is told, and is no illness of this process."""
+        del request
+        return web.json_response(
+            {"status": "ok", "mqtt": self._status().get("mqtt")}, headers=NO_STORE
+        )
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        del request
+        if not is_loopback(self._http.host):
+            return web.Response(
+                status=403, text="Metrics are given on loopback only.\n", headers=NO_STORE
+            )
+        body = generate_latest(self._registry)
+        return web.Response(body=body, headers={**NO_STORE, hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
+
+    async def _demo_socket(self, request: web.Request) -> web.StreamResponse:
+        assert self._demo is not None
+        return await serve_socket(request, self._demo, self._sockets)

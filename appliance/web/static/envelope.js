@@ -1,0 +1,196 @@
+// @ts-check
+/**
+ * The envelope around every message: making one, and deciding whether one that came is believed.
+ *
+ * @typedef {object} Envelope
+ * @property {1} v
+ * @property {string} id
+ * @property {string} type
+ * @property {string} call_id
+ * @property {string} from
+ * @property {string} to
+ * @property {string} endpoint
+ * @property {string | null} to_endpoint
+ * @property {string | null} epoch  the receiving endpoint's
+ * @property {number} seq
+ * @property {number} sent_at  Unix ms
+ * @property {number} ttl_s
+ * @property {'synced' | 'unknown'} clock
+ * @property {any} body
+ *
+ * @typedef {{uid: string, endpoint: string}} Self
+ * @typedef {'malformed' | 'misaddressed' | 'stale' | 'replayed'} Fault
+ * @typedef {{fault: Fault} | {ignored: 'other_endpoint' | 'duplicate'} | {envelope: Envelope}} Verdict
+ */
+
+export const MAX_BYTES = 32 * 1024;
+const MAX_REMEMBERED = 2000;
+const ID = /^[a-z0-9_-]{1,64}$/;
+
+/** 128 random bits, as an id; unlike `randomUUID` this is there without TLS too. */
+export function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * An envelope ready to be sealed. A browser does not know whether its clock is right, so it says so.
+ *
+ * @param {Self} self
+ * @param {{uid: string, endpoint: string | null, epoch: string | null}} to
+ * @param {{id: string, call_id: string, kind: string, body: any, ttl_s: number, seq: number}} message
+ * @param {number} now  Unix ms
+ * @returns {Envelope}
+ */
+export function enclose(self, to, { id, call_id, kind, body, ttl_s, seq }, now) {
+  return {
+    v: 1,
+    id,
+    type: kind,
+    call_id,
+    from: self.uid,
+    to: to.uid,
+    endpoint: self.endpoint,
+    to_endpoint: to.endpoint,
+    epoch: to.epoch,
+    seq,
+    sent_at: now,
+    ttl_s,
+    clock: 'unknown',
+    body,
+  };
+}
+
+/** What one endpoint has already seen, and with that what it believes. */
+export class Gatekeeper {
+  /** @type {Set<string>} */
+  #acted_on = new Set();
+  /** @type {Map<string, number>} */
+  #highest = new Map();
+
+  /** @param {Self} self */
+  constructor(self) {
+    this.self = self;
+    /** Of the present connection: what was meant for an earlier one is refused. */
+    this.epoch = '';
+  }
+
+  /**
+   * @param {string} from  the uid that the topic names, which the broker vouches for
+   * @param {any} envelope
+   * @returns {Verdict}
+   */
+  judge(from, envelope) {
+    if (!isWellFormed(envelope)) return { fault: 'malformed' };
+    if (envelope.from !== from || envelope.to !== this.self.uid) return { fault: 'misaddressed' };
+    const { to_endpoint, epoch, endpoint, id, seq } = envelope;
+    if (to_endpoint !== null && to_endpoint !== this.self.endpoint) {
+      return { ignored: 'other_endpoint' };
+    }
+    if (epoch !== null && epoch !== this.epoch) return { fault: 'stale' };
+    if (this.#acted_on.has(`${from} ${id}`)) return { ignored: 'duplicate' };
+    const line = `${from} ${endpoint} ${epoch} ${to_endpoint}`;
+    if (seq <= (this.#highest.get(line) ?? -1)) return { fault: 'replayed' };
+    this.#highest.set(line, seq);
+    this.#remember(`${from} ${id}`);
+    return { envelope };
+  }
+
+  /** @param {string} key */
+  #remember(key) {
+    this.#acted_on.add(key);
+    if (this.#acted_on.size > MAX_REMEMBERED) {
+      const [oldest] = this.#acted_on;
+      this.#acted_on.delete(oldest);
+    }
+  }
+}
+
+/** @param {any} x @returns {x is Record<string, any>} */
+const isObject = (x) => typeof x === 'object' && x !== null && !Array.isArray(x);
+/** @param {any} x @returns {x is string} */
+const isText = (x) => typeof x === 'string';
+/** @param {any} x */
+const isTextOrNull = (x) => x === null || x === undefined || isText(x);
+/** @param {any} x */
+const isCount = (x) => Number.isSafeInteger(x) && x >= 0;
+/** @param {any} x */
+const isId = (x) => isText(x) && ID.test(x);
+/** @param {string} type @returns {(x: any) => boolean} */
+const isDescription = (type) => (x) => isObject(x) && x.type === type && isText(x.sdp);
+/** @param {any} x */
+const isGeneration = (x) => x === undefined || x === null || (isCount(x) && x >= 1);
+/** @param {any} x @param {(x: any) => boolean} check */
+const isNothingOr = (x, check) => x === null || x === undefined || check(x);
+
+/**
+ * What a body has to be before the call's table sees it; fields that no row reads are not looked at.
+ *
+ * @type {Map<string, (body: Record<string, any>) => boolean>}
+ */
+const BODIES = new Map(
+  /** @type {[string, (body: Record<string, any>) => boolean][]} */ ([
+    [
+      'invite',
+      (b) =>
+        isId(b.session_id) &&
+        (b.call_type === 'audio' || b.call_type === 'video') &&
+        isObject(b.caller) &&
+        isText(b.caller.uid) &&
+        isTextOrNull(b.caller.name) &&
+        Number.isFinite(b.timeout_s) &&
+        b.timeout_s > 0 &&
+        isNothingOr(b.offer, isDescription('offer')),
+    ],
+    ['ringing', () => true],
+    [
+      'accept',
+      (b) =>
+        isNothingOr(b.answer, isDescription('answer')) &&
+        isNothingOr(b.offer, isDescription('offer')) &&
+        Boolean(b.answer) !== Boolean(b.offer),
+    ],
+    ['reject', (b) => b.reason === 'rejected' || b.reason === 'busy'],
+    [
+      'cancel',
+      (b) =>
+        ['cancelled', 'timed_out', 'answered_elsewhere', 'rejected_elsewhere'].includes(b.reason) &&
+        isNothingOr(b.by, isObject),
+    ],
+    ['end', (b) => ['hang_up', 'kicked_out', 'idle', 'failed'].includes(b.reason)],
+    ['offer', (b) => isDescription('offer')(b.offer) && isGeneration(b.generation)],
+    ['answer', (b) => isDescription('answer')(b.answer) && isGeneration(b.generation)],
+    [
+      'candidate',
+      (b) =>
+        isGeneration(b.generation) &&
+        isNothingOr(b.candidate, (c) => isObject(c) && isText(c.candidate)),
+    ],
+    ['join', () => true],
+    ['participants', (b) => isText(b.session_id) && isCount(b.version)],
+    ['state', () => true],
+    ['request', (b) => isText(b.request_id) && isText(b.action)],
+    ['response', (b) => isText(b.request_id) && typeof b.accepted === 'boolean'],
+    ['chat', (b) => isText(b.text)],
+    ['dtmf', (b) => isText(b.digits)],
+    ['custom', (b) => isText(b.name)],
+  ]),
+);
+
+/** @param {any} e @returns {e is Envelope} */
+function isWellFormed(e) {
+  return (
+    isObject(e) &&
+    e.v === 1 &&
+    isText(e.id) &&
+    isId(e.call_id) &&
+    isText(e.from) &&
+    isText(e.to) &&
+    isId(e.endpoint) &&
+    isTextOrNull(e.to_endpoint) &&
+    isTextOrNull(e.epoch) &&
+    isCount(e.seq) &&
+    isObject(e.body) &&
+    (BODIES.get(e.type)?.(e.body) ?? false)
+  );
+}

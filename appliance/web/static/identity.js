@@ -1,0 +1,37 @@
+// @ts-check
+/**
+ * Who this tab is: its endpoint id, which a reload keeps and a duplicated tab does not, and its sequence.
+ */
+
+import { randomId } from './envelope.js';
+
+const ENDPOINT = 'appliance.endpoint';
+const SEQ = 'appliance.seq';
+
+/** The endpoint id of this tab. */
+export async function tabEndpoint() {
+  const kept = sessionStorage.getItem(ENDPOINT);
+  if (kept && (await isOurs(kept))) return kept;
+  const fresh = `page-${randomId().slice(0, 12)}`;
+  sessionStorage.setItem(ENDPOINT, fresh);
+  await isOurs(fresh);
+  return fresh;
+}
+
+/** The next sequence number; it rises over reloads, since the far side remembers the endpoint. */
+export function nextSeq() {
+  const next = Number(sessionStorage.getItem(SEQ) ?? 0) + 1;
+  sessionStorage.setItem(SEQ, String(next));
+  return next;
+}
+
+/** A duplicated tab has a copy of the storage: whoever holds the lock keeps the id. @param {string} endpoint */
+function isOurs(endpoint) {
+  if (!('locks' in navigator)) return Promise.resolve(true); // without TLS there are none
+  return new Promise((answer) => {
+    navigator.locks.request(`${ENDPOINT}.${endpoint}`, { ifAvailable: true }, (lock) => {
+      answer(lock !== null);
+      return lock ? new Promise(() => undefined) : undefined;
+    });
+  });
+}

@@ -1,0 +1,245 @@
+// @ts-check
+/**
+ * Puts the page together: who it is, its call, its two panes, the keyboard.
+ *
+ * @typedef {object} Client  what the server tells (`/client.json`)
+ * @property {string} device_id
+ * @property {string} name
+ * @property {string} root
+ * @property {string | null} websocket_url
+ * @property {4 | 5} [mqtt_version]
+ * @property {boolean} [demo]
+ * @property {{uid: string, name: string}[]} [people]
+ * @property {import('./door.js').ConfiguredButton[]} [buttons]
+ */
+
+import { isLive } from './call.js';
+import { button, element, part, say } from './dom.js';
+import { DoorView } from './door.js';
+import { DoorLink } from './doorlink.js';
+import { nextSeq, tabEndpoint } from './identity.js';
+import { PhoneView } from './phone.js';
+import { Ringtone } from './ringtone.js';
+import { Session } from './session.js';
+import { Signaling } from './signaling.js';
+import { NO_SERVER, NO_WEBSOCKET } from './words.js';
+
+const CREDENTIALS = 'appliance.credentials';
+const RETRY_MS = 2000;
+
+/** @returns {Promise<Client | null>} */
+async function fetchClient() {
+  try {
+    const response = await fetch('client.json');
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Who sits before this page: the address says it (`?as=alice`), in the demo the first person
+ * otherwise; elsewhere one signs in.
+ *
+ * @param {Client} client @returns {Promise<{uid: string, name: string, password?: string}>}
+ */
+async function whoIsIt({ people = [] }) {
+  const asked = new URLSearchParams(location.search).get('as');
+  const known = people.find(({ uid }) => uid === asked) ?? (asked ? null : people[0]);
+  if (known) return known;
+  if (asked) return { uid: asked, name: asked };
+  const kept = JSON.parse(sessionStorage.getItem(CREDENTIALS) ?? 'null');
+  return kept ?? signIn();
+}
+
+/** @returns {Promise<{uid: string, name: string, password?: string}>} */
+function signIn() {
+  const form = element('sign-in', HTMLFormElement);
+  form.hidden = false;
+  say(element('title', HTMLElement), 'Who are you?');
+  say(element('line', HTMLElement), 'The appliance rings those whom it knows.');
+  element('phone', HTMLElement).dataset.state = 'signed_out';
+  return new Promise((signed_in) => {
+    form.addEventListener('submit', (submit) => {
+      submit.preventDefault();
+      const entered = new FormData(form);
+      const uid = String(entered.get('uid'));
+      const who = { uid, name: uid, password: String(entered.get('password')) || undefined };
+      // this tab's only, and gone with it
+      sessionStorage.setItem(CREDENTIALS, JSON.stringify(who));
+      form.hidden = true;
+      signed_in(who);
+    });
+  });
+}
+
+/** @param {Client} client @param {string} uid */
+function offerPeople({ people = [] }, uid) {
+  const chooser = element('person', HTMLSelectElement);
+  chooser.replaceChildren(
+    ...people.map((one) => new Option(one.name, one.uid, false, one.uid === uid)),
+  );
+  /** @type {HTMLElement} */ (chooser.closest('label')).hidden = people.length < 2;
+  chooser.addEventListener('change', () => {
+    location.search = new URLSearchParams({ as: chooser.value }).toString();
+  });
+}
+
+/** Letters act like the button that shows them, where it can be pressed. */
+function listenToKeys() {
+  for (const keyed of document.querySelectorAll('[data-key]')) {
+    keyed.setAttribute('aria-keyshortcuts', keyed.getAttribute('data-key') ?? '');
+  }
+  window.addEventListener('keydown', (key) => {
+    const typing = key.target instanceof Element && key.target.closest('input, select, textarea');
+    // a held key must not first answer and then hang up
+    if (typing || key.repeat || key.ctrlKey || key.metaKey || key.altKey) return;
+    const meant = document.querySelectorAll(`[data-key="${CSS.escape(key.key.toLowerCase())}"]`);
+    for (const pressed of meant) {
+      if (pressed instanceof HTMLButtonElement && pressed.checkVisibility()) pressed.click();
+    }
+  });
+  window.addEventListener(
+    'keydown',
+    (key) => {
+      if (
+        key.repeat &&
+        (key.key === 'Enter' || key.key === ' ') &&
+        key.target instanceof HTMLButtonElement
+      ) {
+        key.preventDefault();
+      }
+    },
+    { capture: true },
+  );
+}
+
+/** One pane at a time on a narrow screen. @param {string} name */
+function showPane(name) {
+  element('panes', HTMLElement).dataset.showing = name;
+  for (const tab of document.querySelectorAll('[data-tab]')) {
+    tab.setAttribute('aria-pressed', String(tab.getAttribute('data-tab') === name));
+  }
+}
+
+/** @param {Client} client @param {Ringtone} ringtone */
+function openDoorPane(client, ringtone) {
+  for (const shown of document.querySelectorAll('[data-demo]')) {
+    /** @type {HTMLElement} */ (shown).hidden = false;
+  }
+  document.body.dataset.demo = 'yes';
+  for (const tab of document.querySelectorAll('[data-tab]')) {
+    tab.addEventListener('click', () => showPane(tab.getAttribute('data-tab') ?? 'phone'));
+  }
+  /** @type {DoorLink | null} */
+  let link = null;
+  const view = new DoorView(
+    client.name,
+    client.buttons ?? [],
+    (name, gesture) => link?.press(name, gesture),
+    () => ringtone.dingDong(),
+  );
+  const url = new URL('demo/socket', location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  link = new DoorLink(url.href, {
+    onLink: (up) => view.showLink(up),
+    onEvent: (event) => view.showEvent(event),
+    onBoard: (board) => view.showBoard(board),
+    onStatus: (status) => view.showStatus(status),
+    onDropped: (count) => view.showDropped(count),
+    onRefused: (message) => view.showRefused(message),
+  });
+}
+
+/** The screen stays on while somebody talks. */
+function wakeLock() {
+  /** @type {Promise<WakeLockSentinel | null> | null} */
+  let held = null;
+  return (/** @type {boolean} */ on) => {
+    if (on) held ??= navigator.wakeLock?.request('screen').catch(() => null) ?? null;
+    else {
+      held?.then((lock) => lock?.release());
+      held = null;
+    }
+  };
+}
+
+/** @param {Client} client @param {string} websocket_url */
+async function openPhone(client, websocket_url) {
+  const who = await whoIsIt(client);
+  offerPeople(client, who.uid);
+  const self = { uid: who.uid, name: who.name, endpoint: await tabEndpoint() };
+  const keepAwake = wakeLock();
+  /** @type {Session} */
+  let session;
+  const view = new PhoneView(
+    {
+      answer: () => session.put({ type: 'answer' }),
+      decline: () => session.put({ type: 'decline' }),
+      hangUp: () => session.put({ type: 'hang_up' }),
+      dismiss: () => session.put({ type: 'dismiss' }),
+      mute: (on) => session.put({ type: 'mute', on }),
+      camera: (on) => session.put({ type: 'camera', on }),
+      chat: (text) => session.put({ type: 'chat', text }),
+      call: () => session.call('video'),
+      openDoor: () => session.openDoor(),
+      retry: () => session.signaling.retryNow(),
+    },
+    client.name,
+  );
+  const ringtone = new Ringtone((enabled) => view.showSound(enabled));
+  view.showSound(ringtone.enabled);
+  button('enable-sound').addEventListener('click', () => ringtone.enable());
+  const broker = {
+    url: websocket_url,
+    root: client.root,
+    version: client.mqtt_version ?? 4,
+    username: who.uid,
+    password: who.password,
+  };
+  session = new Session(
+    self,
+    { uid: client.device_id, name: client.name },
+    (listener) => new Signaling(self, broker, [client.device_id], nextSeq, listener),
+    ringtone,
+    {
+      onState(state) {
+        view.showState(state);
+        keepAwake(isLive(state));
+        if (state.phase === 'incoming') showPane('phone');
+      },
+      onLink(link, retry_s) {
+        view.showLink(link, retry_s);
+        view.showState(session.state);
+        // a wrong name or password must not be tried again by the next reload
+        if (link === 'refused') sessionStorage.removeItem(CREDENTIALS);
+      },
+      onDoor: (online) => view.showDoor(online),
+      onRemote: (stream) => view.showRemote(stream),
+      onOwnPicture: (stream) => view.showOwnPicture(stream),
+    },
+  );
+  view.showState(session.state);
+  window.addEventListener('pagehide', () => session.close());
+  // brought back as it was, its sockets are dead: begin anew
+  window.addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+  window.addEventListener('online', () => session.signaling.retryNow());
+  if (client.demo) openDoorPane(client, ringtone);
+  await session.signaling.connect();
+}
+
+async function main() {
+  listenToKeys();
+  const client = await fetchClient();
+  if (!client?.websocket_url) {
+    element('phone', HTMLElement).dataset.state = 'failed';
+    say(element('title', HTMLElement), 'Not ready');
+    say(element('line', HTMLElement), client ? NO_WEBSOCKET : NO_SERVER);
+    if (!client) window.setTimeout(() => location.reload(), RETRY_MS);
+    return;
+  }
+  say(part('device-name'), client.name);
+  await openPhone(client, client.websocket_url);
+}
+
+await main();

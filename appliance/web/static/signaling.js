@@ -1,0 +1,338 @@
+// @ts-check
+/**
+ * The link to the broker: this endpoint's presence, its inbox, and its outbox with repeats.
+ *
+ * Each connection is a client of its own with a new epoch: nothing that an earlier one left behind
+ * is ever delivered. What waits in the outbox is stamped for whoever is there when it goes out.
+ *
+ * @typedef {import('./envelope.js').Self} Self
+ * @typedef {{uid: string, endpoint: string | null}} Address
+ * @typedef {'connecting' | 'connected' | 'away' | 'refused' | 'broken'} Link
+ * @typedef {{from: string, endpoint: string, call_id: string, kind: string, body: any}} Received
+ *
+ * @typedef {object} Outgoing
+ * @property {string} id
+ * @property {Address} to
+ * @property {string} call_id
+ * @property {string} kind
+ * @property {any} body
+ * @property {number} ttl_s
+ * @property {number} born  by the monotonic clock, ms
+ * @property {number} sent_at  Unix ms
+ * @property {number} [sent]  when it last went out, by the monotonic clock, ms
+ * @property {{seq: number, epoch: string | null}} [stamped]  for which connection of the receiver
+ *
+ * @typedef {object} Broker
+ * @property {string} url  of its WebSocket listener
+ * @property {string} root
+ * @property {4 | 5} version  MQTT 3.1.1 or 5: a client cannot find out by itself
+ * @property {string} [username]
+ * @property {string} [password]
+ *
+ * @typedef {object} Listener
+ * @property {(message: Received) => void} onMessage
+ * @property {(link: Link, retry_s: number | null) => void} onLink
+ * @property {(uid: string, endpoint: string, online: boolean) => void} onPresence
+ * @property {(code: string, sentence: string) => void} onFault
+ */
+
+import { Gatekeeper, MAX_BYTES, enclose, randomId } from './envelope.js';
+
+const REPEAT_MS = 1000;
+const REPEATED = new Set(['invite', 'accept', 'join', 'offer']);
+const MAX_BACKOFF_S = 15;
+const CONNECT_TIMEOUT_MS = 8000;
+const KEEPALIVE_S = 20;
+const NOT_AUTHORIZED = new Set([4, 5, 134, 135]);
+
+/**
+ * What is sent, made from an envelope. Signatures (a compact JWS over the same bytes) go here.
+ *
+ * @param {import('./envelope.js').Envelope} envelope
+ * @returns {Promise<string>}
+ */
+async function seal(envelope) {
+  return JSON.stringify(envelope);
+}
+
+/**
+ * The reverse of `seal`; throws where it is none.
+ *
+ * @param {string} payload
+ * @returns {Promise<any>}
+ */
+async function open(payload) {
+  return JSON.parse(payload);
+}
+
+export class Signaling {
+  /** @type {any} */ #mqtt = null;
+  /** @type {any} */ #client = null;
+  /** @type {Link} */ #link = 'connecting';
+  /** @type {Map<string, Map<string, string | null>>} epochs of online endpoints, by uid */
+  #presence = new Map();
+  /** @type {Outgoing[]} */ #outbox = [];
+  /** @type {number | undefined} */ #retry;
+  /** @type {number | undefined} */ #repeat;
+  #attempts = 0;
+  #closed = false;
+  /** Payloads are opened and sealed one after the other, so that none overtakes. */
+  #turn = Promise.resolve();
+
+  /**
+   * @param {Self & {name: string}} self
+   * @param {Broker} broker
+   * @param {string[]} watched  uids whose presence is followed from the start
+   * @param {() => number} next_seq  rises, over reloads of this endpoint too
+   * @param {Listener} listener
+   */
+  constructor(self, broker, watched, next_seq, listener) {
+    this.self = self;
+    this.broker = broker;
+    this.watched = new Set(watched);
+    this.next_seq = next_seq;
+    this.listener = listener;
+    this.gatekeeper = new Gatekeeper(self);
+  }
+
+  /** Connect, and from then on stay connected. */
+  async connect() {
+    window.clearTimeout(this.#retry);
+    if (this.#closed) return;
+    this.#say('connecting', null);
+    try {
+      this.#mqtt ??= (await import('./vendor/mqtt.esm.js')).default;
+    } catch {
+      this.#say('broken', null);
+      return;
+    }
+    if (this.#client || this.#closed) return;
+    const { url, version, username, password } = this.broker;
+    const client = this.#mqtt.connect(url, {
+      protocolVersion: version,
+      // always the same: a broker that still holds our dead connection drops it for this one
+      clientId: `${this.self.uid}-${this.self.endpoint}`.slice(0, 128),
+      clean: true,
+      reconnectPeriod: 0,
+      resubscribe: false,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepalive: KEEPALIVE_S,
+      username,
+      password,
+      will: { topic: this.#presenceTopic(), payload: OFFLINE, qos: 1, retain: true },
+    });
+    this.#client = client;
+    let refused = false;
+    client.on('connect', () => this.#arrive(client));
+    client.on(
+      'message',
+      (/** @type {string} */ topic, /** @type {any} */ payload, /** @type {any} */ packet) => {
+        if (client === this.#client) this.#take(topic, payload, Boolean(packet.retain));
+      },
+    );
+    client.on('error', (/** @type {any} */ error) => {
+      refused ||= NOT_AUTHORIZED.has(error.code);
+      client.end(true);
+    });
+    client.on('close', () => {
+      if (client === this.#client) this.#lose(client, refused);
+    });
+  }
+
+  /** Do not wait for the next try. */
+  retryNow() {
+    if (this.#client === null) this.connect();
+  }
+
+  /** Follow the presence of somebody, to be able to answer. @param {string} uid */
+  watch(uid) {
+    if (this.watched.has(uid)) return;
+    this.watched.add(uid);
+    if (this.#link === 'connected') this.#client.subscribe(this.#watchTopic(uid), { qos: 1 });
+  }
+
+  /** An online endpoint of a uid, or null. @param {string} uid */
+  endpointOf(uid) {
+    const [first] = this.#presence.get(uid)?.keys() ?? [];
+    return first ?? null;
+  }
+
+  /**
+   * Send a message; invite, accept, join and offer again each second until settled or too old.
+   *
+   * @param {Address} to @param {string} call_id @param {string} kind @param {any} body @param {number} ttl_s
+   */
+  send(to, call_id, kind, body, ttl_s) {
+    const [born, sent_at] = [performance.now(), Date.now()];
+    this.#outbox.push({ id: randomId(), to, call_id, kind, body, ttl_s, born, sent_at });
+    this.#flush();
+  }
+
+  /** It was answered: repeat it no more. @param {string} call_id @param {string[]} kinds */
+  settle(call_id, kinds) {
+    this.#outbox = this.#outbox.filter((m) => m.call_id !== call_id || !kinds.includes(m.kind));
+  }
+
+  /** The call is over: nothing of it is to be sent any more. @param {string} call_id */
+  forget(call_id) {
+    this.#outbox = this.#outbox.filter((m) => m.call_id !== call_id);
+  }
+
+  /** The page goes away. The broker's Will says it again, should this not reach it. */
+  close() {
+    this.#closed = true;
+    window.clearTimeout(this.#retry);
+    window.clearInterval(this.#repeat);
+    if (this.#link === 'connected') {
+      this.#client.publish(this.#presenceTopic(), OFFLINE, { qos: 1, retain: true });
+    }
+    this.#client?.end();
+    this.#client = null;
+  }
+
+  // -------------------- the connection
+
+  /** @param {any} client */
+  async #arrive(client) {
+    this.gatekeeper.epoch = randomId();
+    const { root } = this.broker;
+    try {
+      await client.subscribeAsync(`${root}/call/${this.self.uid}/+`, { qos: 1 });
+    } catch {
+      // still connected: it was the broker that said no
+      if (client === this.#client) this.#lose(client, client.connected);
+      return;
+    }
+    if (client !== this.#client || this.#closed) return;
+    for (const uid of this.watched) client.subscribe(this.#watchTopic(uid), { qos: 1 });
+    const { name } = this.self;
+    const presence = { v: 1, state: 'online', epoch: this.gatekeeper.epoch, name, kid: null };
+    client.publish(this.#presenceTopic(), JSON.stringify(presence), { qos: 1, retain: true });
+    this.#attempts = 0;
+    this.#say('connected', null);
+    this.#repeat = window.setInterval(() => this.#flush(), REPEAT_MS);
+    this.#flush();
+  }
+
+  /** @param {any} client @param {boolean} refused */
+  #lose(client, refused) {
+    client.end(true);
+    this.#client = null;
+    window.clearInterval(this.#repeat);
+    for (const [uid, endpoints] of this.#presence) {
+      for (const endpoint of endpoints.keys()) this.listener.onPresence(uid, endpoint, false);
+    }
+    this.#presence.clear();
+    if (this.#closed) return;
+    if (refused) {
+      this.#say('refused', null);
+      return;
+    }
+    // full jitter: after a power cut not every phone of the house comes at once
+    const retry_s = 0.3 + Math.random() * Math.min(MAX_BACKOFF_S, 2 ** this.#attempts);
+    this.#attempts += 1;
+    this.#say('away', retry_s);
+    this.#retry = window.setTimeout(() => this.connect(), retry_s * 1000);
+  }
+
+  /** @param {Link} link @param {number | null} retry_s */
+  #say(link, retry_s) {
+    this.#link = link;
+    this.listener.onLink(link, retry_s);
+  }
+
+  // -------------------- in
+
+  /** @param {string} topic @param {{toString(): string, length: number}} payload @param {boolean} retained */
+  #take(topic, payload, retained) {
+    const parts = topic.slice(this.broker.root.length + 1).split('/');
+    if (parts[0] === 'presence') this.#takePresence(parts[1], parts[2], payload.toString());
+    if (parts[0] !== 'call') return;
+    if (retained) {
+      this.listener.onFault('retained', `A retained message from ${parts[2]} was refused.`);
+      return;
+    }
+    if (payload.length > MAX_BYTES) {
+      this.listener.onFault(
+        'too_large',
+        `A message of ${payload.length} bytes from ${parts[2]} was refused.`,
+      );
+      return;
+    }
+    const text = payload.toString();
+    this.#turn = this.#turn.then(() => this.#takeMessage(parts[2], text));
+  }
+
+  /** @param {string} from @param {string} text */
+  async #takeMessage(from, text) {
+    const opened = await open(text).catch(() => null);
+    const verdict = this.gatekeeper.judge(from, opened);
+    if ('fault' in verdict) {
+      this.listener.onFault(verdict.fault, `A message from ${from} was refused: ${verdict.fault}.`);
+    }
+    if (!('envelope' in verdict)) return;
+    const { endpoint, call_id, type, body } = verdict.envelope;
+    this.watch(from);
+    this.listener.onMessage({ from, endpoint, call_id, kind: type, body });
+  }
+
+  /** @param {string} uid @param {string} endpoint @param {string} text */
+  #takePresence(uid, endpoint, text) {
+    let presence = null;
+    try {
+      presence = JSON.parse(text || 'null');
+    } catch {
+      this.listener.onFault('malformed', `The presence of ${uid} cannot be read.`);
+    }
+    const online = presence?.state === 'online';
+    const endpoints = this.#presence.get(uid) ?? new Map();
+    this.#presence.set(uid, endpoints);
+    if (online) endpoints.set(endpoint, presence.epoch ?? null);
+    else endpoints.delete(endpoint);
+    this.listener.onPresence(uid, endpoint, online);
+    if (online) this.#flush();
+  }
+
+  // -------------------- out
+
+  /** Send what waits; what is repeated stays, what is too old goes. */
+  #flush() {
+    const now = performance.now();
+    this.#outbox = this.#outbox.filter((m) => now - m.born < m.ttl_s * 1000);
+    if (this.#link !== 'connected') return;
+    for (const message of this.#outbox) this.#publish(message, now);
+    this.#outbox = this.#outbox.filter((m) => REPEATED.has(m.kind));
+  }
+
+  /** @param {Outgoing} message @param {number} now */
+  #publish(message, now) {
+    if (message.sent !== undefined && now - message.sent < REPEAT_MS * 0.9) return;
+    message.sent = now;
+    const { to, ttl_s } = message;
+    const epoch = (to.endpoint && this.#presence.get(to.uid)?.get(to.endpoint)) || null;
+    // a repeat is the same message; for a receiver that came anew it takes a new place in line
+    if (message.stamped?.epoch !== epoch) message.stamped = { seq: this.next_seq(), epoch };
+    const { seq } = /** @type {{seq: number}} */ (message.stamped);
+    const envelope = enclose(this.self, { ...to, epoch }, { ...message, seq }, message.sent_at);
+    const left_s = Math.max(1, Math.ceil(ttl_s - (now - message.born) / 1000));
+    const expiry =
+      this.broker.version === 5 ? { properties: { messageExpiryInterval: left_s } } : {};
+    const topic = `${this.broker.root}/call/${to.uid}/${this.self.uid}`;
+    const client = this.#client;
+    this.#turn = this.#turn.then(async () => {
+      const payload = await seal(envelope);
+      if (client.connected) client.publish(topic, payload, { qos: 1, ...expiry });
+    });
+  }
+
+  #presenceTopic() {
+    return `${this.broker.root}/presence/${this.self.uid}/${this.self.endpoint}`;
+  }
+
+  /** @param {string} uid */
+  #watchTopic(uid) {
+    return `${this.broker.root}/presence/${uid}/+`;
+  }
+}
+
+const OFFLINE = JSON.stringify({ v: 1, state: 'offline' });
