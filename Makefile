@@ -1,0 +1,86 @@
+# Everything that one does with this project, from a fresh machine with python3, its venv module and
+# make. `make` alone lists it.
+
+PYTHON ?= python3
+EXTRAS ?= demo
+TESTS ?= tests
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := .ci/constraints.txt
+DEMO := $(VENV)/.demo-installed
+TEST := $(VENV)/.test-installed
+CODE := appliance tests
+
+# the versions that this commit was tested with, for what is installed and for what builds it
+export PIP_CONSTRAINT := $(CONSTRAINTS)
+export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench fmt clean lock packages
+# a recipe that fails leaves no stamp behind
+.DELETE_ON_ERROR:
+
+help: ## what there is to make
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(DEMO) ## the appliance, in .venv
+	@echo "$(BIN)/appliance is there; try: make demo"
+
+demo: $(DEMO) ## try the whole product on this computer, in a browser
+	@$(BIN)/appliance demo
+
+test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
+	$(BIN)/pytest $(TESTS)
+
+check: $(TEST) ## the whole gate: format, lint, types, tests
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	@$(MAKE) --no-print-directory test
+
+bench: $(TEST) ## how fast it is here
+	@for bench in tests/bench/*.py; do $(BIN)/python "$$bench" || exit 1; done
+
+fmt: $(TEST) ## format the code, and mend what the linter can
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+clean: ## remove everything that was made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf appliance/web/static/vendor
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+lock: $(VENV)/bin/python ## choose the newest versions of all dependencies anew
+	@mkdir -p .cache
+	PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(BIN)/python -m pip install --quiet --dry-run \
+	  --ignore-installed --report .cache/lock.json '.[demo,pi,test]' hatchling
+	$(BIN)/python .ci/lock.py .cache/lock.json > .cache/constraints.txt
+	mv .cache/constraints.txt $(CONSTRAINTS)
+
+# -------------------- the virtual environment
+
+# On a Raspberry Pi picamera2 and lgpio come from the system's packages, so it has to see them.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' \
+	  || { echo "Python lacks its venv module: apt install python3-venv"; exit 1; }
+	@site=$$($(PYTHON) -c 'import importlib.util as u; \
+	  print("--system-site-packages" if u.find_spec("picamera2") or u.find_spec("lgpio") else "")'); \
+	  $(PYTHON) -m venv $$site $(VENV)
+
+$(DEMO): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test]'
+	@touch $@ $(DEMO)
+
+# -------------------- what only the tests want, and Debian has
+
+packages:
+	@.ci/packages mosquitto chromium
