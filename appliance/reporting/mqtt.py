@@ -207,10 +207,10 @@ def states(status: Mapping[str, Any]) -> dict[str, str]:
         "do_not_disturb": "on" if status["do_not_disturb"] else "off",
         "health": json.dumps({"failures": failures}, separators=(",", ":")),
     }
-    for name, relay in panel.get("relays", {}).items():
-        found[f"relay_{name}"] = str(relay)
-    for name, contact in panel.get("inputs", {}).items():
-        found[f"input_{name}"] = str(contact)
+    for kind in ("relay", "input"):
+        for name, value in panel.get(f"{kind}s", {}).items():
+            if value is not None:  # its pin has failed: nothing is known about it
+                found[f"{kind}_{name}"] = str(value)
     return found
 
 
@@ -224,6 +224,8 @@ def _read(name: str, payload: bytes) -> tuple[dict[str, object], Json, str]:
         body = msgspec.json.decode(payload) if payload.strip() else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = payload.decode("utf-8", "replace").strip()
+        if body[0] in '{["':
+            raise ValueError("this is neither JSON nor one plain value") from None
     if isinstance(body, dict):
         if not body.keys() & {"id", "client", "args"}:
             return body, None, "all"

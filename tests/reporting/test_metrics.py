@@ -1,0 +1,57 @@
+"""What Prometheus sees."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from appliance.bus import Bus
+from appliance.events import CallEnded, Error
+from appliance.model import (
+    Call,
+    CallDirection,
+    CallEndReason,
+    Caller,
+    CallState,
+    CallType,
+    Receiver,
+    ReceiverType,
+)
+from appliance.reporting.metrics import Metrics
+
+
+def call(answered: bool) -> Call:
+    return Call(
+        call_id="c",
+        session_id="s",
+        direction=CallDirection.OUTGOING,
+        type=CallType.VIDEO,
+        state=CallState.ENDED,
+        caller=Caller("front-door"),
+        receiver=Receiver(ReceiverType.USER, "alice"),
+        answered_at=datetime(2026, 11, 21, tzinfo=UTC) if answered else None,
+    )
+
+
+def test_events_errors_and_calls_are_counted() -> None:
+    status: dict[str, Any] = {"mqtt": "connected", "calls": [1]}
+    metrics = Metrics(lambda: status)
+    bus = Bus("front-door")
+    bus.sinks.append(metrics.see)
+    bus.publish(Error("malformed", "no JSON", None, 1))
+    bus.publish(Error("malformed", "no JSON", None, 41))
+    bus.publish(CallEnded(call(answered=True), CallEndReason.LOCAL_HANG_UP, None, 61.0))
+    bus.publish(CallEnded(call(answered=False), CallEndReason.TIMED_OUT, None, 0.0))
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"appliance_{name}", labels)
+
+    assert value("events_total", type="error") == 2
+    assert value("errors_total", code="malformed") == 42
+    assert value("calls_ended_total", reason="timed_out") == 1
+    assert value("call_duration_seconds_count") == 1
+    assert value("call_duration_seconds_sum") == 61
+    assert value("broker_connected") == 1
+    assert value("calls") == 1
+    status["mqtt"] = "offline"
+    assert value("broker_connected") == 0

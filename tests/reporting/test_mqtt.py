@@ -1,0 +1,261 @@
+"""The device's own topics, on a broker that lives in the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from appliance.bus import Bus
+from appliance.calls.inputs import FaultReported, Input, LinkState
+from appliance.commands import Command, MuteAudio, Unlock
+from appliance.config import Device, Mqtt
+from appliance.errors import Refused
+from appliance.events import AudioMuted, CallButtonClicked, OutgoingCallStarted
+from appliance.model import Gesture, Json
+from appliance.reporting.mqtt import DeviceTopics, states
+from appliance.signaling.base import Publication, Subscription
+from appliance.signaling.loopback import LoopbackBroker, LoopbackLink
+from tests.reporting.test_metrics import call
+
+BASE = "appliance/device/front-door"
+STATUS: dict[str, Any] = {
+    "media": {"audio_muted": False, "video_paused": False, "audio_mode": "speaker"},
+    "panel": {"relays": {"door": "released", "gate": None}, "inputs": {"front": "on"}},
+    "failures": {},
+    "call": None,
+    "do_not_disturb": False,
+}
+
+
+@dataclass
+class Onlooker:
+    """Somebody else at the broker."""
+
+    link: LoopbackLink
+    heard: dict[str, list[tuple[Any, bool]]] = field(default_factory=dict)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def hear(self, topic: str, count: int = 1) -> Any:
+        """The count-th payload on a topic below the device's."""
+        full = f"{BASE}/{topic}"
+        async with asyncio.timeout(20), self.changed:
+            await self.changed.wait_for(lambda: len(self.heard.get(full, [])) >= count)
+        return self.heard[full][count - 1][0]
+
+
+@dataclass
+class Scene:
+    topics: DeviceTopics
+    onlooker: Onlooker
+    status: dict[str, Any]
+    commands: list[Command]
+    faults: list[FaultReported]
+    bus: Bus
+
+    def asks(self, name: str, payload: bytes, *, retain: bool = False) -> None:
+        self.onlooker.link.publish(f"{BASE}/command/{name}", payload, retain=retain)
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    broker = LoopbackBroker()
+    status = json.loads(json.dumps(STATUS))
+    commands: list[Command] = []
+    faults: list[FaultReported] = []
+
+    async def carry_out(command: Command, origin: str) -> Json:
+        assert origin == "mqtt"
+        commands.append(command)
+        if isinstance(command, Unlock) and command.relay != "door":
+            raise Refused("unknown_relay", "no relay is called that")
+        return {"done": command.NAME}
+
+    def post(arrived: Input) -> None:
+        assert isinstance(arrived, FaultReported)
+        faults.append(arrived)
+
+    def connect(
+        will_topic: str,
+        topic_filter: str,
+        on_state: Callable[[LinkState], None],
+        on_message: Callable[[str, bytes, bool], None],
+    ) -> LoopbackLink:
+        return broker.connect(
+            "front-door-device",
+            on_state=on_state,
+            on_message=on_message,
+            on_fault=lambda *_: None,
+            will=Publication(will_topic, b"offline", retain=True),
+            subscriptions=[Subscription(topic_filter, retained=True)],
+        )
+
+    async with onlooking(broker) as onlooker:
+        topics = DeviceTopics(
+            Device(id="front-door", name="Front door", board="simulated"),
+            Mqtt(plain_commands=("unlock", "mute_audio", "generate_token")),
+            version="1",
+            capabilities=["audio"],
+            status=lambda: status,
+            command=carry_out,
+            post=post,
+            connect=connect,
+        )
+        bus = Bus("front-door")
+        bus.sinks.append(topics.see)
+        async with topics:
+            await onlooker.hear("availability")
+            yield Scene(topics, onlooker, status, commands, faults, bus)
+        assert await onlooker.hear("availability", 2) == "offline"
+
+
+class onlooking:  # noqa: N801 - reads as a verb in `async with`
+    def __init__(self, broker: LoopbackBroker) -> None:
+        self._broker = broker
+
+    async def __aenter__(self) -> Onlooker:
+        connected = asyncio.Event()
+        self._link = self._broker.connect(
+            "onlooker",
+            on_state=lambda state: connected.set() if state is LinkState.CONNECTED else None,
+            on_message=self._take,
+            on_fault=lambda *_: None,
+            subscriptions=[Subscription(f"{BASE}/#")],
+        )
+        self._onlooker = Onlooker(self._link)
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        await self._link.__aenter__()
+        await connected.wait()
+        return self._onlooker
+
+    def _take(self, topic: str, payload: bytes, retained: bool) -> None:
+        text = payload.decode("utf-8", "replace")
+        body = json.loads(text) if text.startswith("{") else text
+        self._onlooker.heard.setdefault(topic, []).append((body, retained))
+        self._tasks.create_task(self._tell())
+
+    async def _tell(self) -> None:
+        async with self._onlooker.changed:
+            self._onlooker.changed.notify_all()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._link.__aexit__(*exc)
+        await self._tasks.__aexit__(*exc)
+
+
+async def test_the_device_says_what_it_is_and_what_it_does(scene: Scene) -> None:
+    assert (await scene.onlooker.hear("info"))["public_key"] is None
+    assert await scene.onlooker.hear("state/relay_door") == "released"
+    assert await scene.onlooker.hear("state/call") == "idle"
+    scene.status["media"]["audio_muted"] = True
+    scene.topics.refresh()
+    assert await scene.onlooker.hear("state/microphone", 2) == "muted"
+    assert len(scene.onlooker.heard[f"{BASE}/state/relay_door"]) == 1, "only what changed"
+
+
+async def test_events_are_told_below_their_family(scene: Scene) -> None:
+    item = scene.bus.publish(AudioMuted(), "c")
+    assert await scene.onlooker.hear("event/media/audio_muted") == item
+
+
+async def test_each_ring_is_a_doorbell_event(scene: Scene) -> None:
+    scene.bus.publish(CallButtonClicked("bell", Gesture.PRESS))
+    item = scene.bus.publish(OutgoingCallStarted(call(answered=False)), "c")
+    assert await scene.onlooker.hear("doorbell") == {
+        "event_type": "ring",
+        "button": "bell",
+        "call_id": "c",
+        "time": item["time"],
+    }
+    scene.bus.publish(OutgoingCallStarted(call(answered=False)), "d")
+    assert (await scene.onlooker.hear("doorbell", 2))["button"] is None
+
+
+async def test_a_named_command_is_carried_out_and_answered(scene: Scene) -> None:
+    scene.asks("unlock", b'{"id": 7, "client": "ha", "args": {"relay": "door"}}')
+    assert await scene.onlooker.hear("reply/ha") == {
+        "id": 7,
+        "name": "unlock",
+        "ok": True,
+        "result": {"done": "unlock"},
+    }
+    scene.asks("mute_audio", b"false")
+    scene.asks("unlock", b"gate")
+    refused = await scene.onlooker.hear("reply/all", 2)
+    assert refused["error"] == {"code": "unknown_relay", "message": "no relay is called that"}
+    scene.asks("mute_audio", b'{"muted": true}')
+    await scene.onlooker.hear("reply/all", 3)
+    assert scene.commands == [
+        Unlock(relay="door"),
+        MuteAudio(muted=False),
+        Unlock(relay="gate"),
+        MuteAudio(muted=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "code"),
+    [
+        ("hold_call", b"true", "not_plain"),
+        ("generate_token", b"{}", "not_plain"),
+        ("unlock", b"x" * 5000, "oversized"),
+        ("unlock", b'{"relais": "door"}', "bad_command"),
+        ("unlock", b'{"id": 1, "args": 3}', "bad_command"),
+        ("unlock", b'{"id": 1, "client": "../x"}', "bad_command"),
+        ("mute_audio", b"\xff\xfe", "bad_command"),
+        ("unlock", b"[" * 3000, "bad_command"),
+    ],
+)
+async def test_what_is_not_taken(scene: Scene, name: str, payload: bytes, code: str) -> None:
+    scene.asks(name, payload)
+    scene.asks("unlock", b"{}")
+    await until_commands(scene, 1)
+    assert [fault.code for fault in scene.faults] == [code]
+    assert scene.commands == [Unlock()], "and the next one is"
+
+
+async def until_commands(scene: Scene, count: int) -> None:
+    async with asyncio.timeout(20), scene.onlooker.changed:
+        await scene.onlooker.changed.wait_for(lambda: len(scene.commands) >= count)
+
+
+async def test_a_retained_command_is_a_replay() -> None:
+    faults: list[Input] = []
+    broker = LoopbackBroker()
+    async with onlooking(broker) as onlooker:
+        onlooker.link.publish(f"{BASE}/command/unlock", b"{}", retain=True)
+        await onlooker.hear("command/unlock")
+        topics = DeviceTopics(
+            Device(id="front-door"),
+            Mqtt(plain_commands=("unlock",)),
+            version="1",
+            capabilities=[],
+            status=lambda: STATUS,
+            command=never,
+            post=faults.append,
+            connect=lambda will, topics, state, message: broker.connect(
+                "front-door-device",
+                on_state=state,
+                on_message=message,
+                on_fault=lambda *_: None,
+                subscriptions=[Subscription(topics)],
+            ),
+        )
+        async with topics:
+            await onlooker.hear("availability")
+    assert [fault.code for fault in faults if isinstance(fault, FaultReported)] == ["retained"]
+
+
+async def never(command: Command, origin: str) -> Json:
+    raise AssertionError(f"{command} was carried out")
+
+
+def test_a_state_that_is_not_known_is_not_told() -> None:
+    found = states(STATUS)
+    assert "relay_gate" not in found
+    assert found["camera"] == "on"
+    assert states({**STATUS, "failures": {"camera": "generic"}})["camera"] == "failed"

@@ -1,0 +1,113 @@
+"""Who may import whom: the folders are the architecture, and this keeps it so."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CODE = Path(__file__).parents[1] / "appliance"
+VOCABULARY = {"model", "events", "commands", "messages", "actions", "listeners", "errors"}
+EDGES = {"signaling", "media", "panel", "screen", "reporting", "web", "service"}
+# what an edge may know of the core: what it is told and what it reports
+CORE_FOR_EDGES = {"calls.inputs", "calls.effects"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(CODE.rglob("*.py")):
+        parts = path.relative_to(CODE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of this project that a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names):
+                for name in names:
+                    if name.name.startswith("appliance"):
+                        yield name.name.removeprefix("appliance").lstrip(".")
+            case ast.ImportFrom(str(module), names) if module.startswith("appliance"):
+                base = module.removeprefix("appliance").lstrip(".")
+                for name in names:
+                    below = f"{base}.{name.name}".lstrip(".")
+                    is_module = (CODE / Path(*below.split("."))).with_suffix(".py").exists()
+                    is_folder = (CODE / Path(*below.split("."))).is_dir()
+                    yield below if is_module or is_folder else base
+
+
+def top(module: str) -> str:
+    return module.split(".")[0]
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: str(value)[-40:])
+def test_a_module_imports_only_what_it_may(module: str, path: Path) -> None:
+    for other in imported(path):
+        where = f"{module} imports {other}"
+        if module in VOCABULARY:
+            assert other in VOCABULARY, where
+        elif top(module) == "calls":
+            assert top(other) == "calls" or other in VOCABULARY | {"bus"}, where
+        elif top(module) in EDGES:
+            own = top(other) == top(module)
+            assert own or top(other) not in EDGES, where
+            assert other not in ("app", "session", "policy"), where
+            assert top(other) != "calls" or other in CORE_FOR_EDGES, where
+
+
+def test_the_vocabulary_needs_only_the_standard_library_and_msgspec() -> None:
+    for module in VOCABULARY:
+        tree = ast.parse((CODE / f"{module}.py").read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                assert top(node.module) not in ("aiortc", "av", "gpiozero", "paho", "aiohttp")
+
+
+def test_only_one_module_touches_what_is_private_in_aiortc() -> None:
+    touching = {
+        module
+        for module, path in modules()
+        if "_RTCRtp" in path.read_text() or "_handle_rtcp_packet" in path.read_text()
+    }
+    assert touching == {"media.peer"}
+
+
+def test_every_module_says_in_one_sentence_what_it_holds() -> None:
+    for module, path in modules():
+        if path.name == "__init__.py" and not path.read_text().strip():
+            continue
+        text = ast.get_docstring(ast.parse(path.read_text()))
+        assert text, f"{module} has no docstring"
+
+
+def test_every_module_has_its_test_file() -> None:
+    tests = {path.stem.removeprefix("test_") for path in CODE.parent.glob("tests/**/test_*.py")}
+    for module, path in modules():
+        if path.name in ("__init__.py", "__main__.py") or module.split(".")[-1] in tests:
+            continue
+        assert TOLD_IN.get(module) in tests, f"{module} has no test file"
+
+
+TOLD_IN = {
+    "events": "bus",
+    "listeners": "bus",
+    "model": "catalog",
+    "messages": "wire",
+    "errors": "commands",
+    "calls.inputs": "engine",
+    "calls.effects": "engine",
+    "calls.state": "laws",
+    "calls.turn": "laws",
+    "calls.machine": "laws",
+    "calls.drawing": "table",
+    "calls.ending": "outgoing",
+    "calls.buttons": "outgoing",
+    "calls.own": "talking",
+    "calls.participants": "talking",
+    "calls.peers": "talking",
+    "calls.relays": "talking",
+    "calls.roster": "talking",
+}
+"""Modules that are played together with others, and the test file in which they are."""

@@ -1,0 +1,55 @@
+"""What the configuration means to the core."""
+
+from __future__ import annotations
+
+from appliance.actions import Verb
+from appliance.config import Button, CallSection, Config, Contact, Device, Group, Relay
+from appliance.model import Gesture, Receiver, ReceiverType, Right
+from appliance.policy import policy_of
+
+CONFIG = Config(
+    device=Device(id="front-door", name="Front door"),
+    contacts={
+        "alice": Contact(name="Alice", may=(Right.CALL, Right.ANSWER)),
+        "bob": Contact(),
+    },
+    groups={
+        "all": Group(members=("alice", "bob"), policy="all"),
+        "first": Group(members=("alice",)),
+    },
+    call=CallSection(
+        receiver="user:alice", ring_timeout_s=12, auto_answer=("alice",), audio_only=True
+    ),
+    buttons={"bell": Button(pin=17, press="call", hold="call:group:all"), "idle": Button(pin=4)},
+    relays={"door": Relay(pin=5), "gong": Relay(pin=6, on="ringing")},
+)
+
+
+def test_people_rights_and_groups() -> None:
+    policy = policy_of(CONFIG)
+    assert policy.may("alice", Right.ANSWER)
+    assert not policy.may("alice", Right.UNLOCK)
+    assert not policy.may("bob", Right.CALL)
+    assert not policy.may("mallory", Right.CALL)
+    assert policy.name_of("alice") == "Alice"
+    assert policy.groups["first"].first_takes_it
+    assert not policy.groups["all"].first_takes_it
+
+
+def test_the_call_section() -> None:
+    policy = policy_of(CONFIG)
+    assert policy.receiver == Receiver(ReceiverType.USER, "alice", "Alice")
+    assert (policy.ring_timeout_s, policy.auto_answer) == (12, {"alice"})
+    assert policy.settings.audio_only
+    assert policy_of(Config()).receiver is None
+
+
+def test_buttons_and_relays() -> None:
+    policy = policy_of(CONFIG)
+    assert {key: action.verb for key, action in policy.buttons.items()} == {
+        ("bell", Gesture.PRESS): Verb.CALL,
+        ("bell", Gesture.HOLD): Verb.CALL,
+    }
+    held = policy.buttons["bell", Gesture.HOLD]
+    assert held.receiver == Receiver(ReceiverType.GROUP, "all")
+    assert policy.relays == {"door"}, "a gong follows its situation and is no door"

@@ -1,0 +1,123 @@
+"""The public face: every command is a method, the state is read, listeners come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from appliance.bus import Bus
+from appliance.calls.engine import Engine
+from appliance.calls.inputs import DeviceFailed, LinkChanged, LinkState
+from appliance.calls.state import Moment
+from appliance.commands import COMMANDS
+from appliance.errors import Refused
+from appliance.listeners import CallListener
+from appliance.model import Call, CallState, DeviceException
+from appliance.session import CallSession
+from tests.calls.test_engine import Everything
+from tests.parts.play import HOUSE
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[CallSession]:
+    async with Bus("front-door") as bus:
+        engine = Engine(HOUSE, bus)
+        engine.bind()
+        engine.attach(Everything([]))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(engine.run())
+            yield CallSession(
+                engine,
+                bus,
+                now=lambda: Moment(asyncio.get_running_loop().time(), datetime.now(UTC), ""),
+                device={"id": "front-door"},
+                parts={"panel": lambda: {"chime": "silent"}},
+            )
+            engine.stop()
+
+
+def test_every_command_is_a_method_with_its_arguments() -> None:
+    for name, command in COMMANDS.items():
+        method = getattr(CallSession, name)
+        assert inspect.iscoroutinefunction(method), name
+        assert set(inspect.signature(method).parameters) == {"self", *command.arguments()}, name
+
+
+async def test_a_call_is_placed_and_seen(session: CallSession) -> None:
+    assert session.state is CallState.IDLE
+    assert session.call is None
+    result = await session.initiate_call("alice", custom_data={"parcel": 1})
+    assert session.state == "outgoing"
+    assert session.call is not None
+    assert session.call.call_id == result["call_id"]
+    assert session.participants == ()
+    await session.end_call()
+    with pytest.raises(Refused, match="there is no call"):
+        await session.end_call()
+
+
+async def test_the_status_is_that_of_the_interface(session: CallSession) -> None:
+    await session.initiate_call("alice")
+    status = session.status()
+    assert set(status) >= {
+        "device",
+        "mqtt",
+        "call",
+        "calls",
+        "media",
+        "panel",
+        "screen",
+        "do_not_disturb",
+        "missed_calls",
+    }
+    assert status["panel"] == {"chime": "silent"}
+    assert status["call"]["participants"] == []
+    assert status["call"]["caller"] == {"uid": "front-door", "name": "Front door"}
+    assert [call["call_id"] for call in status["calls"]] == [status["call"]["call_id"]]
+    await session.end_call()
+    assert session.status()["call"] is None
+
+
+async def test_failures_are_part_of_the_status(session: CallSession) -> None:
+    engine = session._engine
+    with session.subscribe(("local_camera_exception",)) as events:
+        engine.post(DeviceFailed("camera", DeviceException.DEVICE_UNPLUGGED))
+        engine.post(LinkChanged(LinkState.CONNECTED))
+        await anext(events)
+    assert session.status()["failures"] == {"camera": "device_unplugged"}
+
+
+async def test_listening_lasts_as_long_as_its_block(session: CallSession) -> None:
+    heard: list[str] = []
+
+    class Door(CallListener):
+        def on_outgoing_call_started(self, call: Call) -> None:
+            heard.append(call.receiver.id)
+
+    with session.listening(Door()):
+        await session.initiate_call("alice")
+        await session.end_call()
+    await session.initiate_call("bob")
+    assert heard == ["alice"]
+
+
+async def test_events_are_read_with_async_for(session: CallSession) -> None:
+    names: list[str] = []
+
+    async def read() -> None:
+        async for item in session.events("outgoing_*", "call_ended"):
+            assert isinstance(item, dict)
+            names.append(item["type"])
+            if item["type"].endswith("call_ended"):
+                return
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(read())
+        await asyncio.sleep(0)
+        await session.initiate_call("alice")
+        await session.end_call()
+    assert names == ["appliance.outgoing_call_started", "appliance.call_ended"]
