@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
         sys.stdout.flush()
-    except ConfigError as error:
-        return _complain(error, EX_CONFIG)
     except ApplianceError as error:
-        return _complain(error, FAILED)
+        return _complain(error)
+    except BaseExceptionGroup as group:  # the daemon's parts fail together, for one reason
+        _, unexpected = group.split(ApplianceError)
+        if unexpected is not None:
+            raise
+        return max(_complain(error) for error in _leaves(group))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -40,9 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _complain(error: ApplianceError, status: int) -> int:
-    print(f"appliance: {error}" if status == FAILED else error, file=sys.stderr)
-    return status
+def _complain(error: BaseException) -> int:
+    """Print what went wrong as sentences; the exit status that it deserves."""
+    if isinstance(error, ConfigError):
+        print(error, file=sys.stderr)  # each fault begins with its file
+        return EX_CONFIG
+    print(f"appliance: {error}", file=sys.stderr)
+    return FAILED
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
@@ -272,6 +273,23 @@ async def test_check_config_is_content_with_what_is_shipped(shell: Shell) -> Non
 async def test_run_does_not_start_with_a_fault(shell: Shell, tmp_path: Path) -> None:
     said = await shell.types("run", "--config", str(tmp_path / "none.toml"))
     assert said == Said(78, "", f"{tmp_path}/none.toml: there is no such file\n")
+
+
+@pytest.mark.usefixtures("desk")
+async def test_a_second_appliance_is_told_of_the_first(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "one.toml"
+    file.write_text('[device]\nboard = "simulated"\n[mqtt]\nport = 1\n')
+    said = await shell.types("run", "--config", str(file), APPLIANCE__HTTP__PORT=str(free_port()))
+    assert said.status == 1
+    sentence = f"appliance: another appliance is running already: it has {shell.socket}"
+    assert said.err.splitlines()[-1] == sentence
+
+
+def free_port() -> int:
+    """A port that nobody uses just now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 async def test_the_environment_is_checked_as_well(shell: Shell) -> None:

@@ -359,6 +359,11 @@ def test_a_contact_without_keys_is_warned_of_where_signatures_are_wanted(author:
     ]
 
 
+def test_a_broker_with_tls_may_be_anywhere(author: Author) -> None:
+    author.writes('[mqtt]\nhost = "broker.example"\nport = 8883\n')
+    assert author.warnings() == []
+
+
 def test_loading_logs_the_warnings(author: Author, caplog: pytest.LogCaptureFixture) -> None:
     author.writes("[contacts.alice]\n")
     with caplog.at_level(logging.WARNING):

@@ -30,6 +30,8 @@ CONTROLS = (
 )
 NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
+TLS_PORT = 8883
+"""IANA's secure-mqtt: a broker at this port is spoken to with TLS, whatever else is configured."""
 SITUATIONS = ("ringing", *Situation)
 """For LEDs and relays; `ringing` is both ringing_in and ringing_out."""
 
@@ -166,7 +168,8 @@ def mqtt(config: Config) -> Iterator[Finding]:
         if name == "unlock":
             sentence = "unlock: whoever controls the broker can open the door"
             yield Finding(path, sentence, warning=True)
-    if not (_is_local(broker.host) or broker.ca_file):
+    encrypted = broker.ca_file or broker.cert_file or broker.port == TLS_PORT
+    if not (encrypted or _is_local(broker.host)):
         sentence = f"{broker.host} is reached in plain text: without ca_file others can read along"
         yield Finding(("mqtt", "host"), sentence, warning=True)
 
