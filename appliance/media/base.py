@@ -1,0 +1,146 @@
+"""The seams of media: what a camera, a microphone and a loudspeaker are to the rest.
+
+A driver owns its thread. It calls back from that thread, and whoever is called hands over to the loop
+(`handover.py`). Sound is passed in frames of 20 ms: 960 samples at 48 kHz, mono, signed 16 bit, little
+endian, as `bytes` (what ALSA reads and writes). Nothing here imports av, numpy or aiortc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from appliance.errors import ApplianceError
+from appliance.model import DeviceException
+
+SAMPLE_RATE_HZ = 48_000
+FRAME_SAMPLES = 960
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
+FRAME_BYTES = 2 * FRAME_SAMPLES
+SILENT_FRAME = bytes(FRAME_BYTES)
+
+
+class SourceFailed(ApplianceError):
+    """A camera or microphone cannot be opened, or has stopped; `type` is the reason in ZEGO's words."""
+
+    code = "source_failed"
+
+    def __init__(self, type: DeviceException, message: str) -> None:
+        """Keep the reason beside the sentence."""
+        super().__init__(message)
+        self.type = type
+
+
+class BadDescription(ApplianceError):
+    """The other side's description or candidate cannot be used."""
+
+    code = "bad_description"
+
+
+class NoCommonCodec(BadDescription):
+    """The other side has no H.264 (or no Opus) that this device could send."""
+
+    code = "no_common_codec"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUnit:
+    """One encoded picture: H.264 in Annex B (ITU-T H.264), start codes included.
+
+    `pts_us` is when it was taken, in µs of the monotonic clock (a camera's sensor time). A keyframe is
+    an IDR with its SPS and PPS before it, so that a decoder can begin there.
+    """
+
+    data: bytes
+    pts_us: int
+    keyframe: bool
+
+
+class VideoSource(Protocol):
+    """A camera with its encoder: gives access units, without B frames, each as soon as it is taken.
+
+    The methods may be called from any thread, and often: a source can be started again once stopped.
+    """
+
+    @property
+    def encoder(self) -> str:
+        """What encodes: software or v4l2."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+
+    @property
+    def framerate(self) -> int:
+        """Pictures per second."""
+
+    def start(
+        self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
+    ) -> None:
+        """Open the camera and encode from now on, the first unit a keyframe; may block.
+
+        `deliver` and `failed` are called from the source's thread; after `failed` nothing more comes.
+        Raises SourceFailed where it cannot be opened.
+        """
+
+    def stop(self) -> None:
+        """Release the camera; returns when its thread has ended, nothing is delivered after."""
+
+    def rest(self, resting: bool, /) -> None:
+        """Keep the camera open and encode nothing, or go on with a keyframe."""
+
+    def request_keyframe(self) -> None:
+        """Make the next picture a keyframe."""
+
+    def set_bitrate(self, kbps: int) -> None:
+        """Aim at `kbps` (1000 bit/s) from the next picture; never above what was configured."""
+
+
+class AudioSource(Protocol):
+    """A microphone: one frame every 20 ms."""
+
+    def start(
+        self, deliver: Callable[[bytes], None], failed: Callable[[SourceFailed], None]
+    ) -> None:
+        """Open it; may block. `deliver` gets each frame on the source's thread.
+
+        Raises SourceFailed where it cannot be opened.
+        """
+
+    def stop(self) -> None:
+        """Release it; returns when its thread has ended."""
+
+
+class AudioSink(Protocol):
+    """A loudspeaker: mixes what the participants say. Called on the loop; must not block."""
+
+    def push(self, participant: str, frame: bytes) -> None:
+        """One frame from `participant`, to be heard as soon as possible."""
+
+    def remove(self, participant: str) -> None:
+        """Nothing more comes from `participant`."""
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A loudspeaker that can tell what was heard in the last second."""
+
+    def level_dbfs(self) -> float:
+        """How loud it was: 0 for a full-scale sine, -100 for silence."""
+
+    def tone_hz(self) -> float | None:
+        """The frequency that stood out, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Devices that stand in for the configured ones: a test's, a program's own."""
+
+    camera: VideoSource | None = None
+    microphone: AudioSource | None = None
+    speaker: AudioSink | None = None

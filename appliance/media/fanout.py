@@ -1,0 +1,263 @@
+"""One encoded source, many peers: pictures and sound are encoded once and go to each as they are.
+
+A track is what aiortc reads from, one per peer; it hands out `av.Packet`, so aiortc's own encoders stay
+idle. A track takes part from its first `recv()`, which is when its peer is connected, until it is
+stopped. Everything here is on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+from fractions import Fraction
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import av
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit, VideoSource
+
+Packet: TypeAlias = "av.Packet[Any]"
+
+VIDEO_CLOCK = Fraction(1, 90_000)
+AUDIO_CLOCK = Fraction(1, SAMPLE_RATE_HZ)
+
+KEYFRAME_INTERVAL_S = 0.3
+"""A keyframe is some ten times as large as another picture: more of them would crowd the rest out."""
+
+T = TypeVar("T", bound="PacketTrack")
+
+
+class Fanout(Generic[T]):
+    """Who takes part."""
+
+    def __init__(self) -> None:
+        """To be made on the loop."""
+        self._loop = asyncio.get_running_loop()
+        self._tracks: set[T] = set()
+
+    @property
+    def listeners(self) -> int:
+        """How many peers take what comes."""
+        return len(self._tracks)
+
+    def join(self, track: T) -> None:
+        """From now on `track` gets what comes."""
+        self._tracks.add(track)
+
+    def leave(self, track: T) -> None:
+        """From now on it does not."""
+        self._tracks.discard(track)
+
+
+class PacketTrack(MediaStreamTrack):
+    """A bounded queue with aiortc's face."""
+
+    def __init__(self, fanout: Fanout[Any]) -> None:
+        """To be made by `fanout`."""
+        super().__init__()
+        self.dropped = 0
+        self._fanout = fanout
+        self._joined = False
+        self._queue: deque[Packet] = deque()
+        self._filled = asyncio.Event()
+
+    @abstractmethod
+    def push(self, packet: Packet) -> None:
+        """Queue a packet, or drop something; never waits."""
+
+    async def recv(self) -> Packet:
+        """The next packet. Raises MediaStreamError once the track is stopped."""
+        if self.readyState == "live" and not self._joined:
+            self._joined = True
+            self._fanout.join(self)
+        while not self._queue:
+            if self.readyState != "live":
+                raise MediaStreamError
+            self._filled.clear()
+            await self._filled.wait()
+        return self._queue.popleft()
+
+    def stop(self) -> None:
+        """Take part no more; who waits in `recv` is released."""
+        super().stop()
+        self._queue.clear()
+        self._filled.set()
+        if self._joined:
+            self._joined = False
+            self._fanout.leave(self)
+
+    def _append(self, packet: Packet) -> None:
+        self._queue.append(packet)
+        self._filled.set()
+
+
+class VideoTrack(PacketTrack):
+    """Pictures for one peer: begins with a keyframe, and after a gap goes on with one."""
+
+    kind = "video"
+    LIMIT = 8
+
+    def __init__(self, fanout: VideoFanout) -> None:
+        """To be made by `fanout`."""
+        super().__init__(fanout)
+        self._request_keyframe = fanout.request_keyframe
+        self.waits_for_keyframe = True
+
+    def push(self, packet: Packet) -> None:
+        """A picture: queued, or dropped where a decoder could make nothing of it."""
+        if self.waits_for_keyframe and not packet.is_keyframe:
+            return
+        if len(self._queue) >= self.LIMIT:
+            self.restart()
+            if not packet.is_keyframe:
+                self.dropped += 1
+                self._request_keyframe()
+                return
+        self.waits_for_keyframe = False
+        self._append(packet)
+
+    def restart(self) -> None:
+        """Forget what is queued, and go on with the next keyframe."""
+        self.dropped += len(self._queue)
+        self._queue.clear()
+        self.waits_for_keyframe = True
+
+
+class AudioTrack(PacketTrack):
+    """Sound for one peer: what is too old to be heard is dropped."""
+
+    kind = "audio"
+    LIMIT = 5
+
+    def push(self, packet: Packet) -> None:
+        """20 ms of Opus."""
+        if len(self._queue) >= self.LIMIT:
+            self._queue.popleft()
+            self.dropped += 1
+        self._append(packet)
+
+
+class VideoFanout(Fanout[VideoTrack]):
+    """Spreads the pictures of whichever source is attached; while nobody looks its encoder rests."""
+
+    def __init__(self) -> None:
+        """To be made on the loop."""
+        super().__init__()
+        self._source: VideoSource | None = None
+        self._warm = False
+        self._resting = False
+        self.paused = False
+        self._asked_at_s = -KEYFRAME_INTERVAL_S
+        self._postponed: asyncio.TimerHandle | None = None
+
+    def track(self) -> VideoTrack:
+        """A track for one more peer."""
+        return VideoTrack(self)
+
+    def join(self, track: VideoTrack) -> None:
+        """A peer is connected: it needs a keyframe to begin with."""
+        super().join(track)
+        self._rest_or_go_on()
+        self.request_keyframe()
+
+    def leave(self, track: VideoTrack) -> None:
+        """A peer has gone."""
+        super().leave(track)
+        self._rest_or_go_on()
+
+    def attach(self, source: VideoSource) -> None:
+        """Take pictures from `source`, which has just been started."""
+        self._source = source
+        self._warm = self._resting = False
+
+    def detach(self) -> None:
+        """There is no source any more; the tracks stay, and begin with a keyframe when one comes."""
+        self._source = None
+        self._forget_postponed()
+        self._restart_tracks()
+
+    def pause(self, paused: bool, /) -> None:
+        """Let no picture out from now on, not even one that is queued; or again, from a keyframe on."""
+        self.paused = paused
+        self._restart_tracks()
+        self._rest_or_go_on()
+        self.request_keyframe()
+
+    def deliver(self, unit: AccessUnit) -> None:
+        """Spread one picture."""
+        if self._source is None:
+            return
+        if unit.keyframe:
+            self._forget_postponed()  # it answers everybody who has asked so far
+            if not self._warm:  # camera and encoder work: that is enough unless somebody looks
+                self._warm = True
+                self._rest_or_go_on()
+        if self.paused or not self._tracks:
+            return
+        packet = av.Packet(unit.data)
+        packet.pts, packet.time_base = unit.pts_us * 9 // 100, VIDEO_CLOCK
+        packet.is_keyframe = unit.keyframe
+        for track in self._tracks:
+            track.push(packet)
+
+    def request_keyframe(self) -> None:
+        """Ask the encoder for a keyframe: at once, or when the last request is 0.3 s old."""
+        if self._postponed is not None or not self._wanted:
+            return
+        wait_s = self._asked_at_s + KEYFRAME_INTERVAL_S - self._loop.time()
+        if wait_s > 0:
+            self._postponed = self._loop.call_later(wait_s, self._request)
+        else:
+            self._request()
+
+    @property
+    def _wanted(self) -> bool:
+        return bool(self._tracks) and not self.paused and self._source is not None
+
+    def _request(self) -> None:
+        self._postponed = None
+        if self._source is not None:
+            self._asked_at_s = self._loop.time()
+            self._source.request_keyframe()
+
+    def _forget_postponed(self) -> None:
+        if self._postponed is not None:
+            self._postponed.cancel()
+            self._postponed = None
+
+    def _restart_tracks(self) -> None:
+        for track in self._tracks:
+            track.restart()
+
+    def _rest_or_go_on(self) -> None:
+        if self._source is None or not self._warm or self._resting is not self._wanted:
+            return
+        self._resting = not self._wanted
+        self._source.rest(self._resting)
+
+
+class AudioFanout(Fanout[AudioTrack]):
+    """Spreads the packets of the microphone; while `muted` is set, it encodes silence."""
+
+    def __init__(self) -> None:
+        """To be made on the loop."""
+        super().__init__()
+        self.muted = False
+        self._frames = 0
+        self._last_at_s = self._loop.time()
+
+    def track(self) -> AudioTrack:
+        """A track for one more peer."""
+        return AudioTrack(self)
+
+    def deliver(self, opus: bytes) -> None:
+        """Spread 20 ms. A pause of the microphone becomes one of the time stamps."""
+        now_s = self._loop.time()
+        gap_s, self._last_at_s = now_s - self._last_at_s, now_s
+        self._frames += 1 if gap_s < 10 * FRAME_S else round(gap_s / FRAME_S)
+        packet = av.Packet(opus)
+        packet.pts, packet.time_base = self._frames * FRAME_SAMPLES, AUDIO_CLOCK
+        for track in self._tracks:
+            track.push(packet)

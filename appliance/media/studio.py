@@ -1,0 +1,238 @@
+"""The media edge: opens devices and connections as the core wants, and reports what becomes of them.
+
+av, numpy and aiortc take half a second to load on a small board, so nothing here imports them: `load()`
+does, in a thread, and whatever is wanted before that waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from appliance.calls.effects import (
+    AcceptAnswer,
+    AddCandidate,
+    ClosePeer,
+    Effect,
+    OpenCamera,
+    OpenMicrophone,
+    OpenPeer,
+    StartCapture,
+    StopCapture,
+)
+from appliance.calls.inputs import FaultReported, Input, PeerKey
+from appliance.config import Audio, Camera, Media
+from appliance.media.base import Devices, Measuring
+from appliance.media.devices import Device, DeviceKeeper
+from appliance.media.leg import Leg
+from appliance.model import AudioMode, CameraFacing, Json
+
+if TYPE_CHECKING:
+    from appliance.media.equipment import Equipment
+
+logger = logging.getLogger(__name__)
+
+EARLY_CANDIDATES = 64
+"""How many candidates are kept for a connection that is not open yet,"""
+EARLY_PEERS = 16
+"""and for how many of them."""
+SETUP_LIMIT_S = 10.0
+WATCH_INTERVAL_S = 0.5
+END_LIMIT_S = 6.0
+
+
+class Studio:
+    """Microphone, camera, loudspeaker and the connections that use them."""
+
+    EFFECTS: ClassVar[tuple[type[Effect], ...]] = (
+        StartCapture,
+        StopCapture,
+        OpenPeer,
+        AcceptAnswer,
+        AddCandidate,
+        ClosePeer,
+        OpenMicrophone,
+        OpenCamera,
+    )
+
+    def __init__(
+        self,
+        media: Media,
+        cameras: Mapping[Literal["front", "rear"], Camera],
+        audio: Mapping[AudioMode, Audio],
+        post: Callable[[Input], None],
+        *,
+        devices: Devices | None = None,
+        setup_limit_s: float = SETUP_LIMIT_S,
+    ) -> None:
+        """`devices` win over the configured ones."""
+        self._media = media
+        self._camera_config = cameras.get("front")
+        self._audio_config = audio.get(AudioMode.SPEAKER, Audio())
+        self._post = post
+        self._devices = devices or Devices()
+        self._setup_limit_s = setup_limit_s
+        self._equipment: Equipment | None = None
+        self._loading = asyncio.Lock()
+        self._tasks = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._keeper = DeviceKeeper(self._loaded, post)
+        self._legs: dict[PeerKey, Leg] = {}
+        self._early: dict[PeerKey, list[AddCandidate]] = {}
+        self._audio_muted = self._video_paused = False
+
+    # -------------------- its life
+
+    async def load(self) -> None:
+        """Import what media needs, in a thread, and check it; once is enough. Raises UnknownAiortc."""
+        async with self._loading:
+            if self._equipment is None:
+                self._equipment = await self._make_equipment()
+                self._tell_equipment()
+
+    async def _make_equipment(self) -> Equipment:
+        equipment = await asyncio.to_thread(importlib.import_module, "appliance.media.equipment")
+        await asyncio.to_thread(equipment.self_check)
+        try:
+            servers = await asyncio.to_thread(equipment.ice_servers, self._media.ice_servers)
+        except OSError as fault:
+            servers = []
+            self._post(
+                FaultReported("ice_servers", f"no ICE server is used: {fault}", "media.ice_servers")
+            )
+        made: Equipment = equipment.Equipment(
+            self._media, self._camera_config, self._audio_config, servers, self._devices
+        )
+        return made
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._start(self._keeper.run(), "media devices")
+        self._watching = self._start(self._watch(), "media liveness")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for leg in self._legs.values():
+            leg.close()
+        self._keeper.end()
+        if self._watching is not None:
+            self._watching.cancel()
+        # a TaskGroup that is left with an exception cancels its tasks, and aiortc does not like being
+        # cancelled half way; so they are given the time to end by themselves
+        if self._running:
+            await asyncio.wait(self._running, timeout=END_LIMIT_S)
+        await self._tasks.__aexit__(kind, error, trace)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = self._tasks.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    # -------------------- what the core wants
+
+    def perform(self, effect: Effect) -> None:
+        """Carry out an effect of `EFFECTS`: at once or soon, in order for each connection."""
+        match effect:
+            case StartCapture(video=video):
+                self._keeper.want(*(Device if video else [Device.MICROPHONE]))
+            case StopCapture():
+                self._keeper.want()
+            case OpenMicrophone(on=on):
+                self._audio_muted = not on
+                self._tell_equipment()
+            case OpenCamera(on=on):
+                self._video_paused = not on
+                self._tell_equipment()
+            case OpenPeer():
+                self._open(effect)
+            case AddCandidate(peer=key) if key not in self._legs:
+                self._keep_early(effect)
+            case AcceptAnswer(peer=key) | AddCandidate(peer=key) if key in self._legs:
+                self._legs[key].do(effect)
+            case ClosePeer(peer=key):
+                self._early.pop(key, None)
+                if key in self._legs:
+                    self._legs.pop(key).close()
+            case _:
+                logger.debug("nothing to do for %s", effect)
+
+    def _open(self, opening: OpenPeer) -> None:
+        if opening.peer in self._legs:
+            self._post(
+                FaultReported("already_open", "this connection is open already", str(opening.peer))
+            )
+            return
+        leg = self._legs[opening.peer] = Leg(opening, self._post)
+        for candidate in self._early.pop(opening.peer, ()):
+            leg.do(candidate)
+        self._start(self._run(leg, opening), f"peer {opening.peer.uid}")
+
+    async def _run(self, leg: Leg, opening: OpenPeer) -> None:
+        equipment = await self._loaded()
+        peer = equipment.peer(leg, opening.type, self._setup_limit_s)
+        await leg.run(peer, equipment.speaker)
+
+    def _tell_equipment(self) -> None:
+        if self._equipment is not None:
+            self._equipment.audio.muted = self._audio_muted
+            if self._equipment.video.paused != self._video_paused:
+                self._equipment.video.pause(self._video_paused)
+
+    def _keep_early(self, step: AddCandidate) -> None:
+        kept = self._early.setdefault(step.peer, [])
+        if len(kept) < EARLY_CANDIDATES:
+            kept.append(step)
+        if len(self._early) > EARLY_PEERS:
+            self._early.pop(next(iter(self._early)))
+
+    async def _loaded(self) -> Equipment:
+        await self.load()
+        assert self._equipment is not None
+        return self._equipment
+
+    # -------------------- connections that have gone silent
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            for leg in list(self._legs.values()):
+                await leg.watch(loop.time())
+
+    # -------------------- for `status`
+
+    def status(self) -> dict[str, Json]:
+        """The `media` object of the status, and what the loudspeaker hears."""
+        equipment = self._equipment
+        speaker = equipment.speaker if equipment else None
+        measured = speaker if isinstance(speaker, Measuring) else None
+        return {
+            "audio_muted": self._audio_muted,
+            "video_paused": self._video_paused,
+            "audio_mode": AudioMode.SPEAKER.value,
+            "camera_facing": CameraFacing.FRONT.value,
+            "encoder": "software",
+            "recording": False,
+            "on_hold": False,
+            "volume_percent": 100,
+            "speaker": {
+                "level_dbfs": measured.level_dbfs() if measured else None,
+                "tone_hz": measured.tone_hz() if measured else None,
+            },
+            "microphone_open": Device.MICROPHONE in self._keeper.open,
+            "camera_open": Device.CAMERA in self._keeper.open,
+            "peers": len(self._legs),
+            "audio_listeners": equipment.audio.listeners if equipment else 0,
+            "video_listeners": equipment.video.listeners if equipment else 0,
+        }

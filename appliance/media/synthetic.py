@@ -1,0 +1,184 @@
+"""Camera, microphone and loudspeaker of a laptop: a test card, tones, and a meter that listens."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from appliance.media.base import FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit, SourceFailed
+from appliance.media.card import Card
+from appliance.media.encoding import H264Encoder
+from appliance.media.pacing import Paced
+from appliance.model import DeviceException
+
+Samples: TypeAlias = npt.NDArray[np.int16]
+
+FULL_SCALE_SINE_RMS = 32768 / math.sqrt(2)
+"""0 dBFS is the level of a sine that just fits (AES17)."""
+SILENCE_DBFS = -100.0
+FRAMES_PER_S = SAMPLE_RATE_HZ // FRAME_SAMPLES
+
+
+class CardCamera:
+    """`test-card`: the card of `card.py`, encoded once by libx264; the pictures are numbered from 0."""
+
+    encoder = "software"
+
+    def __init__(self, width: int, height: int, framerate: int, bitrate_kbps: int) -> None:
+        """In pixels, pictures per second and kbit/s; odd sizes are taken one pixel smaller."""
+        self.width, self.height = width & ~1, height & ~1
+        self.framerate = framerate
+        self._bitrate_kbps = bitrate_kbps
+        self._encoder: H264Encoder | None = None
+        self._thread: Paced | None = None
+
+    def start(
+        self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
+    ) -> None:
+        """Begin to draw and encode. Raises SourceFailed where no encoder can be had."""
+        card = Card(self.width, self.height)
+        try:
+            encoder = H264Encoder(self.width, self.height, self.framerate, self._bitrate_kbps)
+        except ValueError as fault:
+            raise SourceFailed(DeviceException.GENERIC, str(fault)) from fault
+
+        def take(number: int, at_s: float) -> None:
+            now = datetime.now().astimezone()
+            picture = card.draw(number, f"{now:%H:%M:%S}", number / self.framerate)
+            deliver(encoder.encode(picture, int(at_s * 1e6)))
+
+        self._encoder = encoder
+        self._thread = Paced("camera", self.framerate, take, _failure("camera", failed))
+
+    def stop(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._thread.stop()
+        self._thread = self._encoder = None
+
+    def rest(self, resting: bool, /) -> None:
+        """Neither draw nor encode, or go on with a keyframe; the frame numbers go on meanwhile."""
+        if not resting:
+            self.request_keyframe()
+        if self._thread is not None:
+            self._thread.rest(resting)
+
+    def request_keyframe(self) -> None:
+        """Make the next picture a keyframe."""
+        if self._encoder is not None:
+            self._encoder.request_keyframe()
+
+    def set_bitrate(self, kbps: int) -> None:
+        """Aim at `kbps`; at most what was configured."""
+        if self._encoder is not None:
+            self._encoder.set_bitrate(kbps)
+
+
+class ToneMicrophone:
+    """`tone`: a steady sine; or with a level of None, `silence`."""
+
+    def __init__(self, tone_hz: int = 440, level_dbfs: float | None = -20) -> None:
+        """A whole number of Hz, so that a second of it repeats without a click."""
+        amplitude = 0.0 if level_dbfs is None else 32767 * 10 ** (level_dbfs / 20)
+        turns = 2 * math.pi * tone_hz * np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+        second = (amplitude * np.sin(turns)).astype("<i2")
+        self._frames = [frame.tobytes() for frame in second.reshape(FRAMES_PER_S, FRAME_SAMPLES)]
+        self._thread: Paced | None = None
+
+    def start(
+        self, deliver: Callable[[bytes], None], failed: Callable[[SourceFailed], None]
+    ) -> None:
+        """Begin to sound."""
+
+        def hear(number: int, _: float) -> None:
+            deliver(self._frames[number % FRAMES_PER_S])
+
+        fails = _failure("microphone", failed)
+        self._thread = Paced("microphone", FRAMES_PER_S, hear, fails, catch_up=True)
+
+    def stop(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._thread.stop()
+        self._thread = None
+
+
+def _failure(device: str, failed: Callable[[SourceFailed], None]) -> Callable[[Exception], None]:
+    """Tell `failed` what made the thread of `device` end."""
+
+    def tell(fault: Exception) -> None:
+        failed(SourceFailed(DeviceException.GENERIC, f"the {device} stopped: {fault}"))
+
+    return tell
+
+
+class Meter:
+    """A loudspeaker nobody hears: keeps the last second, and tells how loud it was and which tone."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` in seconds, as the loop's."""
+        self._clock = clock
+        self._voices: dict[str, deque[tuple[float, Samples]]] = {}
+
+    def push(self, participant: str, frame: bytes) -> None:
+        """One frame, heard now."""
+        voice = self._voices.setdefault(participant, deque(maxlen=FRAMES_PER_S))
+        voice.append((self._clock(), np.frombuffer(frame, "<i2")))
+
+    def remove(self, participant: str) -> None:
+        """Nothing of `participant` is heard any more."""
+        self._voices.pop(participant, None)
+
+    def heard(self) -> Samples:
+        """The last second of all voices together: 48,000 samples, silence where there was none."""
+        since_s = self._clock() - 1
+        mix = np.zeros(SAMPLE_RATE_HZ, np.int32)
+        for voice in self._voices.values():
+            recent = [samples for at_s, samples in voice if at_s >= since_s]
+            if recent:
+                line = np.concatenate(recent)[-SAMPLE_RATE_HZ:]
+                mix[-len(line) :] += line
+        return np.clip(mix, -32768, 32767).astype(np.int16)
+
+    def level_dbfs(self) -> float:
+        """How loud the last second was: 0 for a full-scale sine, -100 for silence and below."""
+        return round(level_dbfs(self.heard()), 1)
+
+    def tone_hz(self) -> float | None:
+        """The frequency that stands out in the last second, or None where none does."""
+        tone_hz = dominant_hz(self.heard())
+        return None if tone_hz is None else round(tone_hz, 1)
+
+
+def level_dbfs(samples: Samples) -> float:
+    """The level of `samples` in dB below a full-scale sine (AES17), at least -100."""
+    rms = math.sqrt(float(np.mean(samples.astype(np.float64) ** 2))) if len(samples) else 0.0
+    if rms == 0:
+        return SILENCE_DBFS
+    return max(SILENCE_DBFS, 20 * math.log10(rms / FULL_SCALE_SINE_RMS))
+
+
+def dominant_hz(samples: Samples) -> float | None:
+    """The frequency of the tone in `samples` at 48 kHz, or None.
+
+    A tone is a peak of the spectrum (Hann window) that carries a quarter of the energy above 40 Hz, at
+    -60 dBFS or more. Exact to a hundredth of the spectrum's resolution, 1 Hz for a second of samples.
+    """
+    if len(samples) < FRAME_SAMPLES or level_dbfs(samples) < -60:
+        return None
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    power[: 40 * len(samples) // SAMPLE_RATE_HZ] = 0
+    peak = int(power.argmax())
+    total = float(power.sum())
+    if not 1 < peak < len(power) - 2 or float(power[peak - 2 : peak + 3].sum()) < total / 4:
+        return None
+    low, mid, high = np.log(power[peak - 1 : peak + 2] + 1e-9)
+    offset = (low - high) / (2 * (low - 2 * mid + high))  # the top of a parabola through the three
+    return float((peak + offset) * SAMPLE_RATE_HZ / len(samples))
