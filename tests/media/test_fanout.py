@@ -1,0 +1,257 @@
+"""One source, many tracks: who gets what, when the encoder rests, and who asks for keyframes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from aiortc.mediastreams import MediaStreamError
+
+from appliance.media.base import FRAME_SAMPLES, AccessUnit, SourceFailed
+from appliance.media.fanout import (
+    KEYFRAME_INTERVAL_S,
+    VIDEO_CLOCK,
+    AudioFanout,
+    AudioTrack,
+    Packet,
+    PacketTrack,
+    VideoFanout,
+    VideoTrack,
+)
+from tests.media.stranger import until
+
+
+class Encoder:
+    """A source whose pictures the test makes, and that notes what it is asked for."""
+
+    encoder, width, height, framerate = "software", 320, 180, 30
+
+    def __init__(self) -> None:
+        self.requests: list[float] = []
+        self.resting = False
+
+    def start(
+        self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
+    ) -> None: ...
+    def stop(self) -> None: ...
+    def set_bitrate(self, kbps: int) -> None: ...
+
+    def rest(self, resting: bool, /) -> None:
+        self.resting = resting
+
+    def request_keyframe(self) -> None:
+        self.requests.append(asyncio.get_running_loop().time())
+
+
+class Scene:
+    """A fan-out with such a source, which has warmed up."""
+
+    def __init__(self) -> None:
+        self.encoder = Encoder()
+        self.fanout = VideoFanout()
+        self.fanout.attach(self.encoder)
+        self.number = 0
+        self.picture(keyframe=True)
+
+    def picture(self, *, keyframe: bool = False) -> None:
+        self.fanout.deliver(AccessUnit(b"%d" % self.number, self.number * 1_000_000, keyframe))
+        self.number += 1
+
+    def rests(self) -> bool:
+        return self.encoder.resting
+
+    def postponed(self) -> bool:
+        return self.fanout._postponed is not None
+
+    async def viewer(self) -> tuple[VideoTrack, asyncio.Task[Packet]]:
+        """A track that somebody has begun to read."""
+        track = self.fanout.track()
+        task = asyncio.get_running_loop().create_task(track.recv())
+        await asyncio.sleep(0)
+        return track, task
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    return Scene()
+
+
+async def queued(track: PacketTrack) -> list[str]:
+    """What the track has in store."""
+    store = []
+    while track._queue:
+        store.append(bytes(await track.recv()).decode())
+    return store
+
+
+async def test_without_listeners_the_warm_encoder_rests_until_somebody_reads(scene: Scene) -> None:
+    assert scene.rests()
+    track = scene.fanout.track()
+    assert scene.rests(), "a peer that is not connected yet costs nothing"
+    reading = asyncio.get_running_loop().create_task(track.recv())
+    await asyncio.sleep(0)
+    assert not scene.rests()
+    assert len(scene.encoder.requests) == 1
+    scene.picture(keyframe=True)
+    packet = await reading
+    assert packet.is_keyframe
+    assert (packet.pts, packet.time_base) == (90_000, VIDEO_CLOCK)
+    track.stop()
+    assert scene.rests()
+    assert scene.fanout.listeners == 0
+
+
+async def test_an_encoder_that_is_not_warm_yet_does_not_rest() -> None:
+    encoder, fanout = Encoder(), VideoFanout()
+    fanout.attach(encoder)
+    fanout.deliver(AccessUnit(b"", 0, keyframe=False))
+    assert not encoder.resting
+    fanout.deliver(AccessUnit(b"", 0, keyframe=True))
+    assert encoder.resting
+
+
+async def test_each_track_begins_with_a_keyframe(scene: Scene) -> None:
+    early, first = await scene.viewer()
+    scene.picture(keyframe=True)
+    await first
+    late, reading = await scene.viewer()
+    scene.picture()
+    assert await queued(early) == ["2"]
+    assert not reading.done()
+    scene.picture(keyframe=True)
+    scene.picture()
+    assert bytes(await reading) == b"3"
+    assert await queued(late) == ["4"]
+    early.stop()
+    late.stop()
+
+
+async def test_who_reads_too_slowly_goes_on_with_the_next_keyframe(scene: Scene) -> None:
+    slow, first = await scene.viewer()
+    quick, _ = await scene.viewer()
+    scene.picture(keyframe=True)
+    await first
+    asked = len(scene.encoder.requests)
+    for _ in range(VideoTrack.LIMIT):
+        scene.picture()
+        await queued(quick)
+    assert slow.dropped == 0
+    scene.picture()
+    assert slow.dropped == VideoTrack.LIMIT + 1
+    await until(lambda: len(scene.encoder.requests) == asked + 1, "a request")
+    scene.picture()
+    assert await queued(slow) == [], "not decodable"
+    scene.picture(keyframe=True)
+    scene.picture()
+    keyframe = scene.number - 2
+    assert await queued(slow) == [str(keyframe), str(keyframe + 1)]
+    assert quick.dropped == 0
+    slow.stop()
+    quick.stop()
+
+
+async def test_a_keyframe_that_finds_the_queue_full_is_kept(scene: Scene) -> None:
+    slow, first = await scene.viewer()
+    scene.picture(keyframe=True)
+    await first
+    for _ in range(VideoTrack.LIMIT):
+        scene.picture()
+    scene.picture(keyframe=True)
+    assert await queued(slow) == [str(scene.number - 1)]
+    slow.stop()
+
+
+async def test_keyframe_requests_are_served_at_once_and_then_coalesced(scene: Scene) -> None:
+    track, first = await scene.viewer()
+    scene.picture(keyframe=True)
+    await first
+    await asyncio.sleep(KEYFRAME_INTERVAL_S)  # the interval itself is what is tested
+    scene.encoder.requests.clear()
+    scene.fanout.request_keyframe()
+    assert len(scene.encoder.requests) == 1, "at once"
+    for _ in range(10):
+        scene.fanout.request_keyframe()
+    assert len(scene.encoder.requests) == 1
+    await until(lambda: len(scene.encoder.requests) == 2, "the second")
+    earlier, later = scene.encoder.requests
+    assert later - earlier >= KEYFRAME_INTERVAL_S - 0.02
+    track.stop()
+
+
+async def test_a_keyframe_answers_all_who_have_asked_before_it(scene: Scene) -> None:
+    track, first = await scene.viewer()
+    scene.fanout.request_keyframe()
+    assert scene.postponed()
+    scene.picture(keyframe=True)
+    assert not scene.postponed()
+    await first
+    assert len(scene.encoder.requests) == 1
+    track.stop()
+
+
+async def test_a_pause_lets_nothing_out_not_even_what_is_queued(scene: Scene) -> None:
+    track, first = await scene.viewer()
+    scene.picture(keyframe=True)
+    await first
+    scene.picture()
+    scene.fanout.pause(True)
+    assert scene.rests()
+    scene.picture()
+    scene.picture(keyframe=True)
+    assert await queued(track) == []
+    scene.fanout.pause(False)
+    assert not scene.rests()
+    scene.picture()
+    assert await queued(track) == []
+    scene.picture(keyframe=True)
+    assert await queued(track) == [str(scene.number - 1)]
+    track.stop()
+
+
+async def test_a_source_that_goes_and_comes_back_begins_with_a_keyframe(scene: Scene) -> None:
+    track, first = await scene.viewer()
+    scene.picture(keyframe=True)
+    await first
+    scene.picture()
+    scene.fanout.detach()
+    scene.picture(keyframe=True)
+    scene.fanout.request_keyframe()
+    assert await queued(track) == []
+    scene.fanout.attach(scene.encoder)
+    scene.picture()
+    scene.picture(keyframe=True)
+    assert await queued(track) == [str(scene.number - 1)]
+    track.stop()
+
+
+async def test_a_stopped_track_ends_for_its_reader(scene: Scene) -> None:
+    track, reading = await scene.viewer()
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await reading
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+    assert scene.fanout.listeners == 0, "reading it again does not bring it back"
+
+
+async def test_sound_goes_to_everybody_and_what_is_too_old_is_dropped() -> None:
+    fanout = AudioFanout()
+    tracks = [fanout.track(), fanout.track()]
+    reading = [asyncio.get_running_loop().create_task(track.recv()) for track in tracks]
+    await asyncio.sleep(0)
+    assert fanout.listeners == 2
+    fanout.deliver(b"first")
+    assert [bytes(await packet) for packet in reading] == [b"first", b"first"]
+    for number in range(AudioTrack.LIMIT + 2):
+        fanout.deliver(b"%d" % number)
+    packets = [await tracks[0].recv() for _ in range(AudioTrack.LIMIT)]
+    assert [bytes(packet) for packet in packets] == [b"2", b"3", b"4", b"5", b"6"]
+    stamps = [packet.pts or 0 for packet in packets]
+    steps = {later - earlier for earlier, later in pairwise(stamps)}
+    assert steps == {FRAME_SAMPLES}
+    assert tracks[0].dropped == 2
+    for track in tracks:
+        track.stop()
+    assert fanout.listeners == 0

@@ -1,0 +1,266 @@
+"""One connection with a real aiortc far side, and what of aiortc is private."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from functools import partial
+
+import aiortc
+import pytest
+from aiortc import RTCRtpSender
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtp import RtpPacket
+
+from appliance.media.base import AccessUnit, BadDescription, NoCommonCodec
+from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.handover import Handover
+from appliance.media.peer import Peer, UnknownAiortc, self_check
+from appliance.media.synthetic import CardCamera
+from appliance.messages import IceCandidate, SessionDescription
+from tests.media.stranger import Stranger, until
+
+
+class Diary:
+    """What a peer has told."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.failures: list[str] = []
+        self.frames = 0
+
+    def connected(self) -> None:
+        self.connections += 1
+
+    def failed(self, code: str, message: str) -> None:
+        assert message
+        self.failures.append(code)
+
+    def heard(self, frame: bytes) -> None:
+        self.frames += 1
+
+
+class Watched:
+    """A camera of which the keyframes and the requests for them are counted."""
+
+    def __init__(self) -> None:
+        self.fanout = VideoFanout()
+        self.keyframes = 0
+        self._camera = CardCamera(320, 180, 30, 300)
+        self._units: Handover[AccessUnit] = Handover(self._deliver)
+
+    def open(self) -> None:
+        self.fanout.attach(self._camera)
+        self._camera.start(self._units.put, print)
+
+    def close(self) -> None:
+        self._units.close()
+        self._camera.stop()
+
+    def _deliver(self, unit: AccessUnit) -> None:
+        self.keyframes += unit.keyframe
+        self.fanout.deliver(unit)
+
+
+@pytest.fixture
+async def camera() -> AsyncIterator[Watched]:
+    watched = Watched()
+    watched.open()
+    yield watched
+    watched.close()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+@pytest.fixture
+async def offer() -> AsyncIterator[SessionDescription]:
+    async with Stranger() as stranger:
+        yield await stranger.call()
+
+
+def test_the_installed_aiortc_is_the_one_that_is_known() -> None:
+    self_check()
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "value", "says"),
+    [
+        (aiortc, "__version__", "1.17.0", "version 1.17.0"),
+        (RTCRtpSender, "_handle_rtcp_packet", lambda self, packet, when: None, "other arguments"),
+        (RTCRtpSender, "__init__", lambda self: None, "no longer uses _ssrc"),
+    ],
+)
+def test_another_aiortc_is_refused(
+    target: object, name: str, value: object, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target, name, value)
+    with pytest.raises(UnknownAiortc, match=says):
+        self_check()
+
+
+def caught_up(peer: Peer, camera: Watched, told: tuple[int, int]) -> bool:
+    requests, keyframes = told
+    return peer.feedback.keyframe_requests >= requests and camera.keyframes >= keyframes
+
+
+async def test_each_request_for_a_keyframe_gets_one_and_a_burst_gets_two(camera: Watched) -> None:
+    diary = Diary()
+    peer = Peer(diary, AudioFanout(), camera.fanout)
+    async with Stranger() as alice:
+        await alice.take(await peer.answer(await alice.call()))
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+        for _ in range(3):
+            before = camera.keyframes
+            asked = peer.feedback.keyframe_requests
+            await asyncio.sleep(0.35)  # longer than keyframes are kept apart
+            assert camera.keyframes == before, "nobody has asked"
+            await alice.ask_for_keyframe()
+            told = (asked + 1, before + 1)
+            await until(partial(caught_up, peer, camera, told), "the request and its keyframe")
+            assert (peer.feedback.keyframe_requests, camera.keyframes) == told
+
+        await asyncio.sleep(0.35)
+        before, asked = camera.keyframes, peer.feedback.keyframe_requests
+        for _ in range(10):
+            await alice.ask_for_keyframe()
+        await until(lambda: peer.feedback.keyframe_requests == asked + 10, "the requests")
+        pictures = len(alice.numbers)
+        await until(lambda: len(alice.numbers) > pictures + 15, "half a second of pictures")
+        assert 1 <= camera.keyframes - before <= 2
+        assert None not in alice.numbers
+        await peer.close()
+
+
+async def test_the_far_side_s_reports_on_the_video_are_noted(camera: Watched) -> None:
+    peer = Peer(Diary(), AudioFanout(), camera.fanout)
+    async with Stranger() as alice:
+        await alice.take(await peer.answer(await alice.call()))
+        await until(lambda: peer.feedback.fraction_lost is not None, "a receiver report")
+        assert peer.feedback.fraction_lost == 0
+        assert peer.feedback.jitter_s is not None
+        await until(lambda: peer.feedback.remb_bit_s, "an estimate of the bandwidth")
+        assert await peer.packets_received() > 0
+        await peer.close()
+
+
+async def test_connection_and_end_are_told_once_and_closing_is_idempotent() -> None:
+    diary = Diary()
+    peer = Peer(diary, AudioFanout(), None)
+    async with Stranger(tone_hz=300) as alice, asyncio.TaskGroup() as tasks:
+        await alice.take(await peer.answer(await alice.call(video=None)))
+        listening = tasks.create_task(peer.listen())
+        await until(lambda: diary.frames > 5, "sound")
+        assert (diary.connections, diary.failures) == (1, [])
+        await peer.close()
+        await peer.close()
+        listening.cancel()
+    assert (diary.connections, diary.failures) == (1, []), "what this side closes has not failed"
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_a_jitter_buffer_of_our_own_takes_the_place_of_aiortc_s() -> None:
+    class Recorder(JitterBuffer):
+        packets = 0
+
+        def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+            self.packets += 1
+            return False, JitterFrame(packet._data, packet.timestamp)  # type: ignore[attr-defined]
+
+    recorder = Recorder(capacity=16)
+    diary = Diary()
+    peer = Peer(diary, AudioFanout(), None, jitter_buffer=lambda: recorder)
+    async with Stranger(tone_hz=300) as alice, asyncio.TaskGroup() as tasks:
+        await alice.take(await peer.answer(await alice.call(video=None)))
+        listening = tasks.create_task(peer.listen())
+        await until(lambda: diary.frames > 5, "sound")
+        assert recorder.packets >= diary.frames
+        await peer.close()
+        listening.cancel()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_the_65th_candidate_is_refused(offer: SessionDescription) -> None:
+    peer = Peer(Diary(), AudioFanout(), None)
+    candidate = IceCandidate("candidate:1 1 udp 1 192.0.2.1 9 typ host", sdp_mid="0")
+    for _ in range(64):
+        await peer.add_candidate(candidate)
+    with pytest.raises(BadDescription, match="more than 64"):
+        await peer.add_candidate(candidate)
+    await peer.add_candidate(None)
+    await peer.close()
+
+
+async def test_no_stun_server_is_asked_unless_one_is_configured() -> None:
+    peer = Peer(Diary(), AudioFanout(), None)
+    assert "srflx" not in (await peer.offer()).sdp
+    assert peer._pc._RTCPeerConnection__configuration.iceServers == []  # type: ignore[attr-defined]
+    await peer.close()
+
+
+async def test_what_is_offered_is_h264_constrained_baseline_and_opus() -> None:
+    peer = Peer(Diary(), AudioFanout(), VideoFanout())
+    sdp = (await peer.offer()).sdp
+    await peer.close()
+    assert sdp.index("m=audio") < sdp.index("m=video")
+    assert "VP8" not in sdp
+    assert sdp.count("profile-level-id=42e01f") == 1
+    assert "42001f" not in sdp
+    assert "packetization-mode=1" in sdp
+    assert "opus/48000/2" in sdp
+    assert "PCMU" not in sdp
+
+
+async def test_an_answer_without_our_codec_fails_with_its_code() -> None:
+    peer = Peer(Diary(), AudioFanout(), VideoFanout())
+    async with Stranger() as alice:
+        answer = await alice.reply(await peer.offer())
+        other = answer.sdp.replace("H264/90000", "AV1/90000")
+        with pytest.raises(NoCommonCodec):
+            await peer.accept(SessionDescription("answer", other))
+        await peer.close()
+
+
+async def test_no_description_however_broken_leaves_anything_behind(
+    offer: SessionDescription,
+) -> None:
+    """Random mutations: each is answered or refused as bad, and closed; the fixtures count the rest."""
+    rng = random.Random(20)
+    verdicts = {"answered": 0, "refused": 0}
+    for _ in range(300):
+        diary = Diary()
+        peer = Peer(diary, AudioFanout(), VideoFanout(), setup_limit_s=60)
+        try:
+            await peer.answer(SessionDescription("offer", mutated(offer.sdp, rng)))
+            verdicts["answered"] += 1
+        except BadDescription:
+            verdicts["refused"] += 1
+        await peer.close()
+    assert min(verdicts.values()) > 20, verdicts
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def mutated(sdp: str, rng: random.Random) -> str:
+    lines = sdp.splitlines()
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(lines))
+        line = lines[at]
+        match rng.randrange(6):
+            case 0:
+                del lines[at]
+            case 1:
+                lines.insert(rng.randrange(len(lines)), line)
+            case 2:
+                cut = rng.randrange(len(line) + 1)
+                lines[at] = line[:cut]
+            case 3:
+                cut = rng.randrange(len(line) + 1)
+                lines[at] = line[:cut] + rng.choice("0 \x00-:/=ä9999") + line[cut + 1 :]
+            case 4:
+                lines[at], lines[0] = lines[0], lines[at]
+            case _:
+                words = line.split(" ")
+                rng.shuffle(words)
+                lines[at] = " ".join(words)
+        if not lines:
+            return ""
+    return "\r\n".join(lines) + "\r\n"

@@ -1,0 +1,391 @@
+"""The studio, played from its effects to its reports, with real aiortc peers on the far side."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pytest
+
+from appliance.calls.effects import (
+    AcceptAnswer,
+    AddCandidate,
+    ClosePeer,
+    OpenCamera,
+    OpenMicrophone,
+    OpenPeer,
+    StartCapture,
+    StopCapture,
+)
+from appliance.calls.inputs import (
+    DeviceFailed,
+    FaultReported,
+    Input,
+    PeerAnswered,
+    PeerConnected,
+    PeerFailed,
+    PeerKey,
+    PeerLost,
+    PeerOffered,
+    PeerRestored,
+)
+from appliance.config import Audio, Camera, Media
+from appliance.media.studio import Studio
+from appliance.media.synthetic import dominant_hz, level_dbfs
+from appliance.messages import IceCandidate, SessionDescription
+from appliance.model import AudioMode, CallType, DeviceException
+from tests.media.stranger import Stranger, until
+
+SMALL = Media(width=320, height=180, framerate=15, bitrate_kbps=300)
+ALICE = PeerKey("session-1", "alice", "phone-1")
+BOB = PeerKey("session-1", "bob", "phone-2")
+
+In = TypeVar("In", bound=Input)
+
+
+def without_candidates(sdp: str) -> str:
+    return "".join(line for line in sdp.splitlines(keepends=True) if "candidate" not in line)
+
+
+class Door:
+    """A studio of a laptop, and what it has reported."""
+
+    def __init__(self, studio: Studio, reports: list[Input]) -> None:
+        self.studio = studio
+        self.reports = reports
+
+    def all(self, kind: type[In]) -> list[In]:
+        return [report for report in self.reports if isinstance(report, kind)]
+
+    async def next(self, kind: type[In]) -> In:
+        """The first report of this kind, which is then forgotten."""
+        await until(lambda: self.all(kind), kind.__name__)
+        report = self.all(kind)[0]
+        self.reports.remove(report)
+        return report
+
+    async def answer(
+        self,
+        stranger: Stranger,
+        key: PeerKey = ALICE,
+        type: CallType = CallType.VIDEO,
+        **offer: object,
+    ) -> None:
+        """The stranger offers, this device answers."""
+        self.studio.perform(OpenPeer(key, type, await stranger.call(**offer)))  # type: ignore[arg-type]
+        await stranger.take((await self.next(PeerAnswered)).description)
+
+    async def offer(
+        self, stranger: Stranger, key: PeerKey = ALICE, type: CallType = CallType.VIDEO
+    ) -> None:
+        """This device offers, the stranger answers."""
+        self.studio.perform(OpenPeer(key, type))
+        answer = await stranger.reply((await self.next(PeerOffered)).description)
+        self.studio.perform(AcceptAnswer(key, answer))
+
+
+@asynccontextmanager
+async def a_door(
+    *, camera: str = "test-card", microphone: str = "tone", setup_limit_s: float = 10
+) -> AsyncIterator[Door]:
+    reports: list[Input] = []
+    studio = Studio(
+        SMALL,
+        {"front": Camera(camera)},
+        {AudioMode.SPEAKER: Audio(playback="silence", capture=microphone)},
+        reports.append,
+        setup_limit_s=setup_limit_s,
+    )
+    async with studio:
+        yield Door(studio, reports)
+    # imports and devices, and the strangers' own encoders, run in the loop's threads
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    async with a_door() as door:
+        yield door
+
+
+async def test_answering_a_video_call_shows_the_card_and_carries_sound_both_ways(
+    door: Door,
+) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=660) as alice:
+        await door.answer(alice)
+        await door.next(PeerConnected)
+        await until(lambda: len(alice.numbers) > 10, "pictures")
+        seen = [number for number in alice.numbers if number is not None]
+        assert len(seen) >= 9
+        assert seen == sorted(set(seen)), "the frame counter goes on"
+        await until(lambda: dominant_hz(alice.sound) is not None and len(alice.sound) == 48_000)
+        assert dominant_hz(alice.sound) == pytest.approx(440, abs=1)
+        assert level_dbfs(alice.sound) == pytest.approx(-20, abs=1.5)
+        await until(lambda: door.studio.status()["speaker"]["tone_hz"])
+        assert door.studio.status()["speaker"]["tone_hz"] == pytest.approx(660, abs=3)
+        door.studio.perform(ClosePeer(ALICE))
+    assert door.reports == []
+
+
+async def test_offering_a_video_call_shows_the_card_and_carries_sound_both_ways(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=1000) as alice:
+        await door.offer(alice)
+        await door.next(PeerConnected)
+        await until(lambda: len(alice.numbers) > 10, "pictures")
+        await until(lambda: dominant_hz(alice.sound), "our tone")
+        assert dominant_hz(alice.sound) == pytest.approx(440, abs=3)
+        await until(lambda: door.studio.status()["speaker"]["tone_hz"], "the far tone")
+        assert door.studio.status()["speaker"]["tone_hz"] == pytest.approx(1000, abs=3)
+        door.studio.perform(ClosePeer(ALICE))
+    assert door.reports == []
+
+
+async def test_an_audio_call_has_no_video_even_where_the_offer_has_some(door: Door) -> None:
+    door.studio.perform(StartCapture(video=False))
+    async with Stranger() as alice, Stranger() as bob:
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        await door.next(PeerConnected)
+        await door.answer(bob, BOB, type=CallType.AUDIO, video="sendrecv")
+        await door.next(PeerConnected)
+        await until(lambda: dominant_hz(alice.sound) and dominant_hz(bob.sound), "our tone")
+        assert door.studio.status()["video_listeners"] == 0
+        assert [line.currentDirection for line in bob.pc.getTransceivers()] == [
+            "recvonly",
+            "inactive",
+        ]
+        assert bob.numbers == []
+
+
+async def test_an_offer_that_has_only_sound_makes_a_video_call_one_of_sound(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice:
+        await door.answer(alice, video=None)
+        await door.next(PeerConnected)
+        await until(lambda: dominant_hz(alice.sound), "our tone")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "agreed"),
+    [
+        ("recvonly", "recvonly"),
+        ("sendrecv", "recvonly"),
+        ("sendonly", "inactive"),
+        ("inactive", "inactive"),
+    ],
+)
+async def test_no_video_is_taken_from_the_far_side(door: Door, theirs: str, agreed: str) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice:
+        await door.answer(alice, video=theirs)
+        await door.next(PeerConnected)
+        video = alice.pc.getTransceivers()[1]
+        assert video.currentDirection == agreed
+        if agreed == "recvonly":
+            await until(lambda: alice.numbers, "a picture")
+        else:
+            assert door.studio.status()["video_listeners"] == 0
+
+
+async def test_an_offer_of_vp8_alone_is_refused_with_a_code(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice:
+        offer = await alice.call(only="video/VP8")
+        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, offer))
+        failed = await door.next(PeerFailed)
+    assert failed.code == "no_common_codec"
+    assert "H.264" in failed.message
+    assert door.all(PeerAnswered) == []
+
+
+async def test_paused_video_sends_not_one_packet_and_goes_on_with_a_keyframe(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice:
+        await door.answer(alice)
+        await until(lambda: len(alice.numbers) > 3, "pictures")
+        door.studio.perform(OpenCamera(on=False))
+        # what comes after it in time: a second of sound
+        await asyncio.sleep(0)
+        sent = await alice.video_packets()
+        alice.sound = alice.sound[:0]
+        await until(lambda: len(alice.sound) == 48_000, "a second of sound")
+        assert await alice.video_packets() - sent <= 2, "at most what was on its way"
+        paused = await alice.video_packets()
+        keyframes = alice.keyframes
+        alice.sound = alice.sound[:0]
+        await until(lambda: len(alice.sound) == 48_000, "another second")
+        assert await alice.video_packets() == paused
+        assert door.studio.status()["video_paused"]
+
+        door.studio.perform(OpenCamera(on=True))
+        pictures = len(alice.numbers)
+        await until(lambda: len(alice.numbers) > pictures + 3, "pictures again")
+        assert alice.keyframes == keyframes + 1
+        assert None not in alice.numbers
+
+
+async def test_a_muted_microphone_sends_silence(door: Door) -> None:
+    door.studio.perform(StartCapture(video=False))
+    async with Stranger() as alice:
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        await until(lambda: level_dbfs(alice.sound) > -30, "sound")
+        door.studio.perform(OpenMicrophone(on=False))
+        await until(lambda: len(alice.sound) and level_dbfs(alice.sound[-9600:]) < -80, "silence")
+        assert door.studio.status()["audio_muted"]
+        door.studio.perform(OpenMicrophone(on=True))
+        await until(lambda: level_dbfs(alice.sound) > -30, "sound again")
+
+
+async def test_capture_that_was_not_asked_for_gives_nothing(door: Door) -> None:
+    async with Stranger() as alice:
+        await door.answer(alice)
+        await door.next(PeerConnected)
+        assert not door.studio.status()["camera_open"]
+        assert not door.studio.status()["microphone_open"]
+        door.studio.perform(StartCapture(video=True))
+        await until(lambda: len(alice.numbers) > 2, "pictures")
+        await until(lambda: len(alice.sound), "sound")
+        door.studio.perform(StopCapture())
+        await until(lambda: not door.studio.status()["camera_open"], "the camera to close")
+        assert not door.studio.status()["microphone_open"]
+
+
+async def test_two_peers_share_one_encoder_and_a_late_one_begins_with_a_keyframe(
+    door: Door,
+) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice, Stranger() as bob:
+        await door.answer(alice)
+        await until(lambda: len(alice.numbers) > 8, "pictures")
+        await door.answer(bob, BOB)
+        await until(lambda: len(bob.numbers) > 8, "pictures for who comes late")
+        assert bob.keyframes == 1
+        assert alice.keyframes == 2, "the keyframe for bob is one for alice too"
+        assert None not in bob.numbers, "there is nothing broken before it"
+        assert door.studio.status()["video_listeners"] == 2
+        assert set(bob.numbers) & set(alice.numbers), "they see the same pictures"
+        door.studio.perform(ClosePeer(BOB))
+        await until(lambda: door.studio.status()["video_listeners"] == 1)
+
+
+async def test_a_peer_that_leaves_is_reported_once_and_closing_it_is_harmless(door: Door) -> None:
+    async with Stranger() as alice:
+        await door.answer(alice)
+        await door.next(PeerConnected)
+    failed = await door.next(PeerFailed)
+    assert (failed.peer, failed.code) == (ALICE, "connection_closed")
+    door.studio.perform(ClosePeer(ALICE))
+    door.studio.perform(ClosePeer(ALICE))
+    door.studio.perform(ClosePeer(BOB))
+    assert door.reports == []
+
+
+async def test_nothing_is_reported_of_a_closed_peer(door: Door) -> None:
+    async with Stranger() as alice, Stranger() as bob:
+        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, await alice.call()))
+        door.studio.perform(ClosePeer(ALICE))
+        await door.answer(bob, BOB)
+        await door.next(PeerConnected)
+    assert (await door.next(PeerFailed)).peer == BOB
+    assert door.reports == []
+
+
+async def test_candidates_that_come_before_the_offer_are_kept(door: Door) -> None:
+    async with Stranger() as alice:
+        offer = await alice.call(video=None)
+        bare = without_candidates(offer.sdp)
+        for line in offer.sdp.splitlines():
+            if line.startswith("a=candidate"):
+                candidate = IceCandidate(line.removeprefix("a="), sdp_mid="0", sdp_m_line_index=0)
+                door.studio.perform(AddCandidate(ALICE, candidate))
+        door.studio.perform(OpenPeer(ALICE, CallType.AUDIO, SessionDescription("offer", bare)))
+        await alice.take((await door.next(PeerAnswered)).description)
+        await door.next(PeerConnected)
+
+
+async def test_a_candidate_that_is_none_is_a_fault_and_the_call_goes_on(door: Door) -> None:
+    async with Stranger() as alice:
+        await door.answer(alice)
+        door.studio.perform(AddCandidate(ALICE, IceCandidate("rubbish", sdp_mid="0")))
+        assert (await door.next(FaultReported)).code == "bad_candidate"
+        await door.next(PeerConnected)
+
+
+async def test_a_peer_that_cannot_be_reached_fails_within_the_limit() -> None:
+    async with a_door(setup_limit_s=0.2) as door, Stranger() as alice:
+        offer = await alice.call()
+        mute = without_candidates(offer.sdp)
+        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, SessionDescription("offer", mute)))
+        await door.next(PeerAnswered)
+        assert (await door.next(PeerFailed)).code == "setup_timed_out"
+        assert door.reports == []
+
+
+async def test_a_silent_peer_is_lost_and_comes_back(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Stranger(tone_hz=500) as alice:
+        await door.answer(alice, video=None, type=CallType.AUDIO)
+        await door.next(PeerConnected)
+        ice = alice.pc.getSenders()[0].transport.transport
+        send = ice._send
+
+        async def nowhere(data: bytes) -> None:
+            """As if the far side had walked out of the radio's reach."""
+
+        monkeypatch.setattr(ice, "_send", nowhere)
+        assert (await door.next(PeerLost)).peer == ALICE
+        monkeypatch.setattr(ice, "_send", send)
+        assert (await door.next(PeerRestored)).peer == ALICE
+        door.studio.perform(ClosePeer(ALICE))
+    assert door.reports == []
+
+
+async def test_devices_that_do_not_exist_are_reported_and_the_call_goes_on() -> None:
+    async with a_door(camera="7", microphone="hw:9") as door, Stranger() as alice:
+        door.studio.perform(StartCapture(video=True))
+        failures = [await door.next(DeviceFailed), await door.next(DeviceFailed)]
+        assert [failure.device for failure in failures] == ["microphone", "camera"]
+        assert {failure.type for failure in failures} == {DeviceException.INVALID_ID}
+        await door.answer(alice)
+        await door.next(PeerConnected)
+
+
+def test_a_studio_can_be_made_before_aiortc_is_loaded() -> None:
+    program = (
+        "import sys\n"
+        "import appliance.media.studio\n"
+        "print(sorted({'av', 'aiortc', 'numpy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+async def test_thirty_calls_leave_nothing_behind(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Closed at whatever moment. The fixtures of every test count tasks, threads and descriptors."""
+    door.studio.perform(StartCapture(video=True))
+    for turn in range(30):
+        key = PeerKey("session", "alice", "phone", turn + 1)
+        async with Stranger(tone_hz=700 if turn % 2 else None) as alice:
+            if turn % 3:
+                await door.answer(alice, key)
+            else:
+                await door.offer(alice, key)
+            for _ in range(turn * 4):  # some way into connecting
+                await asyncio.sleep(0)
+            if turn % 5 == 0:
+                await door.next(PeerConnected)
+            door.studio.perform(ClosePeer(key))
+    assert door.studio.status()["peers"] == 0
+    await until(lambda: not door.studio.status()["video_listeners"], "the last to have gone")
+    assert door.all(PeerFailed) == []
+    assert [record for record in caplog.records if record.name.startswith("appliance")] == []
