@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from appliance.calls.inputs import PeerKey, Timer
 from appliance.events import Event
@@ -11,26 +12,22 @@ from appliance.messages import Address, IceCandidate, Message, SessionDescriptio
 from appliance.model import CallType, Json
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """One entry of the list that a turn of the core gives back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Emit(Output):
+class Emit(Output, frozen=True):
     """Tell the bus of an event; `call_id` is its subject."""
 
     event: Event
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Effect(Output):
+class Effect(Output, frozen=True):
     """Something to be done outside."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Effect):
+class Reply(Effect, frozen=True):
     """The answer to a command that somebody waits for; with `code` where it was refused."""
 
     request: int
@@ -42,8 +39,7 @@ class Reply(Effect):
 # -------------------- signaling
 
 
-@dataclass(frozen=True, slots=True)
-class Send(Effect):
+class Send(Effect, frozen=True):
     """Send a message; the signaling edge repeats it where its type asks for that."""
 
     to: Address
@@ -52,8 +48,7 @@ class Send(Effect):
     ttl_s: float = 30
 
 
-@dataclass(frozen=True, slots=True)
-class SettleMessage(Effect):
+class SettleMessage(Effect, frozen=True):
     """What a message asked for has come about: it is to be repeated no more. `type` is its type."""
 
     to: Address
@@ -61,8 +56,7 @@ class SettleMessage(Effect):
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetCall(Effect):
+class ForgetCall(Effect, frozen=True):
     """The call is over: nothing of it is to be repeated any more."""
 
     call_id: str
@@ -71,20 +65,17 @@ class ForgetCall(Effect):
 # -------------------- media
 
 
-@dataclass(frozen=True, slots=True)
-class StartCapture(Effect):
+class StartCapture(Effect, frozen=True):
     """Open the microphone, and the camera for a video call; the privacy LED is lit before."""
 
     video: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StopCapture(Effect):
+class StopCapture(Effect, frozen=True):
     """Close microphone and camera."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPeer(Effect):
+class OpenPeer(Effect, frozen=True):
     """Open a connection: answer `offer` (`PeerAnswered`), or without one, offer (`PeerOffered`)."""
 
     peer: PeerKey
@@ -92,38 +83,33 @@ class OpenPeer(Effect):
     offer: SessionDescription | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptAnswer(Effect):
+class AcceptAnswer(Effect, frozen=True):
     """Give the connection that this device offered the remote answer."""
 
     peer: PeerKey
     answer: SessionDescription
 
 
-@dataclass(frozen=True, slots=True)
-class AddCandidate(Effect):
+class AddCandidate(Effect, frozen=True):
     """Give the connection a remote candidate; None: there are no more."""
 
     peer: PeerKey
     candidate: IceCandidate | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClosePeer(Effect):
+class ClosePeer(Effect, frozen=True):
     """Close a connection; nothing of it is reported afterwards."""
 
     peer: PeerKey
 
 
-@dataclass(frozen=True, slots=True)
-class OpenMicrophone(Effect):
+class OpenMicrophone(Effect, frozen=True):
     """Send what the microphone hears (`on`), or silence."""
 
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OpenCamera(Effect):
+class OpenCamera(Effect, frozen=True):
     """Send what the camera sees (`on`), or nothing at all."""
 
     on: bool
@@ -141,22 +127,19 @@ class Sound(StrEnum):
     """In the house: somebody calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlaySound(Effect):
+class PlaySound(Effect, frozen=True):
     """Play a sound until it ends by itself (chime) or is stopped (ring tone)."""
 
     sound: Sound
 
 
-@dataclass(frozen=True, slots=True)
-class StopSound(Effect):
+class StopSound(Effect, frozen=True):
     """Stop a sound."""
 
     sound: Sound
 
 
-@dataclass(frozen=True, slots=True)
-class PulseRelay(Effect):
+class PulseRelay(Effect, frozen=True):
     """Energize a relay for its pulse time; while it is energized the pulse begins anew."""
 
     relay: str
@@ -165,16 +148,14 @@ class PulseRelay(Effect):
 # -------------------- timers
 
 
-@dataclass(frozen=True, slots=True)
-class StartTimer(Effect):
+class StartTimer(Effect, frozen=True):
     """Fire `timer` after `delay_s`; one that runs already begins anew."""
 
     timer: Timer
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopTimer(Effect):
+class StopTimer(Effect, frozen=True):
     """Stop a timer, running or not."""
 
     timer: Timer

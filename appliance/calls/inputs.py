@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from appliance.commands import Command
 from appliance.messages import Address, Message, SessionDescription
 from appliance.model import DeviceException, Gesture
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """Something that happened outside the core."""
 
 
-@dataclass(frozen=True, slots=True)
-class PeerKey:
+class PeerKey(Struct, frozen=True):
     """One peer connection: of which session, with whom, and the how-manieth between the two."""
 
     session_id: str
@@ -28,8 +27,7 @@ class PeerKey:
 # -------------------- somebody asks
 
 
-@dataclass(frozen=True, slots=True)
-class CommandIssued(Input):
+class CommandIssued(Input, frozen=True):
     """A command was given; `origin` says where (button, socket, mqtt, python, page).
 
     `request` comes back in the `Reply` effect; None where nobody waits for one.
@@ -43,8 +41,7 @@ class CommandIssued(Input):
 # -------------------- signaling
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived(Input):
+class MessageReceived(Input, frozen=True):
     """A message came that is well-formed, fresh, not a duplicate and for this endpoint."""
 
     sender: Address
@@ -52,8 +49,7 @@ class MessageReceived(Input):
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class MessageExpired(Input):
+class MessageExpired(Input, frozen=True):
     """A message was dropped from the outbox: nobody answered it within its time.
 
     `sent` is False where it never even left this device.
@@ -65,8 +61,7 @@ class MessageExpired(Input):
     sent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceChanged(Input):
+class PresenceChanged(Input, frozen=True):
     """An endpoint of somebody came online (`epoch` is its connection's id) or went offline."""
 
     uid: str
@@ -84,8 +79,7 @@ class LinkState(StrEnum):
     OFFLINE = "offline"
 
 
-@dataclass(frozen=True, slots=True)
-class LinkChanged(Input):
+class LinkChanged(Input, frozen=True):
     """The link to the broker changed."""
 
     state: LinkState
@@ -94,45 +88,39 @@ class LinkChanged(Input):
 # -------------------- media
 
 
-@dataclass(frozen=True, slots=True)
-class PeerOffered(Input):
+class PeerOffered(Input, frozen=True):
     """The offer of a connection that this device opens is ready."""
 
     peer: PeerKey
     description: SessionDescription
 
 
-@dataclass(frozen=True, slots=True)
-class PeerAnswered(Input):
+class PeerAnswered(Input, frozen=True):
     """The answer to a remote offer is ready."""
 
     peer: PeerKey
     description: SessionDescription
 
 
-@dataclass(frozen=True, slots=True)
-class PeerConnected(Input):
+class PeerConnected(Input, frozen=True):
     """ICE and DTLS are done: media flows."""
 
     peer: PeerKey
 
 
-@dataclass(frozen=True, slots=True)
-class PeerLost(Input):
+class PeerLost(Input, frozen=True):
     """Nothing has come from the peer for the liveness time; it may come back."""
 
     peer: PeerKey
 
 
-@dataclass(frozen=True, slots=True)
-class PeerRestored(Input):
+class PeerRestored(Input, frozen=True):
     """Media from the peer flows again after it was lost."""
 
     peer: PeerKey
 
 
-@dataclass(frozen=True, slots=True)
-class PeerFailed(Input):
+class PeerFailed(Input, frozen=True):
     """The connection cannot be made or is gone for good; `message` is a sentence for people."""
 
     peer: PeerKey
@@ -140,8 +128,7 @@ class PeerFailed(Input):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceFailed(Input):
+class DeviceFailed(Input, frozen=True):
     """A camera or microphone (`device`) failed, or works again (`type` None)."""
 
     device: str
@@ -152,23 +139,20 @@ class DeviceFailed(Input):
 # -------------------- the panel
 
 
-@dataclass(frozen=True, slots=True)
-class ButtonPressed(Input):
+class ButtonPressed(Input, frozen=True):
     """The first edge of a press: for what must be seen and heard at once."""
 
     button: str
 
 
-@dataclass(frozen=True, slots=True)
-class ButtonGestured(Input):
+class ButtonGestured(Input, frozen=True):
     """A press, double press or hold is complete."""
 
     button: str
     gesture: Gesture
 
 
-@dataclass(frozen=True, slots=True)
-class InputSwitched(Input):
+class InputSwitched(Input, frozen=True):
     """A contact or sensor of the panel changed."""
 
     input: str
@@ -176,8 +160,7 @@ class InputSwitched(Input):
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RelayChanged(Input):
+class RelayChanged(Input, frozen=True):
     """A relay was energized or released, read back from its pin."""
 
     relay: str
@@ -187,23 +170,20 @@ class RelayChanged(Input):
 # -------------------- the rest
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(Struct, frozen=True):
     """A timer's name: what it is for, and of which call (or other key)."""
 
     kind: str
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired(Input):
+class TimerFired(Input, frozen=True):
     """A timer ran out."""
 
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True)
-class FaultReported(Input):
+class FaultReported(Input, frozen=True):
     """An edge could not do or believe something: it becomes an `error` event, and is counted.
 
     `code` is snake_case for programs, `message` a sentence, `where` a topic, file or name.
@@ -215,6 +195,5 @@ class FaultReported(Input):
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested(Input):
+class StopRequested(Input, frozen=True):
     """The daemon is to end: every call ends first."""

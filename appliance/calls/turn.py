@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from appliance.calls.effects import Effect, Emit, Output, Send, StartTimer
 from appliance.calls.inputs import Timer
 from appliance.calls.state import LiveCall, Member, Moment, Policy, State
@@ -82,7 +84,7 @@ class Turn:
         if key not in errors and len(errors) >= ERROR_KINDS:
             key = "*"
         if key in errors:
-            errors[key] = replace(errors[key], count=errors[key].count + 1)
+            errors[key] = structs.replace(errors[key], count=errors[key].count + 1)
         else:
             errors[key] = Error(code, message, where, 0)
             self.do(StartTimer(Timer("errors", key), ERROR_WINDOW_S))
@@ -94,7 +96,7 @@ class Turn:
         errors = dict(self.state.errors)
         again = errors.pop(key, None)
         if again is not None and again.count:
-            errors[key] = replace(again, count=0)
+            errors[key] = structs.replace(again, count=0)
             self.emit(again)
             self.do(StartTimer(Timer("errors", key), ERROR_WINDOW_S))
         self.set(errors=errors)
