@@ -111,8 +111,21 @@ def _secret(file: str | None) -> str | None:
     return None if file is None else Path(file).read_text("utf-8").strip("\r\n")
 
 
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself when it does not trust the other side; paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """See `ssl.SSLSocket.do_handshake`."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls_context(mqtt: Mqtt) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=mqtt.ca_file)
+    context.sslsocket_class = _TidySocket
     if mqtt.cert_file is not None:
         context.load_cert_chain(mqtt.cert_file, mqtt.key_file)
     return context

@@ -5,6 +5,7 @@ In a test folder's conftest: `from tests.parts.mosquitto import mosquitto`, and 
 
 from __future__ import annotations
 
+import getpass
 import socket
 import subprocess
 import time
@@ -47,6 +48,7 @@ class Mosquitto:
         self._config.write_text(
             f"listener {self.port} {self.host}\n"
             f"listener {self.websocket_port} {self.host}\nprotocol websockets\n"
+            f"user {getpass.getuser()}\n"  # else root becomes one who cannot read the test's files
             f"allow_anonymous true\npersistence false\nlog_type all\n{extra}\n"
         )
 

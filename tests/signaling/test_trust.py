@@ -25,9 +25,16 @@ def test_refused_means_in_neither_direction() -> None:
         assert caught.value.code == "unsigned"
 
 
-@pytest.mark.parametrize("payload", [JWS, b"", b"[]", b"\xff"])
-def test_what_cannot_be_verified_is_not_guessed_at(payload: bytes) -> None:
+def test_a_signature_that_cannot_be_verified_is_not_guessed_at() -> None:
     for trust in (PlainTrust("allow"), PlainTrust("refuse")):
         with pytest.raises(Rejected) as caught:
-            trust.open("alice", payload)
+            trust.open("alice", JWS)
         assert caught.value.code == "unverifiable"
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b"a.b", b"hello."])
+def test_what_is_neither_is_left_to_who_reads_json(payload: bytes) -> None:
+    assert PlainTrust("allow").open("alice", payload) == payload
+    with pytest.raises(Rejected) as caught:
+        PlainTrust("refuse").open("alice", payload)
+    assert caught.value.code == "unsigned"

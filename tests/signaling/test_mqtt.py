@@ -1,0 +1,406 @@
+"""The link to a real broker in what the stand-in has not: versions, silence, secrets, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from appliance.calls.inputs import LinkState
+from appliance.config import Mqtt
+from appliance.signaling import connection, plan
+from appliance.signaling.base import Publication, Subscription
+from appliance.signaling.broker import EmbeddedBroker
+from appliance.signaling.connection import Closed
+from appliance.signaling.mqtt import ASK_FOR_V5_EVERY, Dialect, MqttLink
+from tests.parts import scripted
+from tests.parts.certificates import Authority
+from tests.parts.mosquitto import Mosquitto, free_port
+from tests.parts.need import program
+from tests.parts.proxy import proxy_to
+from tests.parts.scripted import scripted_broker
+from tests.parts.watched import Watched
+
+V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
+REFUSED = Closed("broker_refused", "", answered=True, version_refused=True)
+SILENT = Closed("broker_silent", "")
+LOST = Closed("broker_lost", "", answered=True)
+UNREACHABLE = Closed("broker_unreachable", "")
+
+
+class Seen:
+    """What one link told."""
+
+    def __init__(self) -> None:
+        self.states: Watched[LinkState] = Watched()
+        self.messages: Watched[tuple[str, bytes, bool]] = Watched()
+        self.faults: Watched[tuple[str, str]] = Watched()
+
+    def link(
+        self,
+        config: Mqtt,
+        *wanted: Subscription,
+        will: Publication | None = None,
+        keepalive_s: int = 5,
+        random: Callable[[], float] = lambda: 0.0,
+    ) -> MqttLink:
+        return MqttLink(
+            config,
+            "door-main",
+            on_state=self.states.post,
+            on_message=lambda *message: self.messages.post(message),
+            on_fault=lambda *fault: self.faults.post(fault),
+            will=will,
+            subscriptions=wanted,
+            keepalive_s=keepalive_s,
+            random=random,
+        )
+
+    async def connected(self, times: int = 1) -> None:
+        await self.states.until(lambda _: self.states.count(LinkState.CONNECTED) >= times)
+
+    async def fault(self, code: str) -> str:
+        return (await self.faults.until(lambda fault: fault[0] == code))[1]
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+def here(port: int) -> Mqtt:
+    return Mqtt(host="127.0.0.1", port=port)
+
+
+@contextlib.contextmanager
+def running(directory: Path, configuration: str) -> Iterator[Mosquitto]:
+    """A mosquitto with some more configuration."""
+    broker = Mosquitto(program("mosquitto"), directory, configuration)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.kill()
+
+
+# -------------------- which MQTT
+
+
+def test_the_newer_mqtt_is_tried_first_and_the_older_is_remembered() -> None:
+    dialect = Dialect()
+    assert dialect.choose() is V5
+    assert dialect.closed(V5, REFUSED) is True
+    for _ in range(ASK_FOR_V5_EVERY):
+        assert dialect.choose() is V311
+        dialect.ready(V311)
+        assert dialect.closed(V311, LOST) is False
+    assert dialect.choose() is V5  # it may have been updated
+    assert dialect.closed(V5, REFUSED) is True
+    assert dialect.choose() is V311
+
+
+def test_a_broker_that_was_updated_is_spoken_to_in_the_newer_mqtt_again() -> None:
+    dialect = Dialect()
+    dialect.closed(V5, REFUSED)
+    for _ in range(ASK_FOR_V5_EVERY):
+        dialect.ready(dialect.choose())
+    assert dialect.choose() is V5
+    dialect.ready(V5)
+    assert dialect.choose() is V5
+
+
+def test_silence_is_taken_for_not_understanding_but_being_unreachable_is_not() -> None:
+    dialect = Dialect()
+    assert dialect.closed(V5, UNREACHABLE) is False
+    assert dialect.choose() is V5
+    assert dialect.closed(V5, SILENT) is True
+    assert dialect.choose() is V311
+    assert dialect.closed(V311, SILENT) is False  # it does not understand that either
+    assert dialect.choose() is V5
+
+
+@pytest.mark.broker
+async def test_mosquitto_is_spoken_to_in_mqtt_5(mosquitto: Mosquitto, seen: Seen) -> None:
+    async with seen.link(here(mosquitto.port)) as link:
+        await seen.connected()
+        assert link.version == "5"
+    assert "(p5, c1, k5)" in mosquitto.log
+
+
+async def test_the_embedded_broker_is_spoken_to_in_the_older_mqtt_at_once(seen: Seen) -> None:
+    async with EmbeddedBroker() as broker, seen.link(here(broker.port)) as link:
+        await seen.connected()
+        assert link.version == "3.1.1"
+    assert seen.states == [LinkState.CONNECTING, LinkState.CONNECTED, LinkState.OFFLINE]
+    assert seen.faults == []
+
+
+@pytest.mark.parametrize(
+    "to_v5",
+    [[scripted.REFUSED_VERSION, scripted.CLOSE], [scripted.CLOSE]],
+    ids=["refuses", "hangs up"],
+)
+async def test_a_broker_that_does_not_understand_is_asked_in_the_older_mqtt(
+    to_v5: list[bytes], seen: Seen
+) -> None:
+    async with scripted_broker(lambda v: to_v5 if v == 5 else [scripted.CONNACK_V3]) as broker:
+        async with seen.link(here(broker.port)):
+            await seen.connected()
+        assert broker.versions == [5, 4]
+    assert seen.faults == []
+
+
+async def test_a_broker_that_is_silent_is_asked_in_the_older_mqtt_too(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2)
+    async with scripted_broker(lambda v: [] if v == 5 else [scripted.CONNACK_V3]) as broker:
+        async with seen.link(here(broker.port)):
+            await seen.connected()
+        assert broker.versions == [5, 4]
+
+
+# -------------------- what a broker may refuse
+
+
+async def test_who_may_not_in_is_told_so_once_and_keeps_trying(seen: Seen) -> None:
+    async with (
+        scripted_broker(lambda _: [scripted.NOT_AUTHORIZED_V5, scripted.CLOSE]) as broker,
+        seen.link(here(broker.port)),
+    ):
+        assert "Not authorized" in await seen.fault("broker_not_authorized")
+        await broker.versions.until(lambda _: len(broker.versions) >= 4)
+    assert len(seen.faults) == 1
+    assert seen.states == [LinkState.CONNECTING, LinkState.OFFLINE]
+    assert set(broker.versions) == {5}
+
+
+async def test_another_program_with_our_client_id_is_named_as_the_reason(seen: Seen) -> None:
+    answers = [scripted.CONNACK_V5, scripted.TAKEN_OVER_V5, scripted.CLOSE]
+    async with scripted_broker(lambda _: answers) as broker, seen.link(here(broker.port)):
+        assert "door-main" in await seen.fault("session_taken_over")
+        await seen.fault("broker_unsteady")  # and it is noticed where the broker does not say so
+
+
+async def test_a_refused_subscription_is_named(seen: Seen) -> None:
+    suback = bytes([0x90, 5, 0, 1, 0, 1, 0x87])  # the second of two
+    async with (
+        scripted_broker(lambda _: [scripted.CONNACK_V5, suback]) as broker,
+        seen.link(here(broker.port), Subscription("mine"), Subscription("theirs")),
+    ):
+        sentence = await seen.fault("subscription_refused")
+        assert "theirs" in sentence
+        assert "mine" not in sentence
+    assert LinkState.CONNECTED not in seen.states
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], "broker_silent"),
+        ([scripted.CONNACK_V5, bytes([0x30, 3, 0, 0xFF, 0])], "broker_lost"),
+        ([scripted.CONNACK_V5, bytes([0xF0, 0])], "broker_lost"),
+        ([scripted.CONNACK_V5, bytes([0x30, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF])], "broker_lost"),
+    ],
+    ids=["another protocol", "a topic longer than its packet", "AUTH", "a length without end"],
+)
+async def test_rubbish_from_a_broker_ends_the_connection_and_nothing_else(
+    answers: list[bytes], code: str, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 0.2)
+    async with scripted_broker(lambda _: answers) as broker, seen.link(here(broker.port)):
+        await seen.fault(code)
+        await broker.versions.until(lambda _: len(broker.versions) >= 3)
+
+
+# -------------------- secrets, certificates, names
+
+
+@pytest.fixture
+def users(tmp_path: Path) -> Path:
+    """A password file of mosquitto with one user in it: door, s3cret."""
+    file = tmp_path / "users"
+    tool = program("mosquitto_passwd", "mosquitto")
+    subprocess.run([tool, "-b", "-c", file, "door", "s3cret"], check=True, capture_output=True)
+    return file
+
+
+@pytest.mark.broker
+async def test_user_and_password_come_from_the_configuration_and_its_file(
+    tmp_path: Path, users: Path, seen: Seen
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("wrong\n")
+    with running(tmp_path, f"allow_anonymous false\npassword_file {users}") as broker:
+        config = Mqtt(port=broker.port, username="door", password_file=str(secret))
+        async with seen.link(config):
+            await seen.fault("broker_not_authorized")
+            secret.write_text("s3cret\n")  # it is read again for each attempt
+            await seen.connected()
+
+
+@pytest.mark.parametrize("key", ["ca_file", "password_file", "cert_file"])
+async def test_a_file_that_is_not_there_is_a_fault_of_its_own(key: str, seen: Seen) -> None:
+    changes: dict[str, Any] = {"username": "door", key: "/no/such/file"}
+    config = replace(here(1), **changes)
+    async with seen.link(config):
+        assert "No such file" in await seen.fault("broker_credentials")
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("trusted", "issued_for", "believed"),
+    [("house", "127.0.0.1", True), ("stranger", "127.0.0.1", False), ("house", "other", False)],
+    ids=["ours", "another authority", "another name"],
+)
+async def test_a_broker_must_prove_who_it_is(
+    trusted: str, issued_for: str, believed: bool, tmp_path: Path, seen: Seen
+) -> None:
+    authorities = {name: Authority(tmp_path, name) for name in ("house", "stranger")}
+    files = authorities["house"].issue(issued_for)
+    port = free_port()
+    listener = f"listener {port} 127.0.0.1\ncertfile {files.certificate}\nkeyfile {files.key}"
+    with running(tmp_path, listener):
+        async with seen.link(replace(here(port), ca_file=str(authorities[trusted].file))):
+            if believed:
+                await seen.connected()
+            else:
+                assert "certificate" in (await seen.fault("broker_tls")).lower()
+    assert (LinkState.CONNECTED in seen.states) is believed
+
+
+@pytest.mark.broker
+async def test_a_device_can_prove_who_it_is_by_a_certificate(tmp_path: Path, seen: Seen) -> None:
+    house = Authority(tmp_path, "house")
+    broker, device = house.issue("127.0.0.1"), house.issue("door")
+    port = free_port()
+    listener = (
+        f"listener {port} 127.0.0.1\ncafile {house.file}\nrequire_certificate true\n"
+        f"certfile {broker.certificate}\nkeyfile {broker.key}"
+    )
+    config = replace(here(port), ca_file=str(house.file))
+    with running(tmp_path, listener):
+        async with seen.link(config):
+            await seen.states.until(lambda state: state is LinkState.OFFLINE)
+        certificate, key = str(device.certificate), str(device.key)
+        async with seen.link(replace(config, cert_file=certificate, key_file=key)):
+            await seen.connected()
+
+
+def test_tls_is_spoken_where_a_certificate_is_named_and_on_its_port() -> None:
+    for config, tls in (
+        (Mqtt(), False),
+        (Mqtt(ca_file="x"), True),
+        (Mqtt(cert_file="x"), True),
+        (Mqtt(port=8883), True),
+    ):
+        assert plan.Plan(config, "c", V5).tls is tls
+
+
+async def test_plain_text_beyond_this_machine_is_warned_of(
+    seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with seen.link(Mqtt(host="broker.invalid")):
+            await seen.fault("broker_unreachable")
+        assert "without TLS" in caplog.text
+        caplog.clear()
+        async with Seen().link(here(1)), Seen().link(Mqtt(host="localhost", port=1)):
+            pass
+        assert caplog.text == ""
+
+
+# -------------------- time
+
+
+@pytest.mark.broker
+async def test_a_network_that_swallows_everything_is_noticed(
+    mosquitto: Mosquitto, seen: Seen
+) -> None:
+    async with proxy_to(mosquitto.port) as proxy, seen.link(here(proxy.port), keepalive_s=1):
+        await seen.connected()
+        proxy.swallowing = True
+        await seen.states.until(lambda _: seen.states[-1] is not LinkState.CONNECTED)
+        assert "no longer answers" in await seen.fault("broker_lost")
+        proxy.swallowing = False
+        await seen.connected(times=2)
+
+
+@pytest.mark.broker
+async def test_a_message_may_expire_at_the_broker(mosquitto: Mosquitto, seen: Seen) -> None:
+    async with _absent(mosquitto.port, "phone") as fetch:
+        async with seen.link(here(mosquitto.port)) as link:
+            await seen.connected()
+            done = asyncio.Event()
+            link.publish("to/phone", b"short", expiry_s=0.1)
+            link.publish("to/phone", b"long", expiry_s=60.4, acknowledged=done.set)
+            await done.wait()
+            await asyncio.sleep(2)  # the broker's own clock, which cannot be turned
+        arrived = await asyncio.to_thread(fetch)
+    assert [(payload, expiry) for payload, expiry in arrived] == [(b"long", arrived[0][1])]
+    assert 50 <= arrived[0][1] <= 61
+
+
+@contextlib.asynccontextmanager
+async def _absent(
+    port: int, client_id: str
+) -> AsyncIterator[Callable[[], list[tuple[bytes, int]]]]:
+    """Someone for whom the broker keeps messages; `fetch` comes back and gets the first."""
+
+    def session(
+        until: Callable[[Client, list[tuple[bytes, int]]], bool],
+    ) -> list[tuple[bytes, int]]:
+        got: list[tuple[bytes, int]] = []
+        client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=V5)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = 600
+        subscribed = threading.Event()
+        client.on_connect = lambda *_: client.subscribe("to/phone", 1) and None
+        client.on_subscribe = lambda *_: subscribed.set()
+        client.on_message = lambda _c, _u, message: got.append(
+            (bytes(message.payload), getattr(message.properties, "MessageExpiryInterval", 0))
+        )
+        client.connect("127.0.0.1", port, clean_start=False, properties=properties)
+        while not (subscribed.is_set() and until(client, got)):
+            client.loop(0.1)
+        client.disconnect()
+        return got
+
+    await asyncio.to_thread(session, lambda _client, _got: True)
+    yield lambda: session(lambda _client, got: bool(got))
+
+
+async def test_leaving_takes_a_bounded_time_even_if_the_broker_swallows_everything(
+    seen: Seen,
+) -> None:
+    with socket.socket() as deaf:  # it accepts, since the kernel does, and never says a word
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        async with (
+            asyncio.timeout(30),
+            seen.link(here(deaf.getsockname()[1]), will=Publication("t", b"x")),
+        ):
+            await asyncio.sleep(0)
+    assert seen.states[-1] is LinkState.OFFLINE
+
+
+async def test_what_cannot_be_published_is_a_fault_and_harms_nothing(seen: Seen) -> None:
+    async with EmbeddedBroker() as broker, seen.link(here(broker.port), Subscription("t")) as link:
+        await seen.connected()
+        link.publish("not/+/a/topic", b"x")
+        assert "not/+/a/topic" in await seen.fault("not_publishable")
+        link.publish("t", b"still here", qos=0)
+        await seen.messages.until(lambda message: message[1] == b"still here")
