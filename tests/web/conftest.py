@@ -1,0 +1,112 @@
+"""A Chromium, a broker with WebSockets, and the page between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from appliance.config import Button, Contact, Device, Http, Mqtt
+from appliance.web.server import WebServer
+from tests.parts.mosquitto import Mosquitto, mosquitto
+from tests.parts.need import skip_or_fail
+from tests.web.station import Station
+
+__all__ = ["mosquitto"]
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WITH_CONSENT = ["--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
+
+
+@asynccontextmanager
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """A real Chromium with a fake microphone and camera."""
+    if not CHROMIUM.exists():
+        skip_or_fail(f"{CHROMIUM} is not installed (apt install chromium)")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, *flags], chromium_sandbox=False
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium whose user says yes to everything."""
+    async with chromium(*WITH_CONSENT) as one:
+        yield one
+
+
+@pytest.fixture
+async def station() -> Station:
+    """The simulated door station behind the demo's page."""
+    return Station()
+
+
+PEOPLE = {"alice": Contact(name="Alice"), "bob": Contact(name="Bob")}
+BUTTONS = {
+    "call": Button(pin="GPIO17", press="call"),
+    "bell_alice": Button(pin="GPIO27", press="call:user:alice"),
+    "bell_bob": Button(pin="GPIO22", press="call:user:bob"),
+    "answer": Button(pin="GPIO5", press="answer", hold="decline", hold_s=0.5),
+    "mute": Button(pin="GPIO6", press="toggle_audio", double_press="chat"),
+    "unlock": Button(pin="GPIO13", press="unlock"),
+}
+
+
+@asynccontextmanager
+async def page_server(
+    mosquitto: Mosquitto, station: Station | None = None
+) -> AsyncIterator[WebServer]:
+    """The web server, as the demo has it where there is a station."""
+    async with WebServer(
+        Device(id="front-door", name="Front door", board="simulated"),
+        Mqtt(),
+        Http(port=0),
+        status=lambda: {"mqtt": "connected"},
+        websocket_url=f"ws://127.0.0.1:{mosquitto.websocket_port}/",
+        demo=station.demo(PEOPLE, BUTTONS) if station else None,
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+async def server(mosquitto: Mosquitto, station: Station) -> AsyncIterator[WebServer]:
+    """The demo's web server."""
+    async with page_server(mosquitto, station) as one:
+        yield one
+
+
+PURE = ["call", "envelope", "words", "gestures", "doorlink"]
+IMPORT_ALL = "(names) => Promise.all(names.map(async (name) => { await import(`/${name}.js`); }))"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def modules() -> AsyncIterator[Page]:
+    """A document of the server's from which the page's modules can be imported, without the page.
+
+    One for all tests of a file: what they import keeps nothing.
+    """
+    async with chromium() as browser, WebServer(Device(), Mqtt(), Http(port=0), status=dict) as one:
+        page = await browser.new_page()
+        await page.goto(f"{one.url}healthz")
+        # now, so that no test is the one that opened the connection
+        await page.evaluate(IMPORT_ALL, PURE)
+        yield page
+        await page.close()

@@ -1,0 +1,394 @@
+"""The phone's calls, played: inputs in, the state and what is to be done out, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+Input = dict[str, Any]
+CALL, SESSION = "c" * 32, "5" * 32
+OFFER = {"type": "offer", "sdp": "o"}
+ANSWER = {"type": "answer", "sdp": "a"}
+ME = {"uid": "alice", "name": "Alice"}
+
+PLAY = """async (inputs) => {
+  const { advance, IDLE } = await import('/call.js');
+  const turns = [];
+  let state = IDLE;
+  for (const { at = 0, ...input } of inputs) {
+    let effects;
+    [state, effects] = advance(state, input, at);
+    turns.push({ state, effects });
+  }
+  return turns;
+}"""
+
+
+class Turn:
+    """What one input led to."""
+
+    def __init__(self, turn: dict[str, Any]) -> None:
+        self.state = turn["state"]
+        self.call = self.state["call"]
+        self.effects = turn["effects"]
+
+    @property
+    def phase(self) -> str:
+        """The phase, and why where it is over."""
+        reason = self.state["reason"]
+        return f"{self.state['phase']}: {reason}" if reason else str(self.state["phase"])
+
+    @property
+    def did(self) -> list[str]:
+        """The effects in short, without the timers and what every end does."""
+        return [word for effect in self.effects if (word := self._word(effect))]
+
+    def sent(self, kind: str) -> dict[str, Any]:
+        """The body of the message of that kind."""
+        (body,) = [e["body"] for e in self.effects if e["do"] == "send" and e["kind"] == kind]
+        return dict(body)
+
+    def _word(self, effect: dict[str, Any]) -> str | None:
+        match effect:
+            case {"do": "send", "kind": kind}:
+                return f"send {kind}"
+            case {"do": "ring" | "ringback" as what, "on": True}:
+                return str(what)
+            case {"do": "open_media" | "take_answer" as what, "generation": generation}:
+                return f"{what} {generation}"
+            case {"do": "close_media", "generation": generation}:
+                return f"close_media {generation or 'all'}"
+            case {"do": "settle", "kinds": kinds}:
+                return f"settle {' '.join(kinds)}"
+            case {"do": "microphone" | "camera" as what, "on": on}:
+                return f"{what} {'on' if on else 'off'}"
+        return None
+
+    def timers(self, what: str = "start_timer") -> dict[str, float]:
+        """The timers that were started (or stopped)."""
+        return {e["name"]: e.get("delay_s", 0) for e in self.effects if e["do"] == what}
+
+
+async def play(page: Page, *inputs: Input) -> list[Turn]:
+    """Play inputs from rest."""
+    return [Turn(turn) for turn in await page.evaluate(PLAY, list(inputs))]
+
+
+def says(kind: str, body: dict[str, Any] | None = None, **more: Any) -> Input:
+    """A message of the door's."""
+    message = {"from": "front-door", "endpoint": "main", "call_id": CALL, "mine": False}
+    return {"type": "message", "kind": kind, "body": body or {}, **message, **more}
+
+
+def invite(**more: Any) -> Input:
+    """The door rings, without an offer."""
+    body = {
+        "session_id": SESSION,
+        "call_type": "video",
+        "caller": {"uid": "front-door", "name": "Front door"},
+        "timeout_s": 30,
+        "offer": more.pop("offer", None),
+    }
+    return says("invite", body, **more)
+
+
+def described(description: dict[str, str] = OFFER, generation: int = 1) -> Input:
+    return {"type": "described", "generation": generation, "description": description}
+
+
+def placed(call_id: str = CALL) -> Input:
+    """Somebody calls the door."""
+    to = {"uid": "front-door", "endpoint": "main", "name": "Front door"}
+    ids = {"call_id": call_id, "session_id": SESSION}
+    return {"type": "call", "call_type": "video", "me": ME, "to": to, **ids}
+
+
+def timer(name: str, at: int = 0) -> Input:
+    return {"type": "timer", "name": name, "at": at}
+
+
+ANSWERED = [invite(), {"type": "answer"}, described(), says("answer", {"answer": ANSWER})]
+TALKING = [*ANSWERED, {"type": "connected", "generation": 1, "at": 5000}]
+
+
+async def test_a_visitor_is_answered_talked_to_and_hangs_up(modules: Page) -> None:
+    rings, answers, offers, answered, talks, ends, rests = await play(
+        modules, *TALKING, says("end", {"reason": "hang_up"}, at=65000), timer("rest")
+    )
+    assert rings.phase == "incoming"
+    assert rings.did == ["send ringing", "ring"]
+    assert rings.timers() == {"ring": 32}
+    assert answers.phase == "connecting"
+    assert answers.did == ["open_media 1"]
+    assert offers.sent("accept") == {"offer": OFFER, "custom_data": None}
+    assert answered.did == ["settle accept offer", "take_answer 1"]
+    assert talks.phase == "in_call"
+    assert talks.sent("state") == {"audio_muted": False, "video_paused": True}
+    assert ends.phase == "ended: remote_hang_up"
+    assert ends.did == ["close_media all"]
+    assert (ends.call["answered_at"], ends.call["ended_at"]) == (5000, 65000)
+    assert rests.phase == "idle"
+
+
+async def test_declining_and_not_being_there_are_told_apart(modules: Page) -> None:
+    _, declined = await play(modules, invite(), {"type": "decline"})
+    assert declined.phase == "ended: rejected"
+    assert declined.sent("reject") == {"reason": "rejected", "custom_data": None}
+    assert declined.state["missed"] is None
+    for reason in ("cancelled", "timed_out"):
+        _, gone = await play(modules, invite(), says("cancel", {"reason": reason}, at=9000))
+        assert gone.phase == f"ended: {reason}"
+        assert gone.state["missed"] == {"name": "Front door", "at": 9000}
+    _, silent = await play(modules, invite(), timer("ring"))
+    assert silent.phase == "ended: timed_out"
+
+
+async def test_whoever_answers_first_stops_the_others(modules: Page) -> None:
+    elsewhere = says("cancel", {"reason": "answered_elsewhere"})
+    _, stopped = await play(modules, invite(), elsewhere)
+    assert stopped.phase == "ended: answered_elsewhere"
+    assert stopped.state["missed"] is None
+    # too late: the accept is on its way already
+    *_, late = await play(modules, invite(), {"type": "answer"}, described(), elsewhere)
+    assert late.phase == "ended: answered_elsewhere"
+    # ... and the one that is excepted goes on
+    *_, mine = await play(modules, *TALKING, {**elsewhere, "mine": True})
+    assert mine.phase == "in_call"
+
+
+async def test_an_invite_rings_once_and_never_behind_its_cancel(modules: Page) -> None:
+    _, again = await play(modules, invite(), invite())
+    assert (again.phase, again.did) == ("incoming", ["send ringing"])
+    cancel = says("cancel", {"reason": "cancelled"}, at=1000)
+    _, dead, forgotten = await play(modules, cancel, invite(at=2000), invite(at=62000))
+    assert (dead.phase, dead.did) == ("idle", [])
+    assert forgotten.phase == "incoming"
+
+
+async def test_a_second_caller_is_told_that_it_is_busy(modules: Page) -> None:
+    *_, busy = await play(modules, *TALKING, invite(**{"from": "back-door"}, call_id="d" * 32))
+    assert busy.phase == "in_call"
+    assert busy.sent("reject") == {"reason": "busy", "custom_data": None}
+    assert busy.effects[0]["to"] == {"uid": "back-door", "endpoint": "main"}
+
+
+async def test_an_invite_with_an_offer_is_accepted_with_the_answer(modules: Page) -> None:
+    _, answers, accepts, connected = await play(
+        modules,
+        invite(offer=OFFER),
+        {"type": "answer"},
+        described(ANSWER),
+        {"type": "connected", "generation": 1},
+    )
+    assert answers.effects[2]["offer"] == OFFER
+    assert accepts.sent("accept") == {"answer": ANSWER, "custom_data": None}
+    assert "settle accept offer" in connected.did
+
+
+async def test_the_door_is_called_and_takes_it(modules: Page) -> None:
+    calls, invites, rings, taken, talks = await play(
+        modules,
+        placed(),
+        described() | {"at": 2000},
+        says("ringing"),
+        says("accept", {"answer": ANSWER}),
+        {"type": "connected", "generation": 1},
+    )
+    assert (calls.phase, calls.did) == ("outgoing", ["open_media 1"])
+    assert invites.sent("invite") == {
+        "session_id": SESSION,
+        "call_type": "video",
+        "receiver": {"type": "user", "id": "front-door"},
+        "callees": ["front-door"],
+        "caller": ME,
+        "timeout_s": 28,
+        "custom_data": None,
+        "token": None,
+        "offer": OFFER,
+    }
+    assert rings.did == ["settle invite", "ringback"]
+    assert (taken.phase, taken.did) == ("connecting", ["settle invite", "take_answer 1"])
+    assert talks.phase == "in_call"
+
+
+@pytest.mark.parametrize("reason", ["busy", "rejected"])
+async def test_the_door_does_not_take_it(modules: Page, reason: str) -> None:
+    *_, refused = await play(modules, placed(), described(), says("reject", {"reason": reason}))
+    assert refused.phase == f"ended: {reason}"
+    assert refused.did == ["close_media all"]
+
+
+async def test_who_rings_in_vain_takes_the_call_back(modules: Page) -> None:
+    *_, unanswered = await play(modules, placed(), described(), timer("ring"))
+    assert unanswered.phase == "ended: timed_out"
+    assert unanswered.sent("cancel") == {"reason": "timed_out", "custom_data": None}
+    *_, given_up = await play(modules, placed(), described(), {"type": "hang_up"})
+    assert given_up.phase == "ended: cancelled"
+    assert given_up.sent("cancel")["reason"] == "cancelled"
+
+
+async def test_a_door_that_comes_online_while_it_is_called_is_invited_at_once(
+    modules: Page,
+) -> None:
+    alone = placed()
+    alone["to"] = alone["to"] | {"endpoint": None}
+    online = {"type": "online", "uid": "front-door", "endpoint": "main", "at": 20000}
+    _, nobody, found = await play(modules, alone, described(), online)
+    assert nobody.effects[0]["to"] == {"uid": "front-door", "endpoint": None}
+    assert found.did == ["settle invite", "send invite"]
+    assert found.effects[1]["to"] == {"uid": "front-door", "endpoint": "main"}
+    assert found.sent("invite")["timeout_s"] == 10
+
+
+async def test_of_two_calls_that_cross_the_smaller_lives(modules: Page) -> None:
+    _, _, ours = await play(modules, placed("a" * 32), described(), invite(call_id="b" * 32))
+    assert (ours.phase, ours.did) == ("outgoing", [])
+    _, _, theirs = await play(modules, placed("b" * 32), described(), invite(call_id="a" * 32))
+    assert theirs.phase == "connecting"
+    assert theirs.call["call_id"] == "a" * 32
+    assert theirs.did == ["send cancel", "close_media all", "open_media 1"]
+
+
+async def test_only_the_other_side_is_believed(modules: Page) -> None:
+    strangers = [
+        says("end", {"reason": "hang_up"}, **{"from": "mallory"}),
+        says("end", {"reason": "hang_up"}, endpoint="other"),
+        says("chat", {"text": "hello"}, call_id="d" * 32),
+        says("state", {"audio_muted": True}, **{"from": "mallory"}),
+        says("offer", {"offer": OFFER, "generation": 2}),
+        says("accept", {"answer": ANSWER}),
+        says("nonsense"),
+    ]
+    turns = await play(modules, *TALKING, *strangers)
+    before = turns[len(TALKING) - 1]
+    for turn in turns[len(TALKING) :]:
+        assert turn.did == []
+        assert turn.call == before.call
+
+
+async def test_muting_the_camera_and_their_failures_are_told(modules: Page) -> None:
+    refused = {"type": "device", "device": "microphone", "exception": "permission_not_granted"}
+    *_, talks, muted, filmed, failed = await play(
+        modules,
+        invite(),
+        {"type": "answer"},
+        refused,
+        described(),
+        {"type": "connected", "generation": 1},
+        {"type": "mute", "on": True},
+        {"type": "camera", "on": True},
+        {"type": "device", "device": "camera", "exception": "device_occupied"},
+    )
+    assert talks.sent("state")["microphone_exception"] == "permission_not_granted"
+    assert muted.did == ["microphone off", "send state"]
+    assert muted.sent("state") == {"audio_muted": True}
+    assert filmed.did == ["camera on", "send state"]
+    assert failed.call["camera_on"] is False
+    assert failed.sent("state") == {"camera_exception": "device_occupied", "video_paused": True}
+
+
+async def test_the_door_is_opened_within_the_call_and_its_answer_is_shown(modules: Page) -> None:
+    ask = {"type": "unlock", "request_id": "r1"}
+    _, early = await play(modules, invite(), ask)
+    assert early.did == []
+    *_, asked, twice, other, opened, locked = await play(
+        modules,
+        *TALKING,
+        ask,
+        {"type": "unlock", "request_id": "r2"},
+        says("response", {"request_id": "r0", "accepted": True}),
+        says("response", {"request_id": "r1", "accepted": True, "error": None}),
+        timer("unlock"),
+    )
+    assert asked.sent("request") == {
+        "request_id": "r1",
+        "action": "unlock",
+        "uid": None,
+        "receiver": None,
+        "relay": None,
+        "reason": None,
+    }
+    assert twice.did == []
+    assert other.call["unlock"]["state"] == "asked"
+    assert opened.call["unlock"]["state"] == "open"
+    assert locked.call["unlock"] is None
+    *_, silent = await play(modules, *TALKING, ask, timer("unlock"))
+    assert silent.call["unlock"] == {"state": "failed", "request_id": "r1", "error": "no_answer"}
+
+
+async def test_a_lost_connection_is_replaced_by_the_one_who_offered(modules: Page) -> None:
+    lost, waited, offered, answered, back = (
+        await play(
+            modules,
+            *TALKING,
+            {"type": "disconnected", "generation": 1},
+            timer("lost"),
+            described(generation=2),
+            says("answer", {"answer": ANSWER, "generation": 2}),
+            {"type": "connected", "generation": 2, "at": 9000},
+        )
+    )[len(TALKING) :]
+    assert (lost.phase, lost.timers()) == ("reconnecting", {"lost": 2, "give_up": 30})
+    assert waited.did == ["settle offer", "open_media 2"]
+    assert offered.sent("offer") == {"offer": OFFER, "generation": 2, "reason": "reconnect"}
+    assert answered.did == ["settle accept offer", "take_answer 2"]
+    assert back.phase == "in_call"
+    assert back.did == ["settle accept offer", "close_media 1"]
+    assert (back.call["generation"], back.call["next"]) == (2, None)
+    assert back.call["answered_at"] == 5000
+
+
+async def test_who_did_not_offer_asks_for_a_new_connection(modules: Page) -> None:
+    talking = [invite(offer=OFFER), {"type": "answer"}, described(ANSWER)]
+    *_, asked, offered, answered = await play(
+        modules,
+        *talking,
+        {"type": "connected", "generation": 1},
+        {"type": "failed", "generation": 1},
+        timer("lost"),
+        says("offer", {"offer": OFFER, "generation": 2}),
+        described(ANSWER, 2),
+    )
+    assert asked.sent("request")["action"] == "renegotiate"
+    assert offered.did == ["open_media 2"]
+    assert answered.sent("answer") == {"answer": ANSWER, "generation": 2}
+
+
+async def test_a_connection_that_does_not_come_back_is_given_up(modules: Page) -> None:
+    *_, gone = await play(
+        modules, *TALKING, {"type": "failed", "generation": 1}, timer("lost"), timer("give_up")
+    )
+    assert gone.phase == "ended: connection_closed"
+    assert gone.sent("end") == {"reason": "failed", "kicked_by": None}
+    *_, never = await play(modules, *ANSWERED, timer("connect"))
+    assert never.phase == "ended: failed"
+    assert never.sent("end")["reason"] == "failed"
+
+
+async def test_what_the_door_asks_is_done_or_refused_but_always_answered(modules: Page) -> None:
+    def asks(action: str) -> Input:
+        return says("request", {"request_id": "r1", "action": action})
+
+    *_, muted, renewed, refused = await play(
+        modules, *TALKING, asks("mute"), asks("renegotiate"), asks("unlock")
+    )
+    assert muted.did == ["microphone off", "send state", "send response"]
+    assert renewed.did == ["send response", "settle offer", "open_media 2"]
+    assert refused.sent("response") == {
+        "request_id": "r1",
+        "accepted": False,
+        "error": "unsupported",
+    }
+
+
+@pytest.mark.parametrize("type_", ["answer", "decline", "hang_up", "unlock", "mute", "camera"])
+async def test_at_rest_nothing_can_be_done_by_accident(modules: Page, type_: str) -> None:
+    at_rest, after = await play(
+        modules, {"type": "dismiss"}, {"type": type_, "on": True, "request_id": "r"}
+    )
+    assert after.did == []
+    assert after.state == at_rest.state
