@@ -55,7 +55,7 @@ class LiveCamera:
         self._fanout.attach(self._source)
         try:
             await asyncio.to_thread(self._source.start, self._units.put, self._failures.put)
-        except SourceFailed:
+        except Exception:
             self._fanout.detach()
             raise
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from appliance.calls.inputs import DeviceFailed, Input
 from appliance.media.base import SourceFailed
+from appliance.model import DeviceException
 
 if TYPE_CHECKING:
     from appliance.media.capture import LiveCamera, LiveMicrophone
     from appliance.media.equipment import Equipment
+
+logger = logging.getLogger(__name__)
 
 
 class Device(StrEnum):
@@ -73,6 +77,8 @@ class DeviceKeeper:
             self._failing.add(device)
             self._post(DeviceFailed(device, fault.type, str(fault)))
 
+        had_failed = device in self._failing
+        self._failing.discard(device)
         try:
             make = equipment.microphone if device is Device.MICROPHONE else equipment.camera
             self._open[device] = make(failed)
@@ -80,7 +86,10 @@ class DeviceKeeper:
         except SourceFailed as fault:
             self._open.pop(device, None)
             failed(fault)
+        except Exception as fault:  # a driver's surprise: the call goes on without the device
+            logger.exception("the %s could not be opened", device)
+            self._open.pop(device, None)
+            failed(SourceFailed(DeviceException.UNKNOWN, f"the {device} cannot be opened: {fault}"))
         else:
-            if device in self._failing:
-                self._failing.discard(device)
+            if had_failed and device not in self._failing:
                 self._post(DeviceFailed(device, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -34,8 +34,9 @@ from appliance.calls.inputs import (
     PeerRestored,
 )
 from appliance.config import Audio, Camera, Media
+from appliance.media.base import AccessUnit, Devices, SourceFailed
 from appliance.media.studio import Studio
-from appliance.media.synthetic import dominant_hz, level_dbfs
+from appliance.media.synthetic import CardCamera, dominant_hz, level_dbfs
 from appliance.messages import IceCandidate, SessionDescription
 from appliance.model import AudioMode, CallType, DeviceException
 from tests.media.stranger import Stranger, until
@@ -90,7 +91,11 @@ class Door:
 
 @asynccontextmanager
 async def a_door(
-    *, camera: str = "test-card", microphone: str = "tone", setup_limit_s: float = 10
+    *,
+    camera: str = "test-card",
+    microphone: str = "tone",
+    setup_limit_s: float = 10,
+    devices: Devices | None = None,
 ) -> AsyncIterator[Door]:
     reports: list[Input] = []
     studio = Studio(
@@ -98,6 +103,7 @@ async def a_door(
         {"front": Camera(camera)},
         {AudioMode.SPEAKER: Audio(playback="silence", capture=microphone)},
         reports.append,
+        devices=devices,
         setup_limit_s=setup_limit_s,
     )
     async with studio:
@@ -354,6 +360,36 @@ async def test_devices_that_do_not_exist_are_reported_and_the_call_goes_on() -> 
         assert {failure.type for failure in failures} == {DeviceException.INVALID_ID}
         await door.answer(alice)
         await door.next(PeerConnected)
+
+
+class Wonky(CardCamera):
+    """A camera that cannot be opened the first time, and stops by itself the second."""
+
+    starts = 0
+
+    def start(
+        self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
+    ) -> None:
+        self.starts += 1
+        match self.starts:
+            case 1:
+                raise OSError("I/O error")
+            case 2:
+                failed(SourceFailed(DeviceException.DEVICE_UNPLUGGED, "the cable is loose"))
+            case _:
+                super().start(deliver, failed)
+
+
+async def test_a_camera_that_fails_is_reported_and_so_is_that_it_works_again() -> None:
+    async with a_door(devices=Devices(camera=Wonky(160, 90, 15, 100))) as door:
+        told = []
+        for _ in range(3):
+            door.studio.perform(StartCapture(video=True))
+            told.append((await door.next(DeviceFailed)).type)
+            door.studio.perform(StopCapture())
+            await until(lambda: not door.studio.status()["camera_open"], "the camera to close")
+    assert told == [DeviceException.UNKNOWN, DeviceException.DEVICE_UNPLUGGED, None]
+    assert door.reports == []
 
 
 def test_a_studio_can_be_made_before_aiortc_is_loaded() -> None:
