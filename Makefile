@@ -41,8 +41,8 @@ check: $(TEST) ## the whole gate: format, lint, types, tests
 	$(BIN)/mypy $(CODE)
 	@$(MAKE) --no-print-directory test
 
-bench: $(TEST) ## how fast it is here
-	@for bench in tests/bench/*.py; do $(BIN)/python "$$bench" || exit 1; done
+bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 fmt: $(TEST) ## format the code, and mend what the linter can
 	$(BIN)/ruff format $(CODE)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from appliance.commands import Command, parse_command, spell_command
 from appliance.errors import did_you_mean
@@ -51,8 +52,7 @@ class Verb(StrEnum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One action; `str()` gives its spelling back.
 
     `receiver` is set for `call:user:` and `call:group:` only (a plain `call` goes to the configured

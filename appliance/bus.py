@@ -7,17 +7,17 @@ listeners are called with the event's fields, subscriptions read it from a bound
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any, Self
+
+from msgspec import Struct
 
 from appliance.events import Event
 from appliance.listeners import Listener
@@ -40,8 +40,8 @@ def to_json(value: Any) -> Any:
         return value.value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Struct):
+        return {name: to_json(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
         return {str(key): to_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -54,8 +54,7 @@ def matches(pattern: str, type_: str) -> bool:
     return fnmatchcase(type_, pattern) or fnmatchcase(type_.removeprefix(PREFIX), pattern)
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """In the place of events that a slow reader lost: how many."""
 
     count: int
@@ -208,7 +207,7 @@ class Bus:
         except Exception as error:
             self._failed(registered, event.NAME, error)
             return
-        if inspect.isawaitable(result):
+        if isinstance(result, Awaitable):
             self._queue(registered, event.NAME, result)
         elif loop.time() - began > SLOW_S:
             log.warning("listener %r held the loop in on_%s", registered.listener, event.NAME)
@@ -248,5 +247,5 @@ def _stop(registered: _Registered) -> None:
 
 def _discard(result: Awaitable[object]) -> None:
     """Close a coroutine that will not be awaited."""
-    if inspect.iscoroutine(result):
+    if asyncio.iscoroutine(result):
         result.close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, fields, is_dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, structs
 
 from appliance.commands import COMMANDS
 from appliance.events import EVENTS
@@ -60,7 +61,7 @@ def catalog() -> dict[str, Any]:
         ],
         "settings": [
             {"name": setting.name, "default": _plain(setting.default)}
-            for setting in fields(CallSettings)
+            for setting in structs.fields(CallSettings)
         ],
         "enums": {
             _snake_case(enumeration.__name__): [member.value for member in enumeration]
@@ -71,8 +72,8 @@ def catalog() -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """A default as JSON has it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+    if isinstance(value, Struct):
+        return structs.asdict(value)
     return list(value) if isinstance(value, tuple) else value
 
 

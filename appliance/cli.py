@@ -240,16 +240,16 @@ _SEE_LIST = "; `appliance ctl` lists them"
 
 
 def _list_commands() -> None:
-    from dataclasses import MISSING, fields
+    from msgspec import structs
 
     from appliance.commands import COMMANDS
 
     for name, command in COMMANDS.items():
-        words = [name]
-        for argument in fields(command):
-            needed = argument.default is MISSING and argument.default_factory is MISSING
-            words.append(f"{argument.name}=…" if needed else f"[{argument.name}=…]")
-        print(" ".join(words))
+        words = [
+            f"{argument.name}=…" if argument.required else f"[{argument.name}=…]"
+            for argument in structs.fields(command)
+        ]
+        print(" ".join([name, *words]))
         print(f"    {(command.__doc__ or '').splitlines()[0]}")
 
 

@@ -11,10 +11,11 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from types import NoneType
-from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+
+from msgspec import Struct, structs
 
 from appliance.errors import did_you_mean
 from appliance.model import (
@@ -26,8 +27,7 @@ from appliance.model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """Something that this device is asked to do."""
 
     NAME: ClassVar[str]
@@ -36,7 +36,7 @@ class Command:
     @classmethod
     def arguments(cls) -> tuple[str, ...]:
         """The names of the command's arguments, in order."""
-        return tuple(field.name for field in fields(cls))
+        return cls.__struct_fields__
 
 
 COMMANDS: dict[str, type[Command]] = {}
@@ -45,16 +45,14 @@ COMMANDS: dict[str, type[Command]] = {}
 C = TypeVar("C", bound=Command)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
 def _command(*seeds: str) -> Callable[[type[C]], type[C]]:
-    """Make the class a frozen command, name it, and enter it in `COMMANDS`."""
+    """Name the command after its class, and enter it in `COMMANDS`."""
 
     def declare(cls: type[C]) -> type[C]:
-        made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        made.NAME = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        made.SEEDS = seeds
-        COMMANDS[made.NAME] = made
-        return made
+        cls.NAME = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        cls.SEEDS = seeds
+        COMMANDS[cls.NAME] = cls
+        return cls
 
     return declare
 
@@ -63,7 +61,7 @@ def _command(*seeds: str) -> Callable[[type[C]], type[C]]:
 
 
 @_command("ringing:initiateCall", "callkit:startCall")
-class InitiateCall(Command):
+class InitiateCall(Command, frozen=True, kw_only=True):
     """Call a user or a group; without a receiver, the configured one."""
 
     receiver: str | None = None
@@ -74,7 +72,7 @@ class InitiateCall(Command):
 
 
 @_command("ringing:acceptCall")
-class AcceptCall(Command):
+class AcceptCall(Command, frozen=True, kw_only=True):
     """Answer the call that rings here; without an id, the one that does."""
 
     call_id: str | None = None
@@ -86,7 +84,7 @@ class AcceptCall(Command):
     "ringing:CALL_STATUS_BUSY",
     "ringing:CALL_STATUS_CANCELLED",
 )
-class RejectCall(Command):
+class RejectCall(Command, frozen=True, kw_only=True):
     """Do not take an incoming call (rejected, busy), or take an own one back (cancelled)."""
 
     call_id: str | None = None
@@ -95,17 +93,17 @@ class RejectCall(Command):
 
 
 @_command("ringing:endCall", "v4:endCall")
-class EndCall(Command):
+class EndCall(Command, frozen=True, kw_only=True):
     """End the call for everyone: the host's, or in a call of two."""
 
 
 @_command("v5:leaveSession", "v4:endSession", "v4:clearActiveCall")
-class LeaveSession(Command):
+class LeaveSession(Command, frozen=True, kw_only=True):
     """Leave the session; the others stay."""
 
 
 @_command("v4:generateToken", "ringing:generateToken")
-class GenerateToken(Command):
+class GenerateToken(Command, frozen=True, kw_only=True):
     """Make a capability that lets one uid into one session until it expires."""
 
     session_id: str
@@ -114,7 +112,7 @@ class GenerateToken(Command):
 
 
 @_command("v4:startSession", "ringing:startSession")
-class StartSession(Command):
+class StartSession(Command, frozen=True, kw_only=True):
     """Enter a session by its token, without ringing."""
 
     token: str
@@ -125,48 +123,48 @@ class StartSession(Command):
 
 
 @_command("v4:muteAudio", "callkit:muteCall")
-class MuteAudio(Command):
+class MuteAudio(Command, frozen=True, kw_only=True):
     """Mute this device's microphone, or open it again."""
 
     muted: bool = True
 
 
 @_command("v4:pauseVideo")
-class PauseVideo(Command):
+class PauseVideo(Command, frozen=True, kw_only=True):
     """Turn this device's camera off, or on again."""
 
     paused: bool = True
 
 
 @_command("v4:switchCamera")
-class SwitchCamera(Command):
+class SwitchCamera(Command, frozen=True, kw_only=True):
     """Change to the other camera."""
 
 
 @_command("v4:setAudioMode")
-class SetAudioMode(Command):
+class SetAudioMode(Command, frozen=True, kw_only=True):
     """Choose where the sound comes out."""
 
     mode: AudioMode
 
 
 @_command("v4:switchToVideoCall")
-class SwitchToVideoCall(Command):
+class SwitchToVideoCall(Command, frozen=True, kw_only=True):
     """Ask to turn the audio call into a video call."""
 
 
 @_command("v4:startRecording")
-class StartRecording(Command):
+class StartRecording(Command, frozen=True, kw_only=True):
     """Begin to record the call."""
 
 
 @_command("v4:stopRecording")
-class StopRecording(Command):
+class StopRecording(Command, frozen=True, kw_only=True):
     """Close the recording."""
 
 
 @_command("own:volume")
-class SetVolume(Command):
+class SetVolume(Command, frozen=True, kw_only=True):
     """Set how loud an output is."""
 
     output: AudioMode | None = None
@@ -177,24 +175,24 @@ class SetVolume(Command):
 
 
 @_command("v4:enterPIPMode")
-class EnterPictureInPicture(Command):
+class EnterPictureInPicture(Command, frozen=True, kw_only=True):
     """Make the call a small picture over the device's own screen."""
 
 
 @_command("v4:exitPIPMode")
-class ExitPictureInPicture(Command):
+class ExitPictureInPicture(Command, frozen=True, kw_only=True):
     """Let the call fill the screen again."""
 
 
 @_command("v4:setMode", "v5:LayoutType")
-class SetLayout(Command):
+class SetLayout(Command, frozen=True, kw_only=True):
     """Choose how the screen arranges the participants."""
 
     layout: Layout
 
 
 @_command("v5:onParticipantListVisible")
-class ShowParticipantList(Command):
+class ShowParticipantList(Command, frozen=True, kw_only=True):
     """Show the list of participants, or hide it."""
 
     visible: bool = True
@@ -204,73 +202,73 @@ class ShowParticipantList(Command):
 
 
 @_command("v5:onRaiseHandButtonClicked")
-class RaiseHand(Command):
+class RaiseHand(Command, frozen=True, kw_only=True):
     """Raise this device's hand, or lower it."""
 
     raised: bool = True
 
 
 @_command("v5:onScreenShareStarted")
-class ShareScreen(Command):
+class ShareScreen(Command, frozen=True, kw_only=True):
     """Share this device's screen, or stop sharing it."""
 
     sharing: bool = True
 
 
 @_command("v5:onShareInviteButtonClicked")
-class Invite(Command):
+class Invite(Command, frozen=True, kw_only=True):
     """Ring a further user into the running session; without a receiver, the configured one."""
 
     receiver: str | None = None
 
 
 @_command("v5:onChatButtonClicked")
-class SendChatMessage(Command):
+class SendChatMessage(Command, frozen=True, kw_only=True):
     """Send a text to the session; without one, the next of the canned messages."""
 
     text: str | None = None
 
 
 @_command("callkit:holdCall")
-class HoldCall(Command):
+class HoldCall(Command, frozen=True, kw_only=True):
     """Put the call on hold, or take it off."""
 
     on_hold: bool = True
 
 
 @_command("callkit:actionCallToggleDmtf")
-class SendDtmf(Command):
+class SendDtmf(Command, frozen=True, kw_only=True):
     """Send keypad digits: 0 to 9, *, #, A to D."""
 
     digits: str
 
 
 @_command("callkit:actionCallCallback")
-class CallBack(Command):
+class CallBack(Command, frozen=True, kw_only=True):
     """Call who was missed last."""
 
 
 @_command("callkit:actionCallToggleGroup")
-class MergeCalls(Command):
+class MergeCalls(Command, frozen=True, kw_only=True):
     """Make one session of the two calls."""
 
 
 @_command("callkit:actionCallToggleGroup")
-class SplitCall(Command):
+class SplitCall(Command, frozen=True, kw_only=True):
     """Take one participant out of the session into a call of its own."""
 
     uid: str
 
 
 @_command("zego:ZegoCallEndReason.kickOut")
-class KickParticipant(Command):
+class KickParticipant(Command, frozen=True, kw_only=True):
     """Put a participant out of the session."""
 
     uid: str
 
 
 @_command("v4:RTCMutedUser.mutedBy")
-class MuteParticipant(Command):
+class MuteParticipant(Command, frozen=True, kw_only=True):
     """Mute another participant's microphone, or ask it to open it."""
 
     uid: str
@@ -278,7 +276,7 @@ class MuteParticipant(Command):
 
 
 @_command("v4:CallSwitchRequestInfo")
-class AnswerRequest(Command):
+class AnswerRequest(Command, frozen=True, kw_only=True):
     """Say yes or no to a participant's request."""
 
     request_id: str
@@ -289,7 +287,7 @@ class AnswerRequest(Command):
 
 
 @_command("own:do_not_disturb")
-class SetDoNotDisturb(Command):
+class SetDoNotDisturb(Command, frozen=True, kw_only=True):
     """Let calls ring nowhere in the house, until a time or for good."""
 
     on: bool = True
@@ -297,7 +295,7 @@ class SetDoNotDisturb(Command):
 
 
 @_command("callkit:sendEventCustom")
-class SendCustomEvent(Command):
+class SendCustomEvent(Command, frozen=True, kw_only=True):
     """Fire a `custom` event here and with the participants."""
 
     name: str
@@ -305,7 +303,7 @@ class SendCustomEvent(Command):
 
 
 @_command("own:unlock")
-class Unlock(Command):
+class Unlock(Command, frozen=True, kw_only=True):
     """Energize a relay for its pulse; without a name, the one called door."""
 
     relay: str = "door"
@@ -330,8 +328,8 @@ def parse_command(name: str, args: Mapping[str, object], *, texts: bool = False)
         if argument not in arguments:
             near = did_you_mean(argument, arguments)
             raise ValueError(f'{name} has no argument "{argument}"{near}')
-    for field in fields(kind):
-        if field.default is MISSING and field.name not in args:
+    for field in structs.fields(kind):
+        if field.required and field.name not in args:
             raise ValueError(f'{name} needs the argument "{field.name}"')
     make: Callable[..., Command] = kind
     hints = get_type_hints(kind)
@@ -346,10 +344,10 @@ def parse_command(name: str, args: Mapping[str, object], *, texts: bool = False)
 def spell_command(command: Command) -> str:
     """`<name> ARG=VALUE …` as typed at a shell: what `parse_command` with `texts` reads back."""
     words = [command.NAME]
-    for field in fields(command):
+    for field in structs.fields(command):
         value = getattr(command, field.name)
-        if field.default is MISSING or value != field.default:
-            text = value if isinstance(value, str) and field.type != "Json" else json.dumps(value)
+        if field.required or value != field.default:
+            text = value if isinstance(value, str) and field.type is not Any else json.dumps(value)
             words.append(shlex.quote(f"{field.name}={text}"))
     return " ".join(words)
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct, field
 
 from appliance.errors import ConfigError
 from appliance.model import AudioMode, CallSettings, Right
@@ -27,8 +26,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """[device]: who this device is."""
 
     id: Id = "door"
@@ -36,8 +34,7 @@ class Device:
     board: Literal["pi", "simulated"] = "pi"
 
 
-@dataclass(frozen=True, slots=True)
-class Mqtt:
+class Mqtt(Struct, frozen=True):
     """[mqtt]: the broker."""
 
     host: str = "localhost"
@@ -52,15 +49,13 @@ class Mqtt:
     plain_commands: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Security:
+class Security(Struct, frozen=True):
     """[security]: whether messages without a signature are believed."""
 
     unsigned: Literal["refuse", "allow"] = "refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """[contacts.<uid>]: a person or another device, and what it may do."""
 
     name: str | None = None
@@ -68,16 +63,14 @@ class Contact:
     may: tuple[Right, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """[groups.<id>]: several uids that are rung together."""
 
     members: tuple[Id, ...]
     policy: Literal["first", "all"] = "first"
 
 
-@dataclass(frozen=True, slots=True)
-class CallSection(CallSettings):
+class CallSection(CallSettings, frozen=True):
     """[call]: the settings of the vocabulary, and whom the door calls."""
 
     receiver: str | None = None
@@ -85,8 +78,7 @@ class CallSection(CallSettings):
     auto_answer: tuple[Id, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class IceServer:
+class IceServer(Struct, frozen=True):
     """[[media.ice_servers]]: a STUN or TURN server (W3C `RTCIceServer`)."""
 
     urls: tuple[str, ...]
@@ -94,8 +86,7 @@ class IceServer:
     credential_file: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     """[media]: picture and encoder."""
 
     encoder: Literal["auto", "v4l2", "software"] = "auto"
@@ -106,37 +97,32 @@ class Media:
     ice_servers: tuple[IceServer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Camera:
+class Camera(Struct, frozen=True):
     """[cameras.front] [cameras.rear]: `device` is a camera's name or number, or test-card."""
 
     device: str = "0"
 
 
-@dataclass(frozen=True, slots=True)
-class Audio:
+class Audio(Struct, frozen=True):
     """[audio.<mode>]: an output and its microphone; ALSA names, or tone and silence."""
 
     playback: str = "default"
     capture: str = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(Struct, frozen=True):
     """[screen]: the display, if there is one."""
 
     kind: Literal["none", "kms", "window", "frames"] = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Struct, frozen=True):
     """[panel]: how pins are reached; by default what gpiozero finds."""
 
     pin_factory: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Button:
+class Button(Struct, frozen=True):
     """[buttons.<name>]: a pin in gpiozero's spelling, and an action for each gesture."""
 
     pin: str | int
@@ -148,8 +134,7 @@ class Button:
     pull: Literal["up", "down"] = "up"
 
 
-@dataclass(frozen=True, slots=True)
-class Led:
+class Led(Struct, frozen=True):
     """[leds.<name>]: a pin (three for rgb), and the pattern of each situation that differs."""
 
     pin: str | int | tuple[str | int, str | int, str | int]
@@ -157,8 +142,7 @@ class Led:
     patterns: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(Struct, frozen=True):
     """[relays.<name>]: a pulse of `pulse_s`, or energized while a situation lasts (`on`)."""
 
     pin: str | int
@@ -167,38 +151,33 @@ class Relay:
     on: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InputPin:
+class InputPin(Struct, frozen=True):
     """[inputs.<name>]: a contact or sensor."""
 
     pin: str | int
     kind: Literal["door_contact", "exit", "tamper", "motion"]
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Struct, frozen=True):
     """[recording]: where recordings lie, and how much they may take."""
 
     directory: str | None = None
     max_mb: Annotated[int, Meta(ge=1)] = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(Struct, frozen=True):
     """[hooks]: programs that are started for events."""
 
     directory: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plugins:
+class Plugins(Struct, frozen=True):
     """[plugins]: Python modules that are given the session."""
 
     modules: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Http:
+class Http(Struct, frozen=True):
     """[http]: the page and its endpoints."""
 
     host: str = "127.0.0.1"
@@ -208,8 +187,7 @@ class Http:
     origins: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """Everything that can be configured."""
 
     device: Device = Device()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar
+
+from msgspec import Struct
 
 from appliance.model import (
     Caller,
@@ -23,24 +24,21 @@ from appliance.model import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """One running program of a uid; `endpoint` None means all of them."""
 
     uid: str
     endpoint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDescription:
+class SessionDescription(Struct, frozen=True):
     """W3C `RTCSessionDescriptionInit`: `type` is offer or answer."""
 
     type: str
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
-class IceCandidate:
+class IceCandidate(Struct, frozen=True):
     """W3C `RTCIceCandidateInit`; an empty or missing candidate ends the list."""
 
     candidate: str
@@ -49,8 +47,7 @@ class IceCandidate:
     username_fragment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """The body of a message."""
 
     TYPE: ClassVar[str]
@@ -62,17 +59,15 @@ MESSAGES: dict[str, type[Message]] = {}
 M = TypeVar("M", bound=Message)
 
 
-@dataclass_transform(frozen_default=True)
 def _message(cls: type[M]) -> type[M]:
-    """Make the class a frozen message and enter it in `MESSAGES`."""
-    made = dataclass(frozen=True, slots=True)(cls)
-    made.TYPE = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-    MESSAGES[made.TYPE] = made
-    return made
+    """Name the message after its class, and enter it in `MESSAGES`."""
+    cls.TYPE = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+    MESSAGES[cls.TYPE] = cls
+    return cls
 
 
 @_message
-class Invite(Message):
+class Invite(Message, frozen=True):
     """The host asks a callee into a session; a person's page sends its offer along."""
 
     session_id: str
@@ -87,12 +82,12 @@ class Invite(Message):
 
 
 @_message
-class Ringing(Message):
+class Ringing(Message, frozen=True):
     """The callee's endpoint rings."""
 
 
 @_message
-class Accept(Message):
+class Accept(Message, frozen=True):
     """The callee takes the call: with the answer to the invite's offer, else with an offer."""
 
     answer: SessionDescription | None = None
@@ -101,7 +96,7 @@ class Accept(Message):
 
 
 @_message
-class Reject(Message):
+class Reject(Message, frozen=True):
     """The callee does not take the call."""
 
     reason: RejectReason
@@ -109,7 +104,7 @@ class Reject(Message):
 
 
 @_message
-class Cancel(Message):
+class Cancel(Message, frozen=True):
     """The caller takes the invitation back; the endpoint named in `by` ignores it."""
 
     reason: CancelReason
@@ -118,7 +113,7 @@ class Cancel(Message):
 
 
 @_message
-class End(Message):
+class End(Message, frozen=True):
     """From a participant: I leave. From the host: the session is over. `reason` is an end reason."""
 
     reason: str
@@ -126,7 +121,7 @@ class End(Message):
 
 
 @_message
-class Offer(Message):
+class Offer(Message, frozen=True):
     """A renegotiation (the present generation) or a replacement (the next) of a connection."""
 
     offer: SessionDescription
@@ -135,7 +130,7 @@ class Offer(Message):
 
 
 @_message
-class Answer(Message):
+class Answer(Message, frozen=True):
     """The answer to an offer of the same generation."""
 
     answer: SessionDescription
@@ -143,7 +138,7 @@ class Answer(Message):
 
 
 @_message
-class Candidate(Message):
+class Candidate(Message, frozen=True):
     """One ICE candidate of a connection; None ends the list."""
 
     candidate: IceCandidate | None
@@ -151,7 +146,7 @@ class Candidate(Message):
 
 
 @_message
-class Join(Message):
+class Join(Message, frozen=True):
     """To the host with a token: let me in. To a participant with an offer: connect with me."""
 
     token: str | None = None
@@ -159,7 +154,7 @@ class Join(Message):
 
 
 @_message
-class Participants(Message):
+class Participants(Message, frozen=True):
     """The host's list, in the order of joining; only a higher version counts."""
 
     session_id: str
@@ -168,7 +163,7 @@ class Participants(Message):
 
 
 @_message
-class State(Message):
+class State(Message, frozen=True):
     """What changed about the sender; a field that is not in `changes` stays as it was.
 
     Keys: audio_muted, video_paused, hand_raised, screen_sharing, recording, on_hold (bool);
@@ -179,7 +174,7 @@ class State(Message):
 
 
 @_message
-class Request(Message):
+class Request(Message, frozen=True):
     """A participant asks another for something that needs a right or a consent."""
 
     request_id: str
@@ -191,7 +186,7 @@ class Request(Message):
 
 
 @_message
-class Response(Message):
+class Response(Message, frozen=True):
     """The answer to a request."""
 
     request_id: str
@@ -200,21 +195,21 @@ class Response(Message):
 
 
 @_message
-class Chat(Message):
+class Chat(Message, frozen=True):
     """A text for everyone in the session."""
 
     text: str
 
 
 @_message
-class Dtmf(Message):
+class Dtmf(Message, frozen=True):
     """Keypad digits."""
 
     digits: str
 
 
 @_message
-class Custom(Message):
+class Custom(Message, frozen=True):
     """Whatever a program made of it."""
 
     name: str

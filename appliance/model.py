@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 Json = Any
 """A JSON value: what a program attaches to a call (`custom_data`) or sends along (`body`)."""
@@ -211,16 +212,14 @@ class CallDirection(StrEnum):
     OUTGOING = "outgoing"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who placed a call."""
 
     uid: str
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(Struct, frozen=True):
     """Whom a call is for: one user, or all members of a group."""
 
     type: ReceiverType
@@ -228,8 +227,7 @@ class Receiver:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(Struct, frozen=True):
     """One invited uid and how far it has come."""
 
     uid: str
@@ -238,8 +236,7 @@ class Callee:
     custom_data: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class Participant:
+class Participant(Struct, frozen=True):
     """One endpoint in a session: media state as it last told it."""
 
     uid: str
@@ -255,8 +252,7 @@ class Participant:
     on_hold: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call as every outlet shows it; times are UTC."""
 
     call_id: str
@@ -274,8 +270,7 @@ class Call:
     answered_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MainVideoContainer:
+class MainVideoContainer(Struct, frozen=True):
     """How the large picture is shown: its fit and the controls on it."""
 
     fit: str = "contain"
@@ -284,8 +279,7 @@ class MainVideoContainer:
     zoom_button: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class CallSettings:
+class CallSettings(Struct, frozen=True):
     """The settings of a call: `[call]` in the configuration, `settings` of `start_session`."""
 
     audio_only: bool = False

@@ -41,7 +41,7 @@ def _receiver(text: str | None, config: Config) -> Receiver | None:
 
 
 def _settings(settings: CallSettings) -> CallSettings:
-    names = CallSettings.__dataclass_fields__
+    names = CallSettings.__struct_fields__
     return CallSettings(**{name: getattr(settings, name) for name in names})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -196,7 +196,7 @@ async def test_what_is_wrong_about_a_message_is_told_and_nothing_else_happens(
         await alice.send("chat", call_id, {"text": "hello?"})
         await alice.send("invite", call_id, {**invitation, "custom_data": "x" * 40_000})
         for code in ("wrong_epoch", "misaddressed", "malformed", "unknown_call", "oversized"):
-            await door.until("error", lambda item, code=code: item["data"]["code"] == code)
+            await door.until("error", has_code(code))
         assert door.appliance.engine.state.calls == ()
         await alice.call(call_id)
         await alice.hear("ringing")
@@ -248,6 +248,10 @@ async def test_the_same_events_on_the_local_socket(
 
 
 # -------------------- small parts
+
+
+def has_code(code: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda item: bool(item["data"]["code"] == code)
 
 
 def relay(door: House) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 import typing
-from dataclasses import MISSING, fields
 from enum import StrEnum
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from appliance.commands import (
     COMMANDS,
@@ -154,8 +154,8 @@ def any_command(draw: st.DrawFn) -> Command:
     return make(
         **{
             field.name: draw(_values(hints[field.name]))
-            for field in fields(kind)
-            if field.default is MISSING or draw(st.booleans())
+            for field in structs.fields(kind)
+            if field.required or draw(st.booleans())
         }
     )
 

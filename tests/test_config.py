@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import re
 import stat
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from appliance.config import Config, load
 from appliance.errors import ConfigError
@@ -433,12 +433,12 @@ def test_the_shipped_configuration_shows_every_key() -> None:
              "buttons": "call", "leds": "status", "relays": "door", "inputs": "door"}  # fmt: skip
     config = load(shipped("appliance.toml"), {})
     missing = []
-    for section in dataclasses.fields(config):
+    for section in structs.fields(config):
         value: Any = getattr(config, section.name)
         heading = section.name
         if section.name in hints:
             heading, value = f"{section.name}.{hints[section.name]}", value[hints[section.name]]
-        for key in dataclasses.fields(value):
+        for key in structs.fields(value):
             lines = "".join(
                 body for name, body in shown.items() if name.startswith(heading.split(".")[0])
             )

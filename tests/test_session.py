@@ -48,12 +48,12 @@ def test_every_command_is_a_method_with_its_arguments() -> None:
 
 
 async def test_a_call_is_placed_and_seen(session: CallSession) -> None:
-    assert session.state is CallState.IDLE
-    assert session.call is None
+    assert [session.state, session.call, session.participants] == [CallState.IDLE, None, ()]
     result = await session.initiate_call("alice", custom_data={"parcel": 1})
-    assert session.state == "outgoing"
-    assert session.call is not None
-    assert session.call.call_id == result["call_id"]
+    call = session.call
+    assert call is not None
+    assert call.state is CallState.OUTGOING
+    assert call.call_id == result["call_id"]
     assert session.participants == ()
     await session.end_call()
     with pytest.raises(Refused, match="there is no call"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from appliance import messages
 from appliance.calls import ending, relays, roster
@@ -59,7 +59,7 @@ def told_state(turn: Turn, call: LiveCall, sender: Address, message: messages.St
         for name, value in changes.items()
         if isinstance(value, bool) and getattr(before, name, value) is not value
     }
-    after = replace(before, **flags)  # type: ignore[arg-type]
+    after = replace(before, **flags)
     call = turn.put_member(call, replace(member, participant=after))
     for name in flags:
         event = _state_event(name, after)

@@ -6,8 +6,9 @@ Everything is frozen: a turn makes a new state, so a state can be kept, compared
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from appliance.actions import Action
 from appliance.calls.inputs import LinkState, PeerKey
@@ -36,8 +37,7 @@ CANDIDATES_KEPT = 64
 """How many candidates are kept of a peer whose description has not come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """When a turn takes place; `fresh` is 256 random bits in hexadecimal, for ids made in it."""
 
     monotonic_s: float
@@ -48,24 +48,21 @@ class Moment:
 # -------------------- what the configuration settles
 
 
-@dataclass(frozen=True, slots=True)
-class ContactPolicy:
+class ContactPolicy(Struct, frozen=True):
     """A uid that this device knows."""
 
     name: str | None
     may: frozenset[Right]
 
 
-@dataclass(frozen=True, slots=True)
-class GroupPolicy:
+class GroupPolicy(Struct, frozen=True):
     """Uids that are rung together: the first accept takes the call, or all may come in."""
 
     members: tuple[str, ...]
     first_takes_it: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """The rules that hold for a whole run."""
 
     uid: str
@@ -99,8 +96,7 @@ class Policy:
 # -------------------- a call
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """One invited endpoint of a callee; endpoint None stands for whoever of the uid hears it."""
 
     endpoint: str | None
@@ -108,8 +104,7 @@ class Leg:
     state: CalleeState = CalleeState.INVITING
 
 
-@dataclass(frozen=True, slots=True)
-class Invitee:
+class Invitee(Struct, frozen=True):
     """One invited uid, with a leg for each of its endpoints."""
 
     uid: str
@@ -128,8 +123,7 @@ class Invitee:
         return Callee(self.uid, self.name, self.state, self.custom_data)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One remote endpoint with a peer connection of its own."""
 
     peer: PeerKey
@@ -148,8 +142,7 @@ class Member:
         return self.participant.state is ParticipantState.CONNECTED
 
 
-@dataclass(frozen=True, slots=True)
-class LiveCall:
+class LiveCall(Struct, frozen=True):
     """One call from its first sign to its end."""
 
     call_id: str
@@ -228,24 +221,21 @@ class LiveCall:
 # -------------------- the device
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(Struct, frozen=True):
     """One endpoint of somebody that is online."""
 
     endpoint: str
     epoch: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """A call that is over, or was taken back before it came: an invite behind it does not ring."""
 
     at_s: float
     reason: CallEndReason
 
 
-@dataclass(frozen=True, slots=True)
-class Unlocking:
+class Unlocking(Struct, frozen=True):
     """A relay that was told to energize and has not said yet that it did; who waits for it."""
 
     relay: str
@@ -255,8 +245,7 @@ class Unlocking:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """Everything that changes."""
 
     calls: tuple[LiveCall, ...] = ()

@@ -8,10 +8,11 @@ stands for a call that this device does not know, ENDED for one that is over and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from appliance.calls import incoming, outgoing, own, participants, peers, roster
 from appliance.commands import COMMANDS
@@ -58,23 +59,20 @@ HAPPENINGS: tuple[Happening, ...] = (
 # -------------------- what follows
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(Struct, frozen=True):
     """A rule acts; afterwards the call is in one of `to`."""
 
     rule: Callable[..., Any]
     to: frozenset[CallState]
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(Struct, frozen=True):
     """Nothing follows, and that is right: `reason` says why."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """Nothing follows, and whoever asked did wrong: `message` says what."""
 
     code: str

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from appliance.calls.effects import Effect, Emit, Output, Send, StartTimer
 from appliance.calls.inputs import Timer
@@ -84,7 +83,7 @@ class Turn:
         if key not in errors and len(errors) >= ERROR_KINDS:
             key = "*"
         if key in errors:
-            errors[key] = structs.replace(errors[key], count=errors[key].count + 1)
+            errors[key] = replace(errors[key], count=errors[key].count + 1)
         else:
             errors[key] = Error(code, message, where, 0)
             self.do(StartTimer(Timer("errors", key), ERROR_WINDOW_S))
@@ -96,7 +95,7 @@ class Turn:
         errors = dict(self.state.errors)
         again = errors.pop(key, None)
         if again is not None and again.count:
-            errors[key] = structs.replace(again, count=0)
+            errors[key] = replace(again, count=0)
             self.emit(again)
             self.do(StartTimer(Timer("errors", key), ERROR_WINDOW_S))
         self.set(errors=errors)

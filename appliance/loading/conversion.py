@@ -1,4 +1,4 @@
-"""Turns tables into the configuration's dataclasses, key by key, so that no fault hides another.
+"""Turns tables into the configuration's structs, key by key, so that no fault hides another.
 
 What is wrong is left out and reported; the rest is built, so that it can be checked as a whole.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import Struct, structs
 
 from appliance.config import Config, Id
 from appliance.errors import did_you_mean
@@ -44,7 +44,7 @@ class _Conversion:
         self._texts = texts
 
     def section(self, cls: type[T], table: Any, path: Path) -> T | None:
-        """An instance of a dataclass, or None where a value without a default is missing."""
+        """An instance of a struct, or None where a value without a default is missing."""
         if not isinstance(table, dict):
             self._found(path, f"{shown(table)} is not a table")
             return None
@@ -53,9 +53,9 @@ class _Conversion:
             self._found((*path, key), _unknown_key(key, hints))
         made: dict[str, Any] = {}
         needed = set()
-        for entry in fields(cls):  # type: ignore[arg-type]  # every caller has a dataclass
+        for entry in structs.fields(cls):  # type: ignore[arg-type]  # every caller has a struct
             hint, where = hints[entry.name], (*path, entry.name)
-            if entry.default is MISSING and entry.default_factory is MISSING:
+            if entry.required:
                 needed.add(entry.name)
             if entry.name in table:
                 value = self.value(hint, table[entry.name], where)
@@ -70,8 +70,8 @@ class _Conversion:
     def value(self, hint: Any, value: Any, path: Path) -> Any:
         """`value` as what `hint` says, or WRONG."""
         bare = _bare(hint)
-        if is_dataclass(bare):
-            return self.section(bare, value, path) or WRONG  # type: ignore[arg-type]
+        if isinstance(bare, type) and issubclass(bare, Struct):
+            return self.section(bare, value, path) or WRONG
         if get_origin(bare) is dict:
             return self._table(get_args(bare), value, path)
         if _is_list(bare):

@@ -6,7 +6,6 @@ The classes here are the schema; `appliance.messages` is what the core reads. `b
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -294,10 +293,10 @@ def with_epochs(body: ParticipantsBody, epochs: tuple[str | None, ...]) -> Parti
 
 
 def _lower(value: Any) -> Any:
-    """From the vocabulary's dataclasses to the schema, all the way down; other values stay."""
+    """From the vocabulary's structs to the schema, all the way down; other values stay."""
     if isinstance(value, tuple):
         return tuple(_lower(item) for item in value)
-    if not is_dataclass(value) or type(value) not in _SCHEMA:
+    if type(value) not in _SCHEMA:
         return value
     schema = _SCHEMA[type(value)]
     leaves_out = {
@@ -308,26 +307,26 @@ def _lower(value: Any) -> Any:
         if default is UNSET
     }
     values = {
-        one.name: _lower(getattr(value, one.name))
-        for one in fields(value)
-        if one.name in schema.__struct_fields__
+        name: _lower(getattr(value, name))
+        for name in value.__struct_fields__
+        if name in schema.__struct_fields__
     }
     return schema(**{k: v for k, v in values.items() if not (v is None and k in leaves_out)})
 
 
 def _raise(value: Any) -> Any:
-    """From the schema to the vocabulary's dataclasses, all the way down; other values stay."""
+    """From the schema to the vocabulary's structs, all the way down; other values stay."""
     if isinstance(value, tuple):
         return tuple(_raise(item) for item in value)
     if value is UNSET:
         return None
-    if not isinstance(value, Struct):
+    if type(value) not in _CLASSES:
         return value
     made = _CLASSES[type(value)]
     values = {
-        one.name: _raise(getattr(value, one.name))
-        for one in fields(made)
-        if one.name in value.__struct_fields__
+        name: _raise(getattr(value, name))
+        for name in made.__struct_fields__
+        if name in value.__struct_fields__
     }
     if values.get("generation", 1) is None:
         values["generation"] = 1  # "1 for the first and where it is absent"

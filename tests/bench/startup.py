@@ -1,56 +1,115 @@
-"""How long a person waits: for the command line's answers, and for a configuration to be read."""
+"""How long after its start the appliance answers a finger, and how long until it can take a call.
+
+Both against `python -c "import aiortc"` in the same run: what any daemon on aiortc pays before it can do
+anything. A broker (mosquitto) runs beside it.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.table import Row
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.need import program
+
 RUNS = 9
-ROOT = Path(__file__).parents[2]
+CONFIG = """
+[device]
+id = "front-door"
+board = "simulated"
+[security]
+unsigned = "allow"
+[mqtt]
+port = {port}
+[http]
+port = {http_port}
+[contacts.alice]
+may = ["answer"]
+[call]
+receiver = "user:alice"
+[buttons.call]
+pin = 17
+press = "call"
+[leds.status]
+pin = 18
+kind = "pwm"
+[relays.door]
+pin = 24
+[cameras.front]
+device = "test-card"
+[audio.speaker]
+playback = "tone"
+capture = "tone"
+"""
 
 
-def run(*words: str) -> Callable[[], None]:
-    """A whole process, as somebody at a prompt starts it."""
-    environ = os.environ | {"APPLIANCE_SOCKET": str(Path(tempfile.gettempdir()) / "no-appliance")}
+def run() -> list[Row]:
+    """Alternate the two, so that both meet the same machine."""
+    bare, alive, callable_ = [], [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker = Mosquitto(program("mosquitto"), folder)
+        broker.start()
+        config = folder / "bench.toml"
+        config.write_text(CONFIG.format(port=broker.port, http_port=broker.port + 1))
+        try:
+            for number in range(RUNS + 1):
+                bare_ms = _bare()
+                alive_ms, callable_ms = _appliance(config, folder)
+                if number:  # the first one fills the caches
+                    bare.append(bare_ms)
+                    alive.append(alive_ms)
+                    callable_.append(callable_ms)
+        finally:
+            broker.kill()
+    reference = statistics.median(bare)
+    return [
+        Row("import aiortc", reference, "ms"),
+        Row("start to buttons and LEDs alive", statistics.median(alive), "ms", reference, 1.0),
+        Row("start to able to take a call", statistics.median(callable_), "ms", reference, 2.0),
+    ]
 
-    def once() -> None:
-        subprocess.run(
-            [sys.executable, "-m", "appliance", *words],
-            cwd=ROOT,
+
+def _bare() -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import aiortc"], check=True)
+    return (time.perf_counter() - began) * 1000
+
+
+def _appliance(config: Path, folder: Path) -> tuple[float, float]:
+    """Milliseconds until READY=1, and until the broker is connected and media is loaded."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        path = folder / "notify"
+        path.unlink(missing_ok=True)
+        notified.bind(str(path))
+        notified.settimeout(60)
+        environ = os.environ | {
+            "NOTIFY_SOCKET": str(path),
+            "APPLIANCE_SOCKET": str(folder / "appliance.sock"),
+        }
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "appliance", "run", "--config", config],
             env=environ,
-            capture_output=True,
-            check=False,
+            stderr=subprocess.DEVNULL,
         )
-
-    return once
-
-
-BENCHES = {
-    "status, with no daemon": run("status"),
-    "ctl, refused at once": run("ctl", "unlok"),
-    "events --catalog": run("events", "--catalog"),
-    "check-config": run("check-config", "config/appliance.toml"),
-}
+        try:
+            alive_ms = _until(notified, b"READY=1", began)
+            callable_ms = _until(notified, b"STATUS=broker connected, idle", began)
+        finally:
+            process.terminate()
+            process.wait()
+        return alive_ms, callable_ms
 
 
-def main() -> None:
-    """Print the median and the worst of each, in milliseconds."""
-    print(f"{'':24} {'median':>9} {'worst':>9}")
-    for name, bench in BENCHES.items():
-        bench()  # the first one fills the caches
-        times_ms = []
-        for _ in range(RUNS):
-            began = time.perf_counter()
-            bench()
-            times_ms.append((time.perf_counter() - began) * 1000)
-        print(f"{name:24} {statistics.median(times_ms):6.0f} ms {max(times_ms):6.0f} ms")
-
-
-if __name__ == "__main__":
-    main()
+def _until(notified: socket.socket, words: bytes, began: float) -> float:
+    while words not in notified.recv(4096):
+        pass
+    return (time.perf_counter() - began) * 1000

@@ -1,0 +1,30 @@
+"""`make bench`: everything that is measured, each figure beside its peer of the same run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from tests.bench import calls, media, startup
+from tests.bench.table import Row, show
+
+BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
+    "startup": ("From the process's start (median of 9)", startup.run),
+    "calls": ("What a caller waits for (median of 15)", calls.run),
+    "media": ("What a sent picture costs, 720p30", media.run),
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benches, or all."""
+    print(
+        f"{os.cpu_count()} cores; a ratio compares two figures of this run, times alone prove nothing"
+    )
+    for name, (title, run) in BENCHES.items():
+        if not names or name in names:
+            show(title, run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
