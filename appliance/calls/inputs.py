@@ -16,9 +16,12 @@ class Input(Struct, frozen=True):
 
 
 class PeerKey(Struct, frozen=True):
-    """One peer connection: of which session, with whom, and the how-manieth between the two."""
+    """One peer connection: of which call, with whom, and the how-manieth between the two.
 
-    session_id: str
+    Not of which session: a session's id is the host's to choose, and may come twice.
+    """
+
+    call_id: str
     uid: str
     endpoint: str
     generation: int = 1

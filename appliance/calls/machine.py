@@ -202,9 +202,9 @@ def _link(turn: Turn, report: LinkChanged) -> None:
 def _peer(report: Report) -> Callable[[Turn, Any], None]:
     def rule(turn: Turn, arrived: Any) -> None:
         peer: PeerKey = arrived.peer
-        call = turn.state.call_in(peer.session_id)
-        if call is not None and call.member_of(peer) is not None:
-            _apply(turn, call.call_id, report, arrived)
+        for call in turn.state.calls:
+            if call.member_of(peer) is not None:
+                _apply(turn, call.call_id, report, arrived)
 
     return rule
 

@@ -67,11 +67,12 @@ def place(turn: Turn, command: InitiateCall) -> LiveCall:
     )
     turn.put(call)
     turn.emit(OutgoingCallStarted(call.public(turn.now)), call)
-    turn.do(StartCapture(video=call.type is CallType.VIDEO))
-    turn.do(StartTimer(Timer("ring", call.call_id), timeout_s))
     for invitee in call.invitees:
         for leg in invitee.legs:
             _invite(turn, call, Address(invitee.uid, leg.endpoint))
+    # warm while it rings, so that the first picture does not wait; the house hears it before
+    turn.do(StartCapture(video=call.type is CallType.VIDEO))
+    turn.do(StartTimer(Timer("ring", call.call_id), timeout_s))
     return call
 
 

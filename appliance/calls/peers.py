@@ -58,7 +58,7 @@ def open_towards(
     turn: Turn, call: LiveCall, address: Address, offer: SessionDescription | None
 ) -> LiveCall:
     """Open a connection with one endpoint: answer its offer, or make one."""
-    peer = PeerKey(call.session_id, address.uid, address.endpoint or "")
+    peer = PeerKey(call.call_id, address.uid, address.endpoint or "")
     name = turn.policy.name_of(address.uid)
     participant = Participant(address.uid, name, peer.endpoint)
     call = turn.put_member(call, Member(peer, participant))

@@ -272,7 +272,3 @@ class State(Struct, frozen=True):
     def call(self, call_id: str) -> LiveCall | None:
         """The live call with that id."""
         return next((call for call in self.calls if call.call_id == call_id), None)
-
-    def call_in(self, session_id: str) -> LiveCall | None:
-        """The live call whose session that is."""
-        return next((call for call in self.calls if call.session_id == session_id), None)

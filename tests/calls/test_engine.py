@@ -81,7 +81,7 @@ async def test_a_buttons_event_stands_before_its_effect_even_for_coroutines() ->
         with bus.subscribe(["outgoing_call_started"]) as events:
             engine.post(ButtonGestured("call", Gesture.PRESS))
             await anext(events)
-    assert diary[:4] == ["call_button_clicked", "listener", "outgoing_call_started", "StartCapture"]
+    assert diary[:4] == ["call_button_clicked", "listener", "outgoing_call_started", "Send"]
 
 
 async def test_a_command_gets_its_result_or_the_reason_why_not() -> None:
@@ -133,7 +133,7 @@ async def test_what_is_wanted_before_its_edge_is_there_is_done_when_it_comes() -
         await engine.command(InitiateCall(receiver="alice"), "python")
         assert engine.state.active is not None
         engine.attach(Everything(diary))
-        assert diary == ["StartCapture", "Send", "PlaySound"]
+        assert diary == ["Send", "StartCapture", "PlaySound"]
         engine.stop()
 
 

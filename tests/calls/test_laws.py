@@ -170,7 +170,7 @@ def likely_next(play: Play) -> list[Input]:
 def peer_report(play: Play, kind: int, which: int) -> Input:
     """A report of one of the open connections, or of one that is not (any more)."""
     members = play.state.active.members if play.state.active else ()
-    peer = members[which].peer if which < len(members) else PeerKey("session-1", "alice", "phone")
+    peer = members[which].peer if which < len(members) else PeerKey("call-1", "alice", "phone")
     return (
         PeerConnected(peer),
         PeerLost(peer),
