@@ -126,10 +126,6 @@ class EmbeddedBroker:
             await self._broker.external_connected(_Replaying(reader, first), writer, "default")
         except (ValueError, TimeoutError) as fault:
             logger.debug("Not an MQTT client: %s", fault)
-        except asyncio.CancelledError:
-            if task.cancelling():
-                raise
-            logger.debug("A client's connection ended")  # amqtt cancels inner tasks, and trips
         except Exception as fault:  # amqtt lets its sockets' and its own errors through
             logger.debug("A client's connection ended: %r", fault)
         finally:

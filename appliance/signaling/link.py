@@ -113,8 +113,7 @@ class MqttSignaling:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Send what is due, say that this endpoint is offline, disconnect; a few seconds at most."""
-        self._serve_outbox()
+        """Let out what was sent, say that this endpoint is offline, disconnect."""
         self._attendant.cancel()
         try:
             await self._link.__aexit__(None, None, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -34,7 +35,9 @@ class Scripted:
 
 
 @contextlib.asynccontextmanager
-async def scripted_broker(script: Callable[[int], list[bytes]]) -> AsyncIterator[Scripted]:
+async def scripted_broker(
+    script: Callable[[int], list[bytes]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Scripted]:
     """A server that answers a CONNECT of each version with what `script` gives for it."""
     writers: set[asyncio.StreamWriter] = set()
 
@@ -56,7 +59,7 @@ async def scripted_broker(script: Callable[[int], list[bytes]]) -> AsyncIterator
             writers.discard(writer)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     scripted = Scripted(server.sockets[0].getsockname()[1])
     try:
         yield scripted

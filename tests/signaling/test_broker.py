@@ -19,7 +19,14 @@ from tests.parts.mosquitto import free_port
 from tests.parts.scripted import CONNACK_V3, REFUSED_VERSION
 
 CONNECT_V3 = bytes([0x10, 13]) + b"\x00\x04MQTT\x04\x02\x00\x05\x00\x01c"
-CONNECT_V5 = bytes([0x10, 14]) + b"\x00\x04MQTT\x05\x02\x00\x05\x00\x00\x01c"
+# with a property and a will, as every client of ours sends it: amqtt alone never answers this
+CONNECT_V5 = (
+    bytes([0x10, 26])
+    + b"\x00\x04MQTT\x05\x26\x00\x05"
+    + b"\x05\x11\x00\x00\x00\x00"
+    + b"\x00\x01c"
+    + b"\x00\x00\x01t\x00\x01x"
+)
 
 
 async def answer_to(port: int, data: bytes, size: int = 4) -> bytes:

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -280,6 +281,21 @@ async def test_a_broker_must_prove_who_it_is(
             else:
                 assert "certificate" in (await seen.fault("broker_tls")).lower()
     assert (LinkState.CONNECTED in seen.states) is believed
+
+
+async def test_what_tls_has_decrypted_already_is_not_left_lying(tmp_path: Path, seen: Seen) -> None:
+    house = Authority(tmp_path, "house")
+    files = house.issue("127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(files.certificate, files.key)
+    message = bytes([0x30, 4, 0, 1]) + b"t\x00"
+    # one record of TLS: the socket is readable once, and then has nothing more to show
+    at_once = [scripted.CONNACK_V5 + message * 100]
+    async with (
+        scripted_broker(lambda _: at_once, context) as broker,
+        seen.link(replace(here(broker.port), ca_file=str(house.file))),
+    ):
+        await seen.messages.until(lambda _: len(seen.messages) == 100)
 
 
 @pytest.mark.broker
