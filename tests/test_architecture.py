@@ -117,5 +117,10 @@ TOLD_IN = {
     "calls.peers": "talking",
     "calls.relays": "talking",
     "calls.roster": "talking",
+    "media.base": "synthetic",
+    "media.capture": "studio",
+    "media.devices": "studio",
+    "media.equipment": "studio",
+    "media.leg": "studio",
 }
 """Modules that are played together with others, and the test file in which they are."""

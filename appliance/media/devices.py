@@ -61,7 +61,7 @@ class DeviceKeeper:
 
     async def run(self) -> None:
         """Do what is wanted, until the end."""
-        while not self._ending:
+        while self._open or not self._ending:
             await self._changed.wait()
             self._changed.clear()
             for device in Device:

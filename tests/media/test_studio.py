@@ -291,14 +291,17 @@ async def test_a_peer_that_leaves_is_reported_once_and_closing_it_is_harmless(do
     assert door.reports == []
 
 
-async def test_nothing_is_reported_of_a_closed_peer(door: Door) -> None:
-    async with Stranger() as alice, Stranger() as bob:
-        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, await alice.call()))
-        door.studio.perform(ClosePeer(ALICE))
-        await door.answer(bob, BOB)
-        await door.next(PeerConnected)
-    assert (await door.next(PeerFailed)).peer == BOB
-    assert door.reports == []
+async def test_nothing_is_reported_of_a_peer_once_it_is_closed(door: Door) -> None:
+    keepers = len(door.studio._running)
+    for moment in range(20):
+        async with Stranger() as alice:
+            door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, await alice.call()))
+            for _ in range(moment):  # some way into answering
+                await asyncio.sleep(0)
+            door.reports.clear()
+            door.studio.perform(ClosePeer(ALICE))
+            await until(lambda: len(door.studio._running) == keepers, "the connection to be gone")
+        assert door.reports == [], f"closed at moment {moment}"
 
 
 async def test_candidates_that_come_before_the_offer_are_kept(door: Door) -> None:
@@ -360,6 +363,12 @@ async def test_devices_that_do_not_exist_are_reported_and_the_call_goes_on() -> 
         assert {failure.type for failure in failures} == {DeviceException.INVALID_ID}
         await door.answer(alice)
         await door.next(PeerConnected)
+
+
+async def test_a_studio_that_ends_while_it_opens_its_devices_closes_them() -> None:
+    async with a_door() as door:
+        door.studio.perform(StartCapture(video=True))
+    assert door.reports == []
 
 
 class Wonky(CardCamera):

@@ -1,0 +1,94 @@
+"""A thread at a steady rate: what it counts, what it leaves out, how it ends."""
+
+from __future__ import annotations
+
+import queue
+import time
+from itertools import pairwise
+
+import pytest
+
+from appliance.media.pacing import Paced
+
+PATIENCE_S = 30
+RATE = 100
+
+Tick = tuple[int, float]
+
+
+def no_failure(fault: Exception) -> None:
+    raise AssertionError(fault)
+
+
+def test_ticks_are_numbered_and_never_early() -> None:
+    ticks: queue.Queue[Tick] = queue.Queue()
+    early: list[float] = []
+
+    def tick(number: int, at_s: float) -> None:
+        early.append(at_s - time.monotonic())
+        ticks.put((number, at_s))
+
+    paced = Paced("test", RATE, tick, no_failure)
+    taken = [ticks.get(timeout=PATIENCE_S) for _ in range(20)]
+    paced.stop()
+    assert max(early) < 0.001
+    assert taken[0][0] == 0
+    for (number, at_s), (later, later_s) in pairwise(taken):
+        assert later > number
+        assert later_s - at_s == pytest.approx((later - number) / RATE)
+
+
+@pytest.mark.parametrize("catch_up", [False, True])
+def test_who_is_late_leaves_ticks_out_or_catches_up(catch_up: bool) -> None:
+    ticks: queue.Queue[Tick] = queue.Queue()
+
+    def tick(number: int, at_s: float) -> None:
+        if number == 2:
+            time.sleep(0.1)  # ten ticks' time
+        ticks.put((number, at_s))
+
+    paced = Paced("test", RATE, tick, no_failure, catch_up=catch_up)
+    numbers = [ticks.get(timeout=PATIENCE_S)[0] for _ in range(20)]
+    paced.stop()
+    if catch_up:
+        assert numbers == list(range(20))
+    else:
+        after_two = next(number for number in numbers if number > 2)
+        assert after_two >= 10
+
+
+def test_rest_needs_no_ticks_and_the_numbers_go_on_with_the_clock() -> None:
+    ticks: queue.Queue[Tick] = queue.Queue()
+    paced = Paced("test", RATE, lambda number, at_s: ticks.put((number, at_s)), no_failure)
+    first = ticks.get(timeout=PATIENCE_S)
+    paced.rest(True)
+    while True:  # until it has come to rest
+        try:
+            first = ticks.get(timeout=0.1)
+        except queue.Empty:
+            break
+    paced.rest(False)
+    number, at_s = ticks.get(timeout=PATIENCE_S)
+    paced.stop()
+    assert number >= first[0] + 9, "a tenth of a second has passed"
+    assert at_s - first[1] == pytest.approx((number - first[0]) / RATE)
+
+
+def test_a_resting_thread_can_be_stopped() -> None:
+    paced = Paced("test", RATE, lambda number, at_s: None, no_failure)
+    paced.rest(True)
+    paced.stop()
+
+
+def test_a_tick_that_raises_is_the_last_and_is_told() -> None:
+    failures: queue.Queue[Exception] = queue.Queue()
+    calls: list[int] = []
+
+    def tick(number: int, at_s: float) -> None:
+        calls.append(number)
+        raise OSError("unplugged")
+
+    paced = Paced("test", RATE, tick, failures.put)
+    assert str(failures.get(timeout=PATIENCE_S)) == "unplugged"
+    paced.stop()
+    assert calls == [0]
