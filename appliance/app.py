@@ -8,20 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from msgspec.structs import replace
 
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import FaultReported, LinkState
 from appliance.calls.situation import situation
 from appliance.calls.state import Moment, State
-from appliance.config import Config, load
+from appliance.config import Config
 from appliance.errors import ApplianceError
 from appliance.panel.board import Board
 from appliance.policy import policy_of
@@ -31,7 +28,12 @@ from appliance.socket_path import listening_path
 
 if TYPE_CHECKING:
     from appliance.media.studio import Studio
+    from appliance.reporting.conversation import Conversation
+    from appliance.reporting.socket import LocalSocket
     from appliance.web.demo import Demo
+
+    Converse = Callable[[Callable[[Mapping[str, Any]], None]], Conversation]
+    MakeDemo = Callable[["Appliance", Converse], Demo]
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +99,15 @@ async def running(
     config: Config,
     *,
     socket_path: Path | None = None,
-    demo_websocket_url: str | None = None,
+    websocket_url: str | None = None,
+    demo: MakeDemo | None = None,
     on_alive: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Appliance]:
     """A whole appliance for as long as the block lasts; its end ends calls first.
 
-    `on_alive` is called when buttons and LEDs are; the block begins when it can take calls too.
+    `websocket_url` is where pages reach the broker, if not where [mqtt] says; `demo` makes the door
+    pane of the page, for a simulated board. `on_alive` is called when buttons and LEDs are; the block
+    begins when it can take calls too.
     """
     appliance = Appliance(config)
     engine, bus, board = appliance.engine, appliance.bus, appliance.board
@@ -124,7 +129,8 @@ async def running(
         await _media(appliance, stack)
         await _signaling(appliance, stack)
         await _device_topics(appliance, stack)
-        await _outlets(appliance, stack, tasks, socket_path, demo_websocket_url)
+        local = await _local_socket(appliance, stack, socket_path)
+        await _page(appliance, stack, local, websocket_url, demo)
         stack.push_async_callback(_end, engine, core)
         yield appliance
 
@@ -194,53 +200,31 @@ def _capabilities(config: Config) -> list[str]:
     return ["audio", *video, *(f"relay:{name}" for name in config.relays)]
 
 
-async def _outlets(
-    appliance: Appliance,
-    stack: AsyncExitStack,
-    tasks: asyncio.TaskGroup,
-    socket_path: Path | None,
-    demo_websocket_url: str | None,
-) -> None:
-    """Who else is told: the local socket, the page."""
-    from appliance.reporting.conversation import Conversation
-    from appliance.reporting.metrics import Metrics
+async def _local_socket(
+    appliance: Appliance, stack: AsyncExitStack, socket_path: Path | None
+) -> LocalSocket:
     from appliance.reporting.socket import LocalSocket
 
-    session, bus, board = appliance.session, appliance.bus, appliance.board
-    press = board.press if appliance.config.device.board == "simulated" else None
-    local = LocalSocket(socket_path or listening_path(), session, press, recent=bus.recent)
-    await stack.enter_async_context(local)
-    metrics = Metrics(session.status)
-    bus.sinks.append(metrics.see)
-
-    def open_conversation(send: Callable[[Mapping[str, Any]], None]) -> Conversation:
-        return Conversation(
-            session, press, send, start=tasks.create_task, recent=bus.recent, origin="page"
-        )
-
-    demo = None
-    if demo_websocket_url is not None:
-        from appliance.web.demo import Demo
-
-        demo = Demo(
-            people=appliance.config.contacts,
-            buttons=appliance.config.buttons,
-            open_conversation=open_conversation,
-            board_changes=board.watch,
-        )
-    await _page(appliance, stack, metrics, demo, demo_websocket_url)
+    press = appliance.board.press if appliance.config.device.board == "simulated" else None
+    local = LocalSocket(
+        socket_path or listening_path(), appliance.session, press, recent=appliance.bus.recent
+    )
+    return await stack.enter_async_context(local)
 
 
 async def _page(
     appliance: Appliance,
     stack: AsyncExitStack,
-    metrics: Any,
-    demo: Demo | None,
+    local: LocalSocket,
     websocket_url: str | None,
+    demo: MakeDemo | None,
 ) -> None:
+    from appliance.reporting.metrics import Metrics
     from appliance.web.server import WebServer
 
     config = appliance.config
+    metrics = Metrics(appliance.session.status)
+    appliance.bus.sinks.append(metrics.see)
     server = WebServer(
         config.device,
         config.mqtt,
@@ -248,7 +232,7 @@ async def _page(
         status=appliance.session.status,
         registry=metrics.registry,
         websocket_url=websocket_url,
-        demo=demo,
+        demo=demo(appliance, local.converse) if demo else None,
     )
     try:
         await stack.enter_async_context(server)
@@ -297,7 +281,7 @@ def run(config: Config) -> int:
 
 
 async def _serve(config: Config) -> int:
-    stop = _stopped_by_signal()
+    stop = stopped_by_signal()
     async with (
         running(config, on_alive=_tell_alive),
         asyncio.TaskGroup() as tasks,
@@ -320,45 +304,10 @@ async def _feed_watchdog() -> None:
         await asyncio.sleep(interval_s)
 
 
-def _stopped_by_signal() -> asyncio.Event:
+def stopped_by_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-def demo(port: int, open_browser: bool) -> int:
-    """The whole product on a laptop, until Ctrl-C; the exit status."""
-    from appliance.loading.shipped import shipped
-
-    journal.set_up(logging.WARNING)
-    config = load(shipped("simulated.toml"), {})
-    config = replace(config, http=replace(config.http, port=port))
-    return asyncio.run(_demonstrate(config, open_browser=open_browser))
-
-
-async def _demonstrate(config: Config, *, open_browser: bool) -> int:
-    from appliance.signaling.broker import EmbeddedBroker
-
-    stop = _stopped_by_signal()
-    async with EmbeddedBroker() as broker:
-        mqtt = replace(config.mqtt, host="127.0.0.1", port=broker.port)
-        config = replace(config, mqtt=mqtt)
-        async with running(config, demo_websocket_url=broker.websocket_url) as appliance:
-            _invite_in(appliance, open_browser=open_browser)
-            await stop.wait()
-            sys.stdout.write("\nThe demo ends.\n")
-    return 0
-
-
-def _invite_in(appliance: Appliance, *, open_browser: bool) -> None:
-    sys.stdout.write(
-        f"{appliance.config.device.name} is ready: {appliance.page}\n"
-        "Press the bell on the page, answer beside it, and talk. Ctrl-C ends the demo.\n"
-    )
-    sys.stdout.flush()
-    if open_browser:
-        import webbrowser
-
-        webbrowser.open(appliance.page or "")

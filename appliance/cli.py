@@ -126,9 +126,9 @@ def _port(text: str) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from appliance import app
+    from appliance.demo import demo
 
-    return app.demo(options.port, not options.no_browser)
+    return demo(options.port, not options.no_browser)
 
 
 def _run(options: argparse.Namespace) -> int:

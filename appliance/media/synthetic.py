@@ -24,6 +24,7 @@ FULL_SCALE_SINE_RMS = 32768 / math.sqrt(2)
 """0 dBFS is the level of a sine that just fits (AES17)."""
 SILENCE_DBFS = -100.0
 FRAMES_PER_S = SAMPLE_RATE_HZ // FRAME_SAMPLES
+LOOK_S = 0.25
 
 
 class CardCamera:
@@ -126,6 +127,8 @@ class Meter:
         """`clock` in seconds, as the loop's."""
         self._clock = clock
         self._voices: dict[str, deque[tuple[float, Samples]]] = {}
+        self._looked_at_s: float | None = None
+        self._tone_hz: float | None = None
 
     def push(self, participant: str, frame: bytes) -> None:
         """One frame, heard now."""
@@ -152,9 +155,16 @@ class Meter:
         return round(level_dbfs(self.heard()), 1)
 
     def tone_hz(self) -> float | None:
-        """The frequency that stands out in the last second, or None where none does."""
-        tone_hz = dominant_hz(self.heard())
-        return None if tone_hz is None else round(tone_hz, 1)
+        """The frequency that stands out in the last second, or None where none does.
+
+        Looked for four times a second at most: whoever shows the status asks more often.
+        """
+        now_s = self._clock()
+        if self._looked_at_s is None or now_s - self._looked_at_s >= LOOK_S:
+            self._looked_at_s = now_s
+            tone_hz = dominant_hz(self.heard())
+            self._tone_hz = None if tone_hz is None else round(tone_hz, 1)
+        return self._tone_hz
 
 
 def level_dbfs(samples: Samples) -> float:

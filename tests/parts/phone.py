@@ -286,10 +286,25 @@ class Phone:
     async def hang_up(self) -> None:
         """Close the media."""
         if self.connection is not None:
-            await self.connection.close()
+            await closed(self.connection)
         for task in list(self._watching):
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
+
+
+async def closed(connection: RTCPeerConnection) -> None:
+    """Close a connection, with the task that aiortc leaves behind if it was still connecting."""
+    for task in asyncio.all_tasks():
+        coroutine = task.get_coro()
+        frame = getattr(coroutine, "cr_frame", None)
+        if (
+            getattr(coroutine, "__qualname__", "") == "RTCPeerConnection.__connect"
+            and frame is not None
+            and frame.f_locals.get("self") is connection
+        ):
+            task.cancel()
+    await asyncio.sleep(0)
+    await connection.close()
 
 
 def _json(connection: RTCPeerConnection) -> Message:

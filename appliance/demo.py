@@ -1,0 +1,96 @@
+"""The whole product on a laptop: simulated board, embedded broker, the door station on the page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from appliance.app import Appliance, running, stopped_by_signal
+from appliance.config import Config, load
+from appliance.loading.shipped import shipped
+from appliance.reporting.conversation import Conversation
+from appliance.service import journal
+from appliance.signaling.broker import EmbeddedBroker
+from appliance.web.demo import Demo
+
+LOOK_S = 0.05
+"""How often the page is shown the panel, where it has changed: an LED's pattern has steps of 0.1 s."""
+QUIET_DBFS = -60
+
+
+def demo(port: int, open_browser: bool) -> int:
+    """Run until Ctrl-C; the exit status."""
+    journal.set_up(logging.WARNING)
+    config = load(shipped("simulated.toml"), {})
+    config = replace(config, http=replace(config.http, port=port))
+    return asyncio.run(_run(config, open_browser=open_browser))
+
+
+async def _run(config: Config, *, open_browser: bool) -> int:
+    stop = stopped_by_signal()
+    async with EmbeddedBroker() as broker, demonstrating(config, broker) as appliance:
+        _invite_in(appliance, open_browser=open_browser)
+        await stop.wait()
+        sys.stdout.write("\nThe demo ends.\n")
+    return 0
+
+
+def demonstrating(config: Config, broker: EmbeddedBroker, socket_path: Path | None = None) -> Any:
+    """An appliance on the embedded broker, whose page has the door station beside the phone."""
+    mqtt = replace(config.mqtt, host="127.0.0.1", port=broker.port)
+    return running(
+        replace(config, mqtt=mqtt),
+        socket_path=socket_path,
+        websocket_url=broker.websocket_url,
+        demo=door_station,
+    )
+
+
+def door_station(
+    appliance: Appliance, converse: Callable[[Callable[[Mapping[str, Any]], None]], Conversation]
+) -> Demo:
+    """What the page's door pane works with."""
+    return Demo(
+        people=appliance.config.contacts,
+        buttons=appliance.config.buttons,
+        open_conversation=converse,
+        board_changes=lambda: panel_changes(appliance),
+    )
+
+
+async def panel_changes(appliance: Appliance) -> AsyncIterator[Mapping[str, Any]]:
+    """The panel as its pins are, and how loud the loudspeaker is, whenever either changes."""
+    shown: Mapping[str, Any] | None = None
+    while True:
+        panel = {**appliance.board.status(), "loudspeaker_level": _level(appliance)}
+        if panel != shown:
+            shown = panel
+            yield panel
+        await asyncio.sleep(LOOK_S)
+
+
+def _level(appliance: Appliance) -> float:
+    """0 to 1, in steps that an eye can tell apart."""
+    speaker = appliance.session.status()["media"].get("speaker", {})
+    dbfs: float | None = speaker.get("level_dbfs")
+    if dbfs is None:
+        return 0.0
+    return round(max(0.0, min(1.0, 1 - dbfs / QUIET_DBFS)), 1)
+
+
+def _invite_in(appliance: Appliance, *, open_browser: bool) -> None:
+    sys.stdout.write(
+        f"{appliance.config.device.name} is ready: {appliance.page}\n"
+        "Press the bell on the page, answer beside it, and talk. Ctrl-C ends the demo.\n"
+    )
+    sys.stdout.flush()
+    if open_browser:
+        import webbrowser
+
+        webbrowser.open(appliance.page or "")
