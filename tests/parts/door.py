@@ -209,16 +209,14 @@ class Door:
             await self._changed.wait_for(lambda: len(self.endpoints(uid)) >= endpoints)
         return self.endpoints(uid)
 
-    async def hear_presence(self, uid: str) -> None:
-        """Wait until an endpoint of somebody says anew that it is online."""
-        before = dict(self.present)
+    def presence_of(self, uid: str) -> set[str]:
+        """The epochs of somebody's online endpoints."""
+        return {epoch for (of, _), epoch in self.present.items() if of == uid}
+
+    async def until_present_again(self, uid: str, before: set[str]) -> None:
+        """Wait until somebody is online with a connection that was not there before."""
         async with asyncio.timeout(PATIENCE_S), self._changed:
-            await self._changed.wait_for(
-                lambda: any(
-                    of == uid and epoch != before.get((of, endpoint))
-                    for (of, endpoint), epoch in self.present.items()
-                )
-            )
+            await self._changed.wait_for(lambda: bool(self.presence_of(uid) - before))
 
     async def until_repeated(self, id_: str) -> None:
         """Wait until the same message came once more."""

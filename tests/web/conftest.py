@@ -93,7 +93,7 @@ async def server(mosquitto: Mosquitto, station: Station) -> AsyncIterator[WebSer
         yield one
 
 
-PURE = ["call", "envelope", "words", "gestures", "doorlink"]
+PURE = ["call", "envelope", "words", "gestures", "doorlink", "media"]
 IMPORT_ALL = "(names) => Promise.all(names.map(async (name) => { await import(`/${name}.js`); }))"
 
 
@@ -103,7 +103,10 @@ async def modules() -> AsyncIterator[Page]:
 
     One for all tests of a file: what they import keeps nothing.
     """
-    async with chromium() as browser, WebServer(Device(), Mqtt(), Http(port=0), status=dict) as one:
+    async with (
+        chromium(*WITH_CONSENT) as browser,
+        WebServer(Device(), Mqtt(), Http(port=0), status=dict) as one,
+    ):
         page = await browser.new_page()
         await page.goto(f"{one.url}healthz")
         # now, so that no test is the one that opened the connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -12,6 +13,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from appliance.web.server import WebServer
 from tests.parts.door import Door, door
 from tests.parts.mosquitto import Mosquitto
+from tests.parts.need import program
 from tests.web.conftest import WITH_CONSENT, chromium, page_server
 from tests.web.station import Station
 
@@ -302,15 +304,19 @@ async def test_a_connection_that_breaks_in_the_call_is_replaced(
         await expect(part(tab, "phone")).to_have_attribute("data-picture", "yes")
 
 
-async def test_a_tab_that_is_closed_says_goodbye_and_a_reload_keeps_its_endpoint(
+async def test_a_reload_hangs_up_and_keeps_its_endpoint_and_a_closed_tab_is_gone(
     browser: Browser, server: WebServer, front_door: Door
 ) -> None:
     async with opened(browser, server.url) as tab:
-        await ready(tab)
-        before = await front_door.until_present("alice")
+        await in_call(tab, front_door)
+        before = front_door.endpoints("alice")
+        news = front_door.presence_of("alice")
+        # as a reload begins; how much time a browser leaves between this and its end is its own affair
+        await tab.evaluate("window.dispatchEvent(new Event('beforeunload'))")
+        assert (await front_door.hear("end"))["body"]["reason"] == "hang_up"
         await tab.reload()
-        await front_door.hear_presence("alice")
-        await ready(tab)
+        await front_door.until_present_again("alice", news)
+        # the sequence goes on where it was: a step back would be a fault
         await in_call(tab, front_door)
         assert front_door.endpoints("alice") == before
     await front_door.until_gone("alice")
@@ -366,7 +372,27 @@ async def test_outside_the_demo_one_signs_in_and_there_is_no_station(
     async with page_server(mosquitto) as server, opened(browser, server.url) as tab:
         await shows(tab, "signed_out")
         await expect(part(tab, "door")).to_be_hidden()
+        await expect(part(tab, "call")).to_be_hidden()
+        await expect(part(tab, "answer")).to_be_hidden()
         await tab.get_by_label("Your name at the broker").fill("carol")
         await tab.get_by_role("button", name="Sign in").click()
         await front_door.until_present("carol")
         await ready(tab)
+
+
+async def test_whom_the_broker_refuses_is_told_and_may_sign_in_anew(
+    browser: Browser, tmp_path: Path
+) -> None:
+    broker = Mosquitto(program("mosquitto"), tmp_path, "allow_anonymous false")
+    broker.start()
+    try:
+        async with page_server(broker) as server, opened(browser, server.url) as tab:
+            await tab.get_by_label("Your name at the broker").fill("carol")
+            await tab.get_by_label("Its password").fill("wrong")
+            await tab.get_by_role("button", name="Sign in").click()
+            await expect(part(tab, "link")).to_have_text("Not let in")
+            await expect(part(tab, "problem")).to_contain_text("the name or the password is wrong")
+            await part(tab, "retry").click()
+            await shows(tab, "signed_out")
+    finally:
+        broker.kill()

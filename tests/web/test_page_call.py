@@ -147,6 +147,15 @@ async def test_declining_and_not_being_there_are_told_apart(modules: Page) -> No
     assert silent.phase == "ended: timed_out"
 
 
+async def test_a_page_that_goes_away_hangs_up_but_does_not_decline_for_others(
+    modules: Page,
+) -> None:
+    *_, left = await play(modules, *TALKING, {"type": "leave"})
+    assert left.sent("end")["reason"] == "hang_up"
+    *_, silent = await play(modules, invite(), {"type": "leave"})
+    assert silent.did == ["close_media all"]
+
+
 async def test_whoever_answers_first_stops_the_others(modules: Page) -> None:
     elsewhere = says("cancel", {"reason": "answered_elsewhere"})
     _, stopped = await play(modules, invite(), elsewhere)

@@ -143,6 +143,13 @@ const INPUTS = {
     return end(state, 'local_hang_up', now, [farewell]);
   },
 
+  /** The page goes away. While it rings that is no answer: other phones of the same person ring on. */
+  leave(state, _input, now) {
+    return state.phase === 'incoming'
+      ? end(state, 'timed_out', now, [])
+      : INPUTS.hang_up(state, {}, now);
+  },
+
   dismiss(state) {
     if (state.phase === 'ended') return rest(state);
     return [{ ...state, missed: null }, []];

@@ -10,7 +10,6 @@
 import { button, element, make, part, say } from './dom.js';
 import { essence } from './doorlink.js';
 import { Finger } from './gestures.js';
-import { duration } from './words.js';
 
 const MAX_LINES = 400;
 const GRILLE_DOTS = 27;
@@ -75,6 +74,7 @@ export class DoorView {
     part('chime').dataset.on = String(chime === 'playing');
     if (chime === 'playing' && this.#chime !== 'playing') this.dingDong();
     this.#chime = chime;
+    part('loudspeaker').hidden = loudspeaker_level === undefined;
     this.#showLevel(loudspeaker_level ?? 0);
   }
 
@@ -82,8 +82,7 @@ export class DoorView {
   showStatus(status) {
     if (status?.panel) this.showBoard({ ...status.panel });
     const call = status?.call;
-    const seconds = call?.duration_s ? `, ${duration(call.duration_s * 1000)}` : '';
-    say(part('door-call'), call ? `${call.state}${seconds}` : 'none');
+    say(part('door-call'), call?.state ?? 'none');
     part('door-call').dataset.state = call?.state ?? 'idle';
   }
 

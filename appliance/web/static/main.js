@@ -59,6 +59,7 @@ function signIn() {
   say(element('title', HTMLElement), 'Who are you?');
   say(element('line', HTMLElement), 'The appliance rings those whom it knows.');
   element('phone', HTMLElement).dataset.state = 'signed_out';
+  say(element('link-words', HTMLElement), 'Signed out');
   return new Promise((signed_in) => {
     form.addEventListener('submit', (submit) => {
       submit.preventDefault();
@@ -170,6 +171,7 @@ async function openPhone(client, websocket_url) {
   offerPeople(client, who.uid);
   const self = { uid: who.uid, name: who.name, endpoint: await tabEndpoint() };
   const keepAwake = wakeLock();
+  let refused = false;
   /** @type {Session} */
   let session;
   const view = new PhoneView(
@@ -183,7 +185,8 @@ async function openPhone(client, websocket_url) {
       chat: (text) => session.put({ type: 'chat', text }),
       call: () => session.call('video'),
       openDoor: () => session.openDoor(),
-      retry: () => session.signaling.retryNow(),
+      // whom the broker refused has to sign in anew
+      retry: () => (refused ? location.reload() : session.signaling.retryNow()),
     },
     client.name,
   );
@@ -211,8 +214,9 @@ async function openPhone(client, websocket_url) {
       onLink(link, retry_s) {
         view.showLink(link, retry_s);
         view.showState(session.state);
+        refused = link === 'refused';
         // a wrong name or password must not be tried again by the next reload
-        if (link === 'refused') sessionStorage.removeItem(CREDENTIALS);
+        if (refused) sessionStorage.removeItem(CREDENTIALS);
       },
       onDoor: (online) => view.showDoor(online),
       onRemote: (stream) => view.showRemote(stream),
@@ -220,6 +224,8 @@ async function openPhone(client, websocket_url) {
     },
   );
   view.showState(session.state);
+  // mqtt.js writes with the next tick, and a page that is being hidden has none left
+  window.addEventListener('beforeunload', () => session.leave());
   window.addEventListener('pagehide', () => session.close());
   // brought back as it was, its sockets are dead: begin anew
   window.addEventListener('pageshow', ({ persisted }) => persisted && location.reload());

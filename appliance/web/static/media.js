@@ -27,6 +27,8 @@
 const MICROPHONE_PATIENCE_MS = 2000;
 /** How long a description waits for candidates; later ones follow as messages. */
 const GATHERING_PATIENCE_MS = 500;
+/** How long a connection outlives its call. */
+const LINGER_MS = 1000;
 const MAX_EARLY_CANDIDATES = 64;
 
 export class Media {
@@ -108,11 +110,15 @@ export class Media {
 
   /** Close one connection, or everything of the call. @param {number | null} generation */
   close(generation) {
-    for (const number of generation === null ? [...this.#connections.keys()] : [generation]) {
-      this.#connections.get(number)?.pc.close();
-      this.#connections.delete(number);
+    if (generation !== null) {
+      this.#connections.get(generation)?.pc.close();
+      this.#connections.delete(generation);
+      return;
     }
-    if (generation !== null) return;
+    const left = [...this.#connections.values()];
+    this.#connections.clear();
+    // the goodbye takes the longer way, over the broker: it is to be there before the silence
+    window.setTimeout(() => left.forEach(({ pc }) => pc.close()), LINGER_MS);
     this.#call += 1;
     this.#microphone = null;
     this.#muted = false;

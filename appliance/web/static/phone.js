@@ -118,7 +118,8 @@ export class PhoneView {
     part('link').dataset.link = link;
     const problem = words.linkProblem(link, retry_s, this.#doors_name);
     // while a try is running the sentence stays: a banner that blinks is read by nobody
-    if (problem !== null || link === 'connected') this.showProblem(problem, link === 'away');
+    if (problem !== null || link === 'connected')
+      this.showProblem(problem, link === 'away' || link === 'refused');
     this.#showChip();
   }
 

@@ -94,9 +94,14 @@ export class Session {
     }
   }
 
-  /** The page goes away: say so while that is possible. */
+  /** The page is about to go away: say so while there is still time to send something. */
+  leave() {
+    this.put({ type: 'leave' });
+  }
+
+  /** The page goes away. */
   close() {
-    this.put({ type: 'hang_up' });
+    this.leave();
     this.signaling.close();
   }
 

@@ -178,16 +178,19 @@ export class Signaling {
     this.#outbox = this.#outbox.filter((m) => m.call_id !== call_id);
   }
 
-  /** The page goes away. The broker's Will says it again, should this not reach it. */
+  /** The page goes away: what was just sent goes first. What does not, the broker's Will covers. */
   close() {
     this.#closed = true;
     window.clearTimeout(this.#retry);
     window.clearInterval(this.#repeat);
-    if (this.#link === 'connected') {
-      this.#client.publish(this.#presenceTopic(), OFFLINE, { qos: 1, retain: true });
-    }
-    this.#client?.end();
-    this.#client = null;
+    const client = this.#client;
+    this.#turn = this.#turn.then(() => {
+      this.#client = null;
+      if (client?.connected) {
+        client.publish(this.#presenceTopic(), OFFLINE, { qos: 1, retain: true });
+      }
+      client?.end();
+    });
   }
 
   // -------------------- the connection
