@@ -6,6 +6,7 @@ Buttons, LEDs and the core first: a press is answered before anything of the net
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from appliance.reporting.conversation import Conversation
     from appliance.reporting.socket import LocalSocket
     from appliance.web.demo import Demo
+    from appliance.web.server import WebServer
 
     Converse = Callable[[Callable[[Mapping[str, Any]], None]], Conversation]
     MakeDemo = Callable[["Appliance", Converse], Demo]
@@ -82,7 +84,8 @@ class Appliance:
         """Let the panel and systemd show what the device is about."""
         self.board.show(situation(state))
         call = state.active
-        systemd.show(f"broker {state.link}, {call.state if call else 'idle'}")
+        doing = "no media yet" if self.studio is None else call.state if call else "idle"
+        systemd.show(f"broker {state.link}, {doing}")
 
 
 def _now() -> Moment:
@@ -126,8 +129,8 @@ async def running(
         core = tasks.create_task(engine.run())
         on_alive()
 
+        await _signaling(appliance, stack)  # it connects in a thread, while media is imported
         await _media(appliance, stack)
-        await _signaling(appliance, stack)
         await _device_topics(appliance, stack)
         local = await _local_socket(appliance, stack, socket_path)
         await _page(appliance, stack, local, websocket_url, demo)
@@ -143,6 +146,7 @@ async def _media(appliance: Appliance, stack: AsyncExitStack) -> None:
     await studio.load()
     appliance.studio = await stack.enter_async_context(studio)
     appliance.engine.attach(studio)
+    appliance.show(appliance.engine.state)
 
 
 async def _signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
@@ -192,7 +196,7 @@ async def _device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
     )
     await stack.enter_async_context(topics)
     appliance.bus.sinks.append(topics.see)
-    appliance.engine.observers.append(lambda _: topics.refresh())
+    appliance.engine.observers.append(lambda _: topics.changed())
 
 
 def _capabilities(config: Config) -> list[str]:
@@ -219,13 +223,14 @@ async def _page(
     websocket_url: str | None,
     demo: MakeDemo | None,
 ) -> None:
+    # 0.1 s of imports, for which no call has to wait
+    web = await asyncio.to_thread(importlib.import_module, "appliance.web.server")
     from appliance.reporting.metrics import Metrics
-    from appliance.web.server import WebServer
 
     config = appliance.config
     metrics = Metrics(appliance.session.status)
     appliance.bus.sinks.append(metrics.see)
-    server = WebServer(
+    server: WebServer = web.WebServer(
         config.device,
         config.mqtt,
         config.http,
@@ -243,7 +248,7 @@ async def _page(
         log.warning("the page is not served: %s", error)
         appliance.engine.post(FaultReported("page_not_served", str(error), "http"))
     else:
-        appliance.page = f"http://{config.http.host}:{config.http.port}/"
+        appliance.page = server.url
 
 
 async def _end(engine: Engine, core: asyncio.Task[None]) -> None:

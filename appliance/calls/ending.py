@@ -28,7 +28,7 @@ FAILURES = (CallEndReason.FAILED, CallEndReason.CONNECTION_CLOSED, CallEndReason
 def end(turn: Turn, call: LiveCall, reason: CallEndReason, kicked_by: str | None = None) -> None:
     """Close what the call opened, then tell that it is over: `call_ended` is its last event."""
     call = turn.put(call, state=CallState.ENDED)
-    for kind in ("ring", "setup", "reconnect", "participants"):
+    for kind in ("ring", "setup", "reconnect", "farewell", "participants"):
         turn.do(StopTimer(Timer(kind, call.call_id)))
     for member in call.members:
         turn.do(ClosePeer(member.peer))

@@ -237,6 +237,7 @@ _CALL_TIMERS = {
     "ring": Report.RING_TIMED_OUT,
     "setup": Report.SETUP_TIMED_OUT,
     "reconnect": Report.RECONNECT_TIMED_OUT,
+    "farewell": Report.FAREWELL_TIMED_OUT,
     "participants": Report.LIST_DUE,
 }
 

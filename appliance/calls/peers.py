@@ -45,8 +45,12 @@ from appliance.model import (
     SessionStateReason,
 )
 
+CLOSED_BY_PEER = "connection_closed"
+"""The code of a connection that the other side closed."""
 SETUP_S = 10.0
 """How long an answered call may take until media flows."""
+FAREWELL_S = 1.0
+"""A peer that closes its connection says `end` as well, by a longer way: it is waited for."""
 RECONNECT_S = 30.0
 """How long a lost session is waited for before it is given up."""
 
@@ -176,6 +180,23 @@ def failed_to_open(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
 
 
 def failed(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
+    """A connection is gone: closed by a peer whose `end` is under way, or for good."""
+    if report.code == CLOSED_BY_PEER and call.farewell is None:
+        turn.put(call, farewell=report)
+        turn.do(StartTimer(Timer("farewell", call.call_id), FAREWELL_S))
+        return
+    gone(turn, call, report)
+
+
+def no_farewell(turn: Turn, call: LiveCall) -> None:
+    """The peer closed its connection and never said `end`."""
+    report = call.farewell
+    call = turn.put(call, farewell=None)
+    if report is not None and call.member_of(report.peer) is not None:
+        gone(turn, call, report)
+
+
+def gone(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
     """A connection is gone for good; with the last one the session is closed."""
     member = _member(call, report.peer)
     turn.error(report.code, report.message, report.peer.uid, call.call_id)

@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from appliance.actions import Action
-from appliance.calls.inputs import LinkState, PeerKey
+from appliance.calls.inputs import LinkState, PeerFailed, PeerKey
 from appliance.events import Error
 from appliance.messages import Address, IceCandidate, SessionDescription
 from appliance.model import (
@@ -173,6 +173,8 @@ class LiveCall(Struct, frozen=True):
     joined: bool = False
     lost_at_s: float | None = None
     """Since when no peer's media flows."""
+    farewell: PeerFailed | None = None
+    """A connection that its peer closed, whose `end` is waited for."""
     list_version: int = 0
     hand_raised: bool = False
 

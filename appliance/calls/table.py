@@ -34,6 +34,7 @@ class Report(StrEnum):
     RING_TIMED_OUT = "ring timed out"
     SETUP_TIMED_OUT = "setup timed out"
     RECONNECT_TIMED_OUT = "reconnect timed out"
+    FAREWELL_TIMED_OUT = "farewell timed out"
     LIST_DUE = "list due"
     MESSAGE_EXPIRED = "message expired"
     ENDPOINT_ONLINE = "endpoint online"
@@ -376,6 +377,12 @@ _on(
     (RINGING, _NONE_YET),
     ((CONNECTING, CONNECTED), Ignore("nothing is lost")),
     ((RECONNECTING,), _go(peers.given_up, ENDED)),
+)
+_on(
+    Report.FAREWELL_TIMED_OUT,
+    (NO_CALL, _GONE),
+    ((*RINGING, CONNECTING), Ignore("no connection was closed")),
+    *(((state,), _go(peers.no_farewell, state, ENDED)) for state in JOINED),
 )
 _on(
     Report.LIST_DUE,

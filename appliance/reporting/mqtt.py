@@ -35,6 +35,7 @@ FAMILIES = {
 
 NEVER_PLAIN = ("generate_token", "start_session")
 MAX_BYTES = 4096
+SOON_S = 0.05
 
 
 class Link(Protocol):
@@ -104,6 +105,7 @@ class DeviceTopics:
         self._told: dict[str, str] = {}
         self._connected = False
         self._button: str | None = None
+        self._due: asyncio.TimerHandle | None = None
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
@@ -119,7 +121,9 @@ class DeviceTopics:
         trace: TracebackType | None,
     ) -> None:
         """Say that the device is offline, and disconnect."""
+        self.refresh()
         await self._link.__aexit__(kind, error, trace)
+        self._forget_due()
         await self._tasks.__aexit__(kind, error, trace)
 
     # -------------------- what is told
@@ -140,14 +144,25 @@ class DeviceTopics:
             self._publish("doorbell", ring)
             self._button = None
 
+    def changed(self) -> None:
+        """Publish soon what of the state has changed: behind the call that changed it, not before."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(SOON_S, self.refresh)
+
     def refresh(self) -> None:
         """Publish what of the state has changed."""
+        self._forget_due()
         if not self._connected:
             return
         for thing, value in states(self._status()).items():
             if self._told.get(thing) != value:
                 self._told[thing] = value
                 self._link.publish(f"{self._base}/state/{thing}", value.encode(), retain=True)
+
+    def _forget_due(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
     def _state(self, state: LinkState) -> None:
         self._connected = state is LinkState.CONNECTED

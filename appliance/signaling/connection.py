@@ -196,6 +196,7 @@ class Connection:
                     self._woken.recv(4096)
                 if hidden or happened.get(sock, 0) & selectors.EVENT_READ:
                     client.loop_read()
+                    self._acknowledge_at_once(client)
                 if happened.get(sock, 0) & selectors.EVENT_WRITE:
                     client.loop_write()
                 client.loop_misc()
@@ -245,6 +246,14 @@ class Connection:
         return waited_s > 2 * FAREWELL_S
 
     # -------------------- called by paho, in the thread
+
+    @staticmethod
+    def _acknowledge_at_once(client: Client) -> None:
+        """A broker that has not been told to send at once waits for our delayed acknowledgement, 40 ms."""
+        sock: Any = client.socket()
+        if sock is not None and hasattr(socket, "TCP_QUICKACK"):  # Linux, and never for long
+            with contextlib.suppress(OSError, AttributeError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

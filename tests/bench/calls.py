@@ -141,7 +141,10 @@ def _soon(loop: asyncio.AbstractEventLoop, call: Any, *arguments: Any) -> None:
 
 
 class _Encoded(MediaStreamTrack):
-    """Pre-encoded pictures of the same card, as packets in real time, beginning with an IDR."""
+    """Pictures of the same card that lie ready: the first two leave as soon as they are asked for.
+
+    No camera can be better; aiortc as a receiver shows a picture when the next one begins.
+    """
 
     kind = "video"
 

@@ -175,7 +175,7 @@ def peer_report(play: Play, kind: int, which: int) -> Input:
         PeerConnected(peer),
         PeerLost(peer),
         PeerRestored(peer),
-        PeerFailed(peer, "closed", "gone"),
+        PeerFailed(peer, "connection_closed" if which % 2 else "failed", "gone"),
         PeerAnswered(peer, ANSWER),
         PeerOffered(peer, OFFER),
     )[kind]

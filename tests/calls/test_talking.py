@@ -289,8 +289,22 @@ def test_lost_and_given_up(play: Play) -> None:
     assert play.event(CallEnded).reason is CallEndReason.CONNECTION_CLOSED
 
 
+def test_the_media_of_who_hangs_up_ends_before_the_end_is_heard(play: Play) -> None:
+    play.happens(PeerFailed(play.peer(ALICE), "connection_closed", "closed by the other side"))
+    assert play.outputs[1:] == [], "nothing is told of it yet"
+    play.hears(ALICE, End("hang_up"))
+    assert play.event(CallEnded).reason is CallEndReason.REMOTE_HANG_UP
+
+
+def test_the_media_ends_and_no_end_is_heard(play: Play) -> None:
+    play.happens(PeerFailed(play.peer(ALICE), "connection_closed", "closed by the other side"))
+    play.wait(1)
+    assert play.event(Error).code == "connection_closed"
+    assert play.event(CallEnded).reason is CallEndReason.CONNECTION_CLOSED
+
+
 def test_the_connection_is_gone_at_once(play: Play) -> None:
-    play.happens(PeerFailed(play.peer(ALICE), "closed", "the peer closed the connection"))
+    play.happens(PeerFailed(play.peer(ALICE), "failed", "consent was lost"))
     assert play.events[:2] == ["error", "connection_lost"]
     assert play.event(CallEnded).reason is CallEndReason.CONNECTION_CLOSED
 

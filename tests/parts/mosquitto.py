@@ -49,7 +49,7 @@ class Mosquitto:
             f"listener {self.port} {self.host}\n"
             f"listener {self.websocket_port} {self.host}\nprotocol websockets\n"
             f"user {getpass.getuser()}\n"  # else root becomes one who cannot read the test's files
-            f"allow_anonymous true\npersistence false\nlog_type all\n{extra}\n"
+            f"allow_anonymous true\npersistence false\nset_tcp_nodelay true\nlog_type all\n{extra}\n"
         )
 
     @property

@@ -329,4 +329,4 @@ async def phone(
         yield one
     finally:
         await one.hang_up()
-        one.close()
+        await asyncio.to_thread(one.close)  # it waits for a broker that may live on this loop

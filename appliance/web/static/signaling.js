@@ -20,7 +20,6 @@
  * @property {number} born  by the monotonic clock, ms
  * @property {number} sent_at  Unix ms
  * @property {number} [sent]  when it last went out, by the monotonic clock, ms
- * @property {{seq: number, epoch: string | null}} [stamped]  for which connection of the receiver
  *
  * @typedef {object} Broker
  * @property {string} url  of its WebSocket listener
@@ -313,10 +312,9 @@ export class Signaling {
     message.sent = now;
     const { to, ttl_s } = message;
     const epoch = (to.endpoint && this.#presence.get(to.uid)?.get(to.endpoint)) || null;
-    // a repeat is the same message; for a receiver that came anew it takes a new place in line
-    if (message.stamped?.epoch !== epoch) message.stamped = { seq: this.next_seq(), epoch };
-    const { seq } = /** @type {{seq: number}} */ (message.stamped);
-    const envelope = enclose(this.self, { ...to, epoch }, { ...message, seq }, message.sent_at);
+    // a repeat is the same message in a new place: behind what overtook a lost first copy
+    const placed = { ...message, seq: this.next_seq() };
+    const envelope = enclose(this.self, { ...to, epoch }, placed, message.sent_at);
     const left_s = Math.max(1, Math.ceil(ttl_s - (now - message.born) / 1000));
     const expiry =
       this.broker.version === 5 ? { properties: { messageExpiryInterval: left_s } } : {};
