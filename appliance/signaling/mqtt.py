@@ -28,6 +28,7 @@ from appliance.signaling.connection import (
     Report,
 )
 from appliance.signaling.plan import Plan
+from appliance.signaling.topics import matches
 
 logger = logging.getLogger(__name__)
 
@@ -237,12 +238,17 @@ class MqttLink:
                 logger.info("Connected to the broker %s, MQTT %s", self._mqtt.host, self.version)
                 self._set_state(LinkState.CONNECTED)
             case Arrived(topic, payload, retained):
-                self._on_message(topic, payload, retained)
+                if self._subscribed(topic):
+                    self._on_message(topic, payload, retained)
             case Acknowledged(token):
                 if (acknowledged := self._waiting.pop(token, None)) is not None:
                     acknowledged()
             case Faulted(code, message):
                 self._on_fault(code, message)
+
+    def _subscribed(self, topic: str) -> bool:
+        """Whether it was asked for: amqtt sends a new client what others have subscribed to, too."""
+        return any(matches(one.topic_filter, topic) for one in self._subscriptions)
 
     def _plan(self) -> Plan:
         return Plan(
