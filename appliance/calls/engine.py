@@ -152,7 +152,7 @@ class Engine:
                 await asyncio.sleep(0)  # coroutine listeners begin before the next step is taken
             return
         assert isinstance(output, Effect)
-        with self._context(getattr(output, "call_id", None)):
+        with self._context(_call_of(output)):
             self._perform(output)
 
     def _perform(self, effect: Effect) -> None:
@@ -194,3 +194,9 @@ class Engine:
             waiting.set_result(reply.result)
         else:
             waiting.set_exception(Refused(reply.code, reply.message or reply.code))
+
+
+def _call_of(effect: Effect) -> str | None:
+    """The call that an effect is for, where it says so."""
+    call_id: str | None = getattr(getattr(effect, "peer", effect), "call_id", None)
+    return call_id

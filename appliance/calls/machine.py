@@ -75,16 +75,21 @@ def _apply(turn: Turn, call_id: str, happening: Happening, *arguments: Any) -> A
     if isinstance(verdict, Ignore):
         return None
     call = turn.state.call(call_id)
-    before = turn.state, len(turn.outputs)
-    try:
-        result = verdict.rule(turn, call if call is not None else call_id, *arguments)
-    except Refused:
-        turn.state = before[0]
-        del turn.outputs[before[1] :]
-        raise
+    result = _attempt(turn, verdict, call if call is not None else call_id, *arguments)
     after = _state_of(turn, call_id)
     assert after in verdict.to, f"{happening} led to {after}, which the table does not know"
     return result
+
+
+def _attempt(turn: Turn, verdict: Go, *arguments: Any) -> Any:
+    """Let a rule act; where it refuses, nothing of what it did so far remains."""
+    state, told = turn.state, len(turn.outputs)
+    try:
+        return verdict.rule(turn, *arguments)
+    except Refused:
+        turn.state = state
+        del turn.outputs[told:]
+        raise
 
 
 def _report(turn: Turn, call: LiveCall | None, report: Report, *arguments: Any) -> None:
@@ -130,13 +135,7 @@ def _begin(turn: Turn, command: Command, issued: CommandIssued) -> Any:
     if isinstance(verdict, Refuse):
         raise Refused(verdict.code, verdict.message)
     assert isinstance(verdict, Go)
-    before = turn.state, len(turn.outputs)
-    try:
-        result = verdict.rule(turn, command)
-    except Refused:
-        turn.state = before[0]
-        del turn.outputs[before[1] :]
-        raise
+    result = _attempt(turn, verdict, command)
     if issued.origin != "bell":  # the bell was heard at its first edge
         turn.do(PlaySound(Sound.CHIME))
     return result

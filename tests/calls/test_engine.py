@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar
 
 import pytest
@@ -149,3 +149,23 @@ async def test_two_edges_cannot_perform_the_same_effect() -> None:
     async with running([]) as (engine, _):
         with pytest.raises(ValueError, match="two edges perform Send"):
             engine.attach(Everything([]))
+
+
+async def test_what_is_done_for_a_call_is_done_in_its_context() -> None:
+    entered: list[str | None] = []
+
+    @contextmanager
+    def context(call_id: str | None) -> Iterator[None]:
+        entered.append(call_id)
+        yield
+
+    async with Bus("front-door") as bus, asyncio.TaskGroup() as tasks:
+        engine = Engine(HOUSE, bus, context=context)
+        engine.bind()
+        engine.attach(Everything([]))
+        tasks.create_task(engine.run())
+        result = await engine.command(InitiateCall(receiver="alice"), "python")
+        engine.stop()
+    assert entered[0] == result["call_id"], "the event"
+    assert result["call_id"] in entered[1:], "the invite"
+    assert None in entered, "the chime is for no call"

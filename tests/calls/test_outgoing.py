@@ -89,6 +89,7 @@ def test_the_first_accept_takes_it_and_the_others_are_told() -> None:
     assert states(play) == {"alice": "cancelled", "bob": "accepted", "carol": "cancelled"}
     assert [open_.offer for open_ in play.done(OpenPeer)] == [OFFER]
     assert play.call.state is CallState.CONNECTING
+    assert {timer.kind for timer in play.timers} == {"setup"}, "it rings no more"
 
 
 def test_when_media_flows_the_device_is_in_the_session() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from appliance import messages
 from appliance.calls.effects import (
@@ -24,6 +25,7 @@ from appliance.calls.inputs import (
     RelayChanged,
     StopRequested,
 )
+from appliance.calls.state import ContactPolicy
 from appliance.commands import (
     CallBack,
     EndCall,
@@ -59,9 +61,11 @@ from appliance.model import (
     ParticipantLeftReason,
     ReceiverType,
     RequestAction,
+    Right,
 )
-from tests.parts.play import Play, command_of, invite_from
+from tests.parts.play import HOUSE, Play, command_of, invite_from
 
+CALL_ONLY = frozenset({Right.CALL})
 ALICE, BOB, CAROL = Address("alice", "phone"), Address("bob", "phone"), Address("carol", "phone")
 HOME = {"alice": ["phone"], "bob": ["phone"], "carol": ["phone"]}
 
@@ -359,6 +363,18 @@ def test_calling_back_who_was_missed() -> None:
     assert play.events == ["call_back_requested", "outgoing_call_started"]
     assert play.call.receiver.id == "bob"
     assert play.state.missed == ()
+
+
+def test_what_a_rule_did_before_it_refused_is_undone() -> None:
+    caller = replace(HOUSE, contacts={**HOUSE.contacts, "dave": ContactPolicy("Dave", CALL_ONLY)})
+    play = Play(caller)
+    play.is_called(Address("dave", "phone"))
+    play.wait(40)
+    missed = play.state.missed
+    play.orders(CallBack())
+    assert play.done(Reply)[0].code == "nobody_to_call"
+    assert play.events == ["error"], "a call-back that is not made was not asked for"
+    assert play.state.missed == missed
 
 
 def test_equal_errors_within_a_second_are_one_with_a_count() -> None:
