@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from appliance import __version__
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import FaultReported, LinkState
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     MakeDemo = Callable[["Appliance", Converse], Demo]
 
 log = logging.getLogger(__name__)
-
-VERSION = "0.1.0"
 
 
 class Appliance:
@@ -66,7 +65,7 @@ class Appliance:
             device={
                 "id": config.device.id,
                 "name": config.device.name,
-                "version": VERSION,
+                "version": __version__,
                 "board": config.device.board,
             },
             parts={"panel": self.board.status, "media": self._media_status},
@@ -187,7 +186,7 @@ async def _device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
     topics = DeviceTopics(
         config.device,
         config.mqtt,
-        version=VERSION,
+        version=__version__,
         capabilities=_capabilities(config),
         status=appliance.session.status,
         command=appliance.session.command,

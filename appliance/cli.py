@@ -262,14 +262,9 @@ def _press(options: argparse.Namespace) -> int:
 
 
 def _version(_options: argparse.Namespace) -> int:
-    from importlib.metadata import PackageNotFoundError, version
+    from appliance import __version__
 
-    try:
-        print(version("appliance"))
-    except PackageNotFoundError:
-        raise ApplianceError(
-            "runs from a folder that was never installed, so has no version"
-        ) from None
+    print(__version__)
     return DONE
 
 

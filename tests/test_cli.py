@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance import __version__
 from appliance.bus import Bus
 from appliance.commands import MuteAudio, SendCustomEvent
 from appliance.model import Gesture
@@ -92,12 +93,7 @@ async def test_without_words_it_explains_itself(shell: Shell) -> None:
 
 async def test_the_version_is_one_word(shell: Shell) -> None:
     said = await shell.types("version")
-    if said.status == 0:
-        assert said.out == "0.1.0\n"
-    else:
-        assert said.err == (
-            "appliance: runs from a folder that was never installed, so has no version\n"
-        )
+    assert (said.status, said.out) == (0, f"{__version__}\n")
 
 
 @pytest.mark.parametrize(
