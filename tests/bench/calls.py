@@ -32,7 +32,7 @@ from tests.bench.table import Row
 from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
-from tests.parts.phone import Phone, phone
+from tests.parts.phone import Media, Phone, Tone, phone
 
 RUNS = 15
 WIDTH, HEIGHT, FPS, KBPS = 640, 360, 25, 800
@@ -180,31 +180,25 @@ async def _bare_first_picture() -> float:
     callee = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     codecs = RTCRtpSender.getCapabilities("video").codecs
     h264 = [one for one in codecs if one.mimeType in ("video/H264", "video/rtx")]
-    caller.addTransceiver("audio", direction="sendrecv")
+    caller.addTrack(Tone(880))
     caller.addTransceiver("video", direction="recvonly").setCodecPreferences(h264)
-    first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    media = Media()
     tasks: list[asyncio.Task[None]] = []
-
-    async def watch(track: MediaStreamTrack) -> None:
-        await track.recv()
-        if not first.done():
-            first.set_result(None)
 
     @caller.on("track")
     def on_track(track: MediaStreamTrack) -> None:
-        if track.kind == "video":
-            tasks.append(asyncio.get_running_loop().create_task(watch(track)))
+        tasks.append(asyncio.get_running_loop().create_task(media.watch(track)))
 
     await caller.setLocalDescription(await caller.createOffer())
     began = time.perf_counter()
-    callee.addTransceiver("audio")
+    callee.addTrack(Tone(440))
     callee.addTransceiver(_Encoded(), direction="sendonly").setCodecPreferences(h264)
     offer = caller.localDescription
     await callee.setRemoteDescription(RTCSessionDescription(sdp=offer.sdp, type=offer.type))
     await callee.setLocalDescription(await callee.createAnswer())
     answer = callee.localDescription
     await caller.setRemoteDescription(RTCSessionDescription(sdp=answer.sdp, type=answer.type))
-    await first
+    await media.until(lambda: bool(media.counters))
     elapsed_ms = (time.perf_counter() - began) * 1000
     await caller.close()
     await callee.close()
