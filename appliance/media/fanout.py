@@ -8,8 +8,10 @@ stopped. Everything here is on the loop.
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -17,6 +19,7 @@ import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit, VideoSource
+from appliance.media.latest import LatestPictures
 
 Packet: TypeAlias = "av.Packet[Any]"
 
@@ -140,14 +143,18 @@ class AudioTrack(PacketTrack):
 
 
 class VideoFanout(Fanout[VideoTrack]):
-    """Spreads the pictures of whichever source is attached; while nobody looks its encoder rests."""
+    """Spreads the pictures of whichever source is attached.
 
-    def __init__(self) -> None:
-        """To be made on the loop."""
+    While nobody looks the latest are kept, so that who joins waits for none: they are the first it gets,
+    and what is encoded next continues from them. While paused the encoder rests, and nothing is kept.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """To be made on the loop. `clock` in seconds, as the time stamps of the pictures."""
         super().__init__()
+        self._clock = clock
         self._source: VideoSource | None = None
-        self._warm = False
-        self._resting = False
+        self._latest = LatestPictures()
         self.paused = False
         self._asked_at_s = -KEYFRAME_INTERVAL_S
         self._postponed: asyncio.TimerHandle | None = None
@@ -157,50 +164,42 @@ class VideoFanout(Fanout[VideoTrack]):
         return VideoTrack(self)
 
     def join(self, track: VideoTrack) -> None:
-        """A peer is connected: it needs a keyframe to begin with."""
+        """A peer is connected: it begins with what has been kept, or else with the next keyframe."""
         super().join(track)
-        self._rest_or_go_on()
-        self.request_keyframe()
-
-    def leave(self, track: VideoTrack) -> None:
-        """A peer has gone."""
-        super().leave(track)
-        self._rest_or_go_on()
+        for unit in self._latest.fresh(self._clock()):
+            track.push(_packet(unit))
+        if track.waits_for_keyframe:
+            self.request_keyframe()
 
     def attach(self, source: VideoSource) -> None:
         """Take pictures from `source`, which has just been started."""
         self._source = source
-        self._warm = self._resting = False
 
     def detach(self) -> None:
         """There is no source any more; the tracks stay, and begin with a keyframe when one comes."""
         self._source = None
         self._forget_postponed()
-        self._restart_tracks()
+        self._begin_anew()
 
     def pause(self, paused: bool, /) -> None:
         """Let no picture out from now on, not even one that is queued; or again, from a keyframe on."""
         self.paused = paused
-        self._restart_tracks()
-        self._rest_or_go_on()
-        self.request_keyframe()
+        self._begin_anew()
+        if self._source is not None:
+            self._source.rest(paused)
 
     def deliver(self, unit: AccessUnit) -> None:
-        """Spread one picture."""
+        """Spread one picture, or keep it for who comes."""
         if self._source is None:
             return
         if unit.keyframe:
             self._forget_postponed()  # it answers everybody who has asked so far
-            if not self._warm:  # camera and encoder work: that is enough unless somebody looks
-                self._warm = True
-                self._rest_or_go_on()
-        if self.paused or not self._tracks:
-            return
-        packet = av.Packet(unit.data)
-        packet.pts, packet.time_base = unit.pts_us * 9 // 100, VIDEO_CLOCK
-        packet.is_keyframe = unit.keyframe
-        for track in self._tracks:
-            track.push(packet)
+        if self.paused:
+            self._source.rest(self.paused)  # it was being started when the pause began
+        elif self._tracks:
+            self._spread(unit)
+        else:
+            self._keep(unit, self._source)
 
     def request_keyframe(self) -> None:
         """Ask the encoder for a keyframe: at once, or when the last request is 0.3 s old."""
@@ -211,6 +210,17 @@ class VideoFanout(Fanout[VideoTrack]):
             self._postponed = self._loop.call_later(wait_s, self._request)
         else:
             self._request()
+
+    def _spread(self, unit: AccessUnit) -> None:
+        self._latest.forget()  # who joins from now on would miss this one
+        packet = _packet(unit)
+        for track in self._tracks:
+            track.push(packet)
+
+    def _keep(self, unit: AccessUnit, source: VideoSource) -> None:
+        self._latest.keep(unit)
+        if self._latest.keyframe_is_due:
+            source.request_keyframe()  # nobody's bandwidth is at stake: no need to wait
 
     @property
     def _wanted(self) -> bool:
@@ -227,15 +237,17 @@ class VideoFanout(Fanout[VideoTrack]):
             self._postponed.cancel()
             self._postponed = None
 
-    def _restart_tracks(self) -> None:
+    def _begin_anew(self) -> None:
+        self._latest.forget()
         for track in self._tracks:
             track.restart()
 
-    def _rest_or_go_on(self) -> None:
-        if self._source is None or not self._warm or self._resting is not self._wanted:
-            return
-        self._resting = not self._wanted
-        self._source.rest(self._resting)
+
+def _packet(unit: AccessUnit) -> Packet:
+    packet = av.Packet(unit.data)
+    packet.pts, packet.time_base = unit.pts_us * 9 // 100, VIDEO_CLOCK
+    packet.is_keyframe = unit.keyframe
+    return packet
 
 
 class AudioFanout(Fanout[AudioTrack]):

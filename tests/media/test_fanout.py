@@ -1,4 +1,4 @@
-"""One source, many tracks: who gets what, when the encoder rests, and who asks for keyframes."""
+"""One source, many tracks: who gets what, what is kept while nobody looks, who asks for keyframes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from appliance.media.fanout import (
     VideoFanout,
     VideoTrack,
 )
+from appliance.media.latest import FRESH_S
 from tests.media.stranger import until
 
 
@@ -46,18 +47,30 @@ class Encoder:
 
 
 class Scene:
-    """A fan-out with such a source, which has warmed up."""
+    """A fan-out with such a source, 25 pictures a second, at a time that passes with the pictures."""
 
     def __init__(self) -> None:
         self.encoder = Encoder()
-        self.fanout = VideoFanout()
+        self.now_s = 0.0
+        self.fanout = VideoFanout(lambda: self.now_s)
         self.fanout.attach(self.encoder)
         self.number = 0
-        self.picture(keyframe=True)
 
     def picture(self, *, keyframe: bool = False) -> None:
-        self.fanout.deliver(AccessUnit(b"%d" % self.number, self.number * 1_000_000, keyframe))
+        self.now_s += 0.04
+        pts_us = round(self.now_s * 1e6)
+        self.fanout.deliver(AccessUnit(b"%d" % self.number, pts_us, keyframe))
         self.number += 1
+
+    def pictures(self, count: int) -> str:
+        """So many, keyframes where they have been asked for; I for a keyframe, P for none."""
+        kinds = ""
+        for _ in range(count):
+            wanted = not self.number or bool(self.encoder.requests)
+            self.encoder.requests.clear()
+            self.picture(keyframe=wanted)
+            kinds += "I" if wanted else "P"
+        return kinds
 
     def rests(self) -> bool:
         return self.encoder.resting
@@ -86,30 +99,126 @@ async def queued(track: PacketTrack) -> list[str]:
     return store
 
 
-async def test_without_listeners_the_warm_encoder_rests_until_somebody_reads(scene: Scene) -> None:
-    assert scene.rests()
-    track = scene.fanout.track()
-    assert scene.rests(), "a peer that is not connected yet costs nothing"
-    reading = asyncio.get_running_loop().create_task(track.recv())
+async def shown(viewer: tuple[VideoTrack, asyncio.Task[Packet]]) -> list[str]:
+    """What a viewer has got since it joined, without waiting for more; nothing waits for ever."""
+    track, reading = viewer
     await asyncio.sleep(0)
+    return [bytes(reading.result()).decode(), *await queued(track)] if reading.done() else []
+
+
+async def test_who_joins_begins_with_the_latest_pictures_and_waits_for_none(scene: Scene) -> None:
+    assert scene.pictures(8) == "IPPIPPIP"
     assert not scene.rests()
-    assert len(scene.encoder.requests) == 1
-    scene.picture(keyframe=True)
-    packet = await reading
+    track, reading = viewer = await scene.viewer()
+    assert scene.encoder.requests == [], "no other is needed"
+    scene.picture()
+    assert await shown(viewer) == ["6", "7", "8"], "what comes continues from what was kept"
+    packet = reading.result()
     assert packet.is_keyframe
-    assert (packet.pts, packet.time_base) == (90_000, VIDEO_CLOCK)
+    assert (packet.pts, packet.time_base) == (7 * 3600, VIDEO_CLOCK), "when it was taken"
     track.stop()
-    assert scene.rests()
+
+
+async def test_a_track_that_nobody_reads_yet_is_nobody_who_looks(scene: Scene) -> None:
+    scene.pictures(2)
+    track = scene.fanout.track()
+    assert scene.pictures(6) == "PIPPIP"
+    assert await queued(track) == []
     assert scene.fanout.listeners == 0
+    track.stop()
 
 
-async def test_an_encoder_that_is_not_warm_yet_does_not_rest() -> None:
+async def test_two_who_join_between_two_pictures_begin_alike(scene: Scene) -> None:
+    scene.pictures(2)
+    viewers = [await scene.viewer() for _ in range(2)]
+    for viewer in viewers:
+        assert await shown(viewer) == ["0", "1"]
+        viewer[0].stop()
+
+
+async def test_while_somebody_looks_there_are_no_more_keyframes_and_afterwards_there_are(
+    scene: Scene,
+) -> None:
+    scene.pictures(2)
+    track, _ = await scene.viewer()
+    assert scene.pictures(6) == 6 * "P"
+    track.stop()
+    assert scene.pictures(7) == "PIPPIPP", "as soon as one comes that nobody sees"
+    viewer = await scene.viewer()
+    assert await shown(viewer) == ["12", "13", "14"]
+    viewer[0].stop()
+
+
+async def test_who_joins_while_others_look_gets_a_keyframe_of_its_own(scene: Scene) -> None:
+    scene.pictures(2)
+    early, _ = await scene.viewer()
+    scene.picture()
+    late = await scene.viewer()
+    assert len(scene.encoder.requests) == 1
+    scene.picture()
+    assert await shown(late) == [], "what was kept has a gap after it by now"
+    scene.picture(keyframe=True)
+    assert await shown(late) == ["4"]
+    early.stop()
+    late[0].stop()
+
+
+async def test_what_a_stalled_camera_took_long_ago_is_not_shown(scene: Scene) -> None:
+    scene.pictures(2)
+    scene.now_s += FRESH_S + 0.01
+    viewer = await scene.viewer()
+    assert len(scene.encoder.requests) == 1
+    scene.picture()
+    assert await shown(viewer) == []
+    scene.picture(keyframe=True)
+    assert await shown(viewer) == ["3"]
+    viewer[0].stop()
+
+
+async def test_keyframes_for_what_is_kept_do_not_make_a_viewer_s_own_wait(scene: Scene) -> None:
+    assert scene.pictures(20).count("I") == 7, "nor do they wait for one another"
+    track, _ = await scene.viewer()
+    scene.encoder.requests.clear()
+    scene.fanout.request_keyframe()
+    assert len(scene.encoder.requests) == 1, "at once"
+    track.stop()
+
+
+async def test_paused_the_encoder_rests_and_nothing_is_kept(scene: Scene) -> None:
+    scene.pictures(2)
+    scene.fanout.pause(True)
+    assert scene.rests()
+    scene.encoder.requests.clear()
+    scene.picture(keyframe=True)  # it was under way
+    assert scene.encoder.requests == []
+    scene.fanout.pause(False)
+    assert not scene.rests()
+    viewer = await scene.viewer()
+    scene.picture()
+    assert await shown(viewer) == [], "neither from before the pause nor from it"
+    scene.picture(keyframe=True)
+    assert await shown(viewer) == ["4"]
+    viewer[0].stop()
+
+
+async def test_a_source_that_begins_during_a_pause_rests_from_its_first_picture_on() -> None:
     encoder, fanout = Encoder(), VideoFanout()
+    fanout.pause(True)
     fanout.attach(encoder)
-    fanout.deliver(AccessUnit(b"", 0, keyframe=False))
     assert not encoder.resting
     fanout.deliver(AccessUnit(b"", 0, keyframe=True))
     assert encoder.resting
+
+
+async def test_a_source_that_is_gone_leaves_no_picture_behind(scene: Scene) -> None:
+    scene.pictures(2)
+    scene.fanout.detach()
+    scene.fanout.attach(scene.encoder)
+    track, reading = viewer = await scene.viewer()
+    assert await shown(viewer) == []
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await reading
 
 
 async def test_each_track_begins_with_a_keyframe(scene: Scene) -> None:
@@ -118,12 +227,12 @@ async def test_each_track_begins_with_a_keyframe(scene: Scene) -> None:
     await first
     late, reading = await scene.viewer()
     scene.picture()
-    assert await queued(early) == ["2"]
+    assert await queued(early) == ["1"]
     assert not reading.done()
     scene.picture(keyframe=True)
     scene.picture()
-    assert bytes(await reading) == b"3"
-    assert await queued(late) == ["4"]
+    assert bytes(await reading) == b"2"
+    assert await queued(late) == ["3"]
     early.stop()
     late.stop()
 
