@@ -234,6 +234,15 @@ async def test_who_comes_later_is_told_what_was_retained(rig: Rig) -> None:
             assert len(c.messages) == 1
 
 
+async def test_nobody_is_told_what_only_others_have_asked_for(rig: Rig) -> None:
+    async with client(rig, "a", Subscription("home/+")) as a:
+        await a.acknowledged("home/lamp", b"on", retain=True)
+        async with client(rig, "b", Subscription("garden/+")) as b:
+            await a.acknowledged("garden/gate", b"open")
+            await b.messages.until(lambda _: True)
+            assert b.messages == [("garden/gate", b"open", False)]
+
+
 async def test_what_was_retained_comes_marked_or_not_at_all_where_it_is_not_wanted(
     rig: Rig,
 ) -> None:

@@ -293,7 +293,7 @@ async def test_what_tls_has_decrypted_already_is_not_left_lying(tmp_path: Path, 
     at_once = [scripted.CONNACK_V5 + message * 100]
     async with (
         scripted_broker(lambda _: at_once, context) as broker,
-        seen.link(replace(here(broker.port), ca_file=str(house.file))),
+        seen.link(replace(here(broker.port), ca_file=str(house.file)), Subscription("t")),
     ):
         await seen.messages.until(lambda _: len(seen.messages) == 100)
 
