@@ -116,6 +116,8 @@ TOLD_IN = {
     "calls.machine": "laws",
     "calls.drawing": "table",
     "calls.ending": "outgoing",
+    "calls.devices": "talking",
+    "calls.sizes": "talking",
     "calls.buttons": "outgoing",
     "calls.own": "talking",
     "calls.participants": "talking",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from appliance.calls import ending, outgoing, peers
+from appliance.calls import devices, ending, outgoing, peers
 from appliance.calls.effects import (
     PlaySound,
     Sound,
-    StartCapture,
     StartTimer,
     StopSound,
     StopTimer,
 )
 from appliance.calls.inputs import PresenceChanged, Timer
+from appliance.calls.sizes import check_json
 from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import AcceptCall, RejectCall
@@ -166,7 +166,7 @@ def take(turn: Turn, call: LiveCall) -> None:
         SessionStateChanged(SessionStateReason.LOGGING_IN, 0, {"room_session_id": call.session_id}),
         call,
     )
-    turn.do(StartCapture(video=call.type is CallType.VIDEO))
+    devices.open_for(turn, call)
     peers.open_towards(turn, call, call.inviter, call.offer)
 
 
@@ -183,6 +183,7 @@ def decline(
 ) -> None:
     """Tell the caller no, and why."""
     custom_data = command.custom_data if command else None
+    check_json(custom_data, "custom_data")
     turn.send(call.inviter, call, Reject(reason, custom_data))
     turn.emit(IncomingCallDeclined(call.public(turn.now), reason), call)
     ending.end(turn, call, CallEndReason(reason))

@@ -10,6 +10,7 @@ from typing import Any
 
 from appliance.calls import buttons, own, relays
 from appliance.calls.effects import Output, PlaySound, Reply, Sound
+from appliance.calls.ending import REMEMBERED_S
 from appliance.calls.inputs import (
     ButtonGestured,
     ButtonPressed,
@@ -64,7 +65,9 @@ def _state_of(turn: Turn, call_id: str) -> CallState:
     call = turn.state.call(call_id)
     if call is not None:
         return call.state
-    return CallState.ENDED if call_id in turn.state.remembered else CallState.IDLE
+    over = turn.state.remembered.get(call_id)
+    known = over is not None and turn.now.monotonic_s - over.at_s < REMEMBERED_S
+    return CallState.ENDED if known else CallState.IDLE
 
 
 def _apply(turn: Turn, call_id: str, happening: Happening, *arguments: Any) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import ending, peers
-from appliance.calls.effects import StartCapture, StartTimer, StopTimer
+from appliance.calls import devices, ending, peers
+from appliance.calls.effects import StartTimer, StopTimer
 from appliance.calls.inputs import LinkState, PresenceChanged, Timer
+from appliance.calls.sizes import check_json
 from appliance.calls.state import Invitee, Leg, LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import InitiateCall
@@ -35,6 +36,8 @@ from appliance.model import (
     SessionStateReason,
 )
 
+RING_S_MAX = 3600.0
+
 # -------------------- placing
 
 
@@ -47,7 +50,10 @@ def place(turn: Turn, command: InitiateCall) -> LiveCall:
     uids = tuple(uid for uid in uids if policy.may(uid, Right.ANSWER))
     if not uids:
         raise Refused("nobody_to_call", f"nobody of {receiver.id} has the right to answer")
-    timeout_s = command.timeout_s or policy.ring_timeout_s
+    timeout_s = policy.ring_timeout_s if command.timeout_s is None else command.timeout_s
+    if not 0 < timeout_s <= RING_S_MAX:
+        raise Refused("bad_timeout", f"timeout_s is above 0 and at most {RING_S_MAX:.0f}")
+    check_json(command.custom_data, "custom_data")
     default_type = CallType.AUDIO if policy.settings.audio_only else CallType.VIDEO
     call = LiveCall(
         call_id=turn.now.fresh[:32],
@@ -71,7 +77,7 @@ def place(turn: Turn, command: InitiateCall) -> LiveCall:
         for leg in invitee.legs:
             _invite(turn, call, Address(invitee.uid, leg.endpoint))
     # warm while it rings, so that the first picture does not wait; the house hears it before
-    turn.do(StartCapture(video=call.type is CallType.VIDEO))
+    devices.open_for(turn, call)
     turn.do(StartTimer(Timer("ring", call.call_id), timeout_s))
     return call
 

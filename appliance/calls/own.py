@@ -7,6 +7,7 @@ import re
 from appliance import messages
 from appliance.calls import ending, incoming, outgoing
 from appliance.calls.effects import OpenCamera, OpenMicrophone
+from appliance.calls.sizes import TEXT_MAX_BYTES, check_json
 from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import (
@@ -137,6 +138,7 @@ def chat(turn: Turn, call: LiveCall, command: SendChatMessage) -> None:
         raise Refused("empty_message", "a chat message needs a text")
     if len(text) > CHAT_MAX:
         raise Refused("too_long", f"a chat message has at most {CHAT_MAX} characters")
+    check_json(text, "the message", TEXT_MAX_BYTES)
     turn.emit(ChatMessage(turn.myself(call), text), call)
     turn.send_all(call, messages.Chat(text))
 
@@ -163,6 +165,7 @@ def custom(turn: Turn, command: SendCustomEvent, call: LiveCall | None) -> None:
     """Fire a custom event here, and with the others if there are any."""
     if not CUSTOM_NAME.fullmatch(command.name):
         raise Refused("bad_name", "a custom event's name is 1 to 64 of A-Z a-z 0-9 _ . : -")
+    check_json(command.body, "body")
     turn.emit(Custom(command.name, command.body), call)
     if call is not None:
         turn.send_all(call, messages.Custom(command.name, command.body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import ending, roster
+from appliance.calls import devices, ending, roster
 from appliance.calls.effects import (
     AcceptAnswer,
     AddCandidate,
@@ -140,6 +140,7 @@ def connected(turn: Turn, call: LiveCall, report: PeerConnected) -> None:
         _session_state(turn, call, SessionStateReason.LOGGED_IN)
         turn.emit(SessionJoined(call.session_id, call.call_id), call)
     call = turn.put_member(call, replace(member, participant=participant, joined=True))
+    devices.tell(turn, call, member.address)
     turn.emit(ParticipantJoined(participant), call)
     roster.changed(turn, call)
     roster.start_list(turn, call)

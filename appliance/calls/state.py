@@ -256,7 +256,6 @@ class State(Struct, frozen=True):
     remembered: Mapping[str, Remembered] = field(default_factory=dict)
     audio_muted: bool = False
     video_paused: bool = False
-    capturing: bool = False
     missed: tuple[Call, ...] = ()
     relays: Mapping[str, bool] = field(default_factory=dict)
     inputs: Mapping[str, bool] = field(default_factory=dict)

@@ -173,14 +173,14 @@ NEEDS_MORE: Mapping[str, str] = {
     "switch_to_video_call": "switching a running call to video",
     "start_recording": "recording",
     "stop_recording": "recording",
-    "set_volume": "a volume",
+    "set_volume": "a volume control",
     "enter_picture_in_picture": "a screen",
     "exit_picture_in_picture": "a screen",
     "set_layout": "a screen",
     "show_participant_list": "a screen",
     "share_screen": "a screen",
     "invite": "sessions of several",
-    "hold_call": "holding a call",
+    "hold_call": "hold",
     "merge_calls": "a second call",
     "split_call": "a second call",
     "kick_participant": "sessions of several",
@@ -191,7 +191,7 @@ NEEDS_MORE: Mapping[str, str] = {
 """Commands of the vocabulary that this version refuses, each with what it lacks for it."""
 
 for _name, _lack in NEEDS_MORE.items():
-    _on(_name, (ALL, Refuse("unsupported", f"this version of the appliance has no {_lack}")))
+    _on(_name, (ALL, Refuse("unsupported", f"this needs {_lack}, which this version does not have yet")))
 
 OF_THE_DEVICE = ("unlock", "send_custom_event")
 """Commands that are about the device, in a call or not: the machine carries them out itself."""

@@ -77,8 +77,8 @@ class Turn:
     def error(
         self, code: str, message: str, where: str | None = None, call_id: str | None = None
     ) -> None:
-        """Tell of an error; equal ones within a second are counted and told once more at its end."""
-        key = f"{code} {where or ''}"
+        """Tell of an error; equal ones within a second are counted, and told once more at its end."""
+        key = f"{code} {where or ''} {call_id or ''} {message}"
         errors = dict(self.state.errors)
         if key not in errors and len(errors) >= ERROR_KINDS:
             key = "*"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from appliance.calls import inputs as inputs_module
 from appliance.calls.drawing import drawing, mended
+from appliance.calls.machine import _RULES
 from appliance.calls.table import HAPPENINGS, NEEDS_MORE, TABLE, Go, Ignore, Refuse
 from appliance.commands import COMMANDS
 from appliance.model import CallState
@@ -14,6 +16,15 @@ DOCS = Path(__file__).parents[2] / "docs" / "calls.md"
 
 def test_every_pair_has_a_verdict_and_no_other_pair_stands_there() -> None:
     assert set(TABLE) == {(state, what) for state in CallState for what in HAPPENINGS}
+
+
+def test_every_input_has_its_rule() -> None:
+    inputs = {
+        kind
+        for kind in vars(inputs_module).values()
+        if isinstance(kind, type) and issubclass(kind, inputs_module.Input)
+    }
+    assert set(_RULES) == inputs - {inputs_module.Input}
 
 
 def test_whoever_is_told_no_is_told_why() -> None:

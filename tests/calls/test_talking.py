@@ -54,6 +54,7 @@ from appliance.events import (
 from appliance.messages import Address, Chat, End, Request
 from appliance.model import (
     CallEndReason,
+    CallSettings,
     CallState,
     CallType,
     DeviceException,
@@ -401,3 +402,58 @@ def test_an_accept_that_carried_the_answer_is_settled_by_the_connection() -> Non
     play.connects(ALICE)
     assert [settled.type for settled in play.done(SettleMessage)] == ["accept"]
     assert play.done(Send)
+
+
+# -------------------- how a call begins, and how much may be said
+
+
+def test_a_call_begins_as_the_settings_say_and_who_joins_is_told() -> None:
+    quiet = CallSettings(start_with_audio_muted=True, start_with_video_paused=True)
+    play = Play(replace(HOUSE, settings=quiet), online=HOME)
+    play.orders(command_of("initiate_call", receiver="alice"))
+    assert play.events == ["outgoing_call_started", "audio_muted", "video_paused"]
+    assert play.done(OpenMicrophone) == [OpenMicrophone(on=False)]
+    play.hears(ALICE, messages.Accept(offer=messages.SessionDescription("offer", "v=0")))
+    play.connects(ALICE)
+    assert play.message("state").changes == {"audio_muted": True, "video_paused": True}
+
+
+def test_what_the_last_call_left_muted_is_open_in_the_next(play: Play) -> None:
+    play.orders(MuteAudio(muted=True))
+    play.orders(EndCall())
+    play.orders(command_of("initiate_call", receiver="alice"))
+    assert play.done(OpenMicrophone) == [OpenMicrophone(on=True)]
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("x" * 3000, "too_large"), ({1, 2}, "not_json"), ([[]], None)],
+)
+def test_what_may_be_attached_to_a_call(value: object, code: str | None) -> None:
+    play = Play(online=HOME)
+    play.orders(command_of("initiate_call", receiver="alice", custom_data=value))
+    assert play.done(Reply)[0].code == code
+    assert bool(play.state.calls) is (code is None)
+
+
+def test_json_that_nobody_can_walk_is_refused(play: Play) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    play.orders(SendCustomEvent(name="parcel", body=deep))
+    assert play.done(Reply)[0].code == "not_json"
+
+
+@pytest.mark.parametrize("timeout_s", [-5.0, 0.0, 1e300, float("nan")])
+def test_a_ring_time_that_is_none(timeout_s: float) -> None:
+    play = Play(online=HOME)
+    play.orders(command_of("initiate_call", receiver="alice", timeout_s=timeout_s))
+    assert play.done(Reply)[0].code == "bad_timeout"
+
+
+def test_different_errors_are_told_apart_and_their_calls_named(play: Play) -> None:
+    play.happens(
+        FaultReported("oversized", "4500 bytes", "topic", "call-1"),
+        FaultReported("oversized", "9000 bytes", "topic", "call-2"),
+    )
+    assert [error.message for error in play.find(Error)] == ["4500 bytes", "9000 bytes"]

@@ -25,7 +25,15 @@ from appliance.calls.inputs import (
 from appliance.calls.machine import advance
 from appliance.calls.state import ContactPolicy, GroupPolicy, LiveCall, Moment, Policy, State
 from appliance.commands import Command
-from appliance.events import CallEnded, Event, SessionJoined, SessionLeft, SessionStateChanged
+from appliance.events import (
+    CallEnded,
+    Event,
+    IncomingCallReceived,
+    OutgoingCallStarted,
+    SessionJoined,
+    SessionLeft,
+    SessionStateChanged,
+)
 from appliance.messages import Accept, Address, Invite, Message, SessionDescription
 from appliance.model import (
     Caller,
@@ -233,6 +241,7 @@ class Laws:
     """What holds in every history, whatever happens in whatever order."""
 
     def __init__(self) -> None:
+        self.begun: set[str] = set()
         self.ended: set[str] = set()
         self.joined: set[str] = set()
         self.left: set[str] = set()
@@ -279,14 +288,20 @@ class Laws:
                 assert self._last.reason is SessionStateReason.LOGGED_OUT
                 assert call_id is not None
                 self.left.add(call_id)
+            case OutgoingCallStarted() | IncomingCallReceived():
+                assert call_id is not None
+                self.begun.add(call_id)
             case CallEnded():
                 assert call_id is not None
+                assert call_id not in self.ended, "a second end"
                 self.ended.add(call_id)
                 assert (call_id in self.joined) == (call_id in self.left)
 
     def after_turn(self, state: State, timers: dict[Timer, float]) -> None:
         live = {call.call_id: call for call in state.calls}
         assert not self.ended & live.keys(), "a call lives on after its end"
+        self.begun |= live.keys()
+        assert self.begun - live.keys() <= self.ended, "a call is gone without an end"
         opened = {peer for peer, is_open in self.peers.items() if is_open}
         assert opened == {member.peer for call in live.values() for member in call.members}
         of_calls = {timer for timer in timers if timer.kind not in ("errors", "unlock")}
