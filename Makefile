@@ -26,10 +26,10 @@ unexport PYTHONPATH
 help: ## what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(DEMO) ## the appliance, in .venv
+install: $(DEMO) sees ## the appliance, in .venv
 	@echo "$(BIN)/appliance is there; try: make demo"
 
-demo: $(DEMO) ## try the whole product on this computer, in a browser
+demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
@@ -72,12 +72,21 @@ $(VENV)/bin/python:
 	  print("--system-site-packages" if u.find_spec("picamera2") or u.find_spec("lgpio") else "")'); \
 	  $(PYTHON) -m venv $$site $(VENV)
 
+# and where they were installed after the environment was made, it is to see them from now on
+.PHONY: sees
+sees: $(VENV)/bin/python
+	@if $(PYTHON) -c 'import importlib.util as u, sys; \
+	  sys.exit(not (u.find_spec("picamera2") or u.find_spec("lgpio")))'; \
+	  then sed -i 's/^\(include-system-site-packages = \)false/\1true/' $(VENV)/pyvenv.cfg; fi
+
 $(DEMO): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
-	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
+	@echo "Setting up in $(VENV): half a minute, and longer on a Pi."
+	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
 	@touch $@
 
 $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
-	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test]'
+	@echo "Setting up in $(VENV), with what the tests need: a minute."
+	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test]'
 	@touch $@ $(DEMO)
 
 # -------------------- what only the tests want, and Debian has

@@ -14,6 +14,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from appliance import __version__
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
@@ -24,6 +26,7 @@ from appliance.config import Config
 from appliance.errors import ApplianceError
 from appliance.panel.board import Board
 from appliance.policy import policy_of
+from appliance.reporting.log import write as write_log
 from appliance.service import journal, systemd
 from appliance.session import CallSession
 from appliance.socket_path import listening_path
@@ -46,6 +49,8 @@ class Appliance:
 
     def __init__(self, config: Config) -> None:
         """Put the parts together; nothing runs and nothing is claimed yet."""
+        if config.mqtt.username is None:  # the broker knows a device by its id
+            config = replace(config, mqtt=replace(config.mqtt, username=config.device.id))
         self.config = config
         self.bus = Bus(config.device.id, on_failure=self._listener_failed)
         self.engine = Engine(policy_of(config), self.bus, context=journal.call_context)
@@ -119,7 +124,7 @@ async def running(
         stack.callback(loop.set_exception_handler, loop.get_exception_handler())
         loop.set_exception_handler(_orphans(engine))
         await stack.enter_async_context(bus)
-        bus.sinks.append(_log_event)
+        bus.sinks.append(write_log)
         await stack.enter_async_context(board)
         engine.attach(board)
         engine.observers.append(appliance.show)
@@ -267,15 +272,6 @@ def _orphans(engine: Engine) -> Callable[[asyncio.AbstractEventLoop, dict[str, A
     return handler
 
 
-def _log_event(item: Mapping[str, Any]) -> None:
-    name = item["type"].removeprefix("appliance.")
-    if name == "error":
-        data = item["data"]
-        log.warning("%s: %s (%s)", data["code"], data["message"], data["where"])
-    else:
-        log.info("%s", name)
-
-
 # -------------------- the entry points
 
 
@@ -287,11 +283,13 @@ def run(config: Config) -> int:
 async def _serve(config: Config) -> int:
     stop = stopped_by_signal()
     async with (
-        running(config, on_alive=_tell_alive),
+        running(config, on_alive=_tell_alive) as appliance,
         asyncio.TaskGroup() as tasks,
     ):
+        log.info("ready; the page: %s", appliance.page or "not served")
         feeding = tasks.create_task(_feed_watchdog())
         await stop.wait()
+        log.info("stopping")
         systemd.stopping()
         feeding.cancel()
     return 0

@@ -283,6 +283,17 @@ async def test_alice_calls_the_door_and_it_answers_with_its_button(
         await sees_the_picture_advance(alice)
         await hears_the_door(alice)
         await is_heard_at_the_door(demo)
+        await part(alice, "open-door").click()
+        await expect(part(alice, "relay-door")).to_have_attribute("data-on", "true")
+        await expect(part(alice, "relay-door")).to_have_attribute("data-on", "false")
+        await alice.keyboard.press("t")
+        await part(alice, "chat-text").fill("Is the parcel there?")
+        await part(alice, "chat-text").press("Enter")
+        await alice.keyboard.press("Escape")  # out of the text, so that keys are shortcuts again
+        events = await asyncio.to_thread(demo.events)
+        assert "Is the parcel there?" in [one["data"].get("text") for one in events]
+        await alice.keyboard.press("m")
+        await expect(part(alice, "mute")).to_have_attribute("aria-pressed", "true")
         await part(alice, "button-answer").click()  # the same button: now it hangs up
         await shows(alice, "ended", "remote_hang_up")
         assert await ended_at_the_door(demo) == "local_hang_up"
@@ -326,6 +337,17 @@ async def test_nobody_answers(browser: Browser, demo: Demo) -> None:
         await shows(alice, "incoming")
         assert await ended_at_the_door(demo) == "timed_out"
         await expect(part(alice, "missed")).to_be_visible()
+
+
+async def test_nobody_answers_at_the_door(browser: Browser, demo: Demo) -> None:
+    async with at_home(browser, demo) as alice:
+        await part(alice, "call").click()
+        await rings_at_the_door(alice)
+        await expect(part(alice, "phone")).to_have_attribute(
+            "data-state", "ended", timeout=3 * PATIENCE_MS
+        )
+        await shows(alice, "ended", "timed_out")
+        assert await ended_at_the_door(demo) == "timed_out"
 
 
 async def test_of_three_at_home_the_first_to_answer_takes_it_and_another_finds_it_busy(

@@ -191,7 +191,10 @@ NEEDS_MORE: Mapping[str, str] = {
 """Commands of the vocabulary that this version refuses, each with what it lacks for it."""
 
 for _name, _lack in NEEDS_MORE.items():
-    _on(_name, (ALL, Refuse("unsupported", f"this needs {_lack}, which this version does not have yet")))
+    _on(
+        _name,
+        (ALL, Refuse("unsupported", f"this needs {_lack}, which this version does not have yet")),
+    )
 
 OF_THE_DEVICE = ("unlock", "send_custom_event")
 """Commands that are about the device, in a call or not: the machine carries them out itself."""

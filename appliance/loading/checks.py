@@ -81,7 +81,10 @@ def keys(config: Config) -> Iterator[Finding]:
                 sentence = "is not a public Ed25519 key: 43 characters of base64url"
                 yield Finding(("contacts", uid, "keys", at), sentence)
         if not contact.keys and config.security.unsigned == "refuse":
-            sentence = "has no keys yet: neither rung nor believed until paired"
+            sentence = (
+                "has no keys yet: neither rung nor believed until paired, which comes later; "
+                'until then [security] unsigned = "allow"'
+            )
             yield Finding(("contacts", uid), sentence, warning=True)
 
 
@@ -208,7 +211,45 @@ def files(config: Config) -> Iterator[Finding]:
         yield Finding(("hooks", "directory"), f"there is no folder {hooks}")
 
 
+NOT_YET: tuple[tuple[Path, str], ...] = (
+    (("call", "call_waiting"), "a second call"),
+    (("call", "quiet_hours"), "do not disturb"),
+    (("call", "accept_video"), "switching a running call to video"),
+    (("call", "start_recording_on_call_start"), "recording"),
+    (("recording", "directory"), "recording"),
+    (("hooks", "directory"), "hooks"),
+    (("plugins", "modules"), "plug-ins"),
+    (("screen", "kind"), "a screen"),
+)
+"""Keys that are read and checked, and have no effect in this version: what they need."""
+
+CAMERAS = ("test-card",)
+SOUNDS = ("tone", "silence")
+
+
+def not_yet(config: Config) -> Iterator[Finding]:
+    """Nobody is to believe that something works which does not yet."""
+    default = Config()
+    for path, need in NOT_YET:
+        section, key = str(path[0]), str(path[1])
+        if getattr(getattr(config, section), key) != getattr(getattr(default, section), key):
+            sentence = f"has no effect yet: this version does not have {need}"
+            yield Finding(path, sentence, warning=True)
+    if config.media.encoder == "v4l2":
+        sentence = "this version encodes in software only"
+        yield Finding(("media", "encoder"), sentence, warning=True)
+    for name, camera in config.cameras.items():
+        if camera.device not in CAMERAS:
+            sentence = f'this version has no driver for "{camera.device}" yet; "test-card" works'
+            yield Finding(("cameras", name, "device"), sentence, warning=True)
+    for mode, audio in config.audio.items():
+        if audio.capture not in SOUNDS:
+            sentence = f'this version has no driver for "{audio.capture}" yet; "tone" works'
+            yield Finding(("audio", mode, "capture"), sentence, warning=True)
+
+
 CHECKS: tuple[Check, ...] = (
+    not_yet,
     people,
     keys,
     buttons,

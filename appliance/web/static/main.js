@@ -93,6 +93,11 @@ function listenToKeys() {
   }
   window.addEventListener('keydown', (key) => {
     const typing = key.target instanceof Element && key.target.closest('input, select, textarea');
+    if (key.key === 'Escape' && document.activeElement?.id === 'chat-text') {
+      element('show-chat', HTMLButtonElement).click();
+      element('show-chat', HTMLButtonElement).focus();
+      return;
+    }
     // a held key must not first answer and then hang up
     if (typing || key.repeat || key.ctrlKey || key.metaKey || key.altKey) return;
     const meant = document.querySelectorAll(`[data-key="${CSS.escape(key.key.toLowerCase())}"]`);
