@@ -29,7 +29,7 @@ from appliance.policy import policy_of
 from appliance.reporting.log import write as write_log
 from appliance.service import journal, systemd
 from appliance.session import CallSession
-from appliance.socket_path import listening_path
+from appliance.socket_path import listening_path, only_one
 
 if TYPE_CHECKING:
     from appliance.media.studio import Studio
@@ -120,7 +120,9 @@ async def running(
     engine, bus, board = appliance.engine, appliance.bus, appliance.board
     engine.bind()
     loop = asyncio.get_running_loop()
+    path = socket_path or listening_path()
     async with AsyncExitStack() as stack:
+        stack.enter_context(only_one(path))  # before anything of a running one is touched
         stack.callback(loop.set_exception_handler, loop.get_exception_handler())
         loop.set_exception_handler(_orphans(engine))
         await stack.enter_async_context(bus)
@@ -136,7 +138,7 @@ async def running(
         await _signaling(appliance, stack)  # it connects in a thread, while media is imported
         await _media(appliance, stack)
         await _device_topics(appliance, stack)
-        local = await _local_socket(appliance, stack, socket_path)
+        local = await _local_socket(appliance, stack, path)
         await _page(appliance, stack, local, websocket_url, demo)
         stack.push_async_callback(_end, engine, core)
         yield appliance
@@ -208,15 +210,11 @@ def _capabilities(config: Config) -> list[str]:
     return ["audio", *video, *(f"relay:{name}" for name in config.relays)]
 
 
-async def _local_socket(
-    appliance: Appliance, stack: AsyncExitStack, socket_path: Path | None
-) -> LocalSocket:
+async def _local_socket(appliance: Appliance, stack: AsyncExitStack, path: Path) -> LocalSocket:
     from appliance.reporting.socket import LocalSocket
 
     press = appliance.board.press if appliance.config.device.board == "simulated" else None
-    local = LocalSocket(
-        socket_path or listening_path(), appliance.session, press, recent=appliance.bus.recent
-    )
+    local = LocalSocket(path, appliance.session, press, recent=appliance.bus.recent, locked=True)
     return await stack.enter_async_context(local)
 
 

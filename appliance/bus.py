@@ -32,20 +32,26 @@ RECENT = 200
 SLOW_S = 0.05
 """A listener that blocks for longer is named in the log."""
 PREFIX = "appliance."
+DEPTH_MAX = 64
 
 
-def to_json(value: Any) -> Any:
-    """Make of an event's value what JSON can say: times in RFC 3339, enumerations by their value."""
+def to_json(value: Any, depth: int = 0) -> Any:
+    """Make of an event's value what JSON can say: times in RFC 3339, enumerations by their value.
+
+    What lies more than 64 deep becomes an ellipsis: nobody's value is to break who tells of it.
+    """
+    if depth > DEPTH_MAX:
+        return "…"
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, Struct):
-        return {name: to_json(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: to_json(getattr(value, name), depth + 1) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
-        return {str(key): to_json(entry) for key, entry in value.items()}
+        return {str(key): to_json(entry, depth + 1) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(entry) for entry in value]
+        return [to_json(entry, depth + 1) for entry in value]
     return value
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from appliance.errors import ApplianceError
 
 FILE = "appliance.sock"
 SYSTEM_FILE = Path("/run/appliance") / FILE
@@ -69,3 +73,30 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except PermissionError:
         return True  # there is something that we may not see: connecting says so
+
+
+class AlreadyRunning(ApplianceError):
+    """Another appliance has the same path."""
+
+    code = "already_running"
+
+
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the path for this process; the kernel lets go of it however the process ends.
+
+    Raises AlreadyRunning where another process does.
+    """
+    prepare_folder(path)
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another appliance is running already: it has {path}; stop it, or give this one "
+                "another path in APPLIANCE_SOCKET"
+            ) from None
+        yield
+    finally:
+        os.close(lock)

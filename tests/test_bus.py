@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -51,6 +52,15 @@ def test_values_become_json() -> None:
         "2026-11-21T12:00:00.123Z"
     )
     assert to_json(Caller("a")) == {"uid": "a", "name": None}
+
+
+def test_a_value_that_is_too_deep_is_cut_and_breaks_nobody() -> None:
+    deep: list[object] = []
+    for _ in range(10_000):
+        deep = [deep]
+    text = json.dumps(to_json(deep))
+    assert text.startswith("[[[")
+    assert '"\\u2026"' in text
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,10 @@ async def test_a_second_appliance_is_told_of_the_first(shell: Shell, tmp_path: P
     file.write_text('[device]\nboard = "simulated"\n[mqtt]\nport = 1\n')
     said = await shell.types("run", "--config", str(file), APPLIANCE__HTTP__PORT=str(free_port()))
     assert said.status == 1
-    sentence = f"appliance: another appliance is running already: it has {shell.socket}"
+    sentence = (
+        f"appliance: another appliance is running already: it has {shell.socket}; stop it, or "
+        "give this one another path in APPLIANCE_SOCKET"
+    )
     assert said.err.splitlines()[-1] == sentence
 
 

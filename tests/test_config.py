@@ -355,8 +355,10 @@ def test_what_is_allowed_and_unwise_is_a_warning(author: Author, text: str, warn
 def test_a_contact_without_keys_is_warned_of_where_signatures_are_wanted(author: Author) -> None:
     author.writes("[contacts.alice]\n")
     assert author.warnings() == [
-        "contacts.alice: has no keys yet: neither rung nor believed until paired, which comes "
-        'later; until then [security] unsigned = "allow"'
+        (
+            "contacts.alice: has no keys yet: neither rung nor believed until paired, which comes "
+            'later; until then [security] unsigned = "allow"'
+        )
     ]
 
 

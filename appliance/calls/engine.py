@@ -28,6 +28,9 @@ from appliance.model import Json
 
 log = logging.getLogger(__name__)
 
+_STOPPING = "the appliance is stopping"
+_OVERLOADED = "the appliance has too much to do at once; try again"
+
 INBOX_MAX = 10_000
 """More inputs than this are waiting only if something floods; the newest are then dropped."""
 
@@ -57,7 +60,8 @@ class Engine:
         self.observers: list[Callable[[State], None]] = []
         self._bus = bus
         self._context = context
-        self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_MAX)
+        self._inbox: asyncio.Queue[Input] = asyncio.Queue()  # bounded by `_put`
+        self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.get_ident()
         self._performers: dict[type[Effect], Edge] = {}
@@ -86,13 +90,20 @@ class Engine:
             log.debug("%s came after the end", type(arrived).__name__)
 
     def _put(self, arrived: Input) -> None:
-        try:
-            self._inbox.put_nowait(arrived)
-        except asyncio.QueueFull:
+        """Queue it; a flood may push out anything but the wish to stop, and who waits is told."""
+        if isinstance(arrived, StopRequested):
+            self._stopping = True
+        elif self._inbox.qsize() >= INBOX_MAX:
             self.dropped += 1
+            if isinstance(arrived, CommandIssued) and arrived.request is not None:
+                self._reply(Reply(arrived.request, code="overloaded", message=_OVERLOADED))
+            return
+        self._inbox.put_nowait(arrived)
 
     async def command(self, command: Command, origin: str) -> Json:
         """Give a command and wait for its result; raises Refused with the reason."""
+        if self._stopping:
+            raise Refused("stopping", _STOPPING)
         self._requests += 1
         request = self._requests
         reply: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
@@ -122,12 +133,13 @@ class Engine:
                 arrived = await self._inbox.get()
                 await self._turn(arrived)
         finally:
+            self._stopping = True
             for handle in self._timers.values():
                 handle.cancel()
             self._timers.clear()
             for reply in self._replies.values():
                 if not reply.done():
-                    reply.set_exception(Refused("stopping", "the appliance is stopping"))
+                    reply.set_exception(Refused("stopping", _STOPPING))
 
     def stop(self) -> None:
         """Ask for the end: calls are ended first."""

@@ -18,6 +18,7 @@ from appliance.commands import Command, parse_command
 from appliance.errors import ApplianceError, Refused, did_you_mean
 from appliance.events import EVENTS
 from appliance.model import Gesture, Json
+from appliance.nesting import MAX_DEPTH, too_deep
 
 MAX_PATTERNS = 64
 MAX_WAITING = 1000
@@ -161,12 +162,12 @@ class Conversation:
 
 
 def _decode(text: str | bytes) -> dict[str, Any]:
+    if too_deep(text):
+        raise Refused("malformed", f"this line is nested more than {MAX_DEPTH} deep")
     try:
         request = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise Refused("malformed", f"this line is not JSON: {error}") from None
-    except RecursionError:
-        raise Refused("malformed", "this line is not JSON that anybody means: too deep") from None
     if not isinstance(request, dict):
         raise Refused("malformed", "a request is a JSON object")
     return request

@@ -20,6 +20,7 @@ from appliance.commands import Command, parse_command
 from appliance.config import Device, Mqtt
 from appliance.errors import ApplianceError
 from appliance.model import Json
+from appliance.nesting import MAX_DEPTH, too_deep
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class DeviceTopics:
         )
         self._told: dict[str, str] = {}
         self._connected = False
+        self._leaving = False
         self._button: str | None = None
         self._due: asyncio.TimerHandle | None = None
         self._tasks = asyncio.TaskGroup()
@@ -121,6 +123,7 @@ class DeviceTopics:
         trace: TracebackType | None,
     ) -> None:
         """Say that the device is offline, and disconnect."""
+        self._leaving = True
         self.refresh()
         await self._link.__aexit__(kind, error, trace)
         self._forget_due()
@@ -132,17 +135,17 @@ class DeviceTopics:
         """Publish one event, as a sink of the bus; one that finds no link is not kept."""
         name = item["type"].removeprefix("appliance.")
         self._publish(f"event/{FAMILIES[item['family']]}/{name}", item)
+        button, self._button = self._button, None
         if name == "call_button_clicked":
-            self._button = item["data"]["button"]
+            self._button = item["data"]["button"]  # of the call that follows at once, if one does
         elif name == "outgoing_call_started":
             ring = {
                 "event_type": "ring",
-                "button": self._button,
+                "button": button,
                 "call_id": item["subject"],
                 "time": item["time"],
             }
             self._publish("doorbell", ring)
-            self._button = None
 
     def changed(self) -> None:
         """Publish soon what of the state has changed: behind the call that changed it, not before."""
@@ -180,7 +183,9 @@ class DeviceTopics:
 
     def _arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         name = topic.rsplit("/", 1)[-1]
-        if retained:
+        if self._leaving:
+            log.info("the command %s came while the appliance stops", name)
+        elif retained:
             self._refuse("retained", f"a retained command {name} is a replay, not a request", topic)
         elif name not in self._plain:
             self._refuse("not_plain", f"{name} is not taken as a plain command", topic)
@@ -202,6 +207,10 @@ class DeviceTopics:
             reply = {"name": name, "ok": False, "error": {"code": code, "message": str(error)}}
             if code == "bad_command":
                 self._refuse(code, str(error), topic)
+        except Exception as error:  # an edge does not take the appliance along
+            log.exception("the command %s failed", name)
+            reply = {"name": name, "ok": False, "error": {"code": "failed", "message": repr(error)}}
+            self._refuse("failed", f"the command {name} failed: {error!r}", topic)
         self._publish(f"reply/{client}", {"id": request_id, **reply})
 
     def _refuse(self, code: str, message: str, topic: str) -> None:
@@ -235,11 +244,15 @@ class _Texts(dict[str, object]):
 
 def _read(name: str, payload: bytes) -> tuple[dict[str, object], Json, str]:
     """Arguments, id and client of a command; raises ValueError with a sentence."""
+    if not payload.strip():
+        raise ValueError("an empty payload is no command; {} gives one without arguments")
+    if too_deep(payload):
+        raise ValueError(f"this is nested more than {MAX_DEPTH} deep")
     try:
-        body = msgspec.json.decode(payload) if payload.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         body = payload.decode("utf-8", "replace").strip()
-        if body[0] in '{["':
+        if body[:1] in ("", "{", "[", '"'):
             raise ValueError("this is neither JSON nor one plain value") from None
     if isinstance(body, dict):
         if not body.keys() & {"id", "client", "args"}:
@@ -250,7 +263,10 @@ def _read(name: str, payload: bytes) -> tuple[dict[str, object], Json, str]:
             raise ValueError("args is to be an object")
         if not isinstance(client, str) or not _is_id(client):
             raise ValueError("client is to be an id: up to 64 of a-z, 0-9, _ and -")
-        return arguments, body.get("id"), client
+        request_id = body.get("id")
+        if not isinstance(request_id, str | int | float | None):
+            raise ValueError("id is to be a text or a number")
+        return arguments, request_id, client
     return _one_value(name, body), None, "all"
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import grp
 import logging
 import os
@@ -21,9 +20,9 @@ from typing import Any, Self
 
 import msgspec
 
-from appliance.errors import ApplianceError, Refused
+from appliance.errors import Refused
 from appliance.reporting.conversation import Conversation, Press, Send, Session
-from appliance.socket_path import prepare_folder
+from appliance.socket_path import only_one
 
 logger = logging.getLogger(__name__)
 
@@ -34,16 +33,11 @@ FLUSH_S = 5.0
 """How long the last answers may take to a client that has hung up its side."""
 
 
-class AlreadyRunning(ApplianceError):
-    """Another appliance listens at the same path."""
-
-    code = "already_running"
-
-
 class LocalSocket:
     """Listens at `path`; `async with`.
 
-    `press` is None where the board is real; `recent` are the latest events, oldest first.
+    `press` is None where the board is real; `recent` are the latest events, oldest first; `locked`
+    says that this process holds the path already (`only_one`).
     Raises AlreadyRunning, or OSError where the path cannot be used.
     """
 
@@ -54,8 +48,10 @@ class LocalSocket:
         press: Press | None = None,
         *,
         recent: Iterable[Mapping[str, Any]] = (),
+        locked: bool = False,
     ) -> None:
         self._path = path
+        self._locked = locked
         self._session = session
         self._press = press
         self._recent = recent
@@ -66,8 +62,8 @@ class LocalSocket:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            prepare_folder(self._path)
-            stack.enter_context(_locked(self._path))
+            if not self._locked:
+                stack.enter_context(only_one(self._path))
             listener = stack.enter_context(_listener(self._path))
             await stack.enter_async_context(self._tasks)
             stack.callback(self._cancel)
@@ -176,20 +172,6 @@ async def _lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes | None]:
 
 
 # -------------------- the file
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the path for this process; the kernel lets go of it however the process ends."""
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(f"another appliance is running already: it has {path}") from None
-        yield
-    finally:
-        os.close(lock)
 
 
 @contextlib.contextmanager

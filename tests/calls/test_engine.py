@@ -145,6 +145,47 @@ async def test_stopping_ends_the_call_and_refuses_who_still_waits() -> None:
     assert engine.state.calls == ()
 
 
+async def test_a_command_after_the_end_is_refused_and_does_not_wait() -> None:
+    async with running([]) as (engine, _):
+        pass
+    with pytest.raises(Refused, match="stopping"):
+        await engine.command(InitiateCall(), "mqtt")
+
+
+async def test_a_command_that_is_queued_at_the_end_is_refused() -> None:
+    async with Bus("front-door") as bus, asyncio.TaskGroup() as tasks:
+        engine = Engine(HOUSE, bus)
+        engine.bind()
+        waiting = tasks.create_task(refused(engine))
+        await asyncio.sleep(0)
+        engine.stop()
+        await engine.run()
+        assert (await waiting).code in ("stopping", "unknown_relay", "relay_failed")
+
+
+async def refused(engine: Engine) -> Refused:
+    with pytest.raises(Refused) as refusal:
+        await engine.command(Unlock(), "mqtt")
+    return refusal.value
+
+
+async def test_a_flood_cannot_keep_the_appliance_from_stopping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("appliance.calls.engine.INBOX_MAX", 10)
+    async with Bus("front-door") as bus:
+        engine = Engine(HOUSE, bus)
+        engine.bind()
+        for _ in range(15):
+            engine.post(FaultReported("malformed", "no JSON"))
+        assert engine.dropped == 5
+        with pytest.raises(Refused, match="too much to do"):
+            await engine.command(InitiateCall(), "mqtt")
+        engine.stop()
+        await engine.run()
+        assert engine.state.stopping
+
+
 async def test_two_edges_cannot_perform_the_same_effect() -> None:
     async with running([]) as (engine, _):
         with pytest.raises(ValueError, match="two edges perform Send"):

@@ -71,6 +71,8 @@ async def scene() -> AsyncIterator[Scene]:
     async def carry_out(command: Command, origin: str) -> Json:
         assert origin == "mqtt"
         commands.append(command)
+        if isinstance(command, Unlock) and command.relay == "broken":
+            raise ZeroDivisionError
         if isinstance(command, Unlock) and command.relay != "door":
             raise Refused("unknown_relay", "no relay is called that")
         return {"done": command.NAME}
@@ -171,8 +173,10 @@ async def test_each_ring_is_a_doorbell_event(scene: Scene) -> None:
         "call_id": "c",
         "time": item["time"],
     }
+    scene.bus.publish(CallButtonClicked("bell", Gesture.PRESS))
+    scene.bus.publish(AudioMuted(), "c")
     scene.bus.publish(OutgoingCallStarted(call(answered=False)), "d")
-    assert (await scene.onlooker.hear("doorbell", 2))["button"] is None
+    assert (await scene.onlooker.hear("doorbell", 2))["button"] is None, "that press rang nobody"
 
 
 async def test_a_named_command_is_carried_out_and_answered(scene: Scene) -> None:
@@ -208,6 +212,11 @@ async def test_a_named_command_is_carried_out_and_answered(scene: Scene) -> None
         ("unlock", b'{"id": 1, "client": "../x"}', "bad_command"),
         ("mute_audio", b"\xff\xfe", "bad_command"),
         ("unlock", b"[" * 3000, "bad_command"),
+        ("unlock", b"", "bad_command"),
+        ("unlock", b" \n", "bad_command"),
+        ("unlock", b"\xc2\xa0", "bad_command"),
+        ("unlock", b'{"id": [[1]]}', "bad_command"),
+        ("unlock", b'{"id": ' + b"[" * 900 + b"]" * 900 + b"}", "bad_command"),
     ],
 )
 async def test_what_is_not_taken(scene: Scene, name: str, payload: bytes, code: str) -> None:
@@ -221,6 +230,15 @@ async def test_what_is_not_taken(scene: Scene, name: str, payload: bytes, code: 
 async def until_commands(scene: Scene, count: int) -> None:
     async with asyncio.timeout(20), scene.onlooker.changed:
         await scene.onlooker.changed.wait_for(lambda: len(scene.commands) >= count)
+
+
+async def test_a_command_that_fails_harms_nobody(scene: Scene) -> None:
+    scene.asks("unlock", b"broken")
+    reply = await scene.onlooker.hear("reply/all")
+    assert reply["error"]["code"] == "failed"
+    assert [fault.code for fault in scene.faults] == ["failed"]
+    scene.asks("mute_audio", b"true")
+    assert (await scene.onlooker.hear("reply/all", 2))["ok"]
 
 
 async def test_a_retained_command_is_a_replay() -> None:

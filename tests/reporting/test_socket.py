@@ -17,7 +17,8 @@ import pytest
 
 from appliance.bus import Bus
 from appliance.reporting import socket as local
-from appliance.reporting.socket import AlreadyRunning, LocalSocket
+from appliance.reporting.socket import LocalSocket
+from appliance.socket_path import AlreadyRunning
 from tests.parts.desk import Desk
 
 
