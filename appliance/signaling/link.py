@@ -86,6 +86,7 @@ class MqttSignaling:
         self._seq = itertools.count(self._clock.wall_ms())
         self._flood_reported: Recent[str, float] = Recent(64)
         self._stirred = asyncio.Event()
+        self._leaving = False
         connect = connect or partial(MqttLink, mqtt)
         self._link = connect(
             f"{device.id}-{ENDPOINT}",
@@ -114,6 +115,7 @@ class MqttSignaling:
         trace: TracebackType | None,
     ) -> None:
         """Let out what was sent, say that this endpoint is offline, disconnect."""
+        self._leaving = True
         self._attendant.cancel()
         try:
             await self._link.__aexit__(None, None, None)
@@ -211,7 +213,7 @@ class MqttSignaling:
             self._inbox.connected(self._epoch)
             self._say_online()
             self._outbox.connected(self._clock.monotonic_s())
-        elif self._epoch is not None:
+        else:
             self._epoch = None
             self._presence.disconnected()
             self._outbox.disconnected()
@@ -282,4 +284,6 @@ class MqttSignaling:
         return presence.online(self._epoch or "", self._name, None)
 
     def _say_online(self) -> None:
+        if self._leaving:  # nothing may come behind the farewell, whose own echo is heard too
+            return
         self._link.publish(self._own_presence_topic(), self._online_payload(), retain=True)

@@ -60,7 +60,8 @@ class Presence:
     def told(self, uid: str, endpoint: str, payload: bytes) -> list[PresenceChanged]:
         """Take in one presence message; an empty one is an endpoint that was deleted.
 
-        Gives what has changed: nothing where it was known. Raises `Rejected`.
+        Gives what has changed: nothing where it was known. After `disconnected` all is news,
+        since whoever heard of the lost link took everybody for absent. Raises `Rejected`.
         """
         if not re.match(ID, endpoint):
             raise Rejected("malformed", f"{endpoint[:64]!r} is not the name of an endpoint")
@@ -74,7 +75,7 @@ class Presence:
         if known is None and len(endpoints) >= MAX_ENDPOINTS:
             raise Rejected("flooded", f"{uid} has more than {MAX_ENDPOINTS} endpoints online")
         endpoints[endpoint] = _Endpoint(said.epoch, said.name)
-        if known and (known.epoch, known.name) == (said.epoch, said.name):
+        if known and known.confirmed and (known.epoch, known.name) == (said.epoch, said.name):
             return []
         return [PresenceChanged(uid, endpoint, online=True, epoch=said.epoch, name=said.name)]
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct, field
 
 from appliance.messages import MESSAGES, Accept, Address, Join, Message, Participants
+from appliance.nesting import MAX_DEPTH, too_deep
 from appliance.signaling.bodies import (
     BODIES,
     Id,
@@ -133,6 +134,8 @@ def decode(topic: str, payload: bytes) -> Envelope:
             "oversized",
             f"the message has {len(payload)} bytes, at most {MAX_BYTES_WITH_SDP} are taken",
         )
+    if too_deep(payload):  # free JSON that was decoded is walked recursively by others
+        raise Rejected("malformed", f"the message is nested deeper than {MAX_DEPTH} levels")
     peek: _Peek = _decoded(_peek, payload, "")
     if peek.v != VERSION:
         raise Rejected("unsupported_version", f"v is {peek.v}, only {VERSION} is spoken here")

@@ -46,6 +46,7 @@ from appliance.signaling.loopback import LoopbackBroker
 from appliance.signaling.mqtt import MqttLink
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
+from tests.parts.proxy import proxy_to
 from tests.parts.watched import Watched
 from tests.signaling.envelopes import ANSWER, INVITE, OFFER, as_bytes, wire
 
@@ -227,6 +228,19 @@ async def test_what_was_retained_in_an_inbox_is_not_acted_on(connect: Connect) -
             assert [one.message for one in door.all(MessageReceived)] == [Chat("of now")]
             assert door.signaling.rejected.keys() <= {"retained"}
             assert len(door.all(FaultReported)) == door.signaling.rejected.total()
+
+
+async def test_a_clean_stop_leaves_the_door_retained_as_offline(connect: Connect) -> None:
+    async with phone_at(connect) as witness:
+        async with door_at(connect):
+            await witness.epoch()
+        await witness.door.until(lambda said: said["state"] == "offline")
+    async with phone_at(connect, "bob") as later:  # what it hears of the door was retained
+        await later.door.until(lambda _: True)
+        later.link.publish(PRESENCE, b'{"state": "the end of what was retained"}')
+        await later.door.until(lambda said: said["state"].startswith("the end"))
+        # amqtt says it more than once
+        assert {said["state"] for said in later.door[:-1]} == {"offline"}
 
 
 async def test_presence_is_told_kept_and_taken_back(connect: Connect) -> None:
@@ -498,6 +512,44 @@ async def test_who_left_while_the_broker_was_away_is_known_to_be_gone(
             lambda one: isinstance(one, PresenceChanged) and not one.online
         )
         assert gone == PresenceChanged("alice", "phone-1", online=False)
+
+
+async def test_who_stayed_while_our_own_link_was_away_is_told_of_again_once(
+    broker: LoopbackBroker,
+) -> None:
+    async with phone_at(broker.connect) as phone, door_at(broker.connect) as door:
+        phone.come("p1")
+        await door.inputs.until(PresenceChanged)
+        broker.partition("door-main")
+        await door.inputs.until(lambda one: one == LinkChanged(LinkState.OFFLINE))
+        broker.heal("door-main")
+        await door.connected(times=2)
+        phone.say("chat", {"text": "still here"}, epoch=None)
+        await door.received("still here")
+        told = [one for one in door.inputs if isinstance(one, (PresenceChanged, LinkChanged))]
+        here = PresenceChanged("alice", "phone-1", online=True, epoch="p1", name="Alice")
+        assert told.count(here) == len(door.all(PresenceChanged)) == 2
+        assert told[-1] == here  # after the last word on the link, with which all are forgotten
+
+
+@pytest.mark.broker
+async def test_who_stayed_is_told_of_again_when_a_real_connection_was_cut(tmp_path: Path) -> None:
+    broker = Mosquitto(program("mosquitto"), tmp_path)
+    broker.start()
+    near = partial(MqttLink, Mqtt(host="127.0.0.1", port=broker.port))
+    try:
+        async with proxy_to(broker.port) as proxy, phone_at(near) as phone:
+            phone.come("p1")
+            far = partial(MqttLink, Mqtt(host="127.0.0.1", port=proxy.port))
+            async with door_at(far) as door:
+                await door.inputs.until(PresenceChanged)
+                proxy.cut()
+                await door.connected(times=2)
+                await door.inputs.until(lambda _: len(door.all(PresenceChanged)) >= 2)
+                here = PresenceChanged("alice", "phone-1", online=True, epoch="p1", name="Alice")
+                assert door.all(PresenceChanged) == [here, here]
+    finally:
+        broker.kill()
 
 
 async def test_a_will_that_comes_late_does_not_make_us_absent(broker: LoopbackBroker) -> None:

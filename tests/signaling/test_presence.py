@@ -61,8 +61,17 @@ def test_who_is_not_told_of_again_after_a_reconnect_is_gone() -> None:
     assert known.complete() == []
     known.disconnected()
     assert known.epoch_of("alice", "tablet") == "e1"  # until it is known better
-    assert known.told("alice", "phone-1", online()) == []
+    known.told("alice", "phone-1", online())
     assert known.complete() == [went("tablet")]
+    assert known.complete() == []
+
+
+def test_who_stayed_while_our_own_link_was_away_is_told_of_again_once() -> None:
+    known = Presence()
+    known.told("alice", "phone-1", online())
+    known.disconnected()
+    assert known.told("alice", "phone-1", online()) == [came()]
+    assert known.told("alice", "phone-1", online()) == []
     assert known.complete() == []
 
 

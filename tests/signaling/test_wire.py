@@ -27,6 +27,7 @@ from appliance.messages import (
     SessionDescription,
 )
 from appliance.model import Participant
+from appliance.nesting import MAX_DEPTH
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.wire import MAX_BYTES, MAX_BYTES_WITH_SDP, decode, encode
 from tests.signaling.envelopes import MESSAGES, OFFER, SDP, as_bytes, envelope, wire
@@ -216,10 +217,33 @@ def test_what_breaks_a_rule_is_refused_with_a_code_and_a_place(
     assert words in str(fault)
 
 
+@pytest.mark.parametrize(("kind", "key"), [("reject", "custom_data"), ("custom", "body")])
+def test_free_json_is_refused_before_it_is_too_deep_for_who_walks_it(kind: str, key: str) -> None:
+    def nested(depth: int) -> bytes:
+        body = {"name": "n", "reason": "busy", key: 0}
+        payload = as_bytes(wire(kind, body))
+        return payload.replace(b'"%s": 0' % key.encode(), b'"%s": %s' % (key.encode(), text(depth)))
+
+    def text(depth: int) -> bytes:
+        return b"[" * depth + b'"[[[{{{"' + b"]" * depth
+
+    in_message = MAX_DEPTH - 2  # the envelope and the body are two
+    assert kind == decode(TOPIC, nested(in_message)).message.TYPE
+    for depth in (in_message + 1, 600, 1900):
+        fault = refused(nested(depth))
+        assert (fault.code, str(fault)) == (
+            "malformed",
+            f"the message is nested deeper than {MAX_DEPTH} levels",
+        )
+
+
 def test_size_is_judged_before_anything_is_decoded() -> None:
     assert refused(b"[" * (MAX_BYTES_WITH_SDP + 1)).code == "oversized"
-    text = "x" * (MAX_BYTES - 1000)
-    assert decode(TOPIC, as_bytes(wire("chat", {"text": text}))).message == Chat(text)
+    for letter in ("x", "\U0001f514"):
+        text = letter * ((MAX_BYTES - 1000) // len(letter.encode()))
+        written = encode(envelope(Chat(text)))
+        assert len(written) <= MAX_BYTES
+        assert decode(TOPIC, written).message == Chat(text)
     assert (
         refused(as_bytes(wire("custom", {"name": "n", "body": "x" * MAX_BYTES}))).code
         == "oversized"
@@ -240,6 +264,9 @@ def test_what_the_receiver_would_refuse_is_not_even_written() -> None:
         envelope(Chat("x" * MAX_BYTES)),
         envelope(Custom("n", object())),
         envelope(Custom("n", {object(): 1})),
+        envelope(Custom("n", json.loads("[" * 600 + "]" * 600))),
+        envelope(Chat("\U0001f514" * (MAX_BYTES // 4))),
+        envelope(Chat("\ud800")),
         envelope(call_id="no id"),
         envelope(Offer(SessionDescription("answer", SDP))),
     ):
