@@ -36,6 +36,7 @@ from appliance.signaling.mqtt import MqttLink
 from appliance.signaling.outbox import Outbox, Parcel
 from appliance.signaling.presence import Presence
 from appliance.signaling.rejected import Rejected
+from appliance.signaling.responses import Responses
 from appliance.signaling.topics import Topics
 from appliance.signaling.trust import PlainTrust, Trust
 from appliance.signaling.wire import MAX_BYTES_WITH_SDP, Envelope, decode, encode
@@ -87,6 +88,7 @@ class MqttSignaling:
         self._flood_reported: Recent[str, float] = Recent(64)
         self._stirred = asyncio.Event()
         self._leaving = False
+        self._responses = Responses()
         connect = connect or partial(MqttLink, mqtt)
         self._link = connect(
             f"{device.id}-{ENDPOINT}",
@@ -134,6 +136,8 @@ class MqttSignaling:
                     sentence = f"Too many messages wait to be sent: this {message.TYPE} does not."
                     self._post(FaultReported("outbox_full", sentence, to.uid, call_id))
                     self._post(MessageExpired(to, call_id, message, sent=False))
+                else:
+                    self._responses.sent(parcel)
             case SettleMessage(to, call_id, kind):
                 self._outbox.settle(to, call_id, kind)
             case ForgetCall(call_id):
@@ -241,10 +245,18 @@ class MqttSignaling:
         envelope = decode(topic, self._trust.open(sender, payload))
         wall_ms, synced = self._clock.wall_ms(), self._clock.synced()
         if not self._inbox.admit(envelope, wall_ms=wall_ms, synced=synced):
+            self._respond_again(envelope)
             return
         self._outbox.heard(envelope.sender, envelope.call_id, envelope.message)
         self._stirred.set()
         self._post(MessageReceived(envelope.sender, envelope.call_id, envelope.message))
+
+    def _respond_again(self, repeat: Envelope) -> None:
+        """Answer a request that was answered already: its sender cannot have heard it."""
+        now_s = self._clock.monotonic_s()
+        parcel = self._responses.again(repeat.sender, repeat.call_id, repeat.message, now_s)
+        if parcel is not None and repeat.to.endpoint in (None, ENDPOINT):
+            self._transmit(parcel, now_s)
 
     def _presence_arrived(self, uid: str, endpoint: str, payload: bytes) -> None:
         if Address(uid, endpoint) == self._me:

@@ -34,7 +34,7 @@ CAPACITY = 512
 _FINAL = (Reject, Cancel, End)
 """What ends a matter between two endpoints, whichever of the two says it."""
 
-_SETTLED_BY: dict[type[Message], tuple[type[Message], ...]] = {
+SETTLED_BY: dict[type[Message], tuple[type[Message], ...]] = {
     Invite: (Ringing, Accept, *_FINAL),
     Accept: (Answer, *_FINAL),
     Join: (Participants, Answer, *_FINAL),
@@ -47,7 +47,7 @@ _SETTLED_BY: dict[type[Message], tuple[type[Message], ...]] = {
 class Parcel:
     """One message on its way; `id` stays the same however often it is sent."""
 
-    REPEATED: ClassVar[frozenset[type[Message]]] = frozenset(_SETTLED_BY)
+    REPEATED: ClassVar[frozenset[type[Message]]] = frozenset(SETTLED_BY)
 
     id: str
     to: Address
@@ -172,7 +172,7 @@ class Outbox:
             lambda one: (
                 one.call_id == call_id
                 and covers(one.to, sender)
-                and isinstance(message, _SETTLED_BY.get(type(one.message), ()))
+                and isinstance(message, SETTLED_BY.get(type(one.message), ()))
             )
         )
 

@@ -371,6 +371,24 @@ async def test_a_message_that_comes_twice_is_received_once(broker: LoopbackBroke
         assert door.signaling.rejected == {}
 
 
+async def test_who_asks_again_is_answered_again_since_the_answer_may_have_been_lost(
+    broker: LoopbackBroker,
+) -> None:
+    async with phone_at(broker.connect) as phone, door_at(broker.connect) as door:
+        phone.come("p1")
+        accept = {"offer": {"type": "offer", "sdp": OFFER.sdp}, "custom_data": None}
+        epoch = await phone.epoch()
+        phone.say("accept", accept, id="the-accept", epoch=epoch)
+        await door.inputs.until(MessageReceived)
+        door.send(Answer(ANSWER))
+        [first] = await phone.heard_of("answer")
+        phone.say("accept", accept, id="the-accept", epoch=epoch)
+        _, second = await phone.heard_of("answer", 2)
+        assert second["id"] == first["id"], "the same message"
+        assert second["seq"] > first["seq"], "in a new place"
+        assert len(door.all(MessageReceived)) == 1, "acted on once"
+
+
 async def test_what_is_for_another_endpoint_is_no_ones_business(broker: LoopbackBroker) -> None:
     async with phone_at(broker.connect) as phone, door_at(broker.connect) as door:
         phone.say("chat", {"text": "theirs"}, to_endpoint="other", epoch="whatever")
