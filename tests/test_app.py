@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
+from msgspec.structs import replace
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from appliance.commands import EndCall, MuteAudio, SendChatMessage
 from appliance.model import Gesture
 from appliance.signaling.broker import EmbeddedBroker
+from appliance.socket_path import AlreadyRunning
 from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
@@ -276,3 +281,40 @@ def assert_order(names: list[str], *expected: str) -> None:
     """Each stands there, the first time after the one before it."""
     places = [names.index(name) for name in expected]
     assert places == sorted(places), names
+
+
+# -------------------- the end
+
+
+async def test_it_stops_while_commands_still_come(broker: Broker, tmp_path: Path) -> None:
+    config = config_for(broker.port)
+    config = replace(config, mqtt=replace(config.mqtt, plain_commands=("mute_audio",)))
+    stop = threading.Event()
+
+    def flood() -> None:
+        version = (
+            MQTTProtocolVersion.MQTTv5 if broker.version == 5 else MQTTProtocolVersion.MQTTv311
+        )
+        client = paho.Client(CallbackAPIVersion.VERSION2, "flood", protocol=version)
+        client.connect("127.0.0.1", broker.port)
+        client.loop_start()
+        while not stop.wait(0.005):
+            client.publish("appliance/device/front-door/command/mute_audio", b"true")
+        client.disconnect()
+        client.loop_stop()
+
+    async with house(config, tmp_path) as door:
+        flooding = asyncio.get_running_loop().run_in_executor(None, flood)
+        await door.until("error", has_code("no_call"))
+    stop.set()
+    await flooding
+
+
+async def test_a_second_one_gives_up_before_it_touches_the_first(
+    broker: Broker, door: House, tmp_path: Path
+) -> None:
+    with pytest.raises(AlreadyRunning):
+        async with house(config_for(broker.port), tmp_path):
+            pass
+    assert door.appliance.session.status()["mqtt"] == "connected"
+    assert door.names() == []
