@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from appliance import __version__
 from appliance.errors import ApplianceError, ConfigError, did_you_mean
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="appliance", description="A calling appliance: doorbell, intercom, video calls."
     )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND")
 
     demo = commands.add_parser("demo", help="try everything on this computer, in a browser")
@@ -262,8 +264,6 @@ def _press(options: argparse.Namespace) -> int:
 
 
 def _version(_options: argparse.Namespace) -> int:
-    from appliance import __version__
-
     print(__version__)
     return DONE
 

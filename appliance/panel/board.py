@@ -254,6 +254,7 @@ class Board:
     def _pulse(self, name: str) -> None:
         relay = self._relays.get(name)
         if relay is not None and not relay.follows:
+            log.info("the relay %s is energized", name)  # who opened, and when, is asked later
             relay.pulse()
             return
         if name not in self._relays:
