@@ -64,7 +64,7 @@ export class DoorView {
     );
     element('inputs', HTMLElement).replaceChildren(
       ...Object.entries(inputs ?? {}).flatMap(([name, on]) => [
-        make('dt', name),
+        make('dt', `Contact: ${name}`),
         make('dd', inputWord(on)),
       ]),
     );
