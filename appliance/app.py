@@ -77,6 +77,7 @@ class Appliance:
         )
         self.studio: Studio | None = None
         self.page: str | None = None
+        self.rejected: Mapping[str, int] = {}
 
     def _media_status(self) -> Mapping[str, Any]:
         return self.studio.status() if self.studio else {}
@@ -164,6 +165,7 @@ async def _signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     )
     await stack.enter_async_context(signaling)
     appliance.engine.attach(signaling)
+    appliance.rejected = signaling.rejected
 
 
 async def _device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
@@ -230,7 +232,12 @@ async def _page(
     from appliance.reporting.metrics import Metrics
 
     config = appliance.config
-    metrics = Metrics(appliance.session.status)
+    engine = appliance.engine
+    metrics = Metrics(
+        appliance.session.status,
+        inbox_dropped=lambda: engine.dropped,
+        rejected=appliance.rejected,
+    )
     appliance.bus.sinks.append(metrics.see)
     server: WebServer = web.WebServer(
         config.device,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 
@@ -13,8 +15,18 @@ SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 class Metrics:
     """What `/metrics` shows; `see` is a sink of the bus."""
 
-    def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
-        """Count in a registry of its own; `status` is asked for the gauges."""
+    def __init__(
+        self,
+        status: Callable[[], Mapping[str, Any]],
+        *,
+        inbox_dropped: Callable[[], int],
+        rejected: Mapping[str, int],
+    ) -> None:
+        """Count in a registry of its own; `status` is asked for the gauges.
+
+        `inbox_dropped` is how many inputs the core had no room for, `rejected` how many messages
+        were not believed, by code: both are read when somebody asks, and go on changing.
+        """
         self.registry = CollectorRegistry()
         self._events = self._counter("events", "Events of the vocabulary that fired", "type")
         self._errors = self._counter("errors", "Errors, counted ones included", "code")
@@ -29,6 +41,9 @@ class Metrics:
         connected.set_function(lambda: float(status()["mqtt"] == "connected"))
         calls = self._gauge("calls", "Calls at this moment")
         calls.set_function(lambda: float(len(status()["calls"])))
+        dropped = self._gauge("inbox_dropped", "Inputs lost in a flood since the start")
+        dropped.set_function(lambda: float(inbox_dropped()))
+        self.registry.register(_Rejected(rejected))
 
     def _counter(self, name: str, text: str, label: str) -> Counter:
         return Counter(f"appliance_{name}", text, [label], registry=self.registry)
@@ -47,3 +62,18 @@ class Metrics:
             self._ended.labels(data["reason"]).inc()
             if data["call"]["answered_at"] is not None:
                 self._length.observe(data["duration_s"])
+
+
+class _Rejected(Collector):
+    """Shows a count that somebody else keeps."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "appliance_messages_rejected", "Messages that were not believed", labels=["code"]
+        )
+        for code, count in self._counts.items():
+            family.add_metric([code], count)
+        yield family

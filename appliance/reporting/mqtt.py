@@ -109,6 +109,7 @@ class DeviceTopics:
         self._button: str | None = None
         self._due: asyncio.TimerHandle | None = None
         self._tasks = asyncio.TaskGroup()
+        self._carrying_out: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Begin to connect."""
@@ -124,6 +125,8 @@ class DeviceTopics:
     ) -> None:
         """Say that the device is offline, and disconnect."""
         self._leaving = True
+        for task in self._carrying_out:
+            task.cancel()
         self.refresh()
         await self._link.__aexit__(kind, error, trace)
         self._forget_due()
@@ -192,7 +195,9 @@ class DeviceTopics:
         elif len(payload) > MAX_BYTES:
             self._refuse("oversized", f"a command has at most {MAX_BYTES} bytes", topic)
         else:
-            self._tasks.create_task(self._carry_out(name, payload, topic))
+            task = self._tasks.create_task(self._carry_out(name, payload, topic))
+            self._carrying_out.add(task)
+            task.add_done_callback(self._carrying_out.discard)
 
     async def _carry_out(self, name: str, payload: bytes, topic: str) -> None:
         request_id: Json = None
@@ -264,7 +269,7 @@ def _read(name: str, payload: bytes) -> tuple[dict[str, object], Json, str]:
         if not isinstance(client, str) or not _is_id(client):
             raise ValueError("client is to be an id: up to 64 of a-z, 0-9, _ and -")
         request_id = body.get("id")
-        if not isinstance(request_id, str | int | float | None):
+        if isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
             raise ValueError("id is to be a text or a number")
         return arguments, request_id, client
     return _one_value(name, body), None, "all"

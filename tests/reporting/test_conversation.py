@@ -191,7 +191,15 @@ async def test_the_latest_events_are_kept_for_who_comes_late() -> None:
         ("{", "malformed", "not JSON"),
         ("[1]", "malformed", "a request is a JSON object"),
         ("null", "malformed", "a request is a JSON object"),
-        ("[" * 60000, "malformed", ""),
+        ("[" * 60000, "malformed", "nested more than 32 deep"),
+        (
+            '{"id": 1, "command": "initiate_call", "args": {"custom_data": '
+            + "[" * 600
+            + "]" * 600
+            + "}}",
+            "malformed",
+            "nested more than 32 deep",
+        ),
         ('{"id": NaN, "status": true}', "malformed", "not JSON"),
         ('{"status": true}', "bad_request", "has an id"),
         ('{"id": null, "status": true}', "bad_request", "has an id"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +36,7 @@ def call(answered: bool) -> Call:
 
 def test_events_errors_and_calls_are_counted() -> None:
     status: dict[str, Any] = {"mqtt": "connected", "calls": [1]}
-    metrics = Metrics(lambda: status)
+    metrics = Metrics(lambda: status, inbox_dropped=lambda: 0, rejected={})
     bus = Bus("front-door")
     bus.sinks.append(metrics.see)
     bus.publish(Error("malformed", "no JSON", None, 1))
@@ -55,3 +56,20 @@ def test_events_errors_and_calls_are_counted() -> None:
     assert value("calls") == 1
     status["mqtt"] = "offline"
     assert value("broker_connected") == 0
+
+
+def test_what_was_lost_and_not_believed_is_shown_as_it_stands_when_asked() -> None:
+    lost = [0]
+    rejected: Counter[str] = Counter()
+    metrics = Metrics(
+        lambda: {"mqtt": "connected", "calls": []},
+        inbox_dropped=lambda: len(lost),
+        rejected=rejected,
+    )
+    lost.extend([0, 0])
+    rejected.update({"wrong_epoch": 2, "malformed": 1})
+    value = metrics.registry.get_sample_value
+    assert value("appliance_inbox_dropped") == 3
+    assert value("appliance_messages_rejected_total", {"code": "wrong_epoch"}) == 2
+    rejected["wrong_epoch"] += 1
+    assert value("appliance_messages_rejected_total", {"code": "wrong_epoch"}) == 3

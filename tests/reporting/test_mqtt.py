@@ -216,6 +216,7 @@ async def test_a_named_command_is_carried_out_and_answered(scene: Scene) -> None
         ("unlock", b" \n", "bad_command"),
         ("unlock", b"\xc2\xa0", "bad_command"),
         ("unlock", b'{"id": [[1]]}', "bad_command"),
+        ("unlock", b'{"id": true}', "bad_command"),
         ("unlock", b'{"id": ' + b"[" * 900 + b"]" * 900 + b"}", "bad_command"),
     ],
 )
@@ -266,6 +267,37 @@ async def test_a_retained_command_is_a_replay() -> None:
         async with topics:
             await onlooker.hear("availability")
     assert [fault.code for fault in faults if isinstance(fault, FaultReported)] == ["retained"]
+
+
+async def test_the_end_waits_for_no_command() -> None:
+    began = asyncio.Event()
+
+    async def never_ending(command: Command, origin: str) -> Json:
+        began.set()
+        return await asyncio.get_running_loop().create_future()
+
+    broker = LoopbackBroker()
+    async with onlooking(broker) as onlooker:
+        topics = DeviceTopics(
+            Device(id="front-door"),
+            Mqtt(plain_commands=("unlock",)),
+            version="1",
+            capabilities=[],
+            status=lambda: STATUS,
+            command=never_ending,
+            post=lambda _: None,
+            connect=lambda will, topics, state, message: broker.connect(
+                "front-door-device",
+                on_state=state,
+                on_message=message,
+                on_fault=lambda *_: None,
+                subscriptions=[Subscription(topics)],
+            ),
+        )
+        async with asyncio.timeout(20), topics:
+            await onlooker.hear("availability")
+            onlooker.link.publish(f"{BASE}/command/unlock", b"{}")
+            await began.wait()
 
 
 async def never(command: Command, origin: str) -> Json:
