@@ -74,8 +74,14 @@ class CallSection(CallSettings, frozen=True):
     """[call]: the settings of the vocabulary, and whom the door calls."""
 
     receiver: str | None = None
+    invite_receiver: str | None = None
+    """Whom `invite` rings into a running session where it names nobody."""
     ring_timeout_s: Seconds = 30
     auto_answer: tuple[Id, ...] = ()
+    chat_messages: tuple[Annotated[str, Meta(min_length=1, max_length=1000)], ...] = ()
+    """The canned messages of the chat button, sent one after the other."""
+    hang_up_confirmation: Literal["none", "hold"] = "none"
+    """`hold`: a button that leaves a running call is to be held, a press is not enough."""
 
 
 class IceServer(Struct, frozen=True):
@@ -114,6 +120,11 @@ class Screen(Struct, frozen=True):
     """[screen]: the display, if there is one."""
 
     kind: Literal["none", "kms", "window", "frames"] = "none"
+    width: Annotated[int, Meta(ge=160, le=3840)] = 800
+    height: Annotated[int, Meta(ge=120, le=2160)] = 480
+    framerate: Annotated[int, Meta(ge=1, le=60)] = 10
+    directory: str | None = None
+    """Of `frames`: where each shown picture is written as a file, besides being given to the page."""
 
 
 class Panel(Struct, frozen=True):
@@ -123,9 +134,13 @@ class Panel(Struct, frozen=True):
 
 
 class Button(Struct, frozen=True):
-    """[buttons.<name>]: a pin in gpiozero's spelling, and an action for each gesture."""
+    """[buttons.<name>]: a pin in gpiozero's spelling, and an action for each gesture.
+
+    A `hook` is the switch under a handset: lifting it is `press`, and putting it back leaves.
+    """
 
     pin: str | int
+    kind: Literal["button", "hook"] = "button"
     press: str | None = None
     double_press: str | None = None
     hold: str | None = None
@@ -149,6 +164,8 @@ class Relay(Struct, frozen=True):
     pulse_s: Annotated[float, Meta(ge=0.05, le=60)] = 3.0
     active_high: bool = True
     on: str | None = None
+    dtmf: Annotated[str, Meta(pattern=r"^[0-9*#A-D]{1,16}$")] | None = None
+    """Digits with which a participant who may unlock opens it from a keypad."""
 
 
 class InputPin(Struct, frozen=True):
@@ -163,6 +180,13 @@ class Recording(Struct, frozen=True):
 
     directory: str | None = None
     max_mb: Annotated[int, Meta(ge=1)] = 500
+
+
+class CallLog(Struct, frozen=True):
+    """[call_log]: every ring and its outcome; by default in the state directory."""
+
+    directory: str | None = None
+    max_entries: Annotated[int, Meta(ge=0, le=10000)] = 200
 
 
 class Hooks(Struct, frozen=True):
@@ -206,6 +230,7 @@ class Config(Struct, frozen=True):
     relays: dict[Id, Relay] = field(default_factory=dict)
     inputs: dict[Id, InputPin] = field(default_factory=dict)
     recording: Recording = Recording()
+    call_log: CallLog = CallLog()
     hooks: Hooks = Hooks()
     plugins: Plugins = Plugins()
     http: Http = Http()

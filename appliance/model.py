@@ -322,3 +322,36 @@ class Situation(StrEnum):
     BROKER_AWAY = "broker_away"
     MISSED_CALL = "missed_call"
     IDLE = "idle"
+
+
+class Tile(Struct, frozen=True):
+    """One picture on the screen: of a participant's camera, or of the screen that it shares.
+
+    Its pictures come under (uid, endpoint, screen). Without video, or while it is paused, an avatar
+    stands for it.
+    """
+
+    participant: Participant
+    screen: bool = False
+    own: bool = False
+    """This device itself."""
+    video: bool = True
+    """There are pictures to be shown."""
+
+
+class View(Struct, frozen=True):
+    """What the screen is to show, of all that the device is about."""
+
+    situation: Situation
+    layout: Layout
+    participant_list_visible: bool
+    picture_in_picture: bool
+    call: Call | None = None
+    tiles: tuple[Tile, ...] = ()
+    """The others in the order of joining, then this device; the large one is `main`."""
+    main: int | None = None
+    """The index of the large tile in a spotlight, or of the only one in `single`."""
+    avatar_mode: AvatarMode = AvatarMode.CIRCLE
+    container: MainVideoContainer = MainVideoContainer()
+    do_not_disturb: bool = False
+    missed_calls: int = 0

@@ -7,9 +7,10 @@ from enum import StrEnum
 from msgspec import Struct
 
 from appliance.calls.inputs import PeerKey, Timer
-from appliance.events import Event
+from appliance.commands import Command
+from appliance.events import CallEnded, Event
 from appliance.messages import Address, IceCandidate, Message, SessionDescription
-from appliance.model import CallType, Json
+from appliance.model import AudioMode, CallType, CameraFacing, Json
 
 
 class Output(Struct, frozen=True):
@@ -76,7 +77,22 @@ class StopCapture(Effect, frozen=True):
 
 
 class OpenPeer(Effect, frozen=True):
-    """Open a connection: answer `offer` (`PeerAnswered`), or without one, offer (`PeerOffered`)."""
+    """Open a connection: answer `offer` (`PeerAnswered`), or without one, offer (`PeerOffered`).
+
+    One of a higher generation stands beside the one that it is to replace, until that is closed.
+    """
+
+    peer: PeerKey
+    type: CallType
+    offer: SessionDescription | None = None
+
+
+class Renegotiate(Effect, frozen=True):
+    """Agree anew about a standing connection, of the same generation: answer `offer`
+    (`PeerAnswered`), or without one, offer (`PeerOffered`); `PeerAgreed` tells what came of it.
+
+    `type` video adds the camera where there was sound alone.
+    """
 
     peer: PeerKey
     type: CallType
@@ -103,6 +119,19 @@ class ClosePeer(Effect, frozen=True):
     peer: PeerKey
 
 
+class HoldPeer(Effect, frozen=True):
+    """Put one connection on hold or take it off.
+
+    `here`: this device holds; the other side gets the hold tone and no picture, and is not heard.
+    `there`: the other side holds; it gets neither sound nor picture, is not heard either, and the hold
+    tone is heard at this device instead.
+    """
+
+    peer: PeerKey
+    here: bool
+    there: bool
+
+
 class OpenMicrophone(Effect, frozen=True):
     """Send what the microphone hears (`on`), or silence."""
 
@@ -115,6 +144,64 @@ class OpenCamera(Effect, frozen=True):
     on: bool
 
 
+class SwitchCamera(Effect, frozen=True):
+    """Send the pictures of the other camera, without negotiation; `CameraSwitched` tells."""
+
+    facing: CameraFacing
+
+
+class UseAudioMode(Effect, frozen=True):
+    """Let the sound come out there, with the microphone that belongs to it; `AudioOutputs` tells."""
+
+    mode: AudioMode
+
+
+class SetVolume(Effect, frozen=True):
+    """How loud an output is: 0 is silent, 100 as loud as it can be without distortion."""
+
+    mode: AudioMode
+    percent: int
+
+
+class ShareScreen(Effect, frozen=True):
+    """Send what the screen shows as a second video (`on`) to every peer that has agreed to one."""
+
+    on: bool
+
+
+class StartRecording(Effect, frozen=True):
+    """Record this call: the own picture if there is one, and both sides' sound (`RecordingStarted`)."""
+
+    call_id: str
+    video: bool
+
+
+class StopRecording(Effect, frozen=True):
+    """Close the recording (`RecordingStopped`); nothing happens where there is none."""
+
+
+# -------------------- who decides
+
+
+class AskHangUp(Effect, frozen=True):
+    """Ask the listeners' `hang_up_confirmation` whether a call is to end; `HangUpAnswered` tells.
+
+    The fields come back as they are.
+    """
+
+    call_id: str
+    command: Command
+    origin: str
+    request: int | None = None
+
+
+class ReturnToIdle(Effect, frozen=True):
+    """A call is over: run the default action, or let a listener that overrides it; `ReturnedToIdle`."""
+
+    call_id: str
+    event: CallEnded
+
+
 # -------------------- the panel
 
 
@@ -123,6 +210,8 @@ class Sound(StrEnum):
 
     CHIME = "chime"
     """To the visitor: your press was taken; the house is rung."""
+    REFUSED = "refused"
+    """To the visitor: nobody can be rung now."""
     RINGTONE = "ringtone"
     """In the house: somebody calls."""
 

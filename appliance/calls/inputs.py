@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from appliance.commands import Command
 from appliance.messages import Address, Message, SessionDescription
-from appliance.model import DeviceException, Gesture
+from appliance.model import AudioMode, CameraFacing, DeviceException, Gesture
 
 
 class Input(Struct, frozen=True):
@@ -83,9 +83,10 @@ class LinkState(StrEnum):
 
 
 class LinkChanged(Input, frozen=True):
-    """The link to the broker changed."""
+    """The link to the broker changed; `inbox` is where calls are pushed to, once it is connected."""
 
     state: LinkState
+    inbox: str | None = None
 
 
 # -------------------- media
@@ -103,6 +104,16 @@ class PeerAnswered(Input, frozen=True):
 
     peer: PeerKey
     description: SessionDescription
+
+
+class PeerAgreed(Input, frozen=True):
+    """Offer and answer are both in force: what the connection carries from here, each way or one."""
+
+    peer: PeerKey
+    video: bool
+    """The camera's section is in use."""
+    screen: bool
+    """There is a second video section, in which this device may send its screen."""
 
 
 class PeerConnected(Input, frozen=True):
@@ -131,6 +142,46 @@ class PeerFailed(Input, frozen=True):
     message: str
 
 
+class SpeakerChanged(Input, frozen=True):
+    """The loudest of the others of a call is another one than before, by the measured levels."""
+
+    peer: PeerKey
+
+
+class CameraSwitched(Input, frozen=True):
+    """The pictures come from that camera now."""
+
+    facing: CameraFacing
+
+
+class AudioOutputs(Input, frozen=True):
+    """Which output is in use, and which there are, in the order in which a button cycles through them."""
+
+    mode: AudioMode
+    available: tuple[AudioMode, ...]
+
+
+class RecordingStarted(Input, frozen=True):
+    """The recording has begun."""
+
+    path: str
+
+
+class RecordingStopped(Input, frozen=True):
+    """The recording was closed, as asked or since it could not go on (`error`); it is playable."""
+
+    path: str
+    duration_s: float
+    bytes: int
+    error: str | None = None
+
+
+class RecordingFailed(Input, frozen=True):
+    """There is no recording: it could not begin. `message` is a sentence."""
+
+    message: str
+
+
 class DeviceFailed(Input, frozen=True):
     """A camera or microphone (`device`) failed, or works again (`type` None)."""
 
@@ -153,6 +204,13 @@ class ButtonGestured(Input, frozen=True):
 
     button: str
     gesture: Gesture
+
+
+class HookSwitched(Input, frozen=True):
+    """The handset was lifted, or put back; `button` is the name of the hook switch."""
+
+    button: str
+    lifted: bool
 
 
 class InputSwitched(Input, frozen=True):
@@ -184,6 +242,26 @@ class TimerFired(Input, frozen=True):
     """A timer ran out."""
 
     timer: Timer
+
+
+class HangUpAnswered(Input, frozen=True):
+    """The listeners were asked (`AskHangUp`): the call ends, or is kept."""
+
+    call_id: str
+    command: Command
+    origin: str
+    request: int | None
+    confirmed: bool
+
+
+class ReturnedToIdle(Input, frozen=True):
+    """The default action after a call's end has run: LEDs, screen and sound are as without a call."""
+
+    call_id: str
+
+
+class Started(Input, frozen=True):
+    """The core begins to run: its first input."""
 
 
 class FaultReported(Input, frozen=True):
