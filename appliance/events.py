@@ -374,9 +374,7 @@ class AudioSessionToggled(MediaEvent, frozen=True):
 
 @_event("zego:onLocalCameraExceptionOccurred")
 class LocalCameraException(MediaEvent, frozen=True):
-    """This device's camera failed: type is a value of the device exception enum below, null where
-    it works again.
-    """
+    """This device's camera failed: type is a device_exception, null where it works again."""
 
     type: DeviceException | None
     message: str | None
@@ -490,7 +488,7 @@ class CallButtonClicked(ButtonEvent, frozen=True):
 
 @_event("v5:onCallLayoutChanged")
 class CallLayoutChanged(LayoutEvent, frozen=True):
-    """The layout changed: tile or spotlight."""
+    """The layout changed: tile, spotlight or single."""
 
     layout: Layout
 

@@ -2,16 +2,18 @@
 
 A program overrides the methods that it cares for, in a class of one family or of several, and adds an
 instance with `session.add_listener`. A method may be a coroutine. A name that is no event fails when
-the class is defined: `on_sesion_joined` would otherwise never be called, and nobody would know why.
+the class is defined: `on_sesion_joined` would otherwise never be called, and nobody would know why. So
+does a method that cannot take the event's fields, in their order.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from appliance.errors import did_you_mean
-from appliance.events import EVENTS
+from appliance.events import EVENTS, Event
 from appliance.model import (
     AudioMode,
     Call,
@@ -34,21 +36,23 @@ Handled = Awaitable[object] | None
 
 
 class Listener:
-    """What the families have in common: checking names, finding what is overridden."""
+    """What the families have in common: checking handlers, finding what is overridden."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a handler for an event that does not exist in the families of this class."""
+        """Refuse a handler that would never be called, or not with what it expects."""
         super().__init_subclass__(**kwargs)
-        if cls.__bases__ == (Listener,) and cls.__module__ == __name__:
-            return
-        families = {base.__name__ for base in cls.__mro__}
-        known = [f"on_{event.NAME}" for event in EVENTS.values() if event.FAMILY in families]
+        families = {base.__name__ for base in cls.__mro__ if base.__module__ == __name__}
+        events = {
+            f"on_{event.NAME}": event for event in EVENTS.values() if event.FAMILY in families
+        }
         for name in vars(cls):
-            if name.startswith("on_") and name not in known:
-                raise TypeError(
-                    f"{cls.__name__}.{name} handles no event of its families"
-                    f"{did_you_mean(name, known)}"
-                )
+            if name.startswith("on_") and name not in events:
+                near = did_you_mean(name, events)
+                raise TypeError(f"{cls.__name__}.{name} handles no event of its families{near}")
+        for name, event in events.items():
+            handler = inspect.getattr_static(cls, name)
+            if getattr(handler, "__module__", None) != __name__:
+                _check_parameters(f"{cls.__name__}.{name}", handler, event)
 
     def handler(self, name: str) -> Callable[..., Handled] | None:
         """The method for an event, where this class overrides it."""
@@ -57,6 +61,25 @@ class Listener:
             return None
         handler: Callable[..., Handled] = getattr(self, f"on_{name}")
         return handler
+
+
+def _check_parameters(what: str, handler: Any, event: type[Event]) -> None:
+    """Refuse what cannot be called with the event's fields, by position, or mixes them up."""
+    fields = event.data_fields()
+    wanted = ", ".join(fields) or "no fields"
+    function = getattr(handler, "__func__", handler)
+    if not callable(function):
+        raise TypeError(f"{what} is no method; {event.NAME} calls it with {wanted}")
+    myself = () if isinstance(handler, staticmethod) else (None,)
+    try:
+        taken = inspect.signature(function).bind(*myself, *fields)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{what} cannot take {wanted}: {error}") from None
+    for parameter, field in taken.arguments.items():
+        if parameter in fields and field in fields and parameter != field:
+            raise TypeError(
+                f"{what} takes {field} as {parameter}: {event.NAME} has {wanted}, in this order"
+            )
 
 
 class SessionStatusListener(Listener):
@@ -194,9 +217,7 @@ class MediaEventsListener(Listener):
     def on_local_camera_exception(
         self, type: DeviceException | None, message: str | None
     ) -> Handled:
-        """This device's camera failed: type is a value of the device exception enum below, null
-        where it works again.
-        """
+        """This device's camera failed: type is a device_exception, null where it works again."""
 
     def on_local_microphone_exception(
         self, type: DeviceException | None, message: str | None
@@ -269,7 +290,7 @@ class LayoutListener(Listener):
     """What the device's screen shows."""
 
     def on_call_layout_changed(self, layout: Layout) -> Handled:
-        """The layout changed: tile or spotlight."""
+        """The layout changed: tile, spotlight or single."""
 
     def on_participant_list_visible(self) -> Handled:
         """The list of participants was shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -118,8 +118,11 @@ class CallSession:
 
     async def events(
         self, *patterns: str, limit: int = 1000
-    ) -> AsyncIterator[CloudEvent | Dropped]:
-        """Every event that a glob means, from now on; `Dropped` where the reader was too slow."""
+    ) -> AsyncGenerator[CloudEvent | Dropped, None]:
+        """Every event that a glob means, from now on; `Dropped` where the reader was too slow.
+
+        It begins with the first step of the loop over it; `aclosing` ends it with its block.
+        """
         with self._bus.subscribe(patterns or ("*",), limit) as subscription:
             async for item in subscription:
                 yield item

@@ -187,11 +187,84 @@ async def test_a_listener_that_raises_or_hangs_harms_nobody() -> None:
     assert failures == [("Broken", "on_audio_muted: RuntimeError('broken')")] * 2
 
 
+async def test_one_is_removed_by_its_id_or_itself_and_the_others_stay() -> None:
+    async with Bus("d") as bus:
+        first, second, third = Diary(), Diary(), Diary()
+        bus.add_listener(first)
+        bus.add_listener(second, "second")
+        bus.add_listener(third, "third")
+        assert not bus.remove_listener("first"), "it was added without an id"
+        assert bus.remove_listener(second), "by itself, though it has an id"
+        bus.publish(AudioMuted())
+        assert [len(one.entries) for one in (first, second, third)] == [1, 0, 1]
+        assert bus.remove_listener("third")
+        assert bus.remove_listener(first)
+        assert not bus.has_listeners
+
+
 def test_a_misspelt_handler_fails_when_the_class_is_defined() -> None:
     with pytest.raises(TypeError, match="did you mean on_session_joined"):
         type("Door", (SessionStatusListener,), {"on_sesion_joined": lambda self: None})
     with pytest.raises(TypeError, match="handles no event of its families"):
         type("Door", (CallListener,), {"on_session_joined": lambda self: None})
+
+
+def taking(handler: object) -> None:
+    """Define a listener whose `on_session_left` is this."""
+    type("Door", (SessionStatusListener,), {"on_session_left": handler})
+
+
+async def _awaited(self: object, session_id: str, call_id: str, reason: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda self, session_id, call_id, reason: None,
+        lambda self, session, call, why: None,
+        lambda self, _session_id, _call_id, reason, tries=3: None,
+        lambda self, *fields: None,
+        lambda *everything: None,
+        lambda self, *_, loud=False, **more: None,
+        staticmethod(lambda session_id, call_id, reason: None),
+        classmethod(lambda cls, session_id, call_id, reason: None),
+        _awaited,
+    ],
+)
+def test_a_handler_may_name_what_it_takes_as_it_likes(handler: object) -> None:
+    taking(handler)
+
+
+@pytest.mark.parametrize(
+    ("handler", "sentence"),
+    [
+        (lambda self: None, "Door.on_session_left cannot take session_id, call_id, reason"),
+        (lambda self, session_id, call_id: None, "too many positional arguments"),
+        (lambda self, session_id, call_id, reason, more: None, "required argument: 'more'"),
+        (lambda self, *fields, loud: None, "required .*argument: 'loud'"),
+        (lambda self, **fields: None, "cannot take"),
+        (staticmethod(lambda self, a, b, c: None), "required argument: 'c'"),
+        (lambda self, call_id, session_id, reason: None, "takes session_id as call_id"),
+        (None, "is no method; session_left calls it with session_id, call_id, reason"),
+    ],
+)
+def test_a_handler_that_cannot_take_the_fields_fails_when_the_class_is_defined(
+    handler: object, sentence: str
+) -> None:
+    with pytest.raises(TypeError, match=sentence):
+        taking(handler)
+
+
+def test_what_a_listener_inherits_is_checked_with_it() -> None:
+    class Mixin:
+        def on_audio_muted(self, button: str) -> None: ...
+
+        def on_paint(self) -> None:
+            """Somebody else's method that happens to begin with on_."""
+
+    with pytest.raises(TypeError, match="on_audio_muted cannot take no fields"):
+        type("Door", (Mixin, MediaEventsListener), {})
+    type("Door", (Mixin, CallListener), {})
 
 
 def test_every_event_has_its_method_with_its_fields_and_there_are_no_others() -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 import pytest
 
-from appliance.bus import Bus
+from appliance.bus import Bus, Dropped
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import DeviceFailed, LinkChanged, LinkState
 from appliance.calls.state import Moment
 from appliance.commands import COMMANDS
 from appliance.errors import Refused
+from appliance.events import AudioMuted, AudioUnmuted, VideoPaused
 from appliance.listeners import CallListener
 from appliance.model import Call, CallState, DeviceException
 from appliance.session import CallSession
@@ -103,6 +105,53 @@ async def test_listening_lasts_as_long_as_its_block(session: CallSession) -> Non
         await session.end_call()
     await session.initiate_call("bob")
     assert heard == ["alice"]
+
+
+async def test_who_listens_is_removed_when_its_block_raises(session: CallSession) -> None:
+    class Door(CallListener):
+        def on_outgoing_call_started(self, call: Call) -> None:
+            pytest.fail("it is not to hear of this any more")
+
+    door = Door()
+    with pytest.raises(RuntimeError, match="of the block"), session.listening(door):
+        raise RuntimeError("of the block")
+    assert not session.remove_listener(door), "it is gone already"
+    await session.initiate_call("alice")
+
+
+async def test_a_listener_is_replaced_and_removed_by_its_id(session: CallSession) -> None:
+    heard: list[str] = []
+
+    class Door(CallListener):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def on_outgoing_call_started(self, call: Call) -> None:
+            heard.append(self.name)
+
+    session.add_listener(Door("old"), "door")
+    session.add_listener(Door("new"), listener_id="door")
+    await session.initiate_call("alice")
+    await session.end_call()
+    assert session.remove_listener("door")
+    await session.initiate_call("alice")
+    assert heard == ["new"]
+
+
+async def test_a_slow_reader_is_told_what_it_lost(session: CallSession) -> None:
+    bus = session._bus
+    async with (
+        aclosing(session.events("audio_*", limit=2)) as reading,
+        asyncio.TaskGroup() as tasks,
+    ):
+        first = tasks.create_task(reading.__anext__())
+        await asyncio.sleep(0)
+        for event in (AudioMuted, AudioUnmuted, AudioMuted, VideoPaused, AudioUnmuted, AudioMuted):
+            bus.publish(event())
+        assert await first == Dropped(3), "two of the five that it asked for fit"
+        kept = [await anext(reading), await anext(reading)]
+    assert [isinstance(item, dict) and item["sequence"] for item in kept] == ["5", "6"]
+    assert not bus.subscriptions, "who reads no more is forgotten"
 
 
 async def test_events_are_read_with_async_for(session: CallSession) -> None:
