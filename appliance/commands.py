@@ -32,6 +32,8 @@ class Command(Struct, frozen=True):
 
     NAME: ClassVar[str]
     SEEDS: ClassVar[tuple[str, ...]]
+    RESULT: ClassVar[tuple[str, ...]] = ()
+    """The keys of the object that it is answered with; without any the answer is null."""
 
     @classmethod
     def arguments(cls) -> tuple[str, ...]:
@@ -63,6 +65,8 @@ def _command(*seeds: str) -> Callable[[type[C]], type[C]]:
 @_command("ringing:initiateCall", "callkit:startCall")
 class InitiateCall(Command, frozen=True, kw_only=True):
     """Call a user or a group; without a receiver, the configured one."""
+
+    RESULT = ("call_id", "session_id")
 
     receiver: str | None = None
     receiver_type: ReceiverType = ReceiverType.USER
@@ -105,6 +109,8 @@ class LeaveSession(Command, frozen=True, kw_only=True):
 @_command("v4:generateToken", "ringing:generateToken")
 class GenerateToken(Command, frozen=True, kw_only=True):
     """Make a capability that lets one uid into one session until it expires."""
+
+    RESULT = ("token", "session_id", "call_id", "host", "expires_s")
 
     session_id: str
     uid: str
@@ -246,6 +252,8 @@ class SendDtmf(Command, frozen=True, kw_only=True):
 @_command("callkit:actionCallCallback")
 class CallBack(Command, frozen=True, kw_only=True):
     """Call who was missed last."""
+
+    RESULT = ("call_id", "session_id")
 
 
 @_command("callkit:actionCallToggleGroup")

@@ -74,10 +74,13 @@ class CallSection(CallSettings, frozen=True):
     """[call]: the settings of the vocabulary, and whom the door calls."""
 
     receiver: str | None = None
+    """Whom the bell calls: `user:<uid>` or `group:<id>`."""
     invite_receiver: str | None = None
     """Whom `invite` rings into a running session where it names nobody."""
     ring_timeout_s: Seconds = 30
+    """How long an own call rings, unless it says so itself."""
     auto_answer: tuple[Id, ...] = ()
+    """Contacts whose calls are taken without ringing."""
     chat_messages: tuple[Annotated[str, Meta(min_length=1, max_length=1000)], ...] = ()
     """The canned messages of the chat button, sent one after the other."""
     hang_up_confirmation: Literal["none", "hold"] = "none"

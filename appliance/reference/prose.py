@@ -1,0 +1,66 @@
+"""What the reference says in between: the paragraphs that stand around its tables."""
+
+from __future__ import annotations
+
+INTRODUCTION = """\
+<!-- written by `python -m appliance.reference docs/events.md` from the code; do not edit by hand -->
+
+# Reference: every event, command, setting and value
+
+What happens on the device is an **event**, what one asks of it is a **command**. Both have the same name
+and the same data on every outlet: Python, the local socket, MQTT. [interfaces.md](interfaces.md) has the
+envelopes and rules around them; coming from elsewhere, begin with [from-cometchat.md](from-cometchat.md),
+[from-zegocloud.md](from-zegocloud.md) or [from-callkit.md](from-callkit.md).
+
+[Events](#events) · [Objects](#objects) · [Commands](#commands) · [Settings](#settings) ·
+[Decisions](#decisions) · [Enumerations](#enumerations)
+"""
+
+EVENTS_BEGIN = """\
+## Events
+
+An event reaches Python listeners as `on_<name>(…)` with its data as arguments, in this order; the local
+socket (`{"id": 1, "subscribe": ["session_*"]}`) and `appliance events --follow` as one CloudEvent, below;
+and MQTT as the same CloudEvent on `<root>/device/<device_id>/event/<family>/<name>`, where `<root>` is
+`appliance` unless configured. The examples are its `data`. A value that is not known is null, never
+absent; times are RFC 3339 in UTC.
+"""
+
+OWN_SETTINGS_BEGIN = """\
+`[call]` has these keys besides, which are no part of `start_session`'s `settings`:
+"""
+
+COMMANDS_BEGIN = """\
+## Commands
+
+In Python `await session.<name>(…)`, which raises `Refused` with a `code` and a sentence; at a shell
+`appliance ctl <name> ARG=VALUE …`; on the local socket `{"id": 1, "command": "<name>", "args": {…}}`;
+over MQTT to `<root>/device/<device_id>/command/<name>`; from a button `command:<name> ARG=VALUE …`. Any
+command may also be refused with `bad_command` (an unknown name or argument, a wrong type), `stopping` or
+`overloaded`. Where nothing stands as a result it is null.
+"""
+
+SETTINGS_BEGIN = """\
+## Settings
+
+Of a call: `[call]` in the configuration, and `settings` of `start_session`.
+"""
+
+DECISIONS_BEGIN = """\
+## Decisions
+
+Two things are not told but asked: the methods of a `CallListener` that decide.
+"""
+
+DECISIONS_SAID = {
+    "hang_up_confirmation": (
+        "Asked before a local hang-up by button, screen, page, socket or Python, never for a remote end, "
+        "a time-out, a kick or a stop: only true ends the call, false and none keep it. No listener, one "
+        "that raises, or one that takes over 10 s counts as true."
+    ),
+    "call_end_default_action": (
+        "call_ended hands its listener the default action (return to idle: LEDs, screen, sound); a "
+        "listener that overrides it runs it itself."
+    ),
+}
+"""What each decision is about; its method's docstring says it shorter."""

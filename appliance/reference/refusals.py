@@ -1,0 +1,109 @@
+"""Why a command may be refused: the codes in the table, and in the rules that carry it out."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import FunctionType, ModuleType
+
+import appliance.calls
+from appliance.calls.sizes import check_json
+from appliance.calls.table import TABLE, Go, Refuse
+from appliance.commands import Command
+from appliance.errors import Refused
+from appliance.model import CallState
+
+LATER: Mapping[str, tuple[str, ...]] = {"unlock": ("relay_failed",)}
+"""Codes of what becomes known only after the command was taken."""
+
+
+def codes_of(command: type[Command]) -> list[str]:
+    """The codes with which the core may refuse a command, sorted."""
+    verdicts = [TABLE[state, command.NAME] for state in CallState]
+    codes = {verdict.code for verdict in verdicts if isinstance(verdict, Refuse)}
+    codes.update(LATER.get(command.NAME, ()))
+    rules = {verdict.rule for verdict in verdicts if isinstance(verdict, Go)}
+    for rule in {*rules, *_takers(command)}:
+        if isinstance(rule, FunctionType):
+            for function in _reached(rule):
+                if command.arguments() or function is not check_json:
+                    codes |= _raised(function)
+    return sorted(codes)
+
+
+@cache
+def _functions() -> tuple[FunctionType, ...]:
+    """Every function of the core."""
+    package = appliance.calls
+    modules = [
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    ]
+    return tuple(
+        function
+        for module in modules
+        for function in vars(module).values()
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__
+    )
+
+
+def _takers(command: type[Command]) -> Iterator[FunctionType]:
+    """The functions of the core that have a parameter for exactly this command."""
+    for function in _functions():
+        for parameter in inspect.signature(function).parameters.values():
+            names = re.findall(r"\w+", str(parameter.annotation))
+            if any(function.__globals__.get(name) is command for name in names):
+                yield function
+
+
+def _reached(function: FunctionType) -> set[FunctionType]:
+    """The function, and those of the core that it calls, by whatever way."""
+    reached, waiting = {function}, [function]
+    while waiting:
+        for called in _called(waiting.pop()):
+            if called not in reached:
+                reached.add(called)
+                waiting.append(called)
+    return reached
+
+
+@cache
+def _tree(function: FunctionType) -> ast.AST:
+    return ast.parse(textwrap.dedent(inspect.getsource(function)))
+
+
+def _called(function: FunctionType) -> Iterator[FunctionType]:
+    known = function.__globals__
+    for node in ast.walk(_tree(function)):
+        match node:
+            case ast.Call(func=ast.Name(name)):
+                target = known.get(name)
+            case ast.Call(func=ast.Attribute(value=ast.Name(module), attr=name)):
+                owner = known.get(module)
+                target = getattr(owner, name, None) if isinstance(owner, ModuleType) else None
+            case _:
+                continue
+        if isinstance(target, FunctionType) and target.__module__.startswith("appliance.calls"):
+            yield target
+
+
+def _raised(function: FunctionType) -> set[str]:
+    """The codes of the `Refused` errors that it raises itself."""
+    return {
+        code
+        for node in ast.walk(_tree(function))
+        for code in _code_of(node)
+        if function.__globals__.get("Refused") is Refused
+    }
+
+
+def _code_of(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Raise(exc=ast.Call(func=ast.Name("Refused"), args=[ast.Constant(str(code)), *_])):
+            yield code
