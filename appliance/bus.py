@@ -10,16 +10,18 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Self
 
 from msgspec import Struct
 
+from appliance.aside import aside
 from appliance.events import Event
+from appliance.lanes import Failed, Lane
 from appliance.listeners import Listener
 
 log = logging.getLogger(__name__)
@@ -29,8 +31,8 @@ CloudEvent = Mapping[str, Any]
 
 RECENT = 200
 """How many events are kept for who comes late."""
-SLOW_S = 0.05
-"""A listener that blocks for longer is named in the log."""
+JOIN_S = 2.0
+"""How long a listener's thread is waited for at the end."""
 PREFIX = "appliance."
 DEPTH_MAX = 64
 
@@ -108,15 +110,6 @@ class Subscription:
         return self._waiting.popleft()
 
 
-class _Registered:
-    """A listener, and the queue of its coroutines: one after the other, on a task of its own."""
-
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
-        self.waiting: asyncio.Queue[Awaitable[object]] = asyncio.Queue(1000)
-        self.task: asyncio.Task[None] | None = None
-
-
 class Bus:
     """Gives every event its number and hands it to everyone. Runs inside `async with`."""
 
@@ -136,7 +129,7 @@ class Bus:
         self.recent: deque[CloudEvent] = deque(maxlen=RECENT)
         self.subscriptions: set[Subscription] = set()
         self.sinks: list[Callable[[CloudEvent], None]] = []
-        self._listeners: dict[object, _Registered] = {}
+        self._lanes: dict[object, Lane] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -144,12 +137,16 @@ class Bus:
         return self
 
     async def __aexit__(self, *exc: Any) -> None:
-        for registered in self._listeners.values():
-            _stop(registered)
-        self._listeners.clear()
+        lanes = tuple(self._lanes.values())
+        self._lanes.clear()
+        for lane in lanes:
+            lane.stop()
         tasks, self._tasks = self._tasks, None
         assert tasks is not None
         await tasks.__aexit__(*exc)
+        for lane in lanes:
+            if lane.has_thread:
+                await aside(partial(lane.join, JOIN_S), "the end of listeners")
 
     # -------------------- giving
 
@@ -171,8 +168,11 @@ class Bus:
         self.recent.append(item)
         for sink in self.sinks:
             sink(item)
-        for registered in tuple(self._listeners.values()):
-            self._call(registered, event, names)
+        for lane in tuple(self._lanes.values()):
+            handler = lane.listener.handler(event.NAME)
+            if handler is not None:
+                arguments = tuple(getattr(event, name) for name in names)
+                lane.call(f"on_{event.NAME}", handler, arguments)
         for subscription in tuple(self.subscriptions):
             subscription.offer(item)
         return item
@@ -180,7 +180,7 @@ class Bus:
     @property
     def has_listeners(self) -> bool:
         """Whether anybody is to be reached before the next step."""
-        return bool(self._listeners)
+        return bool(self._lanes)
 
     def subscribe(self, patterns: Iterable[str] = ("*",), limit: int = 1000) -> Subscription:
         """Read the events that a glob means: `with bus.subscribe(["session_*"]) as events:`."""
@@ -188,70 +188,41 @@ class Bus:
 
     # -------------------- listeners
 
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Everyone who listens, in the order of coming."""
+        return tuple(lane.listener for lane in self._lanes.values())
+
     def add_listener(self, listener: Listener, listener_id: object = None) -> None:
         """Call the listener's methods from now on; one of the same id is replaced."""
         key = listener if listener_id is None else listener_id
         self.remove_listener(key)
-        self._listeners[key] = _Registered(listener)
+        self._lanes[key] = Lane(listener, self._start, self._failed)
 
     def remove_listener(self, listener: object) -> bool:
         """Call it no more, by its id or itself; says whether it was there."""
-        for key, registered in list(self._listeners.items()):
-            if key is listener or key == listener or registered.listener is listener:
-                _stop(self._listeners.pop(key))
+        for key, lane in list(self._lanes.items()):
+            if key is listener or key == listener or lane.listener is listener:
+                self._lanes.pop(key).stop()
                 return True
         return False
 
-    def _call(self, registered: _Registered, event: Event, names: tuple[str, ...]) -> None:
-        handler = registered.listener.handler(event.NAME)
-        if handler is None:
-            return
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            result = handler(*(getattr(event, name) for name in names))
-        except Exception as error:
-            self._failed(registered, event.NAME, error)
-            return
-        if isinstance(result, Awaitable):
-            self._queue(registered, event.NAME, result)
-        elif loop.time() - began > SLOW_S:
-            log.warning("listener %r held the loop in on_%s", registered.listener, event.NAME)
+    def call(
+        self, listener: Listener, name: str, arguments: tuple[object, ...], failed: Failed
+    ) -> None:
+        """Call a listener's method in its turn, behind the events; `failed` hears where it cannot be."""
+        method = listener.overridden(name)
+        for lane in self._lanes.values():
+            if lane.listener is listener and method is not None:
+                lane.call(name, method, arguments, failed)
+                return
+        failed(name, LookupError("there is no such listener any more"))
 
-    def _queue(self, registered: _Registered, name: str, result: Awaitable[object]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         assert self._tasks is not None, "coroutine listeners need a running bus"
-        try:
-            registered.waiting.put_nowait(result)
-        except asyncio.QueueFull:
-            _discard(result)
-            self._failed(registered, name, OverflowError("it is 1000 events behind"))
-            return
-        if registered.task is None:
-            registered.task = self._tasks.create_task(self._run(registered))
+        return self._tasks.create_task(work)
 
-    async def _run(self, registered: _Registered) -> None:
-        with suppress(asyncio.CancelledError):
-            while True:
-                result = await registered.waiting.get()
-                try:
-                    await result
-                except Exception as error:
-                    self._failed(registered, "listener", error)
-
-    def _failed(self, registered: _Registered, name: str, error: Exception) -> None:
-        log.error("listener %r failed in on_%s", registered.listener, name, exc_info=error)
-        if name != "error":
-            self._on_failure(type(registered.listener).__name__, f"on_{name}: {error!r}")
-
-
-def _stop(registered: _Registered) -> None:
-    if registered.task is not None:
-        registered.task.cancel()
-    while not registered.waiting.empty():
-        _discard(registered.waiting.get_nowait())
-
-
-def _discard(result: Awaitable[object]) -> None:
-    """Close a coroutine that will not be awaited."""
-    if asyncio.iscoroutine(result):
-        result.close()
+    def _failed(self, listener: Listener, name: str, error: Exception) -> None:
+        log.error("listener %r failed in %s", listener, name, exc_info=error)
+        if name != "on_error":  # it would be told of its own failure for ever
+            self._on_failure(type(listener).__name__, f"{name}: {error!r}")

@@ -4,6 +4,9 @@ A program overrides the methods that it cares for, in a class of one family or o
 instance with `session.add_listener`. A method may be a coroutine. A name that is no event fails when
 the class is defined: `on_sesion_joined` would otherwise never be called, and nobody would know why. So
 does a method that cannot take the event's fields, in their order.
+
+Methods are called on the loop, so they are not to block; a listener that held it for longer than 50 ms
+has its methods (those that are no coroutines) called in a thread of its own from then on, still in order.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from appliance.errors import did_you_mean
-from appliance.events import EVENTS, Event
+from appliance.events import EVENTS
 from appliance.model import (
     AudioMode,
     Call,
@@ -34,6 +37,12 @@ from appliance.model import (
 Handled = Awaitable[object] | None
 """What a method may give back: nothing, or the coroutine that goes on with it."""
 
+DECISIONS = {
+    "hang_up_confirmation": ("call",),
+    "call_end_default_action": ("call", "reason", "kicked_by", "duration_s", "default_action"),
+}
+"""The methods of `CallListener` that decide, and what they are called with."""
+
 
 class Listener:
     """What the families have in common: checking handlers, finding what is overridden."""
@@ -52,24 +61,31 @@ class Listener:
         for name, event in events.items():
             handler = inspect.getattr_static(cls, name)
             if getattr(handler, "__module__", None) != __name__:
-                _check_parameters(f"{cls.__name__}.{name}", handler, event)
+                _check_parameters(f"{cls.__name__}.{name}", handler, event.NAME, event.data_fields())
+        for name, arguments in DECISIONS.items():
+            handler = inspect.getattr_static(cls, name, None)
+            if handler is not None and getattr(handler, "__module__", None) != __name__:
+                _check_parameters(f"{cls.__name__}.{name}", handler, name, arguments)
 
     def handler(self, name: str) -> Callable[..., Handled] | None:
         """The method for an event, where this class overrides it."""
-        method = getattr(type(self), f"on_{name}", None)
-        if method is None or method.__module__ == __name__:
+        return self.overridden(f"on_{name}")
+
+    def overridden(self, name: str) -> Callable[..., Any] | None:
+        """The method of that name, where this class overrides what stands here."""
+        method = getattr(type(self), name, None)
+        if method is None or getattr(method, "__module__", None) == __name__:
             return None
-        handler: Callable[..., Handled] = getattr(self, f"on_{name}")
-        return handler
+        bound: Callable[..., Any] = getattr(self, name)
+        return bound
 
 
-def _check_parameters(what: str, handler: Any, event: type[Event]) -> None:
-    """Refuse what cannot be called with the event's fields, by position, or mixes them up."""
-    fields = event.data_fields()
+def _check_parameters(what: str, handler: Any, name: str, fields: tuple[str, ...]) -> None:
+    """Refuse what cannot be called with these fields, by position, or mixes them up."""
     wanted = ", ".join(fields) or "no fields"
     function = getattr(handler, "__func__", handler)
     if not callable(function):
-        raise TypeError(f"{what} is no method; {event.NAME} calls it with {wanted}")
+        raise TypeError(f"{what} is no method; {name} calls it with {wanted}")
     myself = () if isinstance(handler, staticmethod) else (None,)
     try:
         taken = inspect.signature(function).bind(*myself, *fields)
@@ -78,7 +94,7 @@ def _check_parameters(what: str, handler: Any, event: type[Event]) -> None:
     for parameter, field in taken.arguments.items():
         if parameter in fields and field in fields and parameter != field:
             raise TypeError(
-                f"{what} takes {field} as {parameter}: {event.NAME} has {wanted}, in this order"
+                f"{what} takes {field} as {parameter}: {name} has {wanted}, in this order"
             )
 
 
@@ -306,7 +322,36 @@ class LayoutListener(Listener):
 
 
 class CallListener(Listener):
-    """Ringing, answering and ending."""
+    """Ringing, answering and ending; and the two decisions about an end.
+
+    The decisions are no events, so their names have no `on_`, and one that is spelled wrong cannot be
+    told from a method of your own: it is never asked.
+    """
+
+    # -------------------- decisions
+
+    async def hang_up_confirmation(self, call: Call) -> bool | None:
+        """Asked before a local hang-up by button, screen, page, socket or Python, never for a remote
+        end, a time-out, a kick or a stop: only True ends the call, False and None keep it; no listener,
+        one that raises, or one that takes over 10 s counts as True. Of several, one that keeps it does.
+        """
+
+    def call_end_default_action(
+        self,
+        call: Call,
+        reason: CallEndReason,
+        kicked_by: str | None,
+        duration_s: float,
+        default_action: Callable[[], None],
+    ) -> Handled:
+        """call_ended hands its listener the default action (return to idle: LEDs, screen, sound); a
+        listener that overrides it runs it itself: now, later, from any thread, or never. One that
+        raises counts as not overriding.
+        """
+        default_action()
+        return None
+
+    # -------------------- events
 
     def on_incoming_call_received(self, call: Call) -> Handled:
         """An invitation arrived over MQTT and the device began to ring."""
