@@ -101,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     events.set_defaults(run=_events)
 
+    calls = commands.add_parser("calls", help="who rang and what came of it, as JSON Lines")
+    calls.add_argument("--limit", type=_count_of_calls, default=50, metavar="N", help="newest (50)")
+    calls.set_defaults(run=_calls)
+
     ctl = commands.add_parser(
         "ctl", help="give the running appliance a command; without one, list them"
     )
@@ -121,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text} is not a port: 1 to 65535")
+    return int(text)
+
+
+def _count_of_calls(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text} is no number of calls: 1 to 10000")
     return int(text)
 
 
@@ -201,6 +211,15 @@ def _events(options: argparse.Namespace) -> int:
             name = event["type"].removeprefix("appliance.")
             if any(fnmatchcase(name, each.removeprefix("appliance.")) for each in patterns):
                 print(json.dumps(event, ensure_ascii=False))
+    return DONE
+
+
+def _calls(options: argparse.Namespace) -> int:
+    from appliance.client import Client
+
+    with Client() as client:
+        for call in client.ask(call_log=options.limit):
+            print(json.dumps(call, ensure_ascii=False))
     return DONE
 
 

@@ -53,10 +53,10 @@ class Deciding:
         await self._tasks.__aenter__()
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._asking:
             task.cancel()
-        await self._tasks.__aexit__(*exc)
+        await self._tasks.__aexit__(None, None, None)
 
     def perform(self, effect: Effect) -> None:
         """Ask, or let return to idle; whoever decides is heard later."""

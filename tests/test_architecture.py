@@ -135,5 +135,6 @@ TOLD_IN = {
     "media.devices": "studio",
     "media.equipment": "studio",
     "media.leg": "studio",
+    "reporting.ledger": "calllog",
 }
 """Modules that are played together with others, and the test file in which they are."""

@@ -77,7 +77,13 @@ def shell(tmp_path: Path) -> Shell:
 async def desk(shell: Shell) -> AsyncIterator[Desk]:
     async with Bus("desk") as bus:
         desk = Desk(bus)
-        async with LocalSocket(shell.socket, desk, desk.press, recent=bus.recent):
+        async with LocalSocket(
+            shell.socket,
+            desk,
+            desk.press,
+            recent=bus.recent,
+            call_log=lambda limit: [{"call_id": f"c{number}", "é": 1} for number in range(limit)],
+        ):
             yield desk
 
 
@@ -98,7 +104,14 @@ async def test_the_version_is_one_word(shell: Shell) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["status"], ["events"], ["events", "--follow"], ["ctl", "mute_audio"], ["press", "call"]],
+    [
+        ["status"],
+        ["events"],
+        ["events", "--follow"],
+        ["calls"],
+        ["ctl", "mute_audio"],
+        ["press", "call"],
+    ],
 )
 async def test_without_an_appliance_a_client_says_so_in_one_sentence(
     shell: Shell, words: list[str]
@@ -197,6 +210,16 @@ async def test_the_latest_events_are_printed_and_that_is_all(shell: Shell, desk:
     assert said == Said(
         1, "", 'appliance: no event is called "cal_ended"; did you mean call_ended?\n'
     )
+
+
+async def test_the_calls_are_printed_as_json_lines(shell: Shell, desk: Desk) -> None:
+    said = await shell.types("calls", "--limit", "2")
+    assert said == Said(0, '{"call_id": "c0", "é": 1}\n{"call_id": "c1", "é": 1}\n', "")
+    said = await shell.types("calls")
+    assert len(said.out.splitlines()) == 50
+    said = await shell.types("calls", "--limit", "0")
+    assert said.status == 2
+    assert "0 is no number of calls: 1 to 10000" in said.err
 
 
 async def test_following_prints_events_as_they_happen_until_ctrl_c(

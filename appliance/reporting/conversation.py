@@ -1,13 +1,21 @@
 """One client of the local socket's protocol, whatever carries its lines: a socket or a WebSocket.
 
-A request is `{"id": .., "subscribe" | "command" | "status" | "press" | "recent": ..}`; the answer
-has the same id. Requests are answered in their order; a further `subscribe` replaces the one before.
+A request is `{"id": .., "subscribe" | "command" | "status" | "press" | "recent" | "call_log": ..}`; the
+answer has the same id. Requests are answered in their order; a further `subscribe` replaces the one before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager, ExitStack
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -21,6 +29,8 @@ from appliance.model import Gesture, Json
 from appliance.nesting import MAX_DEPTH, too_deep
 
 MAX_PATTERNS = 64
+MAX_ENTRIES = 10_000
+"""Calls that are told at once: the most that a log can hold."""
 MAX_WAITING = 1000
 """Events that wait for a slow client before the oldest are dropped."""
 
@@ -30,6 +40,7 @@ REQUESTS = {
     "status": {"status"},
     "press": {"press", "gesture"},
     "recent": {"recent"},
+    "call_log": {"call_log"},
 }
 """The keys of each request beside `id`, under the key that makes it what it is."""
 
@@ -62,6 +73,9 @@ class Session(Protocol):
 Press = Callable[[str, Gesture], Awaitable[None]]
 """Moves a button of the simulated board as a finger would; raises Refused."""
 
+CallLog = Callable[[int], Sequence[Mapping[str, Any]]]
+"""The latest calls, newest first, as many as asked for."""
+
 Send = Callable[[Mapping[str, Any]], None]
 """Gives an object to the client; called on the loop, and does not wait."""
 
@@ -77,7 +91,7 @@ class Conversation:
     """Answers one client and tells it of events.
 
     `send` gives it an object; `ready` waits until it can take another event, while the subscription
-    keeps the newest; `start` runs and owns a task; `recent` are the latest events.
+    keeps the newest; `start` runs and owns a task; `recent` are the latest events, `call_log` the calls.
     """
 
     def __init__(
@@ -89,6 +103,7 @@ class Conversation:
         start: Start,
         ready: Callable[[], Awaitable[None]] = _at_once,
         recent: Iterable[Mapping[str, Any]] = (),
+        call_log: CallLog = lambda limit: (),
         origin: str = "socket",
     ) -> None:
         self._session = session
@@ -97,6 +112,7 @@ class Conversation:
         self._start = start
         self._ready = ready
         self._recent = recent
+        self._call_log = call_log
         self._origin = origin
         self._telling = ExitStack()
 
@@ -130,6 +146,8 @@ class Conversation:
             result = self._session.status()
         elif kind == "recent":
             result = list(self._recent)
+        elif kind == "call_log":
+            result = self._call_log(_limit(request["call_log"]))
         else:
             await self._move(request)
         self._send({"id": request["id"], "ok": True, "result": result})
@@ -187,6 +205,12 @@ def _kind(request: Mapping[str, Any]) -> str:
     if kind in ("status", "recent") and request[kind] is not True:
         raise Refused("bad_request", f"{kind} is asked for with true")
     return kind
+
+
+def _limit(limit: Json) -> int:
+    if type(limit) is not int or not 1 <= limit <= MAX_ENTRIES:
+        raise Refused("bad_request", f"call_log wants a number of calls, 1 to {MAX_ENTRIES}")
+    return limit
 
 
 def _command(request: Mapping[str, Any]) -> Command:

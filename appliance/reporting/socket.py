@@ -21,7 +21,7 @@ from typing import Any, Self
 import msgspec
 
 from appliance.errors import Refused
-from appliance.reporting.conversation import Conversation, Press, Send, Session
+from appliance.reporting.conversation import CallLog, Conversation, Press, Send, Session
 from appliance.socket_path import only_one
 
 logger = logging.getLogger(__name__)
@@ -36,8 +36,9 @@ FLUSH_S = 5.0
 class LocalSocket:
     """Listens at `path`; `async with`.
 
-    `press` is None where the board is real; `recent` are the latest events, oldest first; `locked`
-    says that this process holds the path already (`only_one`).
+    `press` is None where the board is real; `recent` are the latest events, oldest first, and
+    `call_log(limit)` the latest calls, newest first; `locked` says that this process holds the path
+    already (`only_one`).
     Raises AlreadyRunning, or OSError where the path cannot be used.
     """
 
@@ -48,6 +49,7 @@ class LocalSocket:
         press: Press | None = None,
         *,
         recent: Iterable[Mapping[str, Any]] = (),
+        call_log: CallLog = lambda limit: (),
         locked: bool = False,
     ) -> None:
         self._path = path
@@ -55,6 +57,7 @@ class LocalSocket:
         self._session = session
         self._press = press
         self._recent = recent
+        self._call_log = call_log
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._clients = 0
@@ -90,6 +93,7 @@ class LocalSocket:
             send,
             start=self._own,
             recent=self._recent,
+            call_log=self._call_log,
             origin="page",
         )
 
@@ -116,6 +120,7 @@ class LocalSocket:
             start=self._own,
             ready=writer.drain,
             recent=self._recent,
+            call_log=self._call_log,
         )
         try:
             async for line in _lines(reader):

@@ -34,6 +34,7 @@ class Client:
             start=tasks.create_task,
             ready=self._ready,
             recent=desk.bus.recent,
+            call_log=lambda limit: [{"call_id": f"c{number}"} for number in range(limit)],
         )
 
     def _send(self, item: Mapping[str, Any]) -> None:
@@ -238,3 +239,22 @@ async def test_whatever_a_line_says_it_is_answered_and_the_conversation_goes_on(
         assert (await alice.says(id=9, status=True))["ok"]
         assert not alice.desk.taken
         assert not alice.desk.pressed
+
+
+# -------------------- the call log
+
+
+async def test_the_latest_calls_are_told_as_many_as_asked_for() -> None:
+    async with client() as alice:
+        answer = await alice.says(id=6, call_log=2)
+        assert answer == {"id": 6, "ok": True, "result": [{"call_id": "c0"}, {"call_id": "c1"}]}
+
+
+@pytest.mark.parametrize("limit", [0, -1, 10_001, True, 2.0, "2", None])
+async def test_a_number_of_calls_is_asked_for(limit: object) -> None:
+    async with client() as alice:
+        answer = await alice.says(id=6, call_log=limit)
+        assert answer["error"] == {
+            "code": "bad_request",
+            "message": "call_log wants a number of calls, 1 to 10000",
+        }

@@ -1,0 +1,164 @@
+"""The call log on disk: a line of JSON for each change of an entry, and pictures in a folder beside it.
+
+Blocking: to be used in a thread, by one at a time. A change is appended and synced, so that a death
+costs at most the line that was being written; when the file has grown it is written anew beside
+itself and put in its place. Who stood at the door is nobody else's business: modes 0700 and 0600.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from appliance.model import CallDirection, CalleeState, CallEndReason, Caller, CallType, Receiver
+
+SPARE_LINES = 100
+"""How many lines more than twice its entries the file may have before it is written anew."""
+
+
+class CalleeEntry(Struct, frozen=True):
+    """One invited uid and how far it came."""
+
+    uid: str
+    name: str | None
+    state: CalleeState
+
+
+class Entry(Struct):
+    """One call: as it stands while it runs (`reason` is null), and as it was."""
+
+    id: str
+    """Of the event with which it began: a session that is entered twice has two entries."""
+    call_id: str
+    session_id: str | None = None
+    direction: CallDirection | None = None
+    type: CallType | None = None
+    caller: Caller | None = None
+    receiver: Receiver | None = None
+    callees: tuple[CalleeEntry, ...] = ()
+    started_at: str | None = None
+    answered_at: str | None = None
+    answered_by: str | None = None
+    ended_at: str | None = None
+    duration_s: float | None = None
+    reason: CallEndReason | None = None
+    kicked_by: str | None = None
+    missed: bool = False
+    called_back: bool = False
+    unlocked: bool = False
+    recording: str | None = None
+    picture: str | None = None
+
+
+class Ledger:
+    """The files in one folder; nothing is touched before it is used."""
+
+    def __init__(self, folder: Path) -> None:
+        """`calls.jsonl` and `pictures/` lie in `folder`, which is made when it is needed."""
+        self.file = folder / "calls.jsonl"
+        self.pictures = folder / "pictures"
+        self._lines = 0
+        self._whole = False
+        """The file ends with a whole line, so that another may follow."""
+
+    def load(self) -> tuple[list[Entry], list[str]]:
+        """The entries, oldest first, and a sentence for each thing that could not be read."""
+        try:
+            data = self.file.read_bytes()
+        except FileNotFoundError:
+            return [], []
+        except OSError as error:
+            return [], [f"cannot be read, and is begun anew: {error.strerror}", *self._put_aside()]
+        lines = data.split(b"\n")
+        torn = lines.pop()
+        entries: dict[str, Entry] = {}
+        broken = 0
+        for line in lines:
+            try:
+                entry = msgspec.json.decode(line, type=Entry)
+            except msgspec.MsgspecError:
+                broken += 1
+            else:
+                entries[entry.id] = entry
+        self._lines, self._whole = len(lines), not torn and not broken
+        faults = [f"{broken} of its lines cannot be read and are dropped"] if broken else []
+        if torn:
+            faults.append("its last line was torn by a sudden end and is dropped")
+        return [*entries.values()], faults
+
+    def write(self, changed: Collection[bytes], everything: Collection[bytes]) -> None:
+        """Append what changed, or write everything anew where that is due; raises OSError."""
+        if self._whole and self._lines + len(changed) <= 2 * len(everything) + SPARE_LINES:
+            self._append(changed)
+        else:
+            self.rewrite(everything)
+
+    def rewrite(self, everything: Collection[bytes]) -> None:
+        """Put a file in the old one's place that has these lines and no others; raises OSError."""
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        put_in_place(self.file, b"".join(line + b"\n" for line in everything))
+        self._lines, self._whole = len(everything), True
+
+    def _append(self, changed: Iterable[bytes]) -> None:
+        self._whole = False  # until it is known to be
+        with open(self.file, "ab", opener=_private) as file:
+            for line in changed:
+                file.write(line + b"\n")
+                self._lines += 1
+            file.flush()
+            os.fsync(file.fileno())
+        self._whole = True
+
+    def _put_aside(self) -> list[str]:
+        aside = self.file.with_suffix(".broken")
+        try:
+            self.file.replace(aside)
+        except OSError:
+            return []
+        return [f"what it was lies in {aside}"]
+
+    # -------------------- pictures
+
+    def keep_picture(self, name: str, jpeg: bytes) -> None:
+        """Write a picture, whole or not at all; raises OSError."""
+        self.pictures.mkdir(mode=0o700, parents=True, exist_ok=True)
+        put_in_place(self.pictures / name, jpeg)
+
+    def drop_pictures(self, names: Iterable[str]) -> None:
+        """Remove pictures of entries that are gone; raises OSError."""
+        for name in names:
+            (self.pictures / name).unlink(missing_ok=True)
+
+    def drop_strays(self, known: Collection[str]) -> None:
+        """Remove what belongs to no entry: pictures that a sudden end left behind; raises OSError."""
+        if self.pictures.is_dir():
+            for file in self.pictures.iterdir():
+                if file.suffix in (".jpg", NEW) and file.name not in known:
+                    file.unlink()
+
+
+NEW = ".new"
+
+
+def put_in_place(file: Path, data: bytes) -> None:
+    """Write a file beside itself, synced, and rename it: there is the old one or the new; OSError."""
+    new = file.with_name(file.name + NEW)
+    with open(new, "wb", opener=_private) as writing:
+        writing.write(data)
+        writing.flush()
+        os.fsync(writing.fileno())
+    new.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # or the new name may be lost with the power
+    finally:
+        os.close(folder)
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a file that nobody else may read."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
