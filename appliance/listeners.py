@@ -61,7 +61,9 @@ class Listener:
         for name, event in events.items():
             handler = inspect.getattr_static(cls, name)
             if getattr(handler, "__module__", None) != __name__:
-                _check_parameters(f"{cls.__name__}.{name}", handler, event.NAME, event.data_fields())
+                _check_parameters(
+                    f"{cls.__name__}.{name}", handler, event.NAME, event.data_fields()
+                )
         for name, arguments in DECISIONS.items():
             handler = inspect.getattr_static(cls, name, None)
             if handler is not None and getattr(handler, "__module__", None) != __name__:

@@ -324,7 +324,9 @@ async def test_overriding_nothing_but_the_default_means_the_default() -> None:
         assert one.inbox.all == [IDLE]
 
 
-def test_a_decision_that_cannot_take_what_it_is_asked_with_fails_when_the_class_is_defined() -> None:
+def test_a_decision_that_cannot_take_what_it_is_asked_with_fails_when_the_class_is_defined() -> (
+    None
+):
     with pytest.raises(TypeError, match="hang_up_confirmation cannot take call"):
         type("Door", (CallListener,), {"hang_up_confirmation": lambda self: True})
     with pytest.raises(TypeError, match="takes reason as kicked_by"):
