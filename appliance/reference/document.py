@@ -31,6 +31,7 @@ from appliance.reference.spelling import (
     sentence_of,
     signature_of,
     snake_case,
+    summary_of,
     table,
     type_of,
 )
@@ -65,7 +66,7 @@ def _events() -> Iterator[str]:
         events = [event for event in EVENTS.values() if family == event.FAMILY]
         listener = getattr(listeners, family)
         yield f"### {family}\n"
-        yield f"{sentence_of(listener)} On MQTT `event/{level}/<name>`.\n"
+        yield f"{summary_of(listener)} On MQTT `event/{level}/<name>`.\n"
         yield from table("event", "fires", *elsewhere.DOCUMENTS.values())
         for event in events:
             link = f"[`{event.NAME}`](#{event.NAME})"
@@ -161,10 +162,10 @@ def _setting_type(hint: Any) -> str:
 def _decisions() -> Iterator[str]:
     yield prose.DECISIONS_BEGIN
     yield from table("decision", "asked", "Python", "elsewhere")
-    for name, names in elsewhere.DECISIONS.items():
-        method = getattr(listeners.CallListener, name, None)
-        spelled = f"`{signature_of(method)}`" if method else "(this version does not have it yet)"
-        yield row(f"`{name}`", prose.DECISIONS_SAID[name], spelled, elsewhere.in_words(names))
+    for name in listeners.DECISIONS:
+        method = getattr(listeners.CallListener, name)
+        words = elsewhere.in_words(elsewhere.DECISIONS[name])
+        yield row(f"`{name}`", sentence_of(method), f"`{signature_of(method)}`", words)
     yield ""
 
 

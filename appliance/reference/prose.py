@@ -49,18 +49,5 @@ Of a call: `[call]` in the configuration, and `settings` of `start_session`.
 DECISIONS_BEGIN = """\
 ## Decisions
 
-Two things are not told but asked: the methods of a `CallListener` that decide.
+Two things are not told but asked: methods of a `CallListener` that decide, and whose names have no `on_`.
 """
-
-DECISIONS_SAID = {
-    "hang_up_confirmation": (
-        "Asked before a local hang-up by button, screen, page, socket or Python, never for a remote end, "
-        "a time-out, a kick or a stop: only true ends the call, false and none keep it. No listener, one "
-        "that raises, or one that takes over 10 s counts as true."
-    ),
-    "call_end_default_action": (
-        "call_ended hands its listener the default action (return to idle: LEDs, screen, sound); a "
-        "listener that overrides it runs it itself."
-    ),
-}
-"""What each decision is about; its method's docstring says it shorter."""

@@ -65,6 +65,11 @@ def sentence_of(documented: Any) -> str:
     return " ".join((inspect.getdoc(documented) or "").split())
 
 
+def summary_of(documented: Any) -> str:
+    """The first paragraph of a docstring on one line."""
+    return " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
+
+
 def signature_of(method: Callable[..., Any]) -> str:
     """A method as one overrides it, without self: `on_session_left(session_id: str, …)`."""
     parameters = [
