@@ -121,6 +121,8 @@ class GenerateToken(Command, frozen=True, kw_only=True):
 class StartSession(Command, frozen=True, kw_only=True):
     """Enter a session by its token, without ringing."""
 
+    RESULT = ("call_id", "session_id")
+
     token: str
     settings: Json = None
 
@@ -146,10 +148,14 @@ class PauseVideo(Command, frozen=True, kw_only=True):
 class SwitchCamera(Command, frozen=True, kw_only=True):
     """Change to the other camera."""
 
+    RESULT = ("facing",)
+
 
 @_command("v4:setAudioMode")
 class SetAudioMode(Command, frozen=True, kw_only=True):
     """Choose where the sound comes out."""
+
+    RESULT = ("mode",)
 
     mode: AudioMode
 
@@ -163,6 +169,8 @@ class SwitchToVideoCall(Command, frozen=True, kw_only=True):
 class StartRecording(Command, frozen=True, kw_only=True):
     """Begin to record the call."""
 
+    RESULT = ("path",)
+
 
 @_command("v4:stopRecording")
 class StopRecording(Command, frozen=True, kw_only=True):
@@ -172,6 +180,8 @@ class StopRecording(Command, frozen=True, kw_only=True):
 @_command("own:volume")
 class SetVolume(Command, frozen=True, kw_only=True):
     """Set how loud an output is."""
+
+    RESULT = ("output", "percent")
 
     output: AudioMode | None = None
     percent: int
@@ -184,15 +194,21 @@ class SetVolume(Command, frozen=True, kw_only=True):
 class EnterPictureInPicture(Command, frozen=True, kw_only=True):
     """Make the call a small picture over the device's own screen."""
 
+    RESULT = ("picture_in_picture",)
+
 
 @_command("v4:exitPIPMode")
 class ExitPictureInPicture(Command, frozen=True, kw_only=True):
     """Let the call fill the screen again."""
 
+    RESULT = ("picture_in_picture",)
+
 
 @_command("v4:setMode", "v5:LayoutType")
 class SetLayout(Command, frozen=True, kw_only=True):
     """Choose how the screen arranges the participants."""
+
+    RESULT = ("layout",)
 
     layout: Layout
 
@@ -200,6 +216,8 @@ class SetLayout(Command, frozen=True, kw_only=True):
 @_command("v5:onParticipantListVisible")
 class ShowParticipantList(Command, frozen=True, kw_only=True):
     """Show the list of participants, or hide it."""
+
+    RESULT = ("visible",)
 
     visible: bool = True
 

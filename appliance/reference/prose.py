@@ -37,7 +37,8 @@ In Python `await session.<name>(…)`, which raises `Refused` with a `code` and 
 `appliance ctl <name> ARG=VALUE …`; on the local socket `{"id": 1, "command": "<name>", "args": {…}}`;
 over MQTT to `<root>/device/<device_id>/command/<name>`; from a button `command:<name> ARG=VALUE …`. Any
 command may also be refused with `bad_command` (an unknown name or argument, a wrong type), `stopping` or
-`overloaded`. Where nothing stands as a result it is null.
+`overloaded`. Where nothing stands as a result it is null; a result may have a `note` besides, which says
+what this device lacks for the command to show.
 """
 
 SETTINGS_BEGIN = """\

@@ -19,8 +19,15 @@ from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.model import CallState
 
-LATER: Mapping[str, tuple[str, ...]] = {"unlock": ("relay_failed",)}
+LATER: Mapping[str, tuple[str, ...]] = {
+    "end_call": ("hang_up_declined",),
+    "leave_session": ("hang_up_declined",),
+    "start_recording": ("recording_failed",),
+    "unlock": ("relay_failed",),
+}
 """Codes of what becomes known only after the command was taken."""
+ASKED = ("appliance.calls.requests", "ask")
+"""A rule that reaches this asks a participant, who may refuse."""
 
 
 def codes_of(command: type[Command]) -> list[str]:
@@ -34,6 +41,8 @@ def codes_of(command: type[Command]) -> list[str]:
             for function in _reached(rule):
                 if command.arguments() or function is not check_json:
                     codes |= _raised(function)
+                if (function.__module__, function.__name__) == ASKED:
+                    codes.add("refused")
     return sorted(codes)
 
 
