@@ -91,5 +91,7 @@ $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 
 # -------------------- what only the tests want, and Debian has
 
+CJK_FONT := /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf
+
 packages:
-	@.ci/packages mosquitto chromium
+	@.ci/packages mosquitto chromium Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 $(CJK_FONT):fonts-droid-fallback

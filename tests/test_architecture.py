@@ -136,5 +136,11 @@ TOLD_IN = {
     "media.equipment": "studio",
     "media.leg": "studio",
     "reporting.ledger": "calllog",
+    "screen.marks": "compositor",
+    "screen.palette": "canvas",
+    "screen.people": "compositor",
+    "screen.scenes": "compositor",
+    "screen.symbols": "compositor",
+    "screen.words": "compositor",
 }
 """Modules that are played together with others, and the test file in which they are."""
