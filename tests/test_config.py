@@ -310,6 +310,10 @@ KNOWN = """
             '[http]\nhost = "0.0.0.0"',
             "http.host: 0.0.0.0 is more than this machine: that needs cert_file",
         ),
+        (
+            '[buttons.a]\npin = 1\nkind = "hook"\nhold = "leave"',
+            "buttons.a.hold: is nothing that a handset can do",
+        ),
         ('[hooks]\ndirectory = "/none"', "hooks.directory: there is no folder /none"),
     ],
 )

@@ -92,7 +92,11 @@ def buttons(config: Config) -> Iterator[Finding]:
     """Actions are spelled right, and have somebody to call or something to open."""
     for name, button in config.buttons.items():
         actions = {"press": button.press, "double_press": button.double_press, "hold": button.hold}
-        if not any(actions.values()):
+        if button.kind == "hook":
+            for gesture in ("double_press", "hold"):
+                if actions[gesture]:
+                    yield Finding(("buttons", name, gesture), "is nothing that a handset can do")
+        elif not any(actions.values()):
             yield Finding(("buttons", name), "does nothing: no press, no hold", warning=True)
         for gesture, text in actions.items():
             if text:

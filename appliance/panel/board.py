@@ -20,6 +20,7 @@ from appliance.model import Gesture, Situation
 from appliance.panel.buttons import Button
 from appliance.panel.chime import Chime, SilentOutput, SoundOutput
 from appliance.panel.door import Relay, RelayState
+from appliance.panel.hookswitch import HookSwitch
 from appliance.panel.indicators import Indicator
 from appliance.panel.inputs import InputPin, InputState
 from appliance.panel.pins import PinFactory, PinsUnavailableError, open_factory
@@ -86,7 +87,7 @@ class Board:
         self._chime = Chime(sound or SilentOutput(), changed=self._changed)
         self._factory = factory
         self._stack = AsyncExitStack()
-        self._buttons: dict[str, Button | None] = {}
+        self._buttons: dict[str, Button | HookSwitch | None] = {}
         self._leds: dict[str, Indicator | None] = {}
         self._relays: dict[str, Relay | None] = {}
         self._inputs: dict[str, InputPin | None] = {}
@@ -133,7 +134,8 @@ class Board:
                 relay.show(situation)
 
     async def press(self, button: str, gesture: Gesture = Gesture.PRESS) -> None:
-        """Press a button of the simulated board as a finger would, in real time.
+        """Press a button of the simulated board as a finger would, in real time; a press of a
+        handset lifts it, or puts it back.
 
         Returns when the gesture is decided. Raises Refused on a real board, where only fingers
         press buttons, and for a button that is not there.
@@ -221,8 +223,9 @@ class Board:
             changed=self._changed,
         )
 
-    def _button(self, name: str, section: config.Button, pins: PinFactory) -> Button:
-        return Button(name, section, factory=pins, post=self._report, acknowledge=self._acknowledge)
+    def _button(self, name: str, section: config.Button, pins: PinFactory) -> Button | HookSwitch:
+        kind = HookSwitch if section.kind == "hook" else Button
+        return kind(name, section, factory=pins, post=self._report, acknowledge=self._acknowledge)
 
     def _input(self, name: str, section: config.InputPin, pins: PinFactory) -> InputPin:
         return InputPin(name, section, factory=pins, post=self._report, simulated=self._simulated)
