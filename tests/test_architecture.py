@@ -142,5 +142,7 @@ TOLD_IN = {
     "screen.scenes": "compositor",
     "screen.symbols": "compositor",
     "screen.words": "compositor",
+    "reporting.programs": "hooks",
+    "hook_files": "hooks",
 }
 """Modules that are played together with others, and the test file in which they are."""
