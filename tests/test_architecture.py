@@ -105,6 +105,7 @@ TOLD_IN = {
     "reference.spelling": "reference",
     "socket_path": "socket",
     "loading.checks": "config",
+    "loading.extensions": "config",
     "loading.conversion": "config",
     "loading.findings": "config",
     "loading.layers": "config",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import stat
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -356,6 +357,44 @@ def test_what_is_allowed_and_unwise_is_a_warning(author: Author, text: str, warn
     assert [each for each in author.warnings() if each.startswith(warning)]
 
 
+def test_what_would_not_be_started_from_the_hooks_folder_is_told(author: Author) -> None:
+    folder = author.folder / "hooks.d"
+    for name, mode in [
+        ("call_ended.sh", 0o755),
+        ("all", 0o644),
+        ("call_endd", 0o755),
+        ("error.py", 0o775),
+        ("README.md", 0o644),
+    ]:
+        author.writes("#!/bin/sh\n", f"hooks.d/{name}")
+        (folder / name).chmod(mode)
+    author.writes('[hooks]\ndirectory = "hooks.d"\n')
+    assert author.faults() == []
+    told = "hooks.directory: "
+    assert author.warnings() == [
+        f"{told}{folder}/all is not executable: chmod +x {folder}/all",
+        f"{told}call_endd is started for no event; did you mean call_ended?",
+        f"{told}{folder}/error.py can be changed by others: chmod go-w {folder}/error.py",
+    ]
+    folder.chmod(0o777)
+    assert f"{told}{folder} can be changed by others: chmod go-w {folder}" in author.warnings()
+
+
+def test_a_plug_in_is_looked_for_and_not_imported(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.writes("raise SystemExit", "doors/__init__.py").writes("", "doors/front.py")
+    monkeypatch.syspath_prepend(author.folder)
+    author.writes('[plugins]\nmodules = ["json", "doors.front", "doors.back", "no_such", "a-b"]\n')
+    assert author.faults() == [
+        'plugins.modules[4]: "a-b" is no name of a module, such as "my_door"'
+    ]
+    assert author.warnings() == [
+        f"plugins.modules[2]: doors.back is no module that {sys.executable} finds",
+        f"plugins.modules[3]: no_such is no module that {sys.executable} finds",
+    ]
+
+
 def test_a_contact_without_keys_is_warned_of_where_signatures_are_wanted(author: Author) -> None:
     author.writes("[contacts.alice]\n")
     assert author.warnings() == [
@@ -425,12 +464,10 @@ def test_what_has_no_effect_yet_is_told(author: Author) -> None:
     author.writes(
         '[security]\nunsigned = "allow"\n'
         '[call]\nquiet_hours = "22:00-07:00"\n'
-        '[plugins]\nmodules = ["my_door"]\n'
         '[cameras.front]\ndevice = "0"\n'
     )
     assert author.warnings() == [
         "call.quiet_hours: has no effect yet: this version does not have do not disturb",
-        "plugins.modules: has no effect yet: this version does not have plug-ins",
         'cameras.front.device: this version has no driver for "0" yet; "test-card" works',
     ]
 

@@ -15,6 +15,7 @@ from appliance.actions import parse_action
 from appliance.commands import COMMANDS
 from appliance.config import Config, Http, IceServer, Mqtt
 from appliance.errors import did_you_mean
+from appliance.loading.extensions import hooks, plugins
 from appliance.loading.findings import Check, Finding, Path
 from appliance.loading.pins import gpio
 from appliance.model import ReceiverType, Right, Situation
@@ -210,9 +211,6 @@ def files(config: Config) -> Iterator[Finding]:
             yield Finding(path, sentence, warning=True)
         elif name and not FilePath(name).is_file():
             yield Finding(path, f"there is no file {name}")
-    hooks = config.hooks.directory
-    if hooks and not FilePath(hooks).is_dir():
-        yield Finding(("hooks", "directory"), f"there is no folder {hooks}")
 
 
 NOT_YET: tuple[tuple[Path, str], ...] = (
@@ -221,8 +219,6 @@ NOT_YET: tuple[tuple[Path, str], ...] = (
     (("call", "accept_video"), "switching a running call to video"),
     (("call", "start_recording_on_call_start"), "recording"),
     (("recording", "directory"), "recording"),
-    (("hooks", "directory"), "hooks"),
-    (("plugins", "modules"), "plug-ins"),
     (("screen", "kind"), "a screen"),
 )
 """Keys that are read and checked, and have no effect in this version: what they need."""
@@ -263,6 +259,8 @@ CHECKS: tuple[Check, ...] = (
     mqtt,
     certificates,
     files,
+    hooks,
+    plugins,
 )
 """The checks that need nothing but the vocabulary."""
 
