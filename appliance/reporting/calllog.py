@@ -65,6 +65,7 @@ class CallLog:
         self._entries: dict[str, Entry] = {}
         self._running: dict[str, Entry] = {}
         self._energized: Mapping[str, bool] = {}
+        self._missed: tuple[Call, ...] | None = None
         self._lines: dict[str, bytes] = {}
         self._changed: dict[str, bytes] = {}
         self._dropped: list[str] = []
@@ -133,13 +134,29 @@ class CallLog:
         if name in BEGIN or name == "incoming_call_accepted":
             self._look(entry)
 
-    def watch(self, relays: Mapping[str, bool]) -> None:
-        """Note whether a door was opened: to be told which relays are energized, at each change."""
+    def watch(self, relays: Mapping[str, bool], missed: tuple[Call, ...]) -> None:
+        """Note what no event tells: to be given at each change which relays are energized, and the
+        calls that are still to be called back.
+        """
         opened = any(relays.get(one) and not self._energized.get(one) for one in self._doors)
         self._energized = relays
         for entry in self._running.values() if opened else ():
             entry.unlocked = True
             self._keep(entry)
+        if missed is not self._missed:
+            before, self._missed = self._missed, missed
+            self._settle({one.call_id for one in before or ()}, {one.call_id for one in missed})
+
+    def _settle(self, before: set[str], now: set[str]) -> None:
+        """Calls that nobody took are missed, also in quiet hours; those that are gone were answered."""
+        for call_id in now - before:
+            for entry in self._of(call_id):
+                if not entry.missed:
+                    entry.missed = True
+                    self._keep(entry)
+        if not now - before:  # else the oldest made room
+            for call_id in before - now:
+                self._called_back(call_id)
 
     def _entry(self, name: str, item: Mapping[str, Any]) -> Entry | None:
         """The running call that an event is about; a new one where that is how it begins."""
@@ -154,10 +171,13 @@ class CallLog:
         return known
 
     def _called_back(self, call_id: str) -> None:
-        for entry in self._entries.values():
-            if entry.call_id == call_id and entry.missed:
+        for entry in self._of(call_id):
+            if entry.missed and not entry.called_back:
                 entry.called_back = True
                 self._keep(entry)
+
+    def _of(self, call_id: str) -> list[Entry]:
+        return [entry for entry in self._entries.values() if entry.call_id == call_id]
 
     def _keep(self, entry: Entry) -> None:
         if entry.id in self._entries:

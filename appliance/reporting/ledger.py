@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.model import CallDirection, CalleeState, CallEndReason, Caller, CallType, Receiver
+from appliance.whole_file import NEW, private, write_whole
 
 SPARE_LINES = 100
 """How many lines more than twice its entries the file may have before it is written anew."""
@@ -100,12 +101,12 @@ class Ledger:
     def rewrite(self, everything: Collection[bytes]) -> None:
         """Put a file in the old one's place that has these lines and no others; raises OSError."""
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put_in_place(self.file, b"".join(line + b"\n" for line in everything))
+        write_whole(self.file, b"".join(line + b"\n" for line in everything))
         self._lines, self._whole = len(everything), True
 
     def _append(self, changed: Iterable[bytes]) -> None:
         self._whole = False  # until it is known to be
-        with open(self.file, "ab", opener=_private) as file:
+        with open(self.file, "ab", opener=private) as file:
             for line in changed:
                 file.write(line + b"\n")
                 self._lines += 1
@@ -126,7 +127,7 @@ class Ledger:
     def keep_picture(self, name: str, jpeg: bytes) -> None:
         """Write a picture, whole or not at all; raises OSError."""
         self.pictures.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put_in_place(self.pictures / name, jpeg)
+        write_whole(self.pictures / name, jpeg)
 
     def drop_pictures(self, names: Iterable[str]) -> None:
         """Remove pictures of entries that are gone; raises OSError."""
@@ -139,26 +140,3 @@ class Ledger:
             for file in self.pictures.iterdir():
                 if file.suffix in (".jpg", NEW) and file.name not in known:
                     file.unlink()
-
-
-NEW = ".new"
-
-
-def put_in_place(file: Path, data: bytes) -> None:
-    """Write a file beside itself, synced, and rename it: there is the old one or the new; OSError."""
-    new = file.with_name(file.name + NEW)
-    with open(new, "wb", opener=_private) as writing:
-        writing.write(data)
-        writing.flush()
-        os.fsync(writing.fileno())
-    new.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)  # or the new name may be lost with the power
-    finally:
-        os.close(folder)
-
-
-def _private(path: str, flags: int) -> int:
-    """Opens a file that nobody else may read."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -239,6 +239,40 @@ async def test_a_call_that_nobody_took_here_is_missed_until_it_is_called_back(
         assert office.only()["missed"] is missed
 
 
+async def test_what_the_core_holds_to_be_missed_is_missed_until_it_does_no_more(
+    office: Office,
+) -> None:
+    """In quiet hours a caller finds the line busy, and is missed all the same."""
+    async with office.day():
+        office.log.watch({}, ())
+        for call_id in ("v1", "v2"):
+            call = visit(call_id)
+            office.tell(IncomingCallDeclined(call, RejectReason.BUSY), call_id)
+            office.ends(call, CallEndReason.BUSY)
+        assert office.log.missed() == ()
+        office.log.watch({}, (visit("v1"),))
+        office.log.watch({}, (visit("v1"), visit("v2")))
+        assert [call.call_id for call in office.log.missed()] == ["v1", "v2"]
+        office.log.watch({}, (visit("v2"),))  # Alice has been talked with
+    async with office.day():
+        assert [call.call_id for call in office.log.missed()] == ["v2"]
+        office.log.watch({}, office.log.missed())
+        office.log.watch({}, ())
+        assert office.log.missed() == ()
+
+
+async def test_one_that_makes_room_for_a_newer_one_has_not_been_called_back(
+    office: Office,
+) -> None:
+    async with office.day():
+        office.log.watch({}, ())
+        for call_id in ("v1", "v2"):
+            office.tell(IncomingCallReceived(visit(call_id)), call_id)
+            office.ends(visit(call_id), CallEndReason.TIMED_OUT)
+            office.log.watch({}, (visit(call_id),))
+        assert [entry["called_back"] for entry in office.log.entries(2)] == [False, False]
+
+
 async def test_an_own_call_that_nobody_took_is_not_missed(office: Office) -> None:
     async with office.day():
         office.rings()
@@ -274,12 +308,12 @@ async def test_what_each_callee_makes_of_it_is_kept(office: Office) -> None:
 
 async def test_a_door_that_is_opened_in_a_call_is_noted(office: Office) -> None:
     async with office.day():
-        office.log.watch({"door": True})
+        office.log.watch({"door": True}, ())
         office.rings()
-        office.log.watch({"door": True, "gong": True})
+        office.log.watch({"door": True, "gong": True}, ())
         assert office.only()["unlocked"] is False
-        office.log.watch({"door": False})
-        office.log.watch({"door": True})
+        office.log.watch({"door": False}, ())
+        office.log.watch({"door": True}, ())
         assert office.only()["unlocked"] is True
 
 
