@@ -25,7 +25,7 @@ from appliance.calls.state import Moment, State
 from appliance.config import Config
 from appliance.errors import ApplianceError
 from appliance.panel.board import Board
-from appliance.policy import policy_of
+from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
 from appliance.service import journal, systemd
 from appliance.session import CallSession
@@ -57,7 +57,10 @@ class Appliance:
         self.board = Board(
             config.device.board,
             panel=config.panel,
-            buttons=config.buttons,
+            buttons={
+                name: replace(button, hold=hold_of(button, config))
+                for name, button in config.buttons.items()
+            },
             leds=config.leds,
             relays=config.relays,
             inputs=config.inputs,

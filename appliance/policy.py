@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from appliance.actions import Action, parse_action
+import secrets
+
+from appliance.actions import Action, Verb, parse_action
 from appliance.calls.state import ContactPolicy, GroupPolicy, Policy
-from appliance.config import Config
-from appliance.model import CallSettings, Gesture, Receiver, ReceiverType
+from appliance.config import Button, Config
+from appliance.model import AudioMode, CallSettings, CameraFacing, Gesture, Receiver, ReceiverType
 
 
 def policy_of(config: Config) -> Policy:
@@ -27,7 +29,16 @@ def policy_of(config: Config) -> Policy:
         auto_answer=frozenset(call.auto_answer),
         settings=_settings(call),
         buttons=_buttons(config),
+        hold_to_hang_up=call.hang_up_confirmation == "hold",
         relays=frozenset(name for name, relay in config.relays.items() if relay.on is None),
+        relay_digits={relay.dtmf: name for name, relay in config.relays.items() if relay.dtmf},
+        invite_receiver=_receiver(call.invite_receiver, config),
+        chat_messages=call.chat_messages,
+        cameras=frozenset(CameraFacing(facing) for facing in config.cameras),
+        audio_modes=tuple(mode for mode in AudioMode if mode in config.audio)
+        or (AudioMode.SPEAKER,),
+        has_screen=config.screen.kind != "none",
+        token_key=secrets.token_bytes(32),
     )
 
 
@@ -51,8 +62,16 @@ def _buttons(config: Config) -> dict[tuple[str, Gesture], Action]:
         for gesture, text in (
             (Gesture.PRESS, button.press),
             (Gesture.DOUBLE_PRESS, button.double_press),
-            (Gesture.HOLD, button.hold),
+            (Gesture.HOLD, hold_of(button, config)),
         ):
             if text is not None:
                 bound[name, gesture] = parse_action(text)
     return bound
+
+
+def hold_of(button: Button, config: Config) -> str | None:
+    """What holding a button does; where leaving is to be confirmed by it, the same as its press."""
+    leaves = button.press in (Verb.LEAVE, Verb.ANSWER)
+    if button.hold is None and leaves and config.call.hang_up_confirmation == "hold":
+        return button.press
+    return button.hold

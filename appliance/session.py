@@ -81,16 +81,17 @@ class CallSession:
             "media": {},
             "panel": {},
             "screen": {
-                "layout": self._engine.policy.settings.layout.value,
-                "participant_list_visible": False,
-                "picture_in_picture": False,
+                "layout": state.layout.value,
+                "participant_list_visible": state.participant_list_visible,
+                "picture_in_picture": state.picture_in_picture,
+                "sharing": state.sharing_screen,
             },
-            "do_not_disturb": False,
+            "do_not_disturb": state.do_not_disturb is not None,
             "missed_calls": len(state.missed),
             "failures": to_json(state.failures),
         }
         for name, part in self._parts.items():
-            status[name] = part()
+            status[name] = {**status.get(name, {}), **part()}
         return status
 
     # -------------------- listeners and events

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.actions import Action, Verb
+from appliance.calls import devices, holding
 from appliance.calls.effects import PlaySound, Sound
-from appliance.calls.inputs import ButtonGestured, ButtonPressed
+from appliance.calls.inputs import ButtonGestured, ButtonPressed, HookSwitched
 from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import (
@@ -14,6 +15,7 @@ from appliance.commands import (
     CallBack,
     Command,
     EnterPictureInPicture,
+    ExitPictureInPicture,
     HoldCall,
     InitiateCall,
     Invite,
@@ -31,6 +33,7 @@ from appliance.commands import (
     ShareScreen,
     ShowParticipantList,
     StartRecording,
+    StopRecording,
     SwitchCamera,
     Unlock,
 )
@@ -53,6 +56,9 @@ from appliance.events import (
 )
 from appliance.model import AudioMode, CallState, Gesture, Layout
 
+VOLUME_STEP = 10
+"""Percent, of a press."""
+
 Meaning = tuple[type[ButtonEvent] | None, Command | None]
 """The event of a button in the present situation, and the command behind it, if any."""
 
@@ -72,7 +78,50 @@ def gestured(turn: Turn, report: ButtonGestured) -> Command | None:
     event, command = _meaning(turn, action)
     if event is not None:
         turn.emit(event(report.button, report.gesture), turn.state.active)
+    if _is_too_short(turn, report, command):
+        turn.do(PlaySound(Sound.REFUSED))  # a press is not enough: hold it
+        return None
     return command
+
+
+def _is_too_short(turn: Turn, report: ButtonGestured, command: Command | None) -> bool:
+    """A running call is only left by holding the button, where that is configured."""
+    call = turn.state.active
+    return (
+        turn.policy.hold_to_hang_up
+        and isinstance(command, LeaveSession)
+        and report.gesture is not Gesture.HOLD
+        and call is not None
+        and call.answered
+    )
+
+
+def hooked(turn: Turn, report: HookSwitched) -> tuple[Command, ...]:
+    """A handset was lifted: what its press is for, heard in the handset. Or it was put back."""
+    if not report.lifted:
+        call = turn.state.active
+        commands: list[Command] = []
+        if call is not None and (call.answered or call.state is CallState.OUTGOING):
+            event, command = _leave(turn, call)
+            assert event is not None
+            turn.emit(event(report.button, Gesture.PRESS), call)
+            if command is not None:
+                commands.append(command)
+        mode = turn.policy.settings.default_audio_mode
+        return (*commands, *_in_mode(turn, mode))
+    action = turn.policy.buttons.get((report.button, Gesture.PRESS))
+    if action is None or (action.verb is Verb.ANSWER and turn.state.incoming is None):
+        return _in_mode(turn, AudioMode.EARPIECE)
+    event, command = _meaning(turn, action)
+    if event is not None:
+        turn.emit(event(report.button, Gesture.PRESS), turn.state.active)
+    return (*_in_mode(turn, AudioMode.EARPIECE), *([command] if command else []))
+
+
+def _in_mode(turn: Turn, mode: AudioMode) -> tuple[Command, ...]:
+    if mode is turn.state.audio_mode or mode not in turn.state.audio_available:
+        return ()
+    return (SetAudioMode(mode=mode),)
 
 
 def chimed_at_edge(turn: Turn, report: ButtonGestured) -> bool:
@@ -97,7 +146,8 @@ def _meaning(turn: Turn, action: Action) -> Meaning:
 
 
 def _call(turn: Turn, action: Action) -> Meaning:
-    if turn.state.active is not None:
+    active = turn.state.active
+    if active is not None and not _rings_elsewhere(turn, active, action):
         return CallButtonClicked, None
     if action.receiver is None:
         return CallButtonClicked, InitiateCall()
@@ -105,14 +155,20 @@ def _call(turn: Turn, action: Action) -> Meaning:
     return CallButtonClicked, InitiateCall(receiver=receiver.id, receiver_type=receiver.type)
 
 
+def _rings_elsewhere(turn: Turn, active: LiveCall, action: Action) -> bool:
+    """A bell may ring somebody else while the present call is held; the same bell only chimes."""
+    receiver = action.receiver or turn.policy.receiver
+    return receiver != active.receiver and active.on_hold and holding.second_allowed(turn)
+
+
 def _answer(turn: Turn, call: LiveCall | None) -> Meaning:
-    if call is None or call.state is CallState.INCOMING:
+    if call is None or turn.state.incoming is not None:
         return IncomingCallAcceptButtonPressed, AcceptCall() if call else None
     return _leave(turn, call)
 
 
 def _decline(turn: Turn, call: LiveCall | None) -> Meaning:
-    rings = call is not None and call.state is CallState.INCOMING
+    rings = turn.state.incoming is not None
     return IncomingCallDeclineButtonPressed, RejectCall() if rings else None
 
 
@@ -138,6 +194,49 @@ def _hand(turn: Turn, call: LiveCall | None) -> Meaning:
     return RaiseHandButtonClicked, RaiseHand(raised=not (call and call.hand_raised))
 
 
+def _layout(turn: Turn, call: LiveCall | None) -> Meaning:
+    layouts = list(Layout)
+    following = layouts[(layouts.index(turn.state.layout) + 1) % len(layouts)]
+    return ChangeLayoutButtonClicked, SetLayout(layout=following)
+
+
+def _list(turn: Turn, call: LiveCall | None) -> Meaning:
+    visible = not turn.state.participant_list_visible
+    return ParticipantListButtonClicked, ShowParticipantList(visible=visible)
+
+
+def _record(turn: Turn, call: LiveCall | None) -> Meaning:
+    command = StopRecording() if turn.state.recording else StartRecording()
+    return RecordingToggleButtonClicked, command
+
+
+def _hold(turn: Turn, call: LiveCall | None) -> Meaning:
+    return None, HoldCall(on_hold=not (call and call.on_hold))
+
+
+def _audio_mode(turn: Turn, call: LiveCall | None) -> Meaning:
+    modes = turn.state.audio_available
+    at = modes.index(turn.state.audio_mode) if turn.state.audio_mode in modes else -1
+    return None, SetAudioMode(mode=modes[(at + 1) % len(modes)]) if modes else None
+
+
+def _volume(by: int) -> Callable[..., Meaning]:
+    def meaning(turn: Turn, call: LiveCall | None) -> Meaning:
+        percent = turn.state.volumes.get(turn.state.audio_mode, devices.VOLUME)
+        return None, SetVolume(percent=max(0, min(100, percent + by)))
+
+    return meaning
+
+
+def _small(turn: Turn, call: LiveCall | None) -> Meaning:
+    small = turn.state.picture_in_picture
+    return None, ExitPictureInPicture() if small else EnterPictureInPicture()
+
+
+def _share(turn: Turn, call: LiveCall | None) -> Meaning:
+    return None, ShareScreen(sharing=not turn.state.sharing_screen)
+
+
 def _always(event: type[ButtonEvent] | None, command: Command) -> Callable[..., Meaning]:
     def meaning(turn: Turn, call: LiveCall | None) -> Meaning:
         return event, command
@@ -154,17 +253,17 @@ _MEANINGS: dict[Verb, Callable[[Turn, LiveCall | None], Meaning]] = {
     Verb.RAISE_HAND: _hand,
     Verb.SWITCH_CAMERA: _always(SwitchCameraButtonClicked, SwitchCamera()),
     Verb.SHARE_INVITE: _always(ShareInviteButtonClicked, Invite()),
-    Verb.CHANGE_LAYOUT: _always(ChangeLayoutButtonClicked, SetLayout(layout=Layout.TILE)),
-    Verb.PARTICIPANT_LIST: _always(ParticipantListButtonClicked, ShowParticipantList()),
+    Verb.CHANGE_LAYOUT: _layout,
+    Verb.PARTICIPANT_LIST: _list,
     Verb.CHAT: _always(ChatButtonClicked, SendChatMessage()),
-    Verb.TOGGLE_RECORDING: _always(RecordingToggleButtonClicked, StartRecording()),
-    Verb.TOGGLE_HOLD: _always(None, HoldCall()),
+    Verb.TOGGLE_RECORDING: _record,
+    Verb.TOGGLE_HOLD: _hold,
     Verb.CALL_BACK: _always(None, CallBack()),
     Verb.UNLOCK: _always(None, Unlock()),
-    Verb.CYCLE_AUDIO_MODE: _always(None, SetAudioMode(mode=AudioMode.SPEAKER)),
-    Verb.VOLUME_UP: _always(None, SetVolume(percent=100)),
-    Verb.VOLUME_DOWN: _always(None, SetVolume(percent=50)),
-    Verb.PICTURE_IN_PICTURE: _always(None, EnterPictureInPicture()),
-    Verb.SHARE_SCREEN: _always(None, ShareScreen()),
+    Verb.CYCLE_AUDIO_MODE: _audio_mode,
+    Verb.VOLUME_UP: _volume(VOLUME_STEP),
+    Verb.VOLUME_DOWN: _volume(-VOLUME_STEP),
+    Verb.PICTURE_IN_PICTURE: _small,
+    Verb.SHARE_SCREEN: _share,
     Verb.MERGE_CALLS: _always(None, MergeCalls()),
 }

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from appliance.calls import devices, holding, recordings, requests, screens
 from appliance.calls.effects import (
     ClosePeer,
     ForgetCall,
+    ReturnToIdle,
     Sound,
-    StopCapture,
     StopSound,
     StopTimer,
 )
-from appliance.calls.inputs import Timer
-from appliance.calls.state import LiveCall, Remembered
+from appliance.calls.inputs import LinkState, Timer
+from appliance.calls.situation import situation
+from appliance.calls.state import Closing, LiveCall, Remembered
 from appliance.calls.turn import Turn
-from appliance.events import CallEnded, SessionLeft, SessionStateChanged
-from appliance.messages import End
-from appliance.model import CallDirection, CallEndReason, CallState, SessionStateReason
+from appliance.events import CallEnded, SessionLeft
+from appliance.messages import Cancel, End
+from appliance.model import CallEndReason, CallState, CancelReason, SessionStateReason
 
 REMEMBERED_S = 60
 """How long a call that is over is known, so that an invite behind its end does not ring."""
@@ -24,30 +28,74 @@ REMEMBERED = 256
 
 FAILURES = (CallEndReason.FAILED, CallEndReason.CONNECTION_CLOSED, CallEndReason.UNTRUSTED)
 
+TIMERS = ("ring", "setup", "reconnect", "farewell", "participants", "idle")
+"""Those that a call may have."""
+
 
 def end(turn: Turn, call: LiveCall, reason: CallEndReason, kicked_by: str | None = None) -> None:
     """Close what the call opened, then tell that it is over: `call_ended` is its last event."""
-    call = turn.put(call, state=CallState.ENDED)
-    for kind in ("ring", "setup", "reconnect", "farewell", "participants"):
+    shown = situation(turn.state)
+    rang = call.state is CallState.INCOMING
+    for grouped in call.grouped:
+        end_grouped(turn, grouped, reason, kicked_by)
+    requests.give_up(turn, call)
+    recordings.stop_for(turn, call)
+    screens.stop_for(turn, call)
+    call = turn.put(call, state=CallState.ENDED, grouped=(), asked=())
+    _close(turn, call)
+    if rang:
+        turn.do(StopSound(Sound.RINGTONE))
+    turn.remove(call)
+    devices.adjust(turn, call)
+    _leave_session(turn, call, reason)
+    event = CallEnded(call.public(turn.now), reason, kicked_by, call.duration_s(turn.now) or 0.0)
+    turn.emit(event, call)
+    remember(turn, call.call_id, reason)
+    if not turn.state.calls:
+        turn.set(closing=Closing(call.call_id, shown))
+    turn.do(ReturnToIdle(call.call_id, event))
+    holding.resume_after(turn)
+
+
+def _close(turn: Turn, call: LiveCall) -> None:
+    for kind in TIMERS:
         turn.do(StopTimer(Timer(kind, call.call_id)))
     for member in call.members:
         turn.do(ClosePeer(member.peer))
-    if call.direction is CallDirection.INCOMING:
-        turn.do(StopSound(Sound.RINGTONE))
-    turn.do(ForgetCall(call.call_id))
-    turn.set(calls=tuple(one for one in turn.state.calls if one.call_id != call.call_id))
-    if not turn.state.calls:
-        turn.do(StopCapture())
-        turn.set(audio_muted=False, video_paused=False)
-    session = {"room_session_id": call.session_id}
+        if member.next is not None:
+            turn.do(ClosePeer(member.next))
+    for call_id in dict.fromkeys([call.call_id, *(one.peer.call_id for one in call.members)]):
+        turn.do(ForgetCall(call_id))
+
+
+def _leave_session(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
     if call.joined:
-        turn.emit(SessionStateChanged(SessionStateReason.LOGGED_OUT, 0, session), call)
+        if reason is CallEndReason.KICKED_OUT:
+            turn.session_state(call, SessionStateReason.KICKED_OUT)
+        if reason is CallEndReason.LOCAL_HANG_UP and turn.state.link is not LinkState.CONNECTED:
+            turn.session_state(call, SessionStateReason.LOGOUT_FAILED)  # nobody can be told
+        turn.session_state(call, SessionStateReason.LOGGED_OUT)
         turn.emit(SessionLeft(call.session_id, call.call_id, reason), call)
     elif call.answered_s is not None and reason in FAILURES:
-        turn.emit(SessionStateChanged(SessionStateReason.LOGIN_FAILED, 0, session), call)
-    duration_s = call.duration_s(turn.now) or 0.0
-    turn.emit(CallEnded(call.public(turn.now), reason, kicked_by, duration_s), call)
-    remember(turn, call.call_id, reason)
+        turn.session_state(call, SessionStateReason.LOGIN_FAILED)
+
+
+def end_grouped(
+    turn: Turn, grouped: LiveCall, reason: CallEndReason, kicked_by: str | None = None
+) -> None:
+    """A call that was merged into another has nobody left in it; its connections are the other's."""
+    grouped = replace(grouped, state=CallState.ENDED)
+    turn.do(ForgetCall(grouped.call_id))
+    _leave_session(turn, grouped, reason)
+    duration_s = grouped.duration_s(turn.now) or 0.0
+    turn.emit(CallEnded(grouped.public(turn.now), reason, kicked_by, duration_s), grouped)
+    remember(turn, grouped.call_id, reason)
+
+
+def returned(turn: Turn, call_id: str) -> None:
+    """The default action has run: LEDs and screen are told that the call is over."""
+    if turn.state.closing is not None and turn.state.closing.call_id == call_id:
+        turn.set(closing=None)
 
 
 def remember(turn: Turn, call_id: str, reason: CallEndReason) -> None:
@@ -65,12 +113,16 @@ def remember(turn: Turn, call_id: str, reason: CallEndReason) -> None:
 
 
 def hang_up(turn: Turn, call: LiveCall) -> None:
-    """Leave a call that was answered; with one other in it, it is over for both."""
+    """Leave a call that was answered; with one other in it, or as its host, it is over for all."""
+    for address in call.still_rung:
+        turn.send(address, call, Cancel(CancelReason.CANCELLED))
     turn.send_all(call, End("hang_up"))
     end(turn, call, CallEndReason.LOCAL_HANG_UP)
 
 
 def break_off(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
     """End a call that cannot go on, and tell the others that it failed."""
+    for address in call.still_rung:
+        turn.send(address, call, Cancel(CancelReason.CANCELLED))
     turn.send_all(call, End("failed"))
     end(turn, call, reason)

@@ -16,6 +16,7 @@ from appliance.calls.effects import Effect, Emit, Output, Reply, StartTimer, Sto
 from appliance.calls.inputs import (
     CommandIssued,
     Input,
+    Started,
     StopRequested,
     Timer,
     TimerFired,
@@ -53,10 +54,14 @@ class Engine:
         bus: Bus,
         *,
         context: Callable[[str | None], AbstractContextManager[object]] = lambda _: nullcontext(),
+        state: State | None = None,
     ) -> None:
-        """Begin idle; `context(call_id)` surrounds what is done for a call, for the log."""
+        """Begin idle, with what `state` remembers of the run before.
+
+        `context(call_id)` surrounds what is done for a call, for the log.
+        """
         self.policy = policy
-        self.state = State()
+        self.state = state or State()
         self.observers: list[Callable[[State], None]] = []
         self._bus = bus
         self._context = context
@@ -129,6 +134,7 @@ class Engine:
     async def run(self) -> None:
         """Decide until a stop was asked for and carried out."""
         try:
+            await self._turn(Started())
             while not self.state.stopping:
                 arrived = await self._inbox.get()
                 await self._turn(arrived)
@@ -147,7 +153,7 @@ class Engine:
 
     async def _turn(self, arrived: Input) -> None:
         loop = asyncio.get_running_loop()
-        now = Moment(loop.time(), datetime.now(UTC), secrets.token_hex(32))
+        now = _moment(loop.time(), secrets.token_hex(32))
         before = self.state
         self.state, outputs = advance(self.policy, before, arrived, now)
         for output in outputs:
@@ -206,6 +212,11 @@ class Engine:
             waiting.set_result(reply.result)
         else:
             waiting.set_exception(Refused(reply.code, reply.message or reply.code))
+
+
+def _moment(monotonic_s: float, fresh: str) -> Moment:
+    utc = datetime.now(UTC)
+    return Moment(monotonic_s, utc, fresh, utc.astimezone())
 
 
 def _call_of(effect: Effect) -> str | None:

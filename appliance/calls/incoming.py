@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.calls import devices, ending, outgoing, peers
+from appliance.calls import devices, ending, holding, outgoing, peers
 from appliance.calls.effects import (
     PlaySound,
+    ReturnToIdle,
     Sound,
     StartTimer,
     StopSound,
@@ -12,7 +13,7 @@ from appliance.calls.effects import (
 )
 from appliance.calls.inputs import PresenceChanged, Timer
 from appliance.calls.sizes import check_json
-from appliance.calls.state import LiveCall
+from appliance.calls.state import LiveCall, Way
 from appliance.calls.turn import Turn
 from appliance.commands import AcceptCall, RejectCall
 from appliance.errors import Refused
@@ -23,7 +24,6 @@ from appliance.events import (
     IncomingCallDeclined,
     IncomingCallReceived,
     IncomingCallTimeout,
-    SessionStateChanged,
 )
 from appliance.messages import Address, Cancel, End, Invite, Reject, Ringing
 from appliance.model import (
@@ -40,6 +40,8 @@ from appliance.model import (
     SessionStateReason,
 )
 
+DEVICE_ENDPOINT = "main"
+"""What a daemon calls its endpoint; a page or an app has another."""
 GRACE_S = 2.0
 """The caller's own cancel is waited for this long after its time-out."""
 RING_S_MAX = 120.0
@@ -56,17 +58,24 @@ def invited(turn: Turn, call_id: str, sender: Address, message: Invite) -> None:
     crossing = _crossing(turn, sender)
     if crossing is not None:
         _cross(turn, crossing, call)
-    elif turn.state.calls:
+    elif turn.state.calls and not holding.second_allowed(turn):
         _busy(turn, call)
-    elif sender.uid in turn.policy.auto_answer:
+    elif sender.uid in turn.policy.auto_answer and not turn.state.calls:
         _receive(turn, call)
         take(turn, call)
+    elif turn.state.do_not_disturb is not None:
+        _busy(turn, call)
+        _keep_missed(turn, call)
     else:
-        call = _receive(turn, call)
-        turn.send(sender, call, Ringing())
-        turn.do(PlaySound(Sound.RINGTONE))
-        ring_s = min(message.timeout_s, RING_S_MAX) + GRACE_S
-        turn.do(StartTimer(Timer("ring", call_id), ring_s))
+        _let_ring(turn, call, sender, message)
+
+
+def _let_ring(turn: Turn, call: LiveCall, sender: Address, message: Invite) -> None:
+    call = _receive(turn, call)
+    turn.send(sender, call, Ringing())
+    turn.do(PlaySound(Sound.RINGTONE))
+    ring_s = min(message.timeout_s, RING_S_MAX) + GRACE_S
+    turn.do(StartTimer(Timer("ring", call.call_id), ring_s))
 
 
 def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> LiveCall:
@@ -77,11 +86,12 @@ def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> Liv
         raise Refused("misaddressed", f"{sender.uid} invites in the name of {message.caller.uid}")
     _check_receiver(turn, message.receiver)
     name = policy.name_of(sender.uid) or message.caller.name
+    audio = message.call_type is CallType.AUDIO or not policy.films
     return LiveCall(
         call_id=call_id,
         session_id=message.session_id,
         direction=CallDirection.INCOMING,
-        type=CallType.AUDIO if policy.settings.audio_only else message.call_type,
+        type=CallType.AUDIO if audio else CallType.VIDEO,
         state=CallState.INCOMING,
         caller=Caller(sender.uid, name),
         receiver=message.receiver,
@@ -91,6 +101,9 @@ def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> Liv
         inviter=sender,
         offer=message.offer,
         announced=True,
+        # between two devices the caller is the host; a person's page leaves that to the device
+        host=sender if sender.endpoint == DEVICE_ENDPOINT else policy.address,
+        settings=policy.settings,
     )
 
 
@@ -101,7 +114,7 @@ def _check_receiver(turn: Turn, receiver: Receiver) -> None:
 
 
 def _receive(turn: Turn, call: LiveCall) -> LiveCall:
-    call = turn.put(call)
+    call = turn.put_behind(call)
     turn.emit(IncomingCallReceived(call.public(turn.now)), call)
     return call
 
@@ -109,7 +122,9 @@ def _receive(turn: Turn, call: LiveCall) -> LiveCall:
 def _busy(turn: Turn, call: LiveCall) -> None:
     turn.send(call.inviter, call, Reject(RejectReason.BUSY))
     turn.emit(IncomingCallDeclined(call.public(turn.now), RejectReason.BUSY), call)
-    turn.emit(CallEnded(call.public(turn.now), CallEndReason.BUSY, None, 0.0), call)
+    event = CallEnded(call.public(turn.now), CallEndReason.BUSY, None, 0.0)
+    turn.emit(event, call)
+    turn.do(ReturnToIdle(call.call_id, event))
     ending.remember(turn, call.call_id, CallEndReason.BUSY)
 
 
@@ -154,6 +169,7 @@ def accept(turn: Turn, call: LiveCall, command: AcceptCall) -> None:
 def take(turn: Turn, call: LiveCall) -> None:
     """Answer: open the devices and the connection; the accept is sent when its SDP is ready."""
     turn.do(StopTimer(Timer("ring", call.call_id)), StopSound(Sound.RINGTONE))
+    holding.make_way(turn, call)
     call = turn.put(
         call,
         state=CallState.CONNECTING,
@@ -162,12 +178,10 @@ def take(turn: Turn, call: LiveCall) -> None:
         answered_by=turn.policy.uid,
     )
     turn.emit(IncomingCallAccepted(call.public(turn.now)), call)
-    turn.emit(
-        SessionStateChanged(SessionStateReason.LOGGING_IN, 0, {"room_session_id": call.session_id}),
-        call,
-    )
+    turn.to_front(call)
+    turn.session_state(call, SessionStateReason.LOGGING_IN)
     devices.open_for(turn, call)
-    peers.open_towards(turn, call, call.inviter, call.offer)
+    peers.open_towards(turn, call, call.inviter, call.offer, Way.ACCEPTING)
 
 
 def reject(turn: Turn, call: LiveCall, command: RejectCall) -> None:

@@ -8,21 +8,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from appliance.calls import buttons, own, relays
+from appliance import commands
+from appliance.calls import (
+    buttons,
+    devices,
+    ending,
+    own,
+    quiet,
+    recordings,
+    relays,
+    screens,
+    tokens,
+)
 from appliance.calls.effects import Output, PlaySound, Reply, Sound
 from appliance.calls.ending import REMEMBERED_S
 from appliance.calls.inputs import (
+    AudioOutputs,
     ButtonGestured,
     ButtonPressed,
+    CameraSwitched,
     CommandIssued,
     DeviceFailed,
     FaultReported,
+    HangUpAnswered,
+    HookSwitched,
     Input,
     InputSwitched,
     LinkChanged,
     LinkState,
     MessageExpired,
     MessageReceived,
+    PeerAgreed,
     PeerAnswered,
     PeerConnected,
     PeerFailed,
@@ -31,16 +47,28 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
     PresenceChanged,
+    RecordingFailed,
+    RecordingStarted,
+    RecordingStopped,
     RelayChanged,
+    ReturnedToIdle,
+    SpeakerChanged,
+    Started,
     StopRequested,
     TimerFired,
 )
+from appliance.calls.later import LATER
 from appliance.calls.state import LiveCall, Moment, Policy, Presence, State
 from appliance.calls.table import TABLE, Go, Happening, Ignore, Refuse, Report, message
 from appliance.calls.turn import Turn
-from appliance.commands import Command, SendCustomEvent, Unlock
+from appliance.commands import Command
 from appliance.errors import Refused
-from appliance.events import InputChanged, LocalCameraException, LocalMicrophoneException
+from appliance.events import (
+    InputChanged,
+    LocalCameraException,
+    LocalMicrophoneException,
+    PushRegistrationUpdated,
+)
 from appliance.messages import State as StateMessage
 from appliance.model import CallState
 
@@ -104,8 +132,9 @@ def _report(turn: Turn, call: LiveCall | None, report: Report, *arguments: Any) 
 
 
 def _commanded(turn: Turn, issued: CommandIssued) -> None:
+    turn.request, turn.origin = issued.request, issued.origin
     try:
-        result = _carry_out(turn, issued)
+        result = _carry_out(turn, issued.command)
     except Refused as refusal:
         call = turn.state.active
         where = issued.command.NAME
@@ -113,35 +142,56 @@ def _commanded(turn: Turn, issued: CommandIssued) -> None:
         if issued.request is not None:
             turn.do(Reply(issued.request, code=refusal.code, message=str(refusal)))
         return
-    if issued.request is not None and result is not relays.LATER:
+    if issued.request is not None and result is not LATER:
         turn.do(Reply(issued.request, result))
 
 
-def _carry_out(turn: Turn, issued: CommandIssued) -> Any:
-    command = issued.command
-    call = turn.state.active
+_OF_THE_DEVICE: dict[type[Command], Callable[[Turn, Any], Any]] = {
+    commands.Unlock: relays.unlock,
+    commands.SendCustomEvent: own.custom,
+    commands.GenerateToken: tokens.generate,
+    commands.SwitchCamera: devices.switch_camera,
+    commands.SetAudioMode: devices.set_audio_mode,
+    commands.SetVolume: devices.set_volume,
+    commands.SetLayout: screens.set_layout,
+    commands.ShowParticipantList: screens.show_list,
+    commands.SetDoNotDisturb: quiet.set_quiet,
+}
+"""What is about the device, in a call or not."""
+
+
+def _carry_out(turn: Turn, command: Command) -> Any:
     if turn.state.stopping:
         raise Refused("stopping", "the appliance is stopping")
-    match command:
-        case Unlock():
-            return relays.unlock(turn, command, issued)
-        case SendCustomEvent():
-            return own.custom(turn, command, call)
-    if call is not None:
-        return _apply(turn, call.call_id, command.NAME, command)
-    return _begin(turn, command, issued)
+    rule = _OF_THE_DEVICE.get(type(command))
+    if rule is not None:
+        return rule(turn, command)
+    calls = turn.state.calls
+    call = _target(turn.state, command)
+    result = (
+        _begin(turn, command) if call is None else _apply(turn, call.call_id, command.NAME, command)
+    )
+    began = turn.state.calls and turn.state.active not in calls
+    if isinstance(command, commands.InitiateCall | commands.CallBack) and began and not turn.bell:
+        turn.do(PlaySound(Sound.CHIME))  # the bell was heard at its first edge
+    return result
 
 
-def _begin(turn: Turn, command: Command, issued: CommandIssued) -> Any:
+def _target(state: State, command: Command) -> LiveCall | None:
+    """The call that a command is about: the one that it names, the one that rings, the active one."""
+    if isinstance(command, commands.AcceptCall | commands.RejectCall):
+        named = state.call(command.call_id) if command.call_id else None
+        return named or state.incoming or state.active
+    return state.active
+
+
+def _begin(turn: Turn, command: Command) -> Any:
     """A command without a call: refused, or it makes one."""
     verdict = TABLE[CallState.IDLE, command.NAME]
     if isinstance(verdict, Refuse):
         raise Refused(verdict.code, verdict.message)
     assert isinstance(verdict, Go)
-    result = _attempt(turn, verdict, command)
-    if issued.origin != "bell":  # the bell was heard at its first edge
-        turn.do(PlaySound(Sound.CHIME))
-    return result
+    return _attempt(turn, verdict, command)
 
 
 def _button_pressed(turn: Turn, report: ButtonPressed) -> None:
@@ -155,18 +205,51 @@ def _button_gestured(turn: Turn, report: ButtonGestured) -> None:
         _commanded(turn, CommandIssued(command, origin))
 
 
+def _hook_switched(turn: Turn, report: HookSwitched) -> None:
+    for command in buttons.hooked(turn, report):
+        _commanded(turn, CommandIssued(command, "button"))
+
+
+def _hang_up_answered(turn: Turn, report: HangUpAnswered) -> None:
+    call = turn.state.call(report.call_id)
+    if call is None and report.request is not None:  # it is over meanwhile, which was wanted
+        turn.do(Reply(report.request))
+    _report(turn, call, Report.HANG_UP_ANSWERED, report)
+
+
 # -------------------- messages
 
 
 def _received(turn: Turn, received: MessageReceived) -> None:
-    sender, call_id = received.sender, received.call_id
-    if sender.uid not in turn.policy.contacts:
+    sender = received.sender
+    turn.envelope = received.call_id
+    call_id = _about(turn.state, received)
+    known = turn.state.call(call_id)
+    if sender.uid not in turn.policy.contacts and not (known and known.knows(sender)):
         turn.error("unknown_sender", f"{sender.uid} is not a contact", sender.uid, call_id)
         return
     try:
         _apply(turn, call_id, message(received.message.TYPE), sender, received.message)
     except Refused as refusal:
         turn.error(refusal.code, str(refusal), sender.uid, call_id)
+
+
+def _about(state: State, received: MessageReceived) -> str:
+    """Which call a message is about: each writes under the id by which the two know each other.
+
+    Who comes into a session from another call joins under the id of that one; the host's list says
+    that it belongs here.
+    """
+    sender, call_id = received.sender, received.call_id
+    for call in state.calls:
+        member = call.member(sender)
+        if member is not None and member.peer.call_id == call_id:
+            return call.call_id
+    if state.call(call_id) is None and received.message.TYPE in ("join", "candidate"):
+        for call in state.calls:
+            if call.lists(sender) or (call.answered and call.host.uid == sender.uid):
+                return call.call_id
+    return call_id
 
 
 def _expired(turn: Turn, expired: MessageExpired) -> None:
@@ -190,6 +273,9 @@ def _present(turn: Turn, report: PresenceChanged) -> None:
 
 def _link(turn: Turn, report: LinkChanged) -> None:
     changes: dict[str, Any] = {"link": report.state}
+    if report.inbox is not None and report.inbox != turn.state.inbox:
+        changes["inbox"] = report.inbox
+        turn.emit(PushRegistrationUpdated(report.inbox))
     if report.state is LinkState.CONNECTED:
         for call in turn.state.calls:
             turn.put(call, announced=True)
@@ -207,6 +293,7 @@ def _peer(report: Report) -> Callable[[Turn, Any], None]:
         for call in turn.state.calls:
             if call.member_of(peer) is not None:
                 _apply(turn, call.call_id, report, arrived)
+                return
 
     return rule
 
@@ -220,9 +307,8 @@ def _device_failed(turn: Turn, report: DeviceFailed) -> None:
     turn.set(failures=failures)
     camera = report.device == "camera"
     event = LocalCameraException if camera else LocalMicrophoneException
-    call = turn.state.active
-    turn.emit(event(report.type, report.message), call)
-    if call is not None:
+    turn.emit(event(report.type, report.message), turn.state.active)
+    for call in turn.state.calls:
         turn.send_all(call, StateMessage({f"{report.device}_exception": report.type}))
 
 
@@ -241,6 +327,7 @@ _CALL_TIMERS = {
     "reconnect": Report.RECONNECT_TIMED_OUT,
     "farewell": Report.FAREWELL_TIMED_OUT,
     "participants": Report.LIST_DUE,
+    "idle": Report.IDLE_TIMED_OUT,
 }
 
 
@@ -250,6 +337,13 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         turn.tell_errors(key)
     elif kind == "unlock":
         relays.silent(turn, key)
+    elif fired.timer == quiet.HOURS:
+        quiet.look_at_clock(turn)
+    elif fired.timer == quiet.UNTIL:
+        quiet.until_over(turn)
+    elif kind == "request":
+        call_id, _, request_id = key.partition("/")
+        _report(turn, turn.state.call(call_id), Report.REQUEST_TIMED_OUT, request_id)
     else:
         _report(turn, turn.state.call(key), _CALL_TIMERS[kind])
 
@@ -259,9 +353,9 @@ def _fault(turn: Turn, report: FaultReported) -> None:
 
 
 def _stop(turn: Turn, report: StopRequested) -> None:
-    for call in turn.state.calls:
-        _report(turn, call, Report.STOP)
     turn.set(stopping=True)
+    for call in turn.state.calls:
+        _report(turn, turn.state.call(call.call_id), Report.STOP)
 
 
 _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
@@ -272,6 +366,17 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     MessageExpired: _expired,
     PresenceChanged: _present,
     LinkChanged: _link,
+    Started: lambda turn, _: quiet.restored(turn),
+    HookSwitched: _hook_switched,
+    HangUpAnswered: _hang_up_answered,
+    ReturnedToIdle: lambda turn, report: ending.returned(turn, report.call_id),
+    CameraSwitched: devices.camera_switched,
+    AudioOutputs: devices.outputs_changed,
+    RecordingStarted: recordings.started,
+    RecordingStopped: recordings.stopped,
+    RecordingFailed: recordings.failed,
+    SpeakerChanged: _peer(Report.SPEAKER_CHANGED),
+    PeerAgreed: _peer(Report.PEER_AGREED),
     PeerOffered: _peer(Report.PEER_OFFERED),
     PeerAnswered: _peer(Report.PEER_ANSWERED),
     PeerConnected: _peer(Report.PEER_CONNECTED),

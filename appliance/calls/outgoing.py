@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import devices, ending, peers
-from appliance.calls.effects import StartTimer, StopTimer
+from appliance.calls import devices, ending, holding, peers, roster
+from appliance.calls.effects import PlaySound, Sound, StartTimer, StopTimer
 from appliance.calls.inputs import LinkState, PresenceChanged, Timer
 from appliance.calls.sizes import check_json
-from appliance.calls.state import Invitee, Leg, LiveCall
+from appliance.calls.state import Invitee, Leg, LiveCall, Way
 from appliance.calls.turn import Turn
 from appliance.commands import InitiateCall
 from appliance.errors import Refused, did_you_mean
@@ -18,7 +18,6 @@ from appliance.events import (
     OutgoingCallRejected,
     OutgoingCallStarted,
     OutgoingCallTimeout,
-    SessionStateChanged,
 )
 from appliance.messages import Accept, Address, Cancel, End, Invite, Reject, Ringing
 from appliance.model import (
@@ -41,25 +40,28 @@ RING_S_MAX = 3600.0
 # -------------------- placing
 
 
-def place(turn: Turn, command: InitiateCall) -> LiveCall:
-    """Begin to ring; raises Refused where nobody is there to be rung."""
+def place(turn: Turn, command: InitiateCall, *, bell: bool = False) -> LiveCall:
+    """Begin to ring; raises Refused where nobody is there to be rung.
+
+    A visitor at the `bell` under do not disturb is told at once that nobody can be rung.
+    """
     policy = turn.policy
     receiver = _receiver(turn, command)
     group = policy.groups.get(receiver.id) if receiver.type is ReceiverType.GROUP else None
-    uids = group.members if group else (receiver.id,)
-    uids = tuple(uid for uid in uids if policy.may(uid, Right.ANSWER))
-    if not uids:
-        raise Refused("nobody_to_call", f"nobody of {receiver.id} has the right to answer")
+    uids = _uids_of(turn, receiver)
     timeout_s = policy.ring_timeout_s if command.timeout_s is None else command.timeout_s
     if not 0 < timeout_s <= RING_S_MAX:
         raise Refused("bad_timeout", f"timeout_s is above 0 and at most {RING_S_MAX:.0f}")
     check_json(command.custom_data, "custom_data")
-    default_type = CallType.AUDIO if policy.settings.audio_only else CallType.VIDEO
+    if turn.state.do_not_disturb is not None and not bell:
+        raise Refused("do_not_disturb", "do not disturb is on: nobody is rung")
+    default_type = CallType.VIDEO if policy.films else CallType.AUDIO
+    wanted = command.type or default_type
     call = LiveCall(
         call_id=turn.now.fresh[:32],
         session_id=turn.now.fresh[32:],
         direction=CallDirection.OUTGOING,
-        type=command.type or default_type,
+        type=wanted if policy.films else CallType.AUDIO,
         state=CallState.OUTGOING,
         caller=Caller(policy.uid, policy.name),
         receiver=receiver,
@@ -70,9 +72,16 @@ def place(turn: Turn, command: InitiateCall) -> LiveCall:
         invitees=tuple(_invitee(turn, uid) for uid in uids),
         custom_data=command.custom_data,
         announced=turn.state.link is LinkState.CONNECTED,
+        host=policy.address,
+        settings=policy.settings,
     )
+    holding.make_way(turn, call)
     turn.put(call)
     turn.emit(OutgoingCallStarted(call.public(turn.now)), call)
+    if turn.state.do_not_disturb is not None:
+        turn.do(PlaySound(Sound.REFUSED))
+        ending.end(turn, call, CallEndReason.BUSY)
+        return call
     for invitee in call.invitees:
         for leg in invitee.legs:
             _invite(turn, call, Address(invitee.uid, leg.endpoint))
@@ -99,7 +108,7 @@ def _receiver(turn: Turn, command: InitiateCall) -> Receiver:
     return Receiver(command.receiver_type, command.receiver, name)
 
 
-def _invitee(turn: Turn, uid: str) -> Invitee:
+def _invitee(turn: Turn, uid: str, *, further: bool = False) -> Invitee:
     present = turn.state.presence.get(uid, ())
     legs = tuple(Leg(presence.endpoint, presence.epoch) for presence in present)
     return Invitee(
@@ -107,6 +116,7 @@ def _invitee(turn: Turn, uid: str) -> Invitee:
         name=turn.policy.name_of(uid),
         state=CalleeState.INVITING if legs else CalleeState.OFFLINE,
         legs=legs or (Leg(None),),
+        further=further,
     )
 
 
@@ -154,11 +164,9 @@ def accepted(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> No
         raise Refused("no_offer", f"{sender.uid} accepted without an offer to answer")
     if not invitee.open:
         raise Refused("not_invited", f"{sender.uid} accepted after it was {invitee.state}")
-    others = () if not call.first_takes_it else _open_addresses(call)
-    settled = tuple(
-        _accepted_or_cancelled(other, sender.uid, call.first_takes_it) for other in call.invitees
-    )
     first = call.answered_s is None
+    takes_it = call.first_takes_it and first
+    others = call.still_rung if takes_it else invitee.addresses
     if first:
         call = turn.put(
             call,
@@ -167,6 +175,7 @@ def accepted(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> No
             answered_s=turn.now.monotonic_s,
             answered_by=sender.uid,
         )
+    settled = (_accepted_or_cancelled(one, sender.uid, takes_it) for one in call.invitees)
     call = turn.put(
         call,
         invitees=tuple(
@@ -174,23 +183,20 @@ def accepted(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> No
             for one in settled
         ),
     )
-    if call.first_takes_it:
+    if not call.still_rung:
         turn.do(StopTimer(Timer("ring", call.call_id)))
-        cancel = Cancel(CancelReason.ANSWERED_ELSEWHERE, by=sender)
-        for address in others:
-            if address != sender:
-                turn.send(address, call, cancel)
+    cancel = Cancel(CancelReason.ANSWERED_ELSEWHERE, by=sender)
+    for address in others:
+        if address != sender:
+            turn.send(address, call, cancel)
     _tell_states(turn, call)
     callee = next(one.public() for one in call.invitees if one.uid == sender.uid)
     turn.emit(OutgoingCallAccepted(call.public(turn.now), callee), call)
     if first:
-        turn.emit(
-            SessionStateChanged(
-                SessionStateReason.LOGGING_IN, 0, {"room_session_id": call.session_id}
-            ),
-            call,
-        )
-    peers.open_towards(turn, call, sender, message.offer)
+        turn.session_state(call, SessionStateReason.LOGGING_IN)
+    call = peers.open_towards(turn, call, sender, message.offer, Way.ANSWERING)
+    if len(call.members) > 1:
+        roster.announce(turn, call)  # who was there before is to believe the newcomer's join
 
 
 def _accepted_or_cancelled(invitee: Invitee, winner: str, first_takes_it: bool) -> Invitee:
@@ -205,8 +211,8 @@ def accepted_late(turn: Turn, call: LiveCall, sender: Address, message: Accept) 
     """An accept after somebody else took the call; the same endpoint's own is a repeat."""
     if call.member(sender) is not None:
         return
-    _invited(call, sender)
-    if not call.first_takes_it:
+    invitee = _invited(call, sender)
+    if invitee.open and (invitee.further or not call.first_takes_it):
         accepted(turn, call, sender, message)
         return
     winner = call.members[0].address if call.members else None
@@ -230,7 +236,7 @@ def rejected(turn: Turn, call: LiveCall, sender: Address, message: Reject) -> No
             return
     else:
         cancel = Cancel(CancelReason.REJECTED_ELSEWHERE, by=sender)
-        for address in _addresses(invitee):
+        for address in invitee.addresses:
             if address != sender:
                 turn.send(address, call, cancel)
     said = CalleeState(message.reason)
@@ -273,7 +279,7 @@ def timed_out(turn: Turn, call: LiveCall) -> None:
 
 
 def _stop_open(turn: Turn, call: LiveCall) -> LiveCall:
-    for address in _open_addresses(call):
+    for address in call.still_rung:
         turn.send(address, call, Cancel(CancelReason.TIMED_OUT))
     rang = (CalleeState.INVITING, CalleeState.RINGING)
     invitees = tuple(
@@ -293,7 +299,7 @@ def cancelled(turn: Turn, call: LiveCall) -> None:
 
 def give_up(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
     """Tell everyone who may still ring that the call is cancelled, and end it."""
-    for address in _open_addresses(call):
+    for address in call.still_rung:
         turn.send(address, call, Cancel(CancelReason.CANCELLED))
     call = turn.put(
         call,
@@ -307,7 +313,50 @@ def give_up(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
 
 def stop_ringing(turn: Turn, call: LiveCall) -> None:
     """The ring time of a call that may have several is over: who has not come in is let be."""
-    _stop_open(turn, call)
+    silent = tuple(one for one in call.invitees if one.open)
+    call = _stop_open(turn, call)
+    states = {one.uid: one for one in call.invitees}
+    callees = tuple(states[one.uid].public() for one in silent)
+    if callees:
+        turn.emit(OutgoingCallTimeout(call.public(turn.now), callees), call)
+
+
+# -------------------- into the running session
+
+
+def invite_further(turn: Turn, call: LiveCall, receiver: Receiver) -> None:
+    """Ring somebody else into the session; raises Refused where nobody is there to be rung."""
+    policy = turn.policy
+    if turn.state.do_not_disturb is not None:
+        raise Refused("do_not_disturb", "do not disturb is on: nobody is rung")
+    uids = _uids_of(turn, receiver)
+    there = {member.peer.uid for member in call.members} | {one.uid for one in _rung(call)}
+    new = tuple(_invitee(turn, uid, further=True) for uid in uids if uid not in there)
+    if not new:
+        raise Refused("already_there", f"{receiver.id} is in the session, or is rung already")
+    kept = tuple(one for one in call.invitees if one.uid not in {other.uid for other in new})
+    deadline_s = turn.now.monotonic_s + policy.ring_timeout_s
+    call = turn.put(call, invitees=(*kept, *new), deadline_s=deadline_s)
+    _tell_states(turn, call)
+    for invitee in new:
+        for leg in invitee.legs:
+            _invite(turn, call, Address(invitee.uid, leg.endpoint))
+    turn.do(StartTimer(Timer("ring", call.call_id), policy.ring_timeout_s))
+
+
+def _rung(call: LiveCall) -> tuple[Invitee, ...]:
+    return tuple(one for one in call.invitees if one.open)
+
+
+def _uids_of(turn: Turn, receiver: Receiver) -> tuple[str, ...]:
+    """Whom a receiver means, of those who may answer; raises Refused where that is nobody."""
+    policy = turn.policy
+    group = policy.groups.get(receiver.id) if receiver.type is ReceiverType.GROUP else None
+    uids = group.members if group else (receiver.id,)
+    uids = tuple(uid for uid in uids if policy.may(uid, Right.ANSWER))
+    if not uids:
+        raise Refused("nobody_to_call", f"nobody of {receiver.id} has the right to answer")
+    return uids
 
 
 # -------------------- who comes and goes while it rings
@@ -358,17 +407,6 @@ def _with_leg(invitee: Invitee, sender: Address, state: CalleeState) -> Invitee:
     epoch = next((leg.epoch for leg in invitee.legs if leg.endpoint == sender.endpoint), None)
     legs = tuple(leg for leg in invitee.legs if leg.endpoint not in (None, sender.endpoint))
     return replace(invitee, legs=(*legs, Leg(sender.endpoint, epoch, state)))
-
-
-def _addresses(invitee: Invitee) -> tuple[Address, ...]:
-    endpoints = [leg.endpoint for leg in invitee.legs if leg.state is not CalleeState.BUSY]
-    return tuple(Address(invitee.uid, endpoint) for endpoint in endpoints)
-
-
-def _open_addresses(call: LiveCall) -> tuple[Address, ...]:
-    return tuple(
-        address for invitee in call.invitees if invitee.open for address in _addresses(invitee)
-    )
 
 
 def _put_invitee(turn: Turn, call: LiveCall, invitee: Invitee) -> LiveCall:

@@ -1,12 +1,14 @@
-"""What this device does in its call: mute, pause, say, raise its hand, hang up, call back."""
+"""What this device does in its call: place it, hang up, say something, raise its hand, call back."""
 
 from __future__ import annotations
 
 import re
 
 from appliance import messages
-from appliance.calls import ending, incoming, outgoing
-from appliance.calls.effects import OpenCamera, OpenMicrophone
+from appliance.calls import ending, holding, incoming, outgoing
+from appliance.calls.effects import AskHangUp, Reply
+from appliance.calls.inputs import HangUpAnswered
+from appliance.calls.later import LATER, Later
 from appliance.calls.sizes import TEXT_MAX_BYTES, check_json
 from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
@@ -15,8 +17,6 @@ from appliance.commands import (
     EndCall,
     InitiateCall,
     LeaveSession,
-    MuteAudio,
-    PauseVideo,
     RaiseHand,
     RejectCall,
     SendChatMessage,
@@ -25,18 +25,14 @@ from appliance.commands import (
 )
 from appliance.errors import Refused
 from appliance.events import (
-    AudioMuted,
-    AudioUnmuted,
     CallBackRequested,
     ChatMessage,
     Custom,
     Dtmf,
     ParticipantHandLowered,
     ParticipantHandRaised,
-    VideoPaused,
-    VideoResumed,
 )
-from appliance.model import CallEndReason, CallType, Json, RejectReason
+from appliance.model import CallEndReason, Json, RejectReason
 
 CHAT_MAX = 1000
 """Characters of one chat message."""
@@ -49,8 +45,25 @@ DIGITS = re.compile(r"[0-9*#A-D]{1,32}")
 
 def initiate(turn: Turn, command: InitiateCall) -> Json:
     """Call somebody; the result names the call."""
-    call = outgoing.place(turn, command)
+    call = outgoing.place(turn, command, bell=turn.bell)
     return {"call_id": call.call_id, "session_id": call.session_id}
+
+
+def initiate_second(turn: Turn, call: LiveCall, command: InitiateCall) -> Json:
+    """Call somebody else, while whoever is talked with waits."""
+    _check_second(turn)
+    return initiate(turn, command)
+
+
+def call_back_second(turn: Turn, call: LiveCall, command: CallBack) -> Json:
+    """Call who was missed, while whoever is talked with waits."""
+    _check_second(turn)
+    return call_back(turn, command)
+
+
+def _check_second(turn: Turn) -> None:
+    if not holding.second_allowed(turn):
+        raise Refused("busy", "there is a call already; end it first, or put it on hold")
 
 
 def call_back(turn: Turn, command: CallBack) -> Json:
@@ -81,9 +94,28 @@ def end_ringing_in(turn: Turn, call: LiveCall, command: EndCall) -> None:
     incoming.decline(turn, call, RejectReason.REJECTED)
 
 
-def hang_up(turn: Turn, call: LiveCall, command: EndCall | LeaveSession) -> None:
-    """Leave a call that was answered."""
-    ending.hang_up(turn, call)
+def ask_hang_up(turn: Turn, call: LiveCall, command: EndCall | LeaveSession) -> Later:
+    """Whoever has a say in it is asked before a call that was answered is left."""
+    if isinstance(command, EndCall) and not turn.hosts(call) and len(call.members) > 1:
+        host = call.host.uid
+        raise Refused(
+            "not_the_host", f"only the host, {host}, ends it for all; leave_session leaves"
+        )
+    turn.do(AskHangUp(call.call_id, command, turn.origin, turn.request))
+    return LATER
+
+
+def hang_up(turn: Turn, call: LiveCall, report: HangUpAnswered) -> None:
+    """The call is left, unless somebody wants it kept."""
+    if report.confirmed:
+        ending.hang_up(turn, call)
+        if report.request is not None:
+            turn.do(Reply(report.request))
+        return
+    kept = "a listener's hang_up_confirmation keeps the call"
+    turn.error("hang_up_declined", kept, report.command.NAME, call.call_id)
+    if report.request is not None:
+        turn.do(Reply(report.request, code="hang_up_declined", message=kept))
 
 
 def stop_ringing_out(turn: Turn, call: LiveCall) -> None:
@@ -103,37 +135,12 @@ def stop_answered(turn: Turn, call: LiveCall) -> None:
     ending.end(turn, call, CallEndReason.DEVICE_RESTART)
 
 
-# -------------------- media
-
-
-def mute(turn: Turn, call: LiveCall, command: MuteAudio) -> None:
-    """Send silence from now on, or the microphone again, and tell the others."""
-    if command.muted is turn.state.audio_muted:
-        return
-    turn.set(audio_muted=command.muted)
-    turn.do(OpenMicrophone(on=not command.muted))
-    turn.emit(AudioMuted() if command.muted else AudioUnmuted(), call)
-    turn.send_all(call, messages.State({"audio_muted": command.muted}))
-
-
-def pause(turn: Turn, call: LiveCall, command: PauseVideo) -> None:
-    """Send no picture from now on, or the camera again, and tell the others."""
-    if call.type is CallType.AUDIO:
-        raise Refused("no_video", "this is an audio call: there is no video to pause")
-    if command.paused is turn.state.video_paused:
-        return
-    turn.set(video_paused=command.paused)
-    turn.do(OpenCamera(on=not command.paused))
-    turn.emit(VideoPaused() if command.paused else VideoResumed(), call)
-    turn.send_all(call, messages.State({"video_paused": command.paused}))
-
-
 # -------------------- saying
 
 
 def chat(turn: Turn, call: LiveCall, command: SendChatMessage) -> None:
-    """Send a text to the others."""
-    text = (command.text or "").strip()
+    """Send a text to the others; without one, the next of the canned messages."""
+    text = (command.text if command.text is not None else _canned(turn)).strip()
     if not text:
         raise Refused("empty_message", "a chat message needs a text")
     if len(text) > CHAT_MAX:
@@ -141,6 +148,14 @@ def chat(turn: Turn, call: LiveCall, command: SendChatMessage) -> None:
     check_json(text, "the message", TEXT_MAX_BYTES)
     turn.emit(ChatMessage(turn.myself(call), text), call)
     turn.send_all(call, messages.Chat(text))
+
+
+def _canned(turn: Turn) -> str:
+    messages_ = turn.policy.chat_messages
+    if not messages_:
+        raise Refused("no_canned_message", "no text was given and [call] chat_messages is empty")
+    turn.set(chat_next=turn.state.chat_next + 1)
+    return messages_[(turn.state.chat_next - 1) % len(messages_)]
 
 
 def dtmf(turn: Turn, call: LiveCall, command: SendDtmf) -> None:
@@ -161,8 +176,9 @@ def raise_hand(turn: Turn, call: LiveCall, command: RaiseHand) -> None:
     turn.send_all(call, messages.State({"hand_raised": command.raised}))
 
 
-def custom(turn: Turn, command: SendCustomEvent, call: LiveCall | None) -> None:
+def custom(turn: Turn, command: SendCustomEvent) -> None:
     """Fire a custom event here, and with the others if there are any."""
+    call = turn.state.active
     if not CUSTOM_NAME.fullmatch(command.name):
         raise Refused("bad_name", "a custom event's name is 1 to 64 of A-Z a-z 0-9 _ . : -")
     check_json(command.body, "body")

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from appliance import messages
-from appliance.calls import ending, relays, roster
+from appliance.calls import (
+    ending,
+    holding,
+    moderating,
+    recordings,
+    relays,
+    renegotiating,
+    requests,
+    roster,
+    switching,
+)
+from appliance.calls.inputs import SpeakerChanged
 from appliance.calls.roster import sender_of
-from appliance.calls.state import LiveCall
+from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.events import (
     ChatMessage,
     Custom,
+    DominantSpeakerChanged,
     Dtmf,
     Event,
     ParticipantAudioMuted,
@@ -30,14 +44,15 @@ from appliance.events import (
 )
 from appliance.messages import Address, End, Request, Response
 from appliance.model import (
-    CallDirection,
     CallEndReason,
     DeviceException,
-    Participant,
     ParticipantLeftReason,
     RequestAction,
     Right,
 )
+
+DIGITS_KEPT = 16
+"""Of what a participant pressed: as many as a code may have."""
 
 ENDS = {
     "hang_up": CallEndReason.REMOTE_HANG_UP,
@@ -52,21 +67,10 @@ ENDS = {
 def told_state(turn: Turn, call: LiveCall, sender: Address, message: messages.State) -> None:
     """A participant's own state changed: one event for each thing that did."""
     member = sender_of(call, sender)
-    before = member.participant
     changes = message.changes
-    flags = {
-        name: value
-        for name, value in changes.items()
-        if isinstance(value, bool) and getattr(before, name, value) is not value
-    }
-    after = replace(before, **flags)
-    call = turn.put_member(call, replace(member, participant=after))
-    for name in flags:
-        event = _state_event(name, after)
-        if event is not None:
-            turn.emit(event, call)
-    if flags:
-        roster.changed(turn, call)
+    flags = {name: value for name, value in changes.items() if isinstance(value, bool)}
+    if _apply(turn, call, member, flags) and len(call.members) > 1:
+        roster.announce(turn, turn.now_of(call))
     for name, kind in (
         ("camera_exception", RemoteCameraException),
         ("microphone_exception", RemoteMicrophoneException),
@@ -74,15 +78,57 @@ def told_state(turn: Turn, call: LiveCall, sender: Address, message: messages.St
         if name in changes:
             type_ = changes[name]
             assert not isinstance(type_, bool)
-            turn.emit(kind(after, type_, _exception_message(type_)), call)
+            now = (call.member(sender) or member).participant
+            turn.emit(kind(now, type_, _exception_message(type_)), call)
 
 
-def _state_event(name: str, participant: Participant) -> Event | None:
+def follow_list(turn: Turn, call: LiveCall) -> None:
+    """What the host's list says of the others' state, for who missed a `state` of theirs."""
+    for listed in call.listed:
+        member = call.member(Address(listed.uid, listed.endpoint))
+        if member is not None and member.joined:
+            _apply(turn, call, member, {name: getattr(listed, name) for name in FLAGS})
+
+
+FLAGS = (
+    "audio_muted",
+    "video_paused",
+    "hand_raised",
+    "screen_sharing",
+    "recording",
+    "on_hold",
+)
+
+
+def _apply(turn: Turn, call: LiveCall, member: Member, flags: Mapping[str, bool]) -> bool:
+    """Take over what differs from what was known; whether anything did."""
+    before = member.participant
+    flags = {name: on for name, on in flags.items() if getattr(before, name) is not on}
+    if not flags:
+        return False
+    member = replace(member, participant=replace(before, **flags))
+    call = turn.put_member(call, member)
+    for name in flags:
+        event = _state_event(call, name, member)
+        if event is not None:
+            turn.emit(event, call)
+    if "on_hold" in flags:
+        holding.held_there(turn, call, member)
+    if flags.get("audio_muted") and member.address in call.muted_by:
+        rest = {who: by for who, by in call.muted_by.items() if who != member.address}
+        call = turn.put(turn.now_of(call), muted_by=rest)
+    roster.changed(turn, call)
+    return True
+
+
+def _state_event(call: LiveCall, name: str, member: Member) -> Event | None:
+    participant = member.participant
     on = getattr(participant, name)
     match name:
         case "audio_muted":
             if on:
-                return ParticipantAudioMuted(participant, participant.uid)
+                by = call.muted_by.get(member.address, participant.uid)
+                return ParticipantAudioMuted(participant, by)
             return ParticipantAudioUnmuted(participant)
         case "video_paused":
             return (ParticipantVideoPaused if on else ParticipantVideoResumed)(participant)
@@ -101,6 +147,14 @@ def _exception_message(type_: DeviceException | None) -> str | None:
     return None if type_ is None else str(type_).replace("_", " ")
 
 
+def speaks(turn: Turn, call: LiveCall, report: SpeakerChanged) -> None:
+    """Another participant than before is the loudest."""
+    member = call.member_of(report.peer)
+    if member is not None and member.joined:
+        turn.put(call, speaker=member.peer)
+        turn.emit(DominantSpeakerChanged(member.participant), call)
+
+
 # -------------------- what they say
 
 
@@ -110,8 +164,15 @@ def chatted(turn: Turn, call: LiveCall, sender: Address, message: messages.Chat)
 
 
 def pressed_digits(turn: Turn, call: LiveCall, sender: Address, message: messages.Dtmf) -> None:
-    """A participant pressed keypad keys."""
+    """A participant pressed keypad keys; the right ones open the door for who may."""
     turn.emit(Dtmf(message.digits, sender_of(call, sender).participant), call)
+    digits = (call.digits.get(sender, "") + message.digits)[-DIGITS_KEPT:]
+    meant = [code for code in turn.policy.relay_digits if digits.endswith(code)]
+    turn.put(call, digits={**call.digits, sender: "" if meant else digits})
+    for code in meant:
+        if not turn.policy.may(sender.uid, Right.UNLOCK):
+            raise Refused("not_allowed", f"{sender.uid} has no right to open the door")
+        relays.pulse_for(turn, call, sender, turn.policy.relay_digits[code])
 
 
 def sent_custom(turn: Turn, call: LiveCall, sender: Address, message: messages.Custom) -> None:
@@ -143,26 +204,69 @@ def _grant(turn: Turn, call: LiveCall, sender: Address, message: Request) -> Non
         case RequestAction.PARTICIPANTS:
             roster.send_list(turn, call)
             turn.send(sender, call, Response(message.request_id, accepted=True))
-        case _:
-            raise Refused("unsupported", f"this device does not {message.action} on request")
+        case RequestAction.SWITCH_TO_VIDEO:
+            switching.asked(turn, call, sender, message)
+        case RequestAction.RENEGOTIATE:
+            renegotiating.asked(turn, call, sender, message)
+        case RequestAction.MUTE | RequestAction.UNMUTE:
+            moderating.asked_to_mute(turn, call, sender, message)
+        case RequestAction.KICK:
+            moderating.asked_to_kick(turn, call, sender, message)
+        case RequestAction.INVITE:
+            moderating.asked_to_invite(turn, call, sender, message)
+        case RequestAction.START_RECORDING | RequestAction.STOP_RECORDING:
+            _record(turn, call, sender, message)
+
+
+def _record(turn: Turn, call: LiveCall, sender: Address, message: Request) -> None:
+    if not turn.policy.may(sender.uid, Right.MODERATE):
+        raise Refused("not_allowed", f"{sender.uid} has no right to have the call recorded")
+    if message.action is RequestAction.START_RECORDING:
+        recordings.start(turn, call)
+    else:
+        recordings.stop(turn, call)
+    turn.send(sender, call, Response(message.request_id, accepted=True))
+
+
+def responded(turn: Turn, call: LiveCall, sender: Address, message: Response) -> None:
+    """Whoever was asked has answered."""
+    asked = requests.settle(turn, call, sender, message)
+    if asked.action is RequestAction.SWITCH_TO_VIDEO:
+        switching.answered(turn, turn.now_of(call), sender, accepted=message.accepted)
+
+
+def unanswered(turn: Turn, call: LiveCall, request_id: str) -> None:
+    """Whoever was asked has not answered in time."""
+    asked = requests.expire(turn, call, request_id)
+    if asked is not None and asked.action is RequestAction.SWITCH_TO_VIDEO:
+        switching.answered(turn, turn.now_of(call), asked.of, accepted=False)
 
 
 # -------------------- they leave
 
 
 def ended(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:
-    """A participant leaves; with the last other one gone the call is over."""
-    member = sender_of(call, sender)
+    """A participant leaves, or the host ends the session for all."""
     if message.reason == "kicked_out":
-        if call.direction is CallDirection.OUTGOING:
-            raise Refused("not_the_host", f"{sender.uid} cannot put its host out")
-        ending.end(turn, call, CallEndReason.KICKED_OUT, message.kicked_by)
+        _kicked(turn, call, sender, message)
         return
-    call = roster.drop(turn, call, member, _left_reason(message))
-    if call.members:
-        roster.start_list(turn, call)
-    else:
+    from_host = sender.uid == call.host.uid and not turn.hosts(call)
+    member = call.member(sender)
+    if from_host and (member is not None or call.direct):
         ending.end(turn, call, ENDS[message.reason])
+        return
+    if member is None and any(one.address == sender for one in call.admitted):
+        kept = tuple(one for one in call.admitted if one.address != sender)
+        roster.announce(turn, turn.put(call, admitted=kept))
+        return
+    call = roster.drop(turn, call, sender_of(call, sender), _left_reason(message))
+    roster.go_on_without(turn, call, ENDS[message.reason])
+
+
+def _kicked(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:
+    if sender.uid != call.host.uid or turn.hosts(call):
+        raise Refused("not_the_host", f"{sender.uid} is not the host and puts nobody out")
+    ending.end(turn, call, CallEndReason.KICKED_OUT, message.kicked_by)
 
 
 def _left_reason(message: End) -> ParticipantLeftReason:

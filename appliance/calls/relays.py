@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from appliance.calls.effects import PulseRelay, Reply, StartTimer, StopTimer
-from appliance.calls.inputs import CommandIssued, RelayChanged, Timer
+from appliance.calls.inputs import RelayChanged, Timer
+from appliance.calls.later import LATER, Later
 from appliance.calls.state import LiveCall, Unlocking
 from appliance.calls.turn import Turn
 from appliance.commands import Unlock
@@ -16,17 +15,15 @@ ANSWER_S = 2.0
 """How long a relay may take to say that it is energized."""
 
 
-class Later:
-    """The result of a command that is answered in a later turn."""
-
-
-LATER: Final = Later()
-
-
-def unlock(turn: Turn, command: Unlock, issued: CommandIssued) -> Later:
+def unlock(turn: Turn, command: Unlock) -> Later:
     """A command opens the door; it is answered when the relay is energized."""
-    _pulse(turn, Unlocking(command.relay, request=issued.request))
+    _pulse(turn, Unlocking(command.relay, request=turn.request))
     return LATER
+
+
+def pulse_for(turn: Turn, call: LiveCall, sender: Address, relay: str) -> None:
+    """A participant with the right has pressed the digits that open it."""
+    _pulse(turn, Unlocking(relay, asker=sender, call_id=call.call_id))
 
 
 def unlock_for(turn: Turn, call: LiveCall, sender: Address, message: Request) -> None:

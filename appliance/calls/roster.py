@@ -1,19 +1,34 @@
-"""Who is in a session: the list as the host tells it, and taking a member off it."""
+"""Who is in a session: the host's list, told and believed, and taking somebody off it."""
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from appliance import messages
-from appliance.calls.effects import ClosePeer, StartTimer
+from appliance.calls import ending
+from appliance.calls.effects import ClosePeer, StartTimer, StopTimer
 from appliance.calls.inputs import Timer
 from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
-from appliance.events import ParticipantLeft, ParticipantListChanged
+from appliance.events import (
+    InvitationUserStateChanged,
+    ParticipantLeft,
+    ParticipantListChanged,
+    SessionTimedOut,
+)
 from appliance.messages import Address
-from appliance.model import ParticipantLeftReason
+from appliance.model import (
+    CalleeState,
+    CallEndReason,
+    Participant,
+    ParticipantLeftReason,
+)
 
 LIST_EVERY_S = 10.0
 """How often the host sends the list again, for who missed one."""
+ADMITTED_S = 30.0
+"""Who was let in has so long to open a connection."""
 
 
 def changed(turn: Turn, call: LiveCall) -> None:
@@ -21,29 +36,119 @@ def changed(turn: Turn, call: LiveCall) -> None:
     turn.emit(ParticipantListChanged(call.participants), call)
 
 
-def start_list(turn: Turn, call: LiveCall) -> None:
-    """Send the list to all as the host does, now and again every 10 s."""
-    call = turn.put(call, list_version=call.list_version + 1)
-    send_list(turn, call)
+# -------------------- as host
+
+
+def announce(turn: Turn, call: LiveCall) -> None:
+    """The list has changed: as the host, send it to all, now and again every 10 s."""
+    if not turn.hosts(call):
+        return
+    version = turn.state.list_version + 1
+    turn.set(list_version=version)
+    send_list(turn, turn.put(call, list_version=version))
 
 
 def send_list(turn: Turn, call: LiveCall) -> None:
     """Send the list as it is, of the same version."""
-    everyone = (turn.myself(call), *call.participants)
-    listing = messages.Participants(call.session_id, call.list_version, everyone)
+    if not turn.hosts(call):
+        return
+    call = _without_dawdlers(turn, call)
+    listing = messages.Participants(call.session_id, call.list_version, everyone(turn, call))
     turn.send_all(call, listing)
+    for admitted in call.admitted:
+        turn.send(admitted.address, call, listing)
     turn.do(StartTimer(Timer("participants", call.call_id), LIST_EVERY_S))
+
+
+def everyone(turn: Turn, call: LiveCall) -> tuple[Participant, ...]:
+    """The host first, then the others in the order in which they were let in."""
+    others = [member.participant for member in call.members]
+    others += [admitted.participant for admitted in call.admitted]
+    return (turn.myself(call), *others)
+
+
+def _without_dawdlers(turn: Turn, call: LiveCall) -> LiveCall:
+    now_s = turn.now.monotonic_s
+    kept = tuple(one for one in call.admitted if now_s - one.since_s < ADMITTED_S)
+    return call if kept == call.admitted else turn.put(call, admitted=kept)
+
+
+# -------------------- somebody leaves
 
 
 def drop(turn: Turn, call: LiveCall, member: Member, reason: ParticipantLeftReason) -> LiveCall:
     """Close one member's connection while the session goes on."""
     turn.do(ClosePeer(member.peer))
-    members = tuple(one for one in call.members if one.peer != member.peer)
-    call = turn.put(call, members=members)
+    if member.next is not None:
+        turn.do(ClosePeer(member.next))
+    members = tuple(one for one in call.members if one.address != member.address)
+    speaker = None if call.speaker == member.peer else call.speaker
+    call = turn.put(call, members=members, speaker=speaker)
     if member.joined:
         turn.emit(ParticipantLeft(member.participant, reason), call)
         changed(turn, call)
+    call = _invitee_left(turn, call, member.peer.uid)
+    return _end_grouped(turn, call, member.peer.call_id, reason)
+
+
+def _invitee_left(turn: Turn, call: LiveCall, uid: str) -> LiveCall:
+    invitee = call.invitee(uid)
+    if invitee is None or invitee.state is not CalleeState.ACCEPTED or call.members_of(uid):
+        return call
+    left = replace(invitee, state=CalleeState.LEFT)
+    others = tuple(left if one.uid == uid else one for one in call.invitees)
+    call = turn.put(call, invitees=others)
+    callees = tuple(one.public() for one in call.invitees)
+    turn.emit(InvitationUserStateChanged(call.public(turn.now), callees), call)
     return call
+
+
+def _end_grouped(
+    turn: Turn, call: LiveCall, call_id: str, reason: ParticipantLeftReason
+) -> LiveCall:
+    """A merged call is over when the last of those who came with it has left."""
+    if any(member.peer.call_id == call_id for member in call.members):
+        return call
+    for grouped in call.grouped:
+        if grouped.call_id == call_id:
+            ending.end_grouped(turn, grouped, _END_REASONS[reason])
+    return turn.put(call, grouped=tuple(one for one in call.grouped if one.call_id != call_id))
+
+
+_END_REASONS = {
+    ParticipantLeftReason.LEFT: CallEndReason.REMOTE_HANG_UP,
+    ParticipantLeftReason.CONNECTION_LOST: CallEndReason.CONNECTION_CLOSED,
+    ParticipantLeftReason.KICKED_OUT: CallEndReason.LOCAL_HANG_UP,
+}
+
+
+def go_on_without(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
+    """Somebody has left: the session goes on, waits for who is still invited, or is over."""
+    if call.members:
+        announce(turn, call)
+    elif call.direct or call.still_rung:
+        wait_alone(turn, call)
+    else:
+        ending.end(turn, call, reason)
+
+
+def wait_alone(turn: Turn, call: LiveCall) -> None:
+    """Nobody else is in the session: it is kept for the idle time."""
+    announce(turn, call)
+    turn.do(StartTimer(Timer("idle", call.call_id), call.settings.idle_timeout_s))
+
+
+def no_longer_alone(turn: Turn, call: LiveCall) -> None:
+    """Somebody came."""
+    turn.do(StopTimer(Timer("idle", call.call_id)))
+
+
+def idle(turn: Turn, call: LiveCall) -> None:
+    """Nobody came in all that time."""
+    if call.members:
+        return
+    turn.emit(SessionTimedOut(call.session_id, call.settings.idle_timeout_s), call)
+    ending.end(turn, call, CallEndReason.IDLE)
 
 
 def sender_of(call: LiveCall, sender: Address) -> Member:

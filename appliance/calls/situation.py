@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.calls.inputs import LinkState
-from appliance.calls.state import State
+from appliance.calls.state import LiveCall, State
 from appliance.model import CallState, Situation
 
 _OF_CALL = {
@@ -16,10 +16,14 @@ _OF_CALL = {
 
 def situation(state: State) -> Situation:
     """The first situation of the list in the vocabulary that holds."""
-    call = state.active
-    if call is not None:
-        quiet = Situation.MUTED if state.audio_muted else Situation.IN_CALL
-        return _OF_CALL.get(call.state, quiet)
+    if state.calls:
+        of_calls = [_of_call(state, call) for call in state.calls]
+        order = list(Situation)
+        # one that is held only shows while there is no other
+        shown = [one for one in of_calls if one is not Situation.ON_HOLD] or of_calls
+        return min(shown, key=order.index)
+    if state.closing is not None:
+        return state.closing.situation
     if state.failures:
         return Situation.ERROR
     if state.link is not LinkState.CONNECTED:
@@ -27,3 +31,13 @@ def situation(state: State) -> Situation:
     if state.missed:
         return Situation.MISSED_CALL
     return Situation.IDLE
+
+
+def _of_call(state: State, call: LiveCall) -> Situation:
+    if call.state in _OF_CALL:
+        return _OF_CALL[call.state]
+    if call.on_hold or any(member.participant.on_hold for member in call.members):
+        return Situation.ON_HOLD
+    if state.recording is not None and state.recording.path is not None:
+        return Situation.RECORDING
+    return Situation.MUTED if state.audio_muted else Situation.IN_CALL

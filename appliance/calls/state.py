@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 
 from msgspec import Struct, field
 
@@ -15,6 +16,7 @@ from appliance.calls.inputs import LinkState, PeerFailed, PeerKey
 from appliance.events import Error
 from appliance.messages import Address, IceCandidate, SessionDescription
 from appliance.model import (
+    AudioMode,
     Call,
     CallDirection,
     Callee,
@@ -24,13 +26,17 @@ from appliance.model import (
     CallSettings,
     CallState,
     CallType,
+    CameraFacing,
     DeviceException,
     Gesture,
     Json,
+    Layout,
     Participant,
     ParticipantState,
     Receiver,
+    RequestAction,
     Right,
+    Situation,
 )
 
 CANDIDATES_KEPT = 64
@@ -38,11 +44,20 @@ CANDIDATES_KEPT = 64
 
 
 class Moment(Struct, frozen=True):
-    """When a turn takes place; `fresh` is 256 random bits in hexadecimal, for ids made in it."""
+    """When a turn takes place; `fresh` is 256 random bits in hexadecimal, for ids made in it.
+
+    `local` is the same time as `utc`, with the offset of where the device hangs (for quiet hours).
+    """
 
     monotonic_s: float
     utc: datetime
     fresh: str
+    local: datetime | None = None
+
+    @property
+    def at_home(self) -> datetime:
+        """The local time, or UTC where nobody said what that is."""
+        return self.local or self.utc
 
 
 # -------------------- what the configuration settles
@@ -75,7 +90,18 @@ class Policy(Struct, frozen=True):
     auto_answer: frozenset[str] = frozenset()
     settings: CallSettings = field(default_factory=CallSettings)
     buttons: Mapping[tuple[str, Gesture], Action] = field(default_factory=dict)
+    hold_to_hang_up: bool = False
+    """A button that leaves a running call is to be held."""
     relays: frozenset[str] = frozenset()
+    relay_digits: Mapping[str, str] = field(default_factory=dict)
+    """Keypad digits, and the relay that they open for a participant who may."""
+    invite_receiver: Receiver | None = None
+    chat_messages: tuple[str, ...] = ()
+    cameras: frozenset[CameraFacing] = frozenset({CameraFacing.FRONT})
+    audio_modes: tuple[AudioMode, ...] = (AudioMode.SPEAKER,)
+    has_screen: bool = False
+    token_key: bytes = b""
+    """Signs the tokens of this run."""
 
     @property
     def address(self) -> Address:
@@ -91,6 +117,11 @@ class Policy(Struct, frozen=True):
         """The contact's name, if it has one."""
         contact = self.contacts.get(uid)
         return contact.name if contact else None
+
+    @property
+    def films(self) -> bool:
+        """Whether this device has a camera, and calls may have video."""
+        return bool(self.cameras) and not self.settings.audio_only
 
 
 # -------------------- a call
@@ -112,24 +143,60 @@ class Invitee(Struct, frozen=True):
     state: CalleeState
     legs: tuple[Leg, ...] = ()
     custom_data: Json = None
+    further: bool = False
+    """Invited into the running session: whoever took the call before stays."""
 
     @property
     def open(self) -> bool:
         """Whether it may still take the call."""
         return self.state in (CalleeState.INVITING, CalleeState.RINGING, CalleeState.OFFLINE)
 
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it rings, or would."""
+        endpoints = [leg.endpoint for leg in self.legs if leg.state is not CalleeState.BUSY]
+        return tuple(Address(self.uid, endpoint) for endpoint in endpoints)
+
     def public(self) -> Callee:
         """The callee as the outlets show it."""
         return Callee(self.uid, self.name, self.state, self.custom_data)
 
 
+class Way(Enum):
+    """How the descriptions of a connection travel: who offers first, and in which messages."""
+
+    ACCEPTING = "accepting"
+    """This device takes an invite: its offer or answer goes with the `accept`."""
+    ANSWERING = "answering"
+    """The other side's `accept` or `join` had an offer: `answer`."""
+    JOINING = "joining"
+    """This device comes later: `join` with its offer."""
+
+
 class Member(Struct, frozen=True):
-    """One remote endpoint with a peer connection of its own."""
+    """One remote endpoint with a peer connection of its own.
+
+    The `call_id` of its peer is the one under which the two came together, and under which each
+    writes to the other, whatever has been merged or split since.
+    """
 
     peer: PeerKey
     participant: Participant
+    way: Way = Way.ANSWERING
+    offers: bool = False
+    """This device offered first, and so it alone ever offers."""
+    next: PeerKey | None = None
+    """The connection of the next generation, which replaces the present one once it is connected."""
+    described: bool = False
+    """Its first offer or answer was sent: what follows agrees anew."""
+    awaits_answer: bool = False
+    offering: str | None = None
+    """Why this device offers anew."""
     joined: bool = False
     """Its media connected once."""
+    video: bool = False
+    screen: bool = False
+    """What the connection was agreed to carry: see `PeerAgreed`."""
 
     @property
     def address(self) -> Address:
@@ -140,6 +207,37 @@ class Member(Struct, frozen=True):
     def connected(self) -> bool:
         """Whether its media flows now."""
         return self.participant.state is ParticipantState.CONNECTED
+
+
+class Admitted(Struct, frozen=True):
+    """Who was let in by a token and has not opened its connection yet."""
+
+    participant: Participant
+    since_s: float
+
+    @property
+    def address(self) -> Address:
+        """Where its messages go."""
+        return Address(self.participant.uid, self.participant.endpoint)
+
+
+class Asked(Struct, frozen=True):
+    """A request that this device has sent; `request` is the command that waits for the response."""
+
+    request_id: str
+    action: RequestAction
+    of: Address
+    request: int | None = None
+
+
+class SwitchRequest(Struct, frozen=True):
+    """Somebody wants video; `asker` None is this device."""
+
+    request_id: str
+    requested_by: str
+    asker: Address | None = None
+    accepted_by: str | None = None
+    """Who agreed; from then on the connections are agreed anew."""
 
 
 class LiveCall(Struct, frozen=True):
@@ -176,7 +274,32 @@ class LiveCall(Struct, frozen=True):
     farewell: PeerFailed | None = None
     """A connection that its peer closed, whose `end` is waited for."""
     list_version: int = 0
+    """Of the list that was sent (as host) or believed (as guest) last."""
     hand_raised: bool = False
+    host: Address = Address("")
+    """Whose list counts; None as its endpoint until it has spoken."""
+    direct: bool = False
+    """A session entered by token, without ringing: one may be alone in it."""
+    settings: CallSettings = field(default_factory=CallSettings)
+    on_hold: bool = False
+    """This device holds it."""
+    waits: bool = False
+    """It is on hold only as long as the other call lasts."""
+    listed: tuple[Participant, ...] = ()
+    """A guest's: the host's list."""
+    admitted: tuple[Admitted, ...] = ()
+    """A host's: let in, and not connected yet."""
+    early_joins: tuple[tuple[Address, str, SessionDescription], ...] = ()
+    """Offers (with their call_id) of who is not listed yet."""
+    grouped: tuple[LiveCall, ...] = ()
+    """Calls that were merged into this one; each has its own end."""
+    speaker: PeerKey | None = None
+    asked: tuple[Asked, ...] = ()
+    switch: SwitchRequest | None = None
+    muted_by: Mapping[Address, str] = field(default_factory=dict)
+    """Whose microphone somebody else wanted muted, and who."""
+    digits: Mapping[Address, str] = field(default_factory=dict)
+    """What each participant pressed last."""
 
     def public(self, now: Moment) -> Call:
         """The call as the outlets show it."""
@@ -211,8 +334,40 @@ class LiveCall(Struct, frozen=True):
         return next((member for member in self.members if member.address == address), None)
 
     def member_of(self, peer: PeerKey) -> Member | None:
-        """The member whose connection this is, if it still is."""
-        return next((member for member in self.members if member.peer == peer), None)
+        """The member whose connection this is (or is to become), if it still is."""
+        return next((one for one in self.members if peer in (one.peer, one.next)), None)
+
+    def members_of(self, uid: str) -> tuple[Member, ...]:
+        """The endpoints of a uid that are in the session."""
+        return tuple(member for member in self.members if member.peer.uid == uid)
+
+    def lists(self, address: Address) -> bool:
+        """Whether the host's list names that endpoint."""
+        return any(
+            (one.uid, one.endpoint) == (address.uid, address.endpoint) for one in self.listed
+        )
+
+    def knows(self, address: Address) -> bool:
+        """Whether that endpoint has something to do with the call."""
+        return (
+            address.uid == self.host.uid
+            or self.member(address) is not None
+            or self.lists(address)
+            or self.invitee(address.uid) is not None
+            or any(one.address == address for one in self.admitted)
+        )
+
+    @property
+    def answered(self) -> bool:
+        """Whether it was taken and is not over."""
+        return self.state in (CallState.CONNECTING, CallState.CONNECTED, CallState.RECONNECTING)
+
+    @property
+    def still_rung(self) -> tuple[Address, ...]:
+        """Whoever was invited and may still take the call."""
+        return tuple(
+            address for invitee in self.invitees if invitee.open for address in invitee.addresses
+        )
 
     @property
     def participants(self) -> tuple[Participant, ...]:
@@ -247,6 +402,29 @@ class Unlocking(Struct, frozen=True):
     request_id: str | None = None
 
 
+class DoNotDisturb(Struct, frozen=True):
+    """Nobody is rung; `until` None is for good. `scheduled`: the quiet hours switched it."""
+
+    until: datetime | None = None
+    scheduled: bool = False
+
+
+class Recording(Struct, frozen=True):
+    """A recording of a call: `path` None until it has begun."""
+
+    call_id: str
+    path: str | None = None
+    request: int | None = None
+    """The command that waits for its beginning."""
+
+
+class Closing(Struct, frozen=True):
+    """A call that is over, and of which LEDs and screen are not told yet (the default action)."""
+
+    call_id: str
+    situation: Situation
+
+
 class State(Struct, frozen=True):
     """Everything that changes."""
 
@@ -264,6 +442,26 @@ class State(Struct, frozen=True):
     errors: Mapping[str, Error] = field(default_factory=dict)
     """The errors of the last second; each counts how often it came again since it was told."""
     stopping: bool = False
+    capturing: CallType | None = None
+    """What is open: nothing, the microphone, or the camera as well."""
+    camera_facing: CameraFacing = CameraFacing.FRONT
+    audio_mode: AudioMode = AudioMode.SPEAKER
+    audio_available: tuple[AudioMode, ...] = (AudioMode.SPEAKER,)
+    volumes: Mapping[AudioMode, int] = field(default_factory=dict)
+    layout: Layout = Layout.SPOTLIGHT
+    participant_list_visible: bool = False
+    picture_in_picture: bool = False
+    sharing_screen: bool = False
+    recording: Recording | None = None
+    do_not_disturb: DoNotDisturb | None = None
+    quiet_overruled: bool = False
+    """Somebody wants to be rung in these quiet hours."""
+    inbox: str | None = None
+    list_version: int = 0
+    """Of all lists that this device has sent as a host: it rises over all its sessions."""
+    chat_next: int = 0
+    """Which canned message comes next."""
+    closing: Closing | None = None
 
     @property
     def active(self) -> LiveCall | None:
@@ -273,3 +471,12 @@ class State(Struct, frozen=True):
     def call(self, call_id: str) -> LiveCall | None:
         """The live call with that id."""
         return next((call for call in self.calls if call.call_id == call_id), None)
+
+    @property
+    def incoming(self) -> LiveCall | None:
+        """The call that rings here."""
+        return next((call for call in self.calls if call.state is CallState.INCOMING), None)
+
+    def other_than(self, call: LiveCall) -> LiveCall | None:
+        """The other of two calls."""
+        return next((one for one in self.calls if one.call_id != call.call_id), None)

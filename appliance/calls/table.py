@@ -14,7 +14,23 @@ from typing import Any
 
 from msgspec import Struct
 
-from appliance.calls import incoming, outgoing, own, participants, peers, roster
+from appliance.calls import (
+    devices,
+    grouping,
+    holding,
+    incoming,
+    meshing,
+    moderating,
+    outgoing,
+    own,
+    participants,
+    peers,
+    recordings,
+    roster,
+    screens,
+    sessions,
+    switching,
+)
 from appliance.commands import COMMANDS
 from appliance.messages import MESSAGES
 from appliance.model import CallState
@@ -27,6 +43,7 @@ class Report(StrEnum):
 
     PEER_OFFERED = "peer offered"
     PEER_ANSWERED = "peer answered"
+    PEER_AGREED = "peer agreed"
     PEER_CONNECTED = "peer connected"
     PEER_LOST = "peer lost"
     PEER_RESTORED = "peer restored"
@@ -36,6 +53,10 @@ class Report(StrEnum):
     RECONNECT_TIMED_OUT = "reconnect timed out"
     FAREWELL_TIMED_OUT = "farewell timed out"
     LIST_DUE = "list due"
+    IDLE_TIMED_OUT = "idle timed out"
+    REQUEST_TIMED_OUT = "request timed out"
+    SPEAKER_CHANGED = "speaker changed"
+    HANG_UP_ANSWERED = "hang up answered"
     MESSAGE_EXPIRED = "message expired"
     ENDPOINT_ONLINE = "endpoint online"
     ENDPOINT_OFFLINE = "endpoint offline"
@@ -120,8 +141,13 @@ _NO_CALL = Refuse("no_call", "there is no call")
 _NOT_ANSWERED = Refuse("not_connected", "the call is not connected yet")
 _BUSY = Refuse("busy", "there is a call already; end it first")
 
-_on("initiate_call", (NO_CALL, _go(own.initiate, OUTGOING)), (LIVE, _BUSY))
-_on("call_back", (NO_CALL, _go(own.call_back, OUTGOING)), (LIVE, _BUSY))
+_on(
+    "initiate_call",
+    (NO_CALL, _go(own.initiate, OUTGOING, ENDED)),
+    *_stay(own.initiate_second, LIVE),
+)
+_on("call_back", (NO_CALL, _go(own.call_back, OUTGOING, ENDED)), *_stay(own.call_back_second, LIVE))
+_on("start_session", (NO_CALL, _go(sessions.start, CONNECTING, CONNECTED)), (LIVE, _BUSY))
 _on(
     "accept_call",
     (NO_CALL, Refuse("no_call", "no call rings here")),
@@ -141,17 +167,17 @@ _on(
     (NO_CALL, _NO_CALL),
     ((INCOMING,), _go(own.end_ringing_in, ENDED)),
     ((OUTGOING,), _go(own.end_ringing_out, ENDED)),
-    (ANSWERED, _go(own.hang_up, ENDED)),
+    *_stay(own.ask_hang_up, ANSWERED),
 )
 _on(
     "leave_session",
     (NO_CALL, _NO_CALL),
     ((INCOMING,), Refuse("not_joined", "the call still rings; reject_call declines it")),
     ((OUTGOING,), _go(own.end_ringing_out, ENDED)),
-    (ANSWERED, _go(own.hang_up, ENDED)),
+    *_stay(own.ask_hang_up, ANSWERED),
 )
 _own: Callable[..., Any]
-for _name, _own in (("mute_audio", own.mute), ("pause_video", own.pause)):
+for _name, _own in (("mute_audio", devices.mute), ("pause_video", devices.pause)):
     _on(
         _name,
         (NO_CALL, _NO_CALL),
@@ -162,41 +188,38 @@ for _name, _own in (
     ("send_chat_message", own.chat),
     ("send_dtmf", own.dtmf),
     ("raise_hand", own.raise_hand),
+    ("switch_to_video_call", switching.ask),
+    ("answer_request", switching.decide),
+    ("start_recording", recordings.start),
+    ("stop_recording", recordings.stop),
+    ("share_screen", screens.share),
+    ("enter_picture_in_picture", screens.enter_small),
+    ("exit_picture_in_picture", screens.exit_small),
+    ("hold_call", holding.hold),
+    ("invite", moderating.invite),
+    ("merge_calls", grouping.merge),
+    ("split_call", grouping.split),
+    ("mute_participant", moderating.mute),
 ):
     _on(_name, (NO_CALL, _NO_CALL), ((*RINGING, CONNECTING), _NOT_ANSWERED), *_stay(_own, JOINED))
+_on(
+    "kick_participant",
+    (NO_CALL, _NO_CALL),
+    ((*RINGING, CONNECTING), _NOT_ANSWERED),
+    *(((state,), _go(moderating.kick, state, ENDED)) for state in JOINED),
+)
 
-NEEDS_MORE: Mapping[str, str] = {
-    "generate_token": "sessions without ringing",
-    "start_session": "sessions without ringing",
-    "switch_camera": "a second camera",
-    "set_audio_mode": "several sound outputs",
-    "switch_to_video_call": "switching a running call to video",
-    "start_recording": "recording",
-    "stop_recording": "recording",
-    "set_volume": "a volume control",
-    "enter_picture_in_picture": "a screen",
-    "exit_picture_in_picture": "a screen",
-    "set_layout": "a screen",
-    "show_participant_list": "a screen",
-    "share_screen": "a screen",
-    "invite": "sessions of several",
-    "hold_call": "hold",
-    "merge_calls": "a second call",
-    "split_call": "a second call",
-    "kick_participant": "sessions of several",
-    "mute_participant": "sessions of several",
-    "answer_request": "requests that wait for an answer",
-    "set_do_not_disturb": "do not disturb",
-}
-"""Commands of the vocabulary that this version refuses, each with what it lacks for it."""
-
-for _name, _lack in NEEDS_MORE.items():
-    _on(
-        _name,
-        (ALL, Refuse("unsupported", f"this needs {_lack}, which this version does not have yet")),
-    )
-
-OF_THE_DEVICE = ("unlock", "send_custom_event")
+OF_THE_DEVICE = (
+    "unlock",
+    "send_custom_event",
+    "generate_token",
+    "switch_camera",
+    "set_audio_mode",
+    "set_volume",
+    "set_layout",
+    "show_participant_list",
+    "set_do_not_disturb",
+)
 """Commands that are about the device, in a call or not: the machine carries them out itself."""
 
 for _name in OF_THE_DEVICE:
@@ -269,8 +292,7 @@ _on(
     ((IDLE,), _UNKNOWN),
     ((ENDED,), _OVER),
     (RINGING, _NOT_NOW),
-    *_stay(peers.answer_came, (CONNECTING,)),
-    (JOINED, Ignore("the connection stands")),
+    *_stay(peers.answer_came, ANSWERED),
 )
 _on(
     "<candidate>",
@@ -280,20 +302,23 @@ _on(
 )
 _on(
     "<join>",
-    ((IDLE,), _UNKNOWN),
-    ((ENDED,), _OVER),
-    (LIVE, Refuse("unsupported", "this version of the appliance has calls of two only")),
+    ((IDLE,), _go(meshing.joined_nothing, IDLE)),
+    ((ENDED,), _go(meshing.joined_nothing, ENDED)),
+    (RINGING, _NOT_NOW),
+    *_stay(meshing.joined, ANSWERED),
 )
 _on(
     "<participants>",
     ((IDLE,), _UNKNOWN),
     ((ENDED,), _OVER),
-    (LIVE, Ignore("a call of two needs no list")),
+    ((INCOMING,), Ignore("not taken yet; the host sends it again")),
+    ((OUTGOING,), _NOT_NOW),
+    ((CONNECTING,), _go(meshing.list_came, CONNECTING, CONNECTED)),
+    *_stay(meshing.list_came, JOINED),
 )
 _rule: Callable[..., Any]
 for _type, _rule in (
     ("state", participants.told_state),
-    ("request", participants.requested),
     ("chat", participants.chatted),
     ("dtmf", participants.pressed_digits),
     ("custom", participants.sent_custom),
@@ -306,10 +331,18 @@ for _type, _rule in (
         *_stay(_rule, ANSWERED),
     )
 _on(
+    "<request>",
+    ((IDLE,), _UNKNOWN),
+    ((ENDED,), _OVER),
+    (RINGING, _NOT_NOW),
+    *(((state,), _go(participants.requested, state, ENDED)) for state in ANSWERED),
+)
+_on(
     "<response>",
     ((IDLE,), _UNKNOWN),
     ((ENDED,), _OVER),
-    (LIVE, Refuse("unexpected_response", "this device has not asked for anything")),
+    (RINGING, Refuse("unexpected_response", "this device has not asked for anything")),
+    *_stay(participants.responded, ANSWERED),
 )
 
 # -------------------- reports
@@ -321,8 +354,7 @@ _on(
     Report.PEER_OFFERED,
     (NO_CALL, _GONE),
     (RINGING, _NONE_YET),
-    *_stay(peers.offered, (CONNECTING,)),
-    (JOINED, Ignore("the connection stands")),
+    *_stay(peers.offered, ANSWERED),
 )
 _on(
     Report.PEER_ANSWERED,
@@ -331,11 +363,18 @@ _on(
     *_stay(peers.answered, ANSWERED),
 )
 _on(
+    Report.PEER_AGREED,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    *_stay(peers.agreed, ANSWERED),
+)
+_on(
     Report.PEER_CONNECTED,
     (NO_CALL, _GONE),
     (RINGING, _NONE_YET),
     ((CONNECTING,), _go(peers.connected, CONNECTED)),
-    *_stay(peers.connected, JOINED),
+    *_stay(peers.connected, (CONNECTED,)),
+    ((RECONNECTING,), _go(peers.connected, RECONNECTING, CONNECTED)),
 )
 _on(
     Report.PEER_LOST,
@@ -343,7 +382,7 @@ _on(
     (RINGING, _NONE_YET),
     ((CONNECTING,), Ignore("it was never connected: the set-up time decides")),
     ((CONNECTED,), _go(peers.lost, CONNECTED, RECONNECTING)),
-    ((RECONNECTING,), Ignore("lost already")),
+    *_stay(peers.lost, (RECONNECTING,)),
 )
 _on(
     Report.PEER_RESTORED,
@@ -351,14 +390,15 @@ _on(
     (RINGING, _NONE_YET),
     ((CONNECTING,), Ignore("it was never connected: the set-up time decides")),
     *_stay(peers.restored, (CONNECTED,)),
-    ((RECONNECTING,), _go(peers.restored, CONNECTED)),
+    ((RECONNECTING,), _go(peers.restored, RECONNECTING, CONNECTED)),
 )
 _on(
     Report.PEER_FAILED,
     (NO_CALL, _GONE),
     (RINGING, _NONE_YET),
     ((CONNECTING,), _go(peers.failed_to_open, CONNECTING, ENDED)),
-    *(((state,), _go(peers.failed, state, ENDED)) for state in JOINED),
+    ((CONNECTED,), _go(peers.failed, CONNECTED, RECONNECTING, ENDED)),
+    ((RECONNECTING,), _go(peers.failed, RECONNECTING, ENDED)),
 )
 _on(
     Report.RING_TIMED_OUT,
@@ -379,19 +419,44 @@ _on(
     (NO_CALL, _GONE),
     (RINGING, _NONE_YET),
     ((CONNECTING, CONNECTED), Ignore("nothing is lost")),
-    ((RECONNECTING,), _go(peers.given_up, ENDED)),
+    ((RECONNECTING,), _go(peers.reconnect_timed_out, ENDED)),
 )
 _on(
     Report.FAREWELL_TIMED_OUT,
     (NO_CALL, _GONE),
     ((*RINGING, CONNECTING), Ignore("no connection was closed")),
-    *(((state,), _go(peers.no_farewell, state, ENDED)) for state in JOINED),
+    ((CONNECTED,), _go(peers.no_farewell, CONNECTED, RECONNECTING, ENDED)),
+    ((RECONNECTING,), _go(peers.no_farewell, RECONNECTING, ENDED)),
 )
 _on(
     Report.LIST_DUE,
     (NO_CALL, _GONE),
     ((*RINGING, CONNECTING), Ignore("nobody is in the session yet")),
     *_stay(roster.send_list, JOINED),
+)
+_on(
+    Report.IDLE_TIMED_OUT,
+    (NO_CALL, _GONE),
+    ((*RINGING, CONNECTING), Ignore("nobody is in the session yet")),
+    *(((state,), _go(roster.idle, state, ENDED)) for state in JOINED),
+)
+_on(
+    Report.REQUEST_TIMED_OUT,
+    (NO_CALL, _GONE),
+    (RINGING, Ignore("nothing was asked")),
+    *_stay(participants.unanswered, ANSWERED),
+)
+_on(
+    Report.SPEAKER_CHANGED,
+    (NO_CALL, _GONE),
+    ((*RINGING, CONNECTING), Ignore("nobody is in the session yet")),
+    *_stay(participants.speaks, JOINED),
+)
+_on(
+    Report.HANG_UP_ANSWERED,
+    (NO_CALL, _GONE),
+    (RINGING, Ignore("it was asked for another call")),
+    *(((state,), _go(own.hang_up, state, ENDED)) for state in ANSWERED),
 )
 _on(
     Report.MESSAGE_EXPIRED,
@@ -404,15 +469,13 @@ _on(
     Report.ENDPOINT_ONLINE,
     (NO_CALL, _GONE),
     ((INCOMING,), Ignore("only a caller invites")),
-    *_stay(outgoing.callee_came, (OUTGOING,)),
-    (ANSWERED, Ignore("the call was answered")),
+    *_stay(outgoing.callee_came, (OUTGOING, *ANSWERED)),
 )
 _on(
     Report.ENDPOINT_OFFLINE,
     (NO_CALL, _GONE),
     ((INCOMING,), _go(incoming.caller_went, INCOMING, ENDED)),
-    *_stay(outgoing.callee_went, (OUTGOING,)),
-    (ANSWERED, Ignore("media decides whether somebody is gone")),
+    *_stay(outgoing.callee_went, (OUTGOING, *ANSWERED)),
 )
 _on(
     Report.STOP,

@@ -10,14 +10,23 @@ from msgspec.structs import replace
 from appliance.calls.effects import Effect, Emit, Output, Send, StartTimer
 from appliance.calls.inputs import Timer
 from appliance.calls.state import LiveCall, Member, Moment, Policy, State
-from appliance.events import Error, Event
+from appliance.events import Error, Event, SessionStateChanged
 from appliance.messages import Address, Message
-from appliance.model import Participant, ParticipantState
+from appliance.model import Participant, ParticipantState, SessionStateReason
 
 ERROR_WINDOW_S = 1.0
 """Equal errors within this time become one event with a count."""
 ERROR_KINDS = 64
 """How many different errors are told apart within the window."""
+
+
+SESSION_ERRORS = {
+    SessionStateReason.LOGIN_FAILED: 1,
+    SessionStateReason.RECONNECT_FAILED: 2,
+    SessionStateReason.KICKED_OUT: 3,
+    SessionStateReason.LOGOUT_FAILED: 4,
+}
+"""The `error_code` of a session's state that is a failure; 0 is none."""
 
 
 class Turn:
@@ -29,6 +38,12 @@ class Turn:
         self.state = state
         self.now = now
         self.outputs: list[Output] = []
+        self.request: int | None = None
+        """Of the command that is carried out: who waits for its answer."""
+        self.origin = ""
+        """Where that command was given: button, socket, mqtt, python, page."""
+        self.envelope: str | None = None
+        """Of the message that is judged: the call_id under which it came."""
 
     def set(self, **changes: Any) -> None:
         """Change the device's state."""
@@ -45,8 +60,32 @@ class Turn:
         self.set(calls=calls)
         return call
 
+    @property
+    def bell(self) -> bool:
+        """The command comes from the bell, which was heard at its first edge."""
+        return self.origin == "bell"
+
+    def now_of(self, call: LiveCall) -> LiveCall:
+        """The call as it is now, after what other rules did to it in this turn."""
+        return self.state.call(call.call_id) or call
+
+    def put_behind(self, call: LiveCall) -> LiveCall:
+        """Add a new call that is not the active one while there is another."""
+        self.set(calls=(*self.state.calls, call))
+        return call
+
+    def to_front(self, call: LiveCall) -> None:
+        """Make it the active call: the one that buttons and commands are about."""
+        others = tuple(one for one in self.state.calls if one.call_id != call.call_id)
+        self.set(calls=(call, *others))
+
+    def remove(self, call: LiveCall) -> None:
+        """Take a call out of the state."""
+        self.set(calls=tuple(one for one in self.state.calls if one.call_id != call.call_id))
+
     def put_member(self, call: LiveCall, member: Member) -> LiveCall:
-        """Change a member of a call, or add it at the end."""
+        """Change a member of a call as it is now, or add it at the end."""
+        call = self.now_of(call)
         members = [other for other in call.members if other.address != member.address]
         at = next(
             (i for i, other in enumerate(call.members) if other.address == member.address),
@@ -64,8 +103,12 @@ class Turn:
         self.outputs.extend(effects)
 
     def send(self, to: Address, call: LiveCall | str, message: Message, ttl_s: float = 30) -> None:
-        """Want a message sent about a call."""
-        call_id = call if isinstance(call, str) else call.call_id
+        """Want a message sent about a call, under the id by which the other side knows it."""
+        if isinstance(call, str):
+            call_id = call
+        else:
+            member = call.member(to)
+            call_id = member.peer.call_id if member else call.call_id
         self.do(Send(to, call_id, message, ttl_s))
 
     def send_all(self, call: LiveCall, message: Message, besides: Iterable[Address] = ()) -> None:
@@ -111,4 +154,25 @@ class Turn:
             audio_muted=self.state.audio_muted,
             video_paused=self.state.video_paused,
             hand_raised=call.hand_raised,
+            screen_sharing=self.state.sharing_screen,
+            recording=self.records(call),
+            on_hold=call.on_hold,
         )
+
+    def hosts(self, call: LiveCall) -> bool:
+        """Whether this device is the host: its list counts."""
+        return call.host == self.policy.address
+
+    def records(self, call: LiveCall) -> bool:
+        """Whether this device records the call."""
+        recording = self.state.recording
+        return (
+            recording is not None
+            and recording.path is not None
+            and recording.call_id == call.call_id
+        )
+
+    def session_state(self, call: LiveCall, reason: SessionStateReason) -> None:
+        """Tell of a step in the session's life, in ZEGO's words; an error has a code above 0."""
+        code = SESSION_ERRORS.get(reason, 0)
+        self.emit(SessionStateChanged(reason, code, {"room_session_id": call.session_id}), call)

@@ -214,10 +214,6 @@ def files(config: Config) -> Iterator[Finding]:
 
 
 NOT_YET: tuple[tuple[Path, str], ...] = (
-    (("call", "call_waiting"), "a second call"),
-    (("call", "quiet_hours"), "do not disturb"),
-    (("call", "accept_video"), "switching a running call to video"),
-    (("call", "start_recording_on_call_start"), "recording"),
     (("recording", "directory"), "recording"),
     (("screen", "kind"), "a screen"),
 )

@@ -62,6 +62,7 @@ def test_it_rings_until_the_green_button_answers() -> None:
         "incoming_call_accept_button_pressed",
         "incoming_call_accepted",
         "session_state_changed",
+        "audio_session_toggled",
     ]
     assert play.done(StopSound) == [StopSound(Sound.RINGTONE)]
     assert [open_.offer for open_ in play.done(OpenPeer)] == [OFFER]

@@ -56,7 +56,11 @@ def test_a_press_is_heard_at_once_and_then_rings_everyone_at_home() -> None:
     play.happens(ButtonPressed("call"))
     assert play.outputs == [PlaySound(Sound.CHIME)]
     play.happens(ButtonGestured("call", Gesture.PRESS))
-    assert play.events == ["call_button_clicked", "outgoing_call_started"]
+    assert play.events == [
+        "call_button_clicked",
+        "outgoing_call_started",
+        "audio_session_toggled",
+    ]
     assert play.sent == [
         ("alice", "phone", "invite"),
         ("alice", "tablet", "invite"),
@@ -116,7 +120,12 @@ def test_hanging_up_here_ends_it_for_both() -> None:
     play.now_s += 12.5
     play.orders(EndCall())
     assert play.sent == [("alice", "phone", "end")]
-    assert play.events == ["session_state_changed", "session_left", "call_ended"]
+    assert play.events == [
+        "audio_session_toggled",
+        "session_state_changed",
+        "session_left",
+        "call_ended",
+    ]
     ended = play.event(CallEnded)
     assert ended.reason is CallEndReason.LOCAL_HANG_UP
     assert ended.duration_s == 12.5
@@ -131,6 +140,8 @@ def test_hanging_up_there_ends_it_for_both() -> None:
     assert play.events == [
         "participant_left",
         "participant_list_changed",
+        "invitation_user_state_changed",
+        "audio_session_toggled",
         "session_state_changed",
         "session_left",
         "call_ended",
@@ -191,7 +202,7 @@ def test_without_a_broker_it_waits_until_it_is_too_old_and_fails() -> None:
     play.happens(ButtonGestured("call", Gesture.PRESS))
     assert play.sent == [(uid, None, "invite") for uid in ("alice", "bob", "carol")]
     play.wait(31)
-    assert play.events == ["error", "call_ended"]
+    assert play.events == ["error", "audio_session_toggled", "call_ended"]
     assert play.event(Error).code == "broker_unreachable"
     assert play.event(CallEnded).reason is CallEndReason.FAILED
 
@@ -290,7 +301,12 @@ def test_the_connection_fails_in_the_making() -> None:
     play.orders(InitiateCall())
     play.hears(BOB, Accept(offer=OFFER))
     play.happens(PeerFailed(play.peer(BOB), "no_common_codec", "the offer has no H.264"))
-    assert play.events == ["error", "session_state_changed", "call_ended"]
+    assert play.events == [
+        "error",
+        "audio_session_toggled",
+        "session_state_changed",
+        "call_ended",
+    ]
     assert play.event(CallEnded).reason is CallEndReason.FAILED
 
 

@@ -132,7 +132,8 @@ def test_chat_both_ways(play: Play) -> None:
         (SendChatMessage(text="x" * 1001), "too_long"),
         (SendDtmf(digits="12E"), "bad_digits"),
         (SendCustomEvent(name="no spaces"), "bad_name"),
-        (SetVolume(percent=50), "unsupported"),
+        (SetVolume(percent=150), "bad_volume"),
+        (SendChatMessage(), "no_canned_message"),
     ],
 )
 def test_what_cannot_be_said(play: Play, command: SendDtmf, code: str) -> None:
@@ -211,10 +212,11 @@ def test_a_callee_cannot_put_its_host_out(play: Play) -> None:
 
 def test_the_host_puts_this_device_out() -> None:
     play = Play()
-    play.is_called(ALICE)
+    other_door = Address("alice", "main")
+    play.is_called(other_door)
     play.orders(command_of("accept_call"))
-    play.connects(ALICE)
-    play.hears(ALICE, End("kicked_out", kicked_by="alice"))
+    play.connects(other_door)
+    play.hears(other_door, End("kicked_out", kicked_by="alice"))
     assert play.event(CallEnded).reason is CallEndReason.KICKED_OUT
     assert play.event(CallEnded).kicked_by == "alice"
     assert not play.find(ParticipantLeft), "it is this device that left"
@@ -262,8 +264,8 @@ def test_unlock_by_command_needs_no_call() -> None:
 
 
 def test_what_a_participant_may_not_ask_for(play: Play) -> None:
-    play.hears(ALICE, Request("r1", RequestAction.START_RECORDING))
-    assert not play.message("response").accepted
+    play.hears(ALICE, Request("r1", RequestAction.SWITCH_TO_VIDEO))
+    assert play.message("response").error == "this is a video call already"
     play.hears(ALICE, Request("r2", RequestAction.PARTICIPANTS))
     assert [type_ for _, _, type_ in play.sent] == ["participants", "response"]
 
@@ -287,6 +289,7 @@ def test_lost_and_given_up(play: Play) -> None:
     assert play.events == [
         "connection_closed",
         "session_state_changed",
+        "audio_session_toggled",
         "session_state_changed",
         "session_left",
         "call_ended",
@@ -361,7 +364,11 @@ def test_calling_back_who_was_missed() -> None:
     play.is_called(BOB)
     play.wait(40)
     play.orders(CallBack())
-    assert play.events == ["call_back_requested", "outgoing_call_started"]
+    assert play.events == [
+        "call_back_requested",
+        "outgoing_call_started",
+        "audio_session_toggled",
+    ]
     assert play.call.receiver.id == "bob"
     assert play.state.missed == ()
 
@@ -411,7 +418,12 @@ def test_a_call_begins_as_the_settings_say_and_who_joins_is_told() -> None:
     quiet = CallSettings(start_with_audio_muted=True, start_with_video_paused=True)
     play = Play(replace(HOUSE, settings=quiet), online=HOME)
     play.orders(command_of("initiate_call", receiver="alice"))
-    assert play.events == ["outgoing_call_started", "audio_muted", "video_paused"]
+    assert play.events == [
+        "outgoing_call_started",
+        "audio_session_toggled",
+        "audio_muted",
+        "video_paused",
+    ]
     assert play.done(OpenMicrophone) == [OpenMicrophone(on=False)]
     play.hears(ALICE, messages.Accept(offer=messages.SessionDescription("offer", "v=0")))
     play.connects(ALICE)

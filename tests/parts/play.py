@@ -8,17 +8,29 @@ from typing import Any, TypeVar
 
 from appliance.actions import parse_action
 from appliance.calls import effects
-from appliance.calls.effects import Effect, Emit, Output, Send, StartTimer, StopTimer
+from appliance.calls.effects import (
+    AskHangUp,
+    Effect,
+    Emit,
+    Output,
+    ReturnToIdle,
+    Send,
+    StartTimer,
+    StopTimer,
+)
 from appliance.calls.inputs import (
     CommandIssued,
+    HangUpAnswered,
     Input,
     LinkChanged,
     LinkState,
     MessageReceived,
+    PeerAgreed,
     PeerAnswered,
     PeerConnected,
     PeerKey,
     PresenceChanged,
+    ReturnedToIdle,
     Timer,
     TimerFired,
 )
@@ -99,6 +111,10 @@ class Play:
         self.outputs: list[Output] = []
         self.all: list[Output] = []
         self.laws = Laws()
+        self.confirms: bool | None = True
+        """What listeners say to a hang-up; None: they have not said anything yet."""
+        self.returns = True
+        """The default action after a call runs at once."""
         self._fresh = 0
         self.happens(LinkChanged(LinkState.CONNECTED))
         for uid, endpoints in (online or {}).items():
@@ -112,11 +128,26 @@ class Play:
         self.outputs = []
         for one in arrived:
             self._fresh += 1
-            utc = START + timedelta(seconds=self.now_s - 1000)
-            now = Moment(self.now_s, utc, f"{self._fresh:032x}" * 2)
-            self.state, outputs = advance(self.policy, self.state, one, now)
+            self.state, outputs = advance(self.policy, self.state, one, self.moment())
             self._keep(outputs)
+            for output in outputs:
+                self._decide(output)
         return self.outputs
+
+    def moment(self) -> Moment:
+        """Now."""
+        utc = START + timedelta(seconds=self.now_s - 1000)
+        return Moment(self.now_s, utc, f"{self._fresh:032x}{self._fresh + 1_000_000:032x}")
+
+    def _decide(self, output: Output) -> None:
+        """Who decides is asked, and answers in a turn of its own: yes, unless told otherwise."""
+        told = self.outputs
+        match output:
+            case AskHangUp(call_id, command, origin, request) if self.confirms is not None:
+                answer = HangUpAnswered(call_id, command, origin, request, self.confirms)
+                self.outputs = told + self.happens(answer)
+            case ReturnToIdle(call_id) if self.returns:
+                self.outputs = told + self.happens(ReturnedToIdle(call_id))
 
     def _keep(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -163,7 +194,12 @@ class Play:
     def connects(self, address: Address) -> list[Output]:
         """The accept's SDP is ready and media flows."""
         peer = self.peer(address)
-        return self.happens(PeerAnswered(peer, ANSWER), PeerConnected(peer))
+        video = self.call.type is CallType.VIDEO
+        return self.happens(
+            PeerAnswered(peer, ANSWER),
+            PeerAgreed(peer, video=video, screen=False),
+            PeerConnected(peer),
+        )
 
     def is_in_call_with(self, address: Address) -> None:
         """The door rang and this endpoint answered."""
@@ -299,13 +335,18 @@ class Laws:
 
     def after_turn(self, state: State, timers: dict[Timer, float]) -> None:
         live = {call.call_id: call for call in state.calls}
+        live |= {one.call_id: one for call in state.calls for one in call.grouped}
         assert not self.ended & live.keys(), "a call lives on after its end"
         self.begun |= live.keys()
         assert self.begun - live.keys() <= self.ended, "a call is gone without an end"
         opened = {peer for peer, is_open in self.peers.items() if is_open}
-        assert opened == {member.peer for call in live.values() for member in call.members}
-        of_calls = {timer for timer in timers if timer.kind not in ("errors", "unlock")}
-        assert {timer.key for timer in of_calls} <= live.keys(), "a timer outlives its call"
+        members = [member for call in state.calls for member in call.members]
+        assert opened == {one for member in members for one in (member.peer, member.next) if one}
+        others = ("errors", "unlock", "quiet_hours", "do_not_disturb")
+        of_calls = {timer for timer in timers if timer.kind not in others}
+        known = {timer.key.partition("/")[0] for timer in of_calls}
+        assert known <= {call.call_id for call in state.calls}, "a timer outlives its call"
+        assert len(state.calls) <= 2, "two calls at most"
         if not live:
             assert not self.capturing, "capture without a call"
             assert not self.ringing, "it rings for nobody"

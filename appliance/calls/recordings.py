@@ -1,0 +1,77 @@
+"""Recording a call: begun and closed on command, told to the others, over with the call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from appliance.calls import devices
+from appliance.calls.effects import Reply, StartRecording, StopRecording
+from appliance.calls.inputs import RecordingFailed, RecordingStarted, RecordingStopped
+from appliance.calls.later import LATER, Later
+from appliance.calls.state import LiveCall, Recording
+from appliance.calls.turn import Turn
+from appliance.errors import Refused
+from appliance.events import RecordingStarted as RecordingStartedEvent
+from appliance.events import RecordingStopped as RecordingStoppedEvent
+from appliance.model import CallType
+
+
+def start(turn: Turn, call: LiveCall, command: Any = None) -> Later:
+    """Begin to record this call; a command is answered when the file is there."""
+    if turn.state.recording is not None:
+        raise Refused("recording", "a recording is running already")
+    turn.set(recording=Recording(call.call_id, request=turn.request))
+    turn.do(StartRecording(call.call_id, video=call.type is CallType.VIDEO))
+    return LATER
+
+
+def stop(turn: Turn, call: LiveCall, command: Any = None) -> None:
+    """Close the recording."""
+    if turn.state.recording is None:
+        raise Refused("not_recording", "nothing is being recorded")
+    turn.do(StopRecording())
+
+
+def stop_for(turn: Turn, call: LiveCall) -> None:
+    """The call is over, and its recording with it."""
+    recording = turn.state.recording
+    if recording is not None and recording.call_id == call.call_id:
+        turn.do(StopRecording())
+
+
+def started(turn: Turn, report: RecordingStarted) -> None:
+    """There is a file: everyone in the call is told."""
+    recording = turn.state.recording
+    if recording is None:
+        return
+    turn.set(recording=replace(recording, path=report.path, request=None))
+    if recording.request is not None:
+        turn.do(Reply(recording.request, {"path": report.path}))
+    call = turn.state.call(recording.call_id)
+    turn.emit(RecordingStartedEvent(report.path), call)
+    if call is not None:
+        devices.tell_all(turn, recording=True)
+
+
+def stopped(turn: Turn, report: RecordingStopped) -> None:
+    """The file is closed; with an error it ended by itself."""
+    recording = turn.state.recording
+    turn.set(recording=None)
+    call = turn.state.call(recording.call_id) if recording else None
+    if report.error is not None:
+        turn.error("recording_failed", report.error, report.path, call.call_id if call else None)
+    turn.emit(RecordingStoppedEvent(report.path, report.duration_s, report.bytes), call)
+    if call is not None:
+        devices.tell_all(turn, recording=False)
+
+
+def failed(turn: Turn, report: RecordingFailed) -> None:
+    """It could not begin."""
+    recording = turn.state.recording
+    turn.set(recording=None)
+    call_id = recording.call_id if recording and turn.state.call(recording.call_id) else None
+    turn.error("recording_failed", report.message, "recording", call_id)
+    if recording is not None and recording.request is not None:
+        turn.do(Reply(recording.request, code="recording_failed", message=report.message))
