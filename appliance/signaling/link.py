@@ -32,6 +32,7 @@ from appliance.signaling.base import Connect, Publication, Subscription
 from appliance.signaling.clock import Clock
 from appliance.signaling.inbox import Inbox
 from appliance.signaling.limits import Recent
+from appliance.signaling.listed import Listed
 from appliance.signaling.mqtt import MqttLink
 from appliance.signaling.outbox import Outbox, Parcel
 from appliance.signaling.presence import Presence
@@ -82,6 +83,7 @@ class MqttSignaling:
         self._inbox = Inbox(self._me, allow_null_epoch=self._unsigned)
         self._outbox = Outbox(partial(secrets.token_hex, 16))
         self._presence = Presence()
+        self._listed = Listed()
         self._epoch: str | None = None
         # It must rise over a restart too: a receiver that stayed connected goes on counting.
         self._seq = itertools.count(self._clock.wall_ms())
@@ -142,6 +144,7 @@ class MqttSignaling:
                 self._outbox.settle(to, call_id, kind)
             case ForgetCall(call_id):
                 self._outbox.forget(call_id)
+                self._listed.forget(call_id)
         self._serve_outbox()
         self._stirred.set()
 
@@ -183,7 +186,7 @@ class MqttSignaling:
             call_id=parcel.call_id,
             sender=self._me,
             to=parcel.to,
-            epoch=self._presence.epoch_of(parcel.to.uid, parcel.to.endpoint),
+            epoch=self._epoch_of(parcel.to.uid, parcel.to.endpoint),
             seq=next(self._seq),
             sent_at_ms=parcel.posted_wall_ms,
             ttl_s=parcel.ttl_s,
@@ -204,10 +207,10 @@ class MqttSignaling:
             acknowledged=partial(self._outbox.acknowledged, parcel.id),
         )
 
-    def _epoch_of(self, uid: str, endpoint: str) -> str | None:
+    def _epoch_of(self, uid: str, endpoint: str | None) -> str | None:
         if Address(uid, endpoint) == self._me:
             return self._epoch
-        return self._presence.epoch_of(uid, endpoint)
+        return self._presence.epoch_of(uid, endpoint) or self._listed.epoch_of(uid, endpoint)
 
     # -------------------- in
 
@@ -221,7 +224,8 @@ class MqttSignaling:
             self._epoch = None
             self._presence.disconnected()
             self._outbox.disconnected()
-        self._post(LinkChanged(state))
+        inbox = f"{self._topics.inbox(self._me.uid, '+')};endpoint={ENDPOINT}"
+        self._post(LinkChanged(state, inbox if state is LinkState.CONNECTED else None))
         self._stirred.set()
 
     def _link_faulted(self, code: str, message: str) -> None:
@@ -238,7 +242,7 @@ class MqttSignaling:
 
     def _message_arrived(self, sender: str, topic: str, payload: bytes, *, retained: bool) -> None:
         self._inbox.knock(sender, retained=retained, now_s=self._clock.monotonic_s())
-        if sender not in self._contacts:
+        if sender not in self._contacts and not self._listed.knows(sender):
             raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
         if len(payload) > MAX_BYTES_WITH_SDP:  # before a signature is looked for in it
             raise Rejected("oversized", f"a message of {len(payload)} bytes is not looked into")
@@ -247,6 +251,8 @@ class MqttSignaling:
         if not self._inbox.admit(envelope, wall_ms=wall_ms, synced=synced):
             self._respond_again(envelope)
             return
+        if envelope.listed and sender in self._contacts:
+            self._listed.told(envelope.call_id, envelope.listed)
         self._outbox.heard(envelope.sender, envelope.call_id, envelope.message)
         self._stirred.set()
         self._post(MessageReceived(envelope.sender, envelope.call_id, envelope.message))

@@ -172,7 +172,7 @@ class Outbox:
             lambda one: (
                 one.call_id == call_id
                 and covers(one.to, sender)
-                and isinstance(message, SETTLED_BY.get(type(one.message), ()))
+                and isinstance(message, _settling(one.message))
             )
         )
 
@@ -191,6 +191,14 @@ class Outbox:
     def _settle(self, is_settled: Callable[[Parcel], bool]) -> None:
         for parcel in [one for one in self._parcels.values() if is_settled(one)]:
             del self._parcels[parcel.id]
+
+
+def _settling(message: Message) -> tuple[type[Message], ...]:
+    """What makes an end of repeating it; a list is no answer to a join that has an offer."""
+    kinds = SETTLED_BY.get(type(message), ())
+    if isinstance(message, Join) and message.offer is not None:
+        return tuple(kind for kind in kinds if kind is not Participants)
+    return kinds
 
 
 def covers(wide: Address, narrow: Address) -> bool:

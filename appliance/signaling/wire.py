@@ -7,8 +7,9 @@ What is checked here needs no memory: size, form, version, type, addresses, limi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as default
 from typing import Annotated, Any, Literal, NoReturn, cast
 
 import msgspec
@@ -55,6 +56,8 @@ class Envelope:
     ttl_s: float
     synced: bool
     message: Message
+    listed: Mapping[Address, str | None] = default(default_factory=dict)
+    """Of `participants`: the epoch of each, by which one that is not a contact can be reached."""
 
 
 class _Peek(Struct, frozen=True):
@@ -146,7 +149,8 @@ def decode(topic: str, payload: bytes) -> Envelope:
     wire: _Wire = _decoded(_wire, payload, "")
     _check_addresses(topic, wire)
     try:
-        message = message_of(_decoded(_bodies[wire.type], bytes(wire.body), "body"))
+        body = _decoded(_bodies[wire.type], bytes(wire.body), "body")
+        message = message_of(body)
         _check_alternatives(message)
         check_descriptions(message)
     except Rejected as fault:
@@ -165,7 +169,14 @@ def decode(topic: str, payload: bytes) -> Envelope:
         ttl_s=wire.ttl_s,
         synced=wire.clock == "synced",
         message=message,
+        listed=_epochs(body),
     )
+
+
+def _epochs(body: Struct) -> Mapping[Address, str | None]:
+    if not isinstance(body, ParticipantsBody):
+        return {}
+    return {Address(one.uid, one.endpoint): one.epoch for one in body.participants}
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], data: bytes, path: str) -> Any:
