@@ -23,6 +23,7 @@ from appliance.calls.inputs import FaultReported, LinkState
 from appliance.calls.situation import situation
 from appliance.calls.state import Moment, State
 from appliance.config import Config
+from appliance.deciding import Deciding
 from appliance.errors import ApplianceError
 from appliance.panel.board import Board
 from appliance.policy import hold_of, policy_of
@@ -131,6 +132,8 @@ async def running(
         loop.set_exception_handler(_orphans(engine))
         await stack.enter_async_context(bus)
         bus.sinks.append(write_log)
+        deciding = Deciding(bus, appliance.session.call_of, engine.post)
+        engine.attach(await stack.enter_async_context(deciding))
         await stack.enter_async_context(board)
         engine.attach(board)
         engine.observers.append(appliance.show)

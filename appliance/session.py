@@ -60,6 +60,11 @@ class CallSession:
         call = self._engine.state.active
         return call.public(self._now()) if call else None
 
+    def call_of(self, call_id: str) -> Call | None:
+        """The live call with that id."""
+        call = self._engine.state.call(call_id)
+        return call.public(self._now()) if call else None
+
     @property
     def participants(self) -> tuple[Participant, ...]:
         """The others in the active call's session."""

@@ -247,7 +247,8 @@ async def test_the_same_events_on_the_local_socket(
     names = [line["type"] for line in lines if "type" in line]
     assert names[:2] == ["appliance.call_button_clicked", "appliance.outgoing_call_started"]
     ids = [line["id"] for line in lines if "type" in line]
-    assert ids == [item["id"] for item in door.told][: len(ids)]
+    told = [item["id"] for item in door.told]
+    assert ids == told[told.index(ids[0]) :][: len(ids)]
     writer.close()
     await writer.wait_closed()
 
@@ -317,4 +318,4 @@ async def test_a_second_one_gives_up_before_it_touches_the_first(
         async with house(config_for(broker.port), tmp_path):
             pass
     assert door.appliance.session.status()["mqtt"] == "connected"
-    assert door.names() == []
+    assert set(door.names()) <= {"push_registration_updated"}

@@ -463,11 +463,9 @@ def test_the_shipped_configurations_have_no_faults(name: str) -> None:
 def test_what_has_no_effect_yet_is_told(author: Author) -> None:
     author.writes(
         '[security]\nunsigned = "allow"\n'
-        '[call]\nquiet_hours = "22:00-07:00"\n'
         '[cameras.front]\ndevice = "0"\n'
     )
     assert author.warnings() == [
-        "call.quiet_hours: has no effect yet: this version does not have do not disturb",
         'cameras.front.device: this version has no driver for "0" yet; "test-card" works',
     ]
 
