@@ -461,10 +461,7 @@ def test_the_shipped_configurations_have_no_faults(name: str) -> None:
 
 
 def test_what_has_no_effect_yet_is_told(author: Author) -> None:
-    author.writes(
-        '[security]\nunsigned = "allow"\n'
-        '[cameras.front]\ndevice = "0"\n'
-    )
+    author.writes('[security]\nunsigned = "allow"\n[cameras.front]\ndevice = "0"\n')
     assert author.warnings() == [
         'cameras.front.device: this version has no driver for "0" yet; "test-card" works',
     ]
