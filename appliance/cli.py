@@ -151,9 +151,11 @@ def _run(options: argparse.Namespace) -> int:
 
     set_up()
     config = load(options.config, os.environ, [patterns(parse_pattern)])
-    from appliance import app  # the slow import comes once the configuration is known to be right
+    from appliance import (
+        daemon,
+    )  # the slow import comes once the configuration is known to be right
 
-    return app.run(config)
+    return daemon.run(config)
 
 
 def _check_config(options: argparse.Namespace) -> int:

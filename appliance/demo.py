@@ -7,12 +7,14 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec.structs import replace
 
-from appliance.app import Appliance, running, stopped_by_signal
+from appliance.app import Appliance, running
 from appliance.config import Config, load
+from appliance.daemon import stopped_by_signal
 from appliance.loading.shipped import shipped
 from appliance.reporting.conversation import Conversation
 from appliance.service import journal
@@ -34,14 +36,24 @@ def demo(port: int, open_browser: bool) -> int:
 
 async def _run(config: Config, *, open_browser: bool) -> int:
     stop = stopped_by_signal()
-    async with EmbeddedBroker() as broker, demonstrating(config, broker) as appliance:
-        _invite_in(appliance, open_browser=open_browser)
-        await stop.wait()
+    # each demo begins anew: nobody is to wonder about a do not disturb of yesterday
+    with TemporaryDirectory(prefix="appliance-demo-") as folder:
+        async with (
+            EmbeddedBroker() as broker,
+            demonstrating(config, broker, state_folder=Path(folder)) as appliance,
+        ):
+            _invite_in(appliance, open_browser=open_browser)
+            await stop.wait()
         sys.stdout.write("\nThe demo ends.\n")
     return 0
 
 
-def demonstrating(config: Config, broker: EmbeddedBroker, socket_path: Path | None = None) -> Any:
+def demonstrating(
+    config: Config,
+    broker: EmbeddedBroker,
+    socket_path: Path | None = None,
+    state_folder: Path | None = None,
+) -> Any:
     """An appliance on the embedded broker, whose page has the door station beside the phone."""
     mqtt = replace(config.mqtt, host="127.0.0.1", port=broker.port)
     return running(
@@ -49,6 +61,7 @@ def demonstrating(config: Config, broker: EmbeddedBroker, socket_path: Path | No
         socket_path=socket_path,
         websocket_url=broker.websocket_url,
         demo=door_station,
+        state_folder=state_folder,
     )
 
 

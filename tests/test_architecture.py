@@ -97,6 +97,8 @@ TOLD_IN = {
     "messages": "wire",
     "errors": "commands",
     "client": "cli",
+    "daemon": "cli",
+    "wiring": "app",
     "reference.document": "reference",
     "reference.elsewhere": "reference",
     "reference.examples": "reference",

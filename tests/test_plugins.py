@@ -33,7 +33,7 @@ class Author:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.inbox = Inbox()
-        self.appliance = Appliance(Config(device=Device(board="simulated")))
+        self.appliance = Appliance(Config(device=Device(board="simulated")), folder / "state")
         self.appliance.engine.bind()
         self.session = self.appliance.session
 

@@ -1,0 +1,53 @@
+"""The daemon: an appliance that runs until a signal, and tells systemd how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from appliance.app import running
+from appliance.config import Config
+from appliance.service import systemd
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config) -> int:
+    """The daemon, until SIGTERM or SIGINT; the exit status."""
+    return asyncio.run(_serve(config))
+
+
+async def _serve(config: Config) -> int:
+    stop = stopped_by_signal()
+    async with (
+        running(config, on_alive=_tell_alive) as appliance,
+        asyncio.TaskGroup() as tasks,
+    ):
+        log.info("ready; the page: %s", appliance.page or "not served")
+        feeding = tasks.create_task(_feed_watchdog())
+        await stop.wait()
+        log.info("stopping")
+        systemd.stopping()
+        feeding.cancel()
+    return 0
+
+
+def _tell_alive() -> None:
+    systemd.ready("buttons and LEDs are alive")
+
+
+async def _feed_watchdog() -> None:
+    interval_s = systemd.watchdog_interval_s()
+    while interval_s is not None:
+        systemd.alive()
+        await asyncio.sleep(interval_s)
+
+
+def stopped_by_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,252 @@
+"""How each edge is joined to the core: one function for each, in the order in which they come alive.
+
+Each takes the appliance and a stack that owns what it opens. What is slow to import is imported here,
+when it is wanted, so that buttons and LEDs have long been alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from appliance import __version__
+from appliance.calls.inputs import FaultReported, LinkState
+from appliance.calls.state import DoNotDisturb, State
+from appliance.calls.viewing import view_of
+from appliance.config import Config
+from appliance.deciding import Deciding
+from appliance.errors import ApplianceError
+from appliance.plugins import Plugins
+from appliance.reporting.calllog import CallLog
+from appliance.service.memory import Kept, Memory
+
+if TYPE_CHECKING:
+    from appliance.app import Appliance
+    from appliance.reporting.conversation import Conversation
+    from appliance.reporting.socket import LocalSocket
+    from appliance.web.demo import Demo
+    from appliance.web.server import WebServer
+
+    Converse = Callable[[Callable[[Mapping[str, Any]], None]], Conversation]
+    MakeDemo = Callable[["Appliance", Converse], Demo]
+
+log = logging.getLogger(__name__)
+
+
+async def deciding(appliance: Appliance, stack: AsyncExitStack) -> None:
+    """Whoever decides about a hang-up, and about the return to idle."""
+    edge = Deciding(appliance.bus, appliance.session.call_of, appliance.engine.post)
+    appliance.engine.attach(await stack.enter_async_context(edge))
+
+
+async def remembered(appliance: Appliance, stack: AsyncExitStack) -> None:
+    """What the run before has left: its calls, and what was switched; before the core begins."""
+    engine, config = appliance.engine, appliance.config
+    calls = CallLog(
+        config.call_log,
+        appliance.snapshot,
+        engine.post,
+        doors=[name for name, relay in config.relays.items() if relay.on is None],
+    )
+    memory = Memory(appliance.folder / "memory.json", engine.post)
+    await stack.enter_async_context(memory)
+    appliance.calls = await stack.enter_async_context(calls)
+    appliance.bus.sinks.append(calls.see)
+    kept = memory.kept
+    quiet = DoNotDisturb(kept.until, kept.scheduled) if kept.do_not_disturb else None
+    engine.state = replace(
+        engine.state,
+        missed=calls.missed(),
+        do_not_disturb=quiet,
+        quiet_overruled=kept.quiet_overruled,
+        volumes=kept.volumes,
+    )
+    engine.observers.append(lambda state: memory.keep(_kept(state)))
+    engine.observers.append(lambda state: calls.watch(state.relays, state.missed))
+
+
+def _kept(state: State) -> Kept:
+    quiet = state.do_not_disturb
+    return Kept(
+        do_not_disturb=quiet is not None,
+        until=quiet.until if quiet else None,
+        scheduled=quiet is not None and quiet.scheduled,
+        quiet_overruled=state.quiet_overruled,
+        volumes=dict(state.volumes),
+    )
+
+
+async def screen(appliance: Appliance, stack: AsyncExitStack) -> None:
+    """The display, if there is one: it follows the state."""
+    from appliance.screen.screen import Screen
+
+    config, engine = appliance.config, appliance.engine
+    display = Screen(
+        config.screen,
+        config.device.name,
+        engine.post,
+        click=config.call.enable_video_tile_click,
+        drag=config.call.enable_video_tile_drag,
+    )
+    appliance.screen = await stack.enter_async_context(display)
+    if config.screen.kind != "none":
+        engine.observers.append(lambda state: _show(appliance, state))
+        _show(appliance, engine.state)
+
+
+def _show(appliance: Appliance, state: State) -> None:
+    assert appliance.screen is not None
+    appliance.screen.show_view(view_of(appliance.engine.policy, state, appliance.now()))
+
+
+async def hooks(appliance: Appliance, stack: AsyncExitStack, path: Path) -> None:
+    """Programs that are started for events."""
+    if appliance.config.hooks.directory is None:
+        return
+    from appliance.reporting.hooks import Hooks
+
+    folder = Path(appliance.config.hooks.directory)
+    started = Hooks(folder, path, appliance.engine.post)
+    appliance.bus.sinks.append((await stack.enter_async_context(started)).see)
+
+
+async def plugins(appliance: Appliance, stack: AsyncExitStack) -> None:
+    """Python modules that are given the session."""
+    modules = appliance.config.plugins.modules
+    loaded = Plugins(modules, appliance.session, appliance.bus, appliance.engine.post)
+    await stack.enter_async_context(loaded)
+
+
+async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
+    """Microphone, camera, loudspeaker and connections."""
+    from appliance.media.studio import Studio
+
+    config = appliance.config
+    studio = Studio(config.media, config.cameras, config.audio, appliance.engine.post)
+    await studio.load()
+    appliance.studio = await stack.enter_async_context(studio)
+    appliance.engine.attach(studio)
+    appliance.show(appliance.engine.state)
+
+
+async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
+    """Messages between endpoints, over the broker."""
+    from appliance.signaling.link import MqttSignaling
+
+    config = appliance.config
+    signaling = MqttSignaling(
+        config.device, config.mqtt, config.security, config.contacts, appliance.engine.post
+    )
+    await stack.enter_async_context(signaling)
+    appliance.engine.attach(signaling)
+    appliance.rejected = signaling.rejected
+
+
+async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
+    """What the house is told over MQTT, and may ask plainly."""
+    from appliance.reporting.mqtt import DeviceTopics
+    from appliance.signaling.base import Publication, Subscription
+    from appliance.signaling.mqtt import MqttLink
+
+    config = appliance.config
+
+    def connect(
+        will_topic: str,
+        topic_filter: str,
+        on_state: Callable[[LinkState], None],
+        on_message: Callable[[str, bytes, bool], None],
+    ) -> MqttLink:
+        return MqttLink(
+            config.mqtt,
+            f"{config.device.id}-device",
+            on_state=on_state,
+            on_message=on_message,
+            # the signaling link goes to the same broker, and has told of it already
+            on_fault=lambda code, message: log.debug("%s: %s", code, message),
+            will=Publication(will_topic, b"offline", retain=True),
+            subscriptions=[Subscription(topic_filter, retained=False)],
+        )
+
+    topics = DeviceTopics(
+        config.device,
+        config.mqtt,
+        version=__version__,
+        capabilities=_capabilities(config),
+        status=appliance.session.status,
+        command=appliance.session.command,
+        post=appliance.engine.post,
+        connect=connect,
+    )
+    await stack.enter_async_context(topics)
+    appliance.bus.sinks.append(topics.see)
+    appliance.engine.observers.append(lambda _: topics.changed())
+
+
+def _capabilities(config: Config) -> list[str]:
+    video = ["video"] if config.cameras else []
+    return ["audio", *video, *(f"relay:{name}" for name in config.relays)]
+
+
+async def local_socket(appliance: Appliance, stack: AsyncExitStack, path: Path) -> LocalSocket:
+    """What programs on this device work with."""
+    from appliance.reporting.socket import LocalSocket
+
+    press = appliance.board.press if appliance.config.device.board == "simulated" else None
+    assert appliance.calls is not None
+    local = LocalSocket(
+        path,
+        appliance.session,
+        press,
+        recent=appliance.bus.recent,
+        call_log=appliance.calls.entries,
+        locked=True,
+    )
+    return await stack.enter_async_context(local)
+
+
+async def page(
+    appliance: Appliance,
+    stack: AsyncExitStack,
+    local: LocalSocket,
+    websocket_url: str | None,
+    demo: MakeDemo | None,
+) -> None:
+    """The page and its endpoints; without them the device rings all the same."""
+    # 0.1 s of imports, for which no call has to wait
+    web = await asyncio.to_thread(importlib.import_module, "appliance.web.server")
+    from appliance.reporting.metrics import Metrics
+
+    config = appliance.config
+    engine = appliance.engine
+    metrics = Metrics(
+        appliance.session.status,
+        inbox_dropped=lambda: engine.dropped,
+        rejected=appliance.rejected,
+    )
+    appliance.bus.sinks.append(metrics.see)
+    server: WebServer = web.WebServer(
+        config.device,
+        config.mqtt,
+        config.http,
+        status=appliance.session.status,
+        registry=metrics.registry,
+        websocket_url=websocket_url,
+        demo=demo(appliance, local.converse) if demo else None,
+    )
+    try:
+        await stack.enter_async_context(server)
+    except ApplianceError as error:
+        if demo is not None:
+            raise
+        # a door that rings without its page is better than none
+        log.warning("the page is not served: %s", error)
+        appliance.engine.post(FaultReported("page_not_served", str(error), "http"))
+    else:
+        appliance.page = server.url
