@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -134,6 +135,15 @@ async def test_only_true_ends_the_call_and_one_that_keeps_it_does(
         assert await one.asks() == answer
         assert [decider.asked for decider in deciders] == [[CALL]] * len(words)
         assert one.faults() == []
+
+
+async def test_what_is_merely_truthy_does_not_end_the_call() -> None:
+    class Talks(CallListener):
+        async def hang_up_confirmation(self, call: Call) -> Any:
+            return "no"
+
+    async with office(Talks()) as one:
+        assert await one.asks() == NO
 
 
 async def test_without_a_listener_that_decides_the_answer_is_there_at_once() -> None:

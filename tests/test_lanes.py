@@ -117,6 +117,39 @@ async def test_one_that_blocks_for_ever_keeps_nothing_from_the_others(
     gate.set()
 
 
+async def test_one_that_computes_for_long_is_found_out_like_one_that_sleeps(
+    bus: Bus, complaints: Complaints
+) -> None:
+    class Computes(SessionStatusListener):
+        def on_connection_lost(self, session_id: str) -> None:
+            until_s = time.thread_time() + lanes.SLOW_S
+            while time.thread_time() < until_s:
+                pass
+
+    bus.add_listener(Computes())
+    await tell(bus, "first")
+    assert [where for where, _ in complaints.all] == ["Computes"]
+
+
+async def test_one_that_the_machine_stopped_in_the_middle_is_not_blamed(
+    bus: Bus, complaints: Complaints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_s = 0.0
+
+    def monotonic() -> float:
+        nonlocal clock_s
+        clock_s += 1.0  # a second passes between any two looks at it
+        return clock_s
+
+    monkeypatch.setattr("appliance.lanes.monotonic", monotonic)
+    diary = Diary()
+    bus.add_listener(diary)
+    await tell(bus, *map(str, range(20)))
+    monkeypatch.undo()
+    assert complaints.all == []
+    assert diary.threads == {"MainThread"}
+
+
 async def test_what_it_raises_and_awaits_in_its_thread_is_treated_as_ever(
     bus: Bus, complaints: Complaints
 ) -> None:

@@ -248,12 +248,10 @@ class CallLog:
             self._fault(f"the call log cannot be kept: {error}")
 
     async def _write(self) -> None:
-        """Write what changed, until the end; once more then what the disk did not take before."""
-        while not (self._closing and not self._changed and not self._dropped):
+        """Write what changed, until the end, which is another try for what the disk did not take."""
+        while self._news.is_set() or not self._closing:
             await self._news.wait()
             self._news.clear()
-            await self._write_changes()
-        if self._unwritten:
             await self._write_changes()
 
     async def _write_changes(self) -> None:

@@ -528,6 +528,7 @@ async def test_what_the_disk_did_not_take_is_written_with_the_next_change_or_at_
 
     def fsync(descriptor: int) -> None:
         if full:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - 10)  # it took a part
             raise OSError(28, "No space left on device")
         real(descriptor)
 
@@ -546,6 +547,30 @@ async def test_what_the_disk_did_not_take_is_written_with_the_next_change_or_at_
     async with office.day():
         assert office.ids() == ["c3", "c2", "c1"]
     assert all(json.loads(line) for line in (office.folder / FILE).read_text().splitlines())
+
+
+async def test_a_torn_line_that_the_disk_does_not_let_mend_spoils_no_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with office.day():
+        office.rings("c1")
+        office.ends(ring("c1"), CallEndReason.TIMED_OUT)
+    file = office.folder / FILE
+    file.write_bytes(file.read_bytes() + b'{"id": "torn')
+    real, full = os.fsync, True
+
+    def fsync(descriptor: int) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    async with office.day():
+        assert "cannot be kept" in office.faults()[-1]
+        full = False
+        office.rings("c2")
+    async with office.day():
+        assert office.ids() == ["c2", "c1"]
 
 
 async def test_a_log_that_cannot_be_read_is_put_aside(office: Office) -> None:

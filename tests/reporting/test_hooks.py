@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import stat
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -108,6 +109,7 @@ async def test_its_environment_has_what_it_needs_and_no_secret(
     assert found["APPLIANCE_SOCKET"] == str(SOCKET)
     assert found["HOME"] == "/home/door"
     assert found["PATH"].startswith("/usr/local/sbin:/usr/local/bin:")
+    assert found["PATH"].endswith(f":{Path(sys.executable).parent}")  # where `appliance` is
     assert "/somewhere/else" not in found["PATH"]
     ours = {"PATH", "HOME", "USER", "LOGNAME", "TZ", "PWD", "OLDPWD", "SHLVL", "_"}
     assert {name for name in found.keys() - ours if not name.startswith(("LANG", "LC_"))} == {
