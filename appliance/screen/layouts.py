@@ -22,6 +22,8 @@ MOST_TILES = 16
 STRIP_SHARES = (0.24, 0.21, 0.18, 0.15)
 """What the small pictures of a spotlight may take of the screen, across their strip: as much as lets
 all of them in."""
+SMALL_AT_MOST = 0.45
+"""And along their strip, so that on a narrow screen a lonely small one stays small."""
 PANEL_LETTERS = 14
 """The width of the list of participants, in text sizes."""
 PIP_SHARE = 0.36
@@ -236,7 +238,7 @@ def _spotlight(area: Rect, others: int, gap: int) -> tuple[Rect, list[Rect]]:
 
 
 def _strip_beside(area: Rect, share: float, others: int, gap: int) -> tuple[Rect, list[Rect]]:
-    width, height = _wide(area.width * share, area.height)
+    width, height = _wide(area.width * share, area.height * SMALL_AT_MOST)
     large = Rect(area.left, area.top, max(1, area.width - width - gap), area.height)
     strip = Rect(area.right - width, area.top, width, area.height)
     count = min(others, max(1, (area.height + gap) // (height + gap)))
@@ -244,7 +246,7 @@ def _strip_beside(area: Rect, share: float, others: int, gap: int) -> tuple[Rect
 
 
 def _strip_below(area: Rect, share: float, others: int, gap: int) -> tuple[Rect, list[Rect]]:
-    width, height = _wide(area.width, area.height * share)
+    width, height = _wide(area.width * SMALL_AT_MOST, area.height * share)
     large = Rect(area.left, area.top, area.width, max(1, area.height - height - gap))
     strip = Rect(area.left, area.bottom - height, area.width, height)
     count = min(others, max(1, (area.width + gap) // (width + gap)))

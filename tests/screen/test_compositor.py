@@ -26,7 +26,7 @@ from appliance.screen.canvas import Pixels
 from appliance.screen.compositor import Compositor, Stage, scaled
 from appliance.screen.layouts import Fit, Plan, Rect, key_of, plan
 from appliance.screen.marks import marks_of
-from appliance.screen.palette import AMBER, BLUE, GREEN, RED, Colour, colour_of
+from appliance.screen.palette import AMBER, BLUE, GREEN, INK, RED, Colour, colour_of
 from appliance.screen.symbols import DRAWN, Symbol, symbol
 from tests.screen.gallery import (
     DEVICE,
@@ -182,6 +182,17 @@ def test_an_avatar_stands_for_a_paused_picture(mode: AvatarMode) -> None:
     assert low < covered < high
 
 
+def test_a_square_avatar_has_corners_and_a_round_one_has_none() -> None:
+    covered = []
+    for mode in (AvatarMode.CIRCLE, AvatarMode.SQUARE):
+        shown = view(tile(0, video=False), layout=Layout.TILE, avatar_mode=mode)
+        inked = (flat(shown) == colour_of("user-0")).all(axis=2)
+        rows, columns = np.nonzero(inked)
+        box = inked[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        covered.append(bool(box[box.shape[0] // 12, box.shape[1] // 12]))
+    assert covered == [False, True]
+
+
 def test_an_avatar_stands_for_a_picture_that_has_not_come_yet() -> None:
     shown = view(tile(0), layout=Layout.TILE)
     picture = Compositor(*SIZE, DEVICE).compose(Stage(shown, {}), NOON)
@@ -268,7 +279,7 @@ def test_those_without_a_place_are_counted() -> None:
     where = placed(shown)
     assert where.hidden == 5
     assert where.more is not None
-    assert has(part(flat(shown), where.more), (245, 247, 250))
+    assert has(part(flat(shown), where.more), INK)
 
 
 # -------------------- the whole screen
@@ -330,7 +341,9 @@ def test_in_picture_in_picture_the_call_is_a_small_picture_on_the_idle_screen() 
     picture = flat(shown)
     assert (part(picture, where) == 200).all(axis=2).mean() > 0.6
     clock = part(picture, Rect(0, 100, where.left, 200))
-    assert has(clock, (245, 247, 250), 1000)
+    assert has(clock, INK, 1000)
+    above = part(picture, Rect(where.left, 0, 800 - where.left, where.top))
+    assert not has(above, INK), "and hides nothing of it"
 
 
 def test_a_ringing_screen_shows_who_calls() -> None:

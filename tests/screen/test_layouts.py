@@ -99,12 +99,25 @@ def test_in_a_spotlight_the_main_one_is_the_largest(shown: View, size: tuple[int
     assert all(other.rect.width * other.rect.height < area for other in others)
 
 
+@pytest.mark.parametrize("size", [(160, 2160), (3840, 120), (240, 800)])
+def test_a_lonely_small_one_stays_small_on_a_narrow_screen(size: tuple[int, int]) -> None:
+    main, small = (it.rect for it in plan(view(*crowd(1)), *size).tiles)
+    assert small.width * 2 < main.width
+
+
 def test_the_grid_makes_the_tiles_as_large_as_they_can_be() -> None:
     placed = plan(view(*crowd(3), layout=Layout.TILE), 800, 480)
     (width, height) = placed.tiles[0].rect.width, placed.tiles[0].rect.height
     assert len({one.rect.left for one in placed.tiles}) == 2, "two by two"
     assert width / height == pytest.approx(16 / 9, abs=0.02)
     assert 2 * width + 3 * placed.gap > 795 or 2 * height + 3 * placed.gap > 475
+
+
+def test_there_is_the_same_margin_between_all_tiles() -> None:
+    placed = plan(view(*crowd(5), layout=Layout.TILE), 800, 480)
+    one, two, *_ = (it.rect for it in placed.tiles)
+    below = next(it.rect for it in placed.tiles if it.rect.top > one.top)
+    assert two.left - one.right == below.top - one.bottom == placed.gap
 
 
 def test_single_fills_the_screen_with_one() -> None:
@@ -138,6 +151,8 @@ def test_faces_may_be_cut_where_that_is_wanted_and_a_shared_screen_never() -> No
     screen = plan(view(tile(1, screen=True), *crowd(2), container=cover), 800, 480)
     assert screen.tiles[0].fit == "contain"
     assert {one.fit for one in face.tiles[1:]} == {"cover"}, "the small ones fill their places"
+    small = plan(view(*crowd(2), tile(1, screen=True)), 800, 480).tiles[-1]
+    assert (small.tile.screen, small.fit) == (True, "contain")
 
 
 def test_the_name_on_the_large_picture_can_be_switched_off() -> None:
