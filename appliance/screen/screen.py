@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from msgspec.structs import replace
+
 from appliance import config
 from appliance.calls.inputs import FaultReported, Input
 from appliance.model import Json, Tile, View
@@ -47,8 +49,9 @@ class Screen:
         drag: bool = True,
         now: Callable[[], datetime] = _local_time,
     ) -> None:
-        """`name` is the device's. `on_tile` hears uid and endpoint of a tile that was tapped (`click`), or
-        dragged onto the large one; `drag` lets tiles be rearranged. `now` is local time.
+        """`name` is the device's. With `click` a tap on a tile makes it the large one, and another on it
+        lets the view choose again; `drag` lets tiles be rearranged. Both are this screen's own, until the
+        call ends. `on_tile` hears uid and endpoint of each that was tapped. `now` is local time.
         """
         self._config, self._name, self._post = screen, name, post
         self._on_tile, self._now = on_tile, now
@@ -57,6 +60,7 @@ class Screen:
         self._pictures: dict[Key, Pixels] = {}
         self._own: Pixels | None = None
         self._order: tuple[Key, ...] = ()
+        self._chosen: Key | None = None
         self._seen: set[Key] = set()
         self._told: dict[str, str] = {}
         self._frames: Frames | None = None
@@ -131,12 +135,14 @@ class Screen:
 
     def show_view(self, view: View) -> None:
         """Show this from now on."""
+        if view.call is not None:  # it grows with each look, and is not shown
+            view = replace(view, call=replace(view.call, duration_s=None))
         if view == self._view:
             return
         self._view = view
         if not view.tiles:  # nobody's last picture waits here for the next call
             self._pictures.clear()
-            self._own, self._order = None, ()
+            self._own, self._order, self._chosen = None, (), None
         self._show()
 
     def show(self, uid: str, endpoint: str, screen: bool, frame: Pixels) -> None:
@@ -163,6 +169,11 @@ class Screen:
     def _tiles(self) -> tuple[Tile, ...]:
         return self._view.tiles if self._view is not None else ()
 
+    def _arranged(self, view: View) -> View:
+        """With the large one that was chosen here, if it is still there."""
+        chosen = [place for place, tile in enumerate(view.tiles) if key_of(tile) == self._chosen]
+        return replace(view, main=chosen[0]) if chosen else view
+
     def _plan(self, view: View) -> Plan:
         return plan(view, self._config.width, self._config.height, self._order)
 
@@ -172,12 +183,13 @@ class Screen:
             return
         from appliance.screen.compositor import Stage
 
-        self._seen = {key_of(placed.tile) for placed in self._plan(self._view).tiles}
+        view = self._arranged(self._view)
+        self._seen = {key_of(placed.tile) for placed in self._plan(view).tiles}
         pictures = {key: one for key, one in self._pictures.items() if key in self._seen}
         for tile in self._tiles:
             if tile.own and self._own is not None:
                 pictures[key_of(tile)] = self._own
-        self._composing.show(Stage(self._view, pictures, self._order, self._touch.held))
+        self._composing.show(Stage(view, pictures, self._order, self._touch.held))
 
     # -------------------- what is shown
 
@@ -224,13 +236,16 @@ class Screen:
         """A finger or mouse on the composed picture; a page that shows it may tell of one, too."""
         if self._view is None:
             return
-        placed, held = self._plan(self._view), self._touch.held
+        view = self._arranged(self._view)
+        placed, held = self._plan(view), self._touch.held
         done = self._touch.take(placed, pointer)
         match done:
             case Tapped(tile):
+                again = key_of(tile) == self._chosen
+                self._chosen = None if again else key_of(tile)
                 self._on_tile(tile.participant.uid, tile.participant.endpoint)
             case Swapped(one, other):
-                self._swap(self._view, placed, one, other)
+                self._swap(view, placed, one, other)
         if done is not None or held != self._touch.held:
             self._show()
 
@@ -238,8 +253,7 @@ class Screen:
         """Let two tiles change places; who is dragged to or from the large place becomes the large one."""
         main = next((it.tile for it in placed.tiles if it.main), None)
         if main in (one, other):
-            chosen = one if main == other else other
-            self._on_tile(chosen.participant.uid, chosen.participant.endpoint)
+            self._chosen = key_of(one if main == other else other)
             return
         order = [key_of(tile) for tile in arranged(view, self._order)]
         self._order = swapped(order, key_of(one), key_of(other))

@@ -270,7 +270,7 @@ def main(arguments: list[str]) -> None:
                     to.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(composed(shown, width, height)).save(to)
         case [file]:
-            sheet().quantize(200).save(file, optimize=True)
+            sheet().save(file, optimize=True)
         case _:
             sys.exit(__doc__)
 

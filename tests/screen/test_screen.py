@@ -154,13 +154,27 @@ async def test_a_shared_screen_does_not_contain_itself() -> None:
 # -------------------- fingers
 
 
-async def test_a_tap_tells_which_tile_was_meant() -> None:
+async def test_who_is_tapped_is_large_until_the_large_one_is_tapped_or_the_call_ends() -> None:
     chosen: list[tuple[str, str]] = []
+    spotlight = view(*crowd(2))
+    large = replace(spotlight, main=1)
     async with opened(on_tile=lambda *who: chosen.append(who)) as (screen, _):
+        viewer = Viewer(screen)
         screen.pointed(Pointer(Gesture.PRESS, 1, 1))
-        screen.show_view(TALK)
-        press(screen, TALK, 1, 1)
-    assert chosen == [("user-1", "page-1")]
+        screen.show_view(spotlight)
+        press(screen, spotlight, 1, 1)
+        await viewer.sees(expected(large))
+        screen.show("user-0", "page-1", False, grey(9))
+        await viewer.sees(expected(large, user_0=9))
+        press(screen, large, 0, 0)
+        await viewer.sees(expected(spotlight, user_0=9))
+        press(screen, spotlight, 1, 1)
+        screen.show_view(view(tile(0), this_device()))
+        await viewer.sees(expected(view(tile(0), this_device()), user_0=9))
+        screen.show_view(idle())
+        screen.show_view(spotlight)
+        await viewer.sees(expected(spotlight))
+    assert chosen == [("user-1", "page-1"), ("user-1", "page-1"), ("user-1", "page-1")]
 
 
 async def test_tiles_dragged_onto_another_change_places_until_the_call_ends() -> None:
@@ -188,14 +202,26 @@ async def test_a_tile_is_marked_while_it_is_dragged() -> None:
         await viewer.sees(expected(TALK))
 
 
-async def test_who_is_dragged_onto_the_large_picture_is_to_be_large() -> None:
-    chosen: list[tuple[str, str]] = []
+async def test_who_is_dragged_to_or_from_the_large_picture_is_large() -> None:
     spotlight = view(*crowd(2))
-    async with opened(on_tile=lambda *who: chosen.append(who)) as (screen, _):
+    async with opened() as (screen, _):
+        viewer = Viewer(screen)
         screen.show_view(spotlight)
         press(screen, spotlight, 1, 0)
-        press(screen, spotlight, 0, 2)
-    assert chosen == [("user-1", "page-1"), ("front-door", "main")]
+        await viewer.sees(expected(replace(spotlight, main=1)))
+        press(screen, replace(spotlight, main=1), 0, 2)
+        await viewer.sees(expected(replace(spotlight, main=2)))
+
+
+async def test_a_call_that_only_grows_older_is_not_drawn_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stages: list[Stage] = []
+    monkeypatch.setattr(Composing, "show", lambda self, stage: stages.append(stage))
+    async with opened() as (screen, _):
+        for seconds in range(3):
+            screen.show_view(view(*crowd(1), call=call(duration_s=float(seconds))))
+    assert len(stages) == 1
 
 
 async def test_what_is_not_allowed_does_nothing() -> None:
