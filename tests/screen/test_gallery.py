@@ -23,7 +23,7 @@ def test_the_picture_of_the_docs_is_made_by_its_command() -> None:
 
 
 def test_what_it_is_asked_for_wrongly_it_explains(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="docs/screen.png"):
+    with pytest.raises(SystemExit, match=r"docs/screen\.png"):
         main([])
     main([str(tmp_path / "sheet.png")])
     assert (tmp_path / "sheet.png").stat().st_size > 1000
