@@ -1,7 +1,8 @@
 """One client of the local socket's protocol, whatever carries its lines: a socket or a WebSocket.
 
-A request is `{"id": .., "subscribe" | "command" | "status" | "press" | "recent" | "call_log": ..}`; the
-answer has the same id. Requests are answered in their order; a further `subscribe` replaces the one before.
+A request is `{"id": .., KIND: ..}`, of the kinds subscribe, command, status, press, plug, recent and
+call_log; the answer has the same id. Requests are answered in their order; a further `subscribe`
+replaces the one before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import msgspec
 from appliance.commands import Command, parse_command
 from appliance.errors import ApplianceError, Refused, did_you_mean
 from appliance.events import EVENTS
-from appliance.model import Gesture, Json
+from appliance.model import AudioMode, Gesture, Json
 from appliance.nesting import MAX_DEPTH, too_deep
 
 MAX_PATTERNS = 64
@@ -39,6 +40,7 @@ REQUESTS = {
     "command": {"command", "args"},
     "status": {"status"},
     "press": {"press", "gesture"},
+    "plug": {"plug", "present"},
     "recent": {"recent"},
     "call_log": {"call_log"},
 }
@@ -76,6 +78,9 @@ Press = Callable[[str, Gesture], Awaitable[None]]
 CallLog = Callable[[int], Sequence[Mapping[str, Any]]]
 """The latest calls, newest first, as many as asked for."""
 
+Plug = Callable[[AudioMode, bool], Awaitable[None]]
+"""Plugs an output of sound of the simulated board in (True) or out; raises Refused."""
+
 Send = Callable[[Mapping[str, Any]], None]
 """Gives an object to the client; called on the loop, and does not wait."""
 
@@ -91,7 +96,8 @@ class Conversation:
     """Answers one client and tells it of events.
 
     `send` gives it an object; `ready` waits until it can take another event, while the subscription
-    keeps the newest; `start` runs and owns a task; `recent` are the latest events, `call_log` the calls.
+    keeps the newest; `start` runs and owns a task; `recent` are the latest events, `call_log` the calls;
+    `press` and `plug` move a simulated board's parts.
     """
 
     def __init__(
@@ -102,12 +108,14 @@ class Conversation:
         *,
         start: Start,
         ready: Callable[[], Awaitable[None]] = _at_once,
+        plug: Plug | None = None,
         recent: Iterable[Mapping[str, Any]] = (),
         call_log: CallLog = lambda limit: (),
         origin: str = "socket",
     ) -> None:
         self._session = session
         self._press = press
+        self._plug = plug
         self._send = send
         self._start = start
         self._ready = ready
@@ -148,6 +156,8 @@ class Conversation:
             result = list(self._recent)
         elif kind == "call_log":
             result = self._call_log(_limit(request["call_log"]))
+        elif kind == "plug":
+            await self._plug_in(request)
         else:
             await self._move(request)
         self._send({"id": request["id"], "ok": True, "result": result})
@@ -162,6 +172,17 @@ class Conversation:
             near = did_you_mean(gesture, Gesture) if isinstance(gesture, str) else ""
             raise Refused("bad_request", f"a gesture is one of {', '.join(Gesture)}{near}")
         await self._press(button, Gesture(gesture))
+
+    async def _plug_in(self, request: Mapping[str, Any]) -> None:
+        output, present = request["plug"], request.get("present")
+        if self._plug is None:
+            raise Refused("not_simulated", "this board is real: plug it in yourself")
+        if output not in [*AudioMode]:
+            near = did_you_mean(output, AudioMode) if isinstance(output, str) else ""
+            raise Refused("bad_request", f"plug wants one of {', '.join(AudioMode)}{near}")
+        if not isinstance(present, bool):
+            raise Refused("bad_request", "plug wants present, true or false")
+        await self._plug(AudioMode(output), present)
 
     def _subscribe(self, patterns: tuple[str, ...], request_id: Json) -> None:
         """Tell of events from now on; the answer comes before them."""

@@ -21,7 +21,7 @@ from typing import Any, Self
 import msgspec
 
 from appliance.errors import Refused
-from appliance.reporting.conversation import CallLog, Conversation, Press, Send, Session
+from appliance.reporting.conversation import CallLog, Conversation, Plug, Press, Send, Session
 from appliance.socket_path import only_one
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ FLUSH_S = 5.0
 class LocalSocket:
     """Listens at `path`; `async with`.
 
-    `press` is None where the board is real; `recent` are the latest events, oldest first, and
+    `press` and `plug` are None where the board is real; `recent` are the latest events, oldest first, and
     `call_log(limit)` the latest calls, newest first; `locked` says that this process holds the path
     already (`only_one`).
     Raises AlreadyRunning, or OSError where the path cannot be used.
@@ -48,6 +48,7 @@ class LocalSocket:
         session: Session,
         press: Press | None = None,
         *,
+        plug: Plug | None = None,
         recent: Iterable[Mapping[str, Any]] = (),
         call_log: CallLog = lambda limit: (),
         locked: bool = False,
@@ -56,6 +57,7 @@ class LocalSocket:
         self._locked = locked
         self._session = session
         self._press = press
+        self._plug = plug
         self._recent = recent
         self._call_log = call_log
         self._tasks = asyncio.TaskGroup()
@@ -94,6 +96,7 @@ class LocalSocket:
             start=self._own,
             recent=self._recent,
             call_log=self._call_log,
+            plug=self._plug,
             origin="page",
         )
 
@@ -121,6 +124,7 @@ class LocalSocket:
             ready=writer.drain,
             recent=self._recent,
             call_log=self._call_log,
+            plug=self._plug,
         )
         try:
             async for line in _lines(reader):

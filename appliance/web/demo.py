@@ -1,8 +1,8 @@
 """What the demo's page has beyond the others: a socket to the simulated door station.
 
 `/demo/socket` speaks the local socket's JSON Lines, one JSON text a frame, and adds
-`{"board": ..}`, the panel of the `status` object, whenever it changes. It exists with a simulated
-board only.
+`{"board": ..}`, the panel of the `status` object, whenever it changes. `/demo/screen.jpg` is what the
+device's own screen shows. Both exist with a simulated board only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,17 +39,23 @@ class Demo:
 
     `open_conversation` is given what sends an object to the client (on the loop, at once).
     `board_changes` gives each client an iterator over the panel's status, the present one first.
+    `screen_picture` gives the device's screen as a JPEG, or None while it shows nothing; it may take
+    its time, and is called on a thread. `outputs` are those of the sound that can be plugged in and out.
     """
 
     people: Mapping[str, Contact]
     buttons: Mapping[str, Button]
     open_conversation: Callable[[Callable[[Mapping[str, Any]], None]], Conversation]
     board_changes: Callable[[], AsyncIterator[Mapping[str, Any]]]
+    screen_picture: Callable[[], bytes | None] | None = None
+    outputs: Sequence[str] = ()
 
     def client_keys(self) -> dict[str, Any]:
         """What `/client.json` says on top: who one can be, and which buttons there are."""
         return {
             "demo": True,
+            "screen": self.screen_picture is not None,
+            "outputs": list(self.outputs),
             "people": [{"uid": uid, "name": who.name or uid} for uid, who in self.people.items()],
             "buttons": [
                 {
@@ -117,6 +123,16 @@ async def serve_socket(
         conversation.close()
         opened.discard(browser)
     return browser
+
+
+async def serve_screen(demo: Demo) -> web.Response:
+    """The device's screen as it is now; 204 while it shows nothing, 404 where there is none."""
+    if demo.screen_picture is None:
+        return web.Response(status=404, text="This device has no screen.\n")
+    picture = await asyncio.to_thread(demo.screen_picture)
+    if picture is None:
+        return web.Response(status=204)
+    return web.Response(body=picture, content_type="image/jpeg")
 
 
 async def _write(browser: web.WebSocketResponse, outbox: Outbox) -> None:

@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from appliance.config import Device, Http, Mqtt
 from appliance.errors import ApplianceError, ConfigError
-from appliance.web.demo import Demo, serve_socket
+from appliance.web.demo import Demo, serve_screen, serve_socket
 from appliance.web.files import PageFile, read_files, respond
 from appliance.web.guard import Guard, is_loopback, security_headers, tls_context
 
@@ -120,6 +120,7 @@ class WebServer:
         application.router.add_get("/metrics", self._metrics)
         if self._demo:
             application.router.add_get("/demo/socket", self._demo_socket)
+            application.router.add_get("/demo/screen.jpg", self._demo_screen)
         application.router.add_get("/{path:.*}", self._file)
         application.on_response_prepare.append(self._add_headers)
         application.on_shutdown.append(self._close_sockets)
@@ -187,3 +188,10 @@ class WebServer:
     async def _demo_socket(self, request: web.Request) -> web.StreamResponse:
         assert self._demo is not None
         return await serve_socket(request, self._demo, self._sockets)
+
+    async def _demo_screen(self, request: web.Request) -> web.StreamResponse:
+        del request
+        assert self._demo is not None
+        response = await serve_screen(self._demo)
+        response.headers.update(NO_STORE)
+        return response

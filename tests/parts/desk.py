@@ -13,7 +13,7 @@ from appliance.bus import Bus, Subscription
 from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.events import Custom
-from appliance.model import Gesture, Json
+from appliance.model import AudioMode, Gesture, Json
 
 
 class Desk:
@@ -23,6 +23,7 @@ class Desk:
         self.bus = bus
         self.taken: list[tuple[Command, str]] = []
         self.pressed: list[tuple[str, Gesture]] = []
+        self.plugged: list[tuple[AudioMode, bool]] = []
         self.subscribed = asyncio.Event()
 
     async def command(self, command: Command, origin: str) -> Json:
@@ -46,6 +47,10 @@ class Desk:
         if button != "call":
             raise Refused("unknown_button", f"there is no button {button}")
         self.pressed.append((button, gesture))
+
+    async def plug(self, output: AudioMode, present: bool) -> None:
+        """Any output can be plugged in and out."""
+        self.plugged.append((output, present))
 
     def tells(self, name: str, body: Json = None) -> None:
         """Publish a `custom` event."""

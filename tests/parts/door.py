@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import paho.mqtt.client as paho
 from aiortc import (
     MediaStreamTrack,
+    RTCBundlePolicy,
     RTCConfiguration,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -99,6 +101,17 @@ class Ears:
             await self.changed.wait_for(lambda: self.pictures >= pictures)
 
 
+@dataclass
+class Leg:
+    """A connection with one endpoint, and what came over it and over those before it."""
+
+    connection: RTCPeerConnection
+    ears: Ears
+    """Microphone and camera."""
+    screen: Ears
+    flowing: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Door:
     """The endpoint `main` of a device; `faults` says what a sender did against the document."""
 
@@ -109,8 +122,7 @@ class Door:
         self.seen: list[Message] = []
         self.faults: list[str] = []
         self.repeats: Counter[str] = Counter()
-        self.ears = Ears()
-        self.connection: RTCPeerConnection | None = None
+        self.legs: dict[tuple[str, str], Leg] = {}
         self._inbox: list[Message] = []
         self._changed = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
@@ -119,7 +131,6 @@ class Door:
         self._highest: dict[tuple[str, str], int] = {}
         self._seq = 0
         self._subscribed = asyncio.Event()
-        self._flowing = asyncio.Event()
         self._presence = f"{root}/presence/{uid}/main"
         client = self._client = paho.Client(
             CallbackAPIVersion.VERSION2, f"{uid}-main", protocol=paho.MQTTv311
@@ -162,7 +173,7 @@ class Door:
             self.seen.append(said)
             self._inbox.append(said)
             if said["type"] == "candidate":
-                await self._add_candidate(said["body"]["candidate"])
+                await self._add_candidate((said["from"], said["endpoint"]), said["body"])
         async with self._changed:
             self._changed.notify_all()
 
@@ -306,68 +317,99 @@ class Door:
             "token": None,
         }
 
-    async def admit(self, accept: Message) -> None:
-        """Answer an accept that brought an offer, and wait until media flows."""
-        answer = await self._answer(accept["body"]["offer"])
+    async def admit(self, accept: Message) -> Leg:
+        """Answer an accept (or a join) that brought an offer, and wait until media flows."""
+        leg, answer = await self._answer(accept)
         self.reply(accept, "answer", {"answer": answer, "generation": 1})
-        await self.connected()
+        return await self.connected(leg)
 
-    async def take(self, invite: Message) -> None:
+    async def take(self, invite: Message) -> Leg:
         """Accept an invite that brought an offer, and wait until media flows."""
-        answer = await self._answer(invite["body"]["offer"])
+        leg, answer = await self._answer(invite)
         self.reply(invite, "accept", {"answer": answer, "custom_data": None})
-        await self.connected()
+        return await self.connected(leg)
 
-    async def replace(self, offer: Message) -> None:
+    async def replace(self, offer: Message) -> Leg:
         """Answer the offer of the next connection, and leave the old one."""
-        old = self.connection
-        answer = await self._answer(offer["body"]["offer"])
+        old = self.legs[(offer["from"], offer["endpoint"])]
+        leg, answer = await self._answer(offer)
         generation = offer["body"]["generation"]
         self.reply(offer, "answer", {"answer": answer, "generation": generation})
-        await self.connected()
-        if old is not None:
-            await old.close()
+        await self.connected(leg)
+        await old.connection.close()
+        return leg
 
-    async def connected(self) -> None:
+    async def renegotiate(self, offer: Message) -> None:
+        """Answer an offer of the generation that stands."""
+        connection = self.legs[(offer["from"], offer["endpoint"])].connection
+        await connection.setRemoteDescription(RTCSessionDescription(**offer["body"]["offer"]))
+        answer = await self._describe(connection)
+        generation = offer["body"]["generation"]
+        self.reply(offer, "answer", {"answer": answer, "generation": generation})
+
+    @property
+    def ears(self) -> Ears:
+        """What comes from whom it connected with last."""
+        return [*self.legs.values()][-1].ears
+
+    async def connected(self, leg: Leg) -> Leg:
         """Wait until ICE and DTLS are done."""
         async with asyncio.timeout(PATIENCE_S):
-            await self._flowing.wait()
+            await leg.flowing.wait()
+        return leg
 
     async def close_media(self) -> None:
-        """Close the connection."""
-        if self.connection is not None:
-            await self.connection.close()
-        self.connection = None
+        """Close every connection."""
+        for leg in self.legs.values():
+            await leg.connection.close()
 
-    async def _answer(self, offer: Message) -> Message:
-        connection = self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        flowing = self._flowing = asyncio.Event()
+    async def _answer(self, message: Message) -> tuple[Leg, Message]:
+        # without MAX_BUNDLE aiortc never starts a third section
+        connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        where = (message["from"], message["endpoint"])
+        before = self.legs.pop(where, None)
+        leg = Leg(connection, *((before.ears, before.screen) if before else (Ears(), Ears())))
+        self.legs[where] = leg
+        videos = 0
+
+        def attend(track: MediaStreamTrack) -> None:
+            nonlocal videos
+            videos += track.kind == "video"
+            self._attend(track, leg.screen if videos > 1 else leg.ears)
 
         def look() -> None:
             if connection.connectionState == "connected":
-                flowing.set()
+                leg.flowing.set()
 
-        connection.on("track", self._attend)
+        connection.on("track", attend)
         connection.on("connectionstatechange", look)
+        offer = message["body"]["offer"]
         await connection.setRemoteDescription(RTCSessionDescription(**offer))
-        for transceiver in connection.getTransceivers():
-            track: MediaStreamTrack = Tone(440) if transceiver.kind == "audio" else Street()
-            connection.addTrack(track)
+        return leg, await self._describe(connection)
+
+    async def _describe(self, connection: RTCPeerConnection) -> Message:
+        sent = {transceiver.kind for transceiver in connection.getTransceivers()}
+        sent -= {each.kind for each in connection.getSenders() if each.track is not None}
+        for kind in sent:  # the first section of each: a door shares no screen
+            connection.addTrack(Tone(440) if kind == "audio" else Street())
         await connection.setLocalDescription(await connection.createAnswer())
         description = connection.localDescription
         return {"type": description.type, "sdp": description.sdp}
 
-    def _attend(self, track: MediaStreamTrack) -> None:
-        task = self._loop.create_task(self.ears.attend(track))
+    def _attend(self, track: MediaStreamTrack, ears: Ears) -> None:
+        task = self._loop.create_task(ears.attend(track))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _add_candidate(self, init: Message | None) -> None:
-        if init is None or not init["candidate"] or self.connection is None:
+    async def _add_candidate(self, where: tuple[str, str], body: Message) -> None:
+        init = body["candidate"]
+        if init is None or not init["candidate"] or where not in self.legs:
             return
         candidate = candidate_from_sdp(init["candidate"].partition(":")[2])
         candidate.sdpMid, candidate.sdpMLineIndex = init["sdpMid"], init["sdpMLineIndex"]
-        await self.connection.addIceCandidate(candidate)
+        await self.legs[where].connection.addIceCandidate(candidate)
 
 
 OFFLINE = json.dumps({"v": 1, "state": "offline"})

@@ -13,7 +13,7 @@ import pytest
 from appliance.bus import Bus
 from appliance.commands import MuteAudio
 from appliance.events import AudioMuted
-from appliance.model import Gesture
+from appliance.model import AudioMode, Gesture
 from appliance.reporting.conversation import Conversation
 from tests.parts.desk import Desk
 
@@ -34,7 +34,11 @@ class Client:
             start=tasks.create_task,
             ready=self._ready,
             recent=desk.bus.recent,
+<<<<<<< HEAD
             call_log=lambda limit: [{"call_id": f"c{number}"} for number in range(limit)],
+=======
+            plug=desk.plug if simulated else None,
+>>>>>>> bcb538a (The page speaks the whole session: a connection with each of the others, the host's list, hand, hold, screen, keys and requests)
         )
 
     def _send(self, item: Mapping[str, Any]) -> None:
@@ -107,6 +111,17 @@ async def test_a_button_of_the_simulated_board_is_pressed() -> None:
         assert alice.desk.pressed == [("call", Gesture.PRESS), ("call", Gesture.HOLD)]
         answer = await alice.says(id=6, press="cal")
         assert answer["error"] == {"code": "unknown_button", "message": "there is no button cal"}
+
+
+async def test_an_output_of_the_simulated_board_is_plugged_in_and_out() -> None:
+    async with client() as alice:
+        answer = await alice.says(id=7, plug="bluetooth", present=False)
+        assert answer == {"id": 7, "ok": True, "result": None}
+        await alice.says(id=8, plug="bluetooth", present=True)
+        assert alice.desk.plugged == [(AudioMode.BLUETOOTH, False), (AudioMode.BLUETOOTH, True)]
+    async with client(simulated=False) as alice:
+        answer = await alice.says(id=9, plug="bluetooth", present=False)
+        assert answer["error"]["code"] == "not_simulated"
 
 
 async def test_a_real_button_cannot_be_pressed_from_here() -> None:
@@ -219,6 +234,13 @@ async def test_the_latest_events_are_kept_for_who_comes_late() -> None:
             "true or false",
         ),
         ('{"id": 1, "command": "mute_audio", "args": {"mutd": true}}', "bad_command", "muted"),
+        (
+            '{"id": 1, "plug": "bluetoth", "present": true}',
+            "bad_request",
+            "did you mean bluetooth?",
+        ),
+        ('{"id": 1, "plug": 7, "present": true}', "bad_request", "plug wants one of"),
+        ('{"id": 1, "plug": "bluetooth"}', "bad_request", "present, true or false"),
         ('{"id": 1, "press": 7}', "bad_request", "a button's name"),
         ('{"id": 1, "press": "call", "gesture": "hols"}', "bad_request", "did you mean hold?"),
         ('{"id": 1, "press": "call", "gesture": []}', "bad_request", "a gesture is one of"),

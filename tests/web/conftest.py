@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from appliance.config import Button, Contact, Device, Http, Mqtt
 from appliance.web.server import WebServer
+from tests.parts.door import Door, door
 from tests.parts.mosquitto import Mosquitto, mosquitto
 from tests.parts.need import skip_or_fail
 from tests.web.station import Station
@@ -93,7 +94,15 @@ async def server(mosquitto: Mosquitto, station: Station) -> AsyncIterator[WebSer
         yield one
 
 
-PURE = ["call", "envelope", "words", "gestures", "doorlink", "media"]
+@pytest.fixture
+async def front_door(mosquitto: Mosquitto) -> AsyncIterator[Door]:
+    """The far side; what is sent to it against the document is a fault."""
+    async with door(mosquitto.host, mosquitto.port) as one:
+        yield one
+        assert one.faults == []
+
+
+PURE = ["call", "envelope", "words", "notes", "people", "gestures", "doorlink", "media", "speaker"]
 IMPORT_ALL = "(names) => Promise.all(names.map(async (name) => { await import(`/${name}.js`); }))"
 
 

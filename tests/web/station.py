@@ -18,6 +18,8 @@ class Station:
 
     def __init__(self) -> None:
         self.pressed: list[tuple[str, str]] = []
+        self.plugged: list[tuple[str, bool]] = []
+        self.screen: bytes | None = None
         self.talks: list[Talk] = []
         self.call: dict[str, Any] | None = None
         self.panel: dict[str, Any] = {
@@ -32,7 +34,14 @@ class Station:
 
     def demo(self, people: Mapping[str, Contact], buttons: Mapping[str, Button]) -> Demo:
         """Its doors for the web server."""
-        return Demo(people, buttons, self.converse, self.changes)
+        return Demo(
+            people,
+            buttons,
+            self.converse,
+            self.changes,
+            screen_picture=lambda: self.screen,
+            outputs=("speaker", "bluetooth"),
+        )
 
     def converse(self, send: Send) -> Talk:
         """A new client."""
@@ -67,6 +76,18 @@ class Station:
             self.pressed.append((button, gesture))
             self._changed.notify_all()
         self.tell("call_button_clicked", "ButtonClickListener", button=button, gesture=gesture)
+
+    async def plug(self, output: str, present: bool) -> None:
+        """An output of sound was plugged in or out."""
+        async with self._changed:
+            self.plugged.append((output, present))
+            self._changed.notify_all()
+
+    async def until_plugged(self, count: int) -> list[tuple[str, bool]]:
+        """Wait for plugs."""
+        async with asyncio.timeout(30), self._changed:
+            await self._changed.wait_for(lambda: len(self.plugged) >= count)
+        return self.plugged
 
     def tell(self, name: str, family: str, **data: Any) -> None:
         """Tell an event to everybody who subscribed."""
@@ -108,6 +129,8 @@ class Talk:
             self.subscribed = True
         elif "press" in request:
             await self.station.press(request["press"], request.get("gesture", "press"))
+        elif "plug" in request:
+            await self.station.plug(request["plug"], request["present"])
         elif "status" in request:
             result = {"panel": self.station.panel, "call": self.station.call, "mqtt": "connected"}
         self.send({"id": request["id"], "ok": True, "result": result})

@@ -99,6 +99,22 @@ async def test_client_json_says_who_one_can_be_and_which_buttons_there_are(demo:
     }
 
 
+async def test_the_devices_screen_is_given_as_it_is_now_or_not_at_all(
+    demo: WebServer, station: Station
+) -> None:
+    async with ClientSession() as http:
+        async with http.get(f"{demo.url}demo/screen.jpg") as dark:
+            assert dark.status == 204
+        station.screen = b"\xff\xd8 a picture"
+        async with http.get(f"{demo.url}demo/screen.jpg") as lit:
+            assert (lit.content_type, await lit.read()) == ("image/jpeg", station.screen)
+            assert lit.headers["Cache-Control"] == "no-store"
+        async with http.get(f"{demo.url}client.json") as response:
+            client = await response.json()
+    assert client["screen"] is True
+    assert client["outputs"] == ["speaker", "bluetooth"]
+
+
 async def test_a_slow_browser_loses_the_oldest_events_and_is_told_how_many() -> None:
     outbox = Outbox()
     outbox.put({"id": 1, "ok": True})

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, expect
 
 from appliance.web.server import WebServer
 from tests.parts.door import Door, door
@@ -16,11 +14,9 @@ from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
 from tests.web.conftest import WITH_CONSENT, chromium, page_server
 from tests.web.station import Station
+from tests.web.visiting import in_call, opened, part, ready, shows
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker]
-
-PATIENCE_MS = 30_000
-expect.set_options(timeout=PATIENCE_MS)
 
 PICTURE = """() => {
   const video = document.querySelector('[data-testid=picture]');
@@ -29,59 +25,6 @@ PICTURE = """() => {
   context.drawImage(video, 0, 0, 16, 9);
   return [...context.getImageData(7, 7, 1, 1).data].slice(0, 3);
 }"""
-
-
-@pytest.fixture
-async def front_door(mosquitto: Mosquitto) -> AsyncIterator[Door]:
-    """The far side."""
-    async with door(mosquitto.host, mosquitto.port) as one:
-        yield one
-        assert one.faults == []
-
-
-@asynccontextmanager
-async def opened(browser: Browser, url: str) -> AsyncIterator[Page]:
-    """A tab with the page; an error in its scripts fails the test, and its CSP never has to step in."""
-    errors: list[str] = []
-    tab = await browser.new_page()
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on(
-        "console",
-        lambda said: errors.append(said.text) if "Content Security" in said.text else None,
-    )
-    await tab.goto(url)
-    yield tab
-    await tab.close()
-    assert errors == []
-
-
-def part(tab: Page, name: str) -> Locator:
-    return tab.get_by_test_id(name)
-
-
-async def shows(tab: Page, state: str, reason: str = "") -> None:
-    """The phone pane comes to a state."""
-    await expect(part(tab, "phone")).to_have_attribute("data-state", state)
-    if reason:
-        await expect(part(tab, "phone")).to_have_attribute("data-reason", reason)
-
-
-async def ready(tab: Page) -> None:
-    """The page can be rung, and sees the door."""
-    await expect(part(tab, "link")).to_have_text("Ready")
-    await shows(tab, "idle")
-
-
-async def in_call(tab: Page, front_door: Door) -> str:
-    """The bell rings, the page answers: the call's id."""
-    await ready(tab)
-    await front_door.until_present("alice")
-    call_id = front_door.ring("alice")
-    await shows(tab, "incoming")
-    await part(tab, "answer").click()
-    await front_door.admit(await front_door.hear("accept"))
-    await shows(tab, "in_call")
-    return call_id
 
 
 async def test_the_bell_is_answered_with_picture_and_sound_both_ways(
@@ -101,7 +44,7 @@ async def test_the_bell_is_answered_with_picture_and_sound_both_ways(
         accept = await front_door.hear("accept")
         assert accept["call_id"] == call_id
         sections = re.findall(r"^m=(\w+)", accept["body"]["offer"]["sdp"], re.M)
-        assert sections == ["audio", "video"]
+        assert sections == ["audio", "video", "video"]
         assert "VP8" not in accept["body"]["offer"]["sdp"]
         await front_door.admit(accept)
         await shows(tab, "in_call")

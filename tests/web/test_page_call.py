@@ -2,117 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from playwright.async_api import Page
 
+from tests.web.playing import (
+    ANSWER,
+    ANSWERED,
+    HERE,
+    ME,
+    OFFER,
+    SESSION,
+    TALKING,
+    Input,
+    at_link,
+    described,
+    invite,
+    placed,
+    play,
+    says,
+    timer,
+)
+
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-Input = dict[str, Any]
-CALL, SESSION = "c" * 32, "5" * 32
-OFFER = {"type": "offer", "sdp": "o"}
-ANSWER = {"type": "answer", "sdp": "a"}
-ME = {"uid": "alice", "name": "Alice"}
-
-PLAY = """async (inputs) => {
-  const { advance, IDLE } = await import('/call.js');
-  const turns = [];
-  let state = IDLE;
-  for (const { at = 0, ...input } of inputs) {
-    let effects;
-    [state, effects] = advance(state, input, at);
-    turns.push({ state, effects });
-  }
-  return turns;
-}"""
-
-
-class Turn:
-    """What one input led to."""
-
-    def __init__(self, turn: dict[str, Any]) -> None:
-        self.state = turn["state"]
-        self.call = self.state["call"]
-        self.effects = turn["effects"]
-
-    @property
-    def phase(self) -> str:
-        """The phase, and why where it is over."""
-        reason = self.state["reason"]
-        return f"{self.state['phase']}: {reason}" if reason else str(self.state["phase"])
-
-    @property
-    def did(self) -> list[str]:
-        """The effects in short, without the timers and what every end does."""
-        return [word for effect in self.effects if (word := self._word(effect))]
-
-    def sent(self, kind: str) -> dict[str, Any]:
-        """The body of the message of that kind."""
-        (body,) = [e["body"] for e in self.effects if e["do"] == "send" and e["kind"] == kind]
-        return dict(body)
-
-    def _word(self, effect: dict[str, Any]) -> str | None:
-        match effect:
-            case {"do": "send", "kind": kind}:
-                return f"send {kind}"
-            case {"do": "ring" | "ringback" as what, "on": True}:
-                return str(what)
-            case {"do": "open_media" | "take_answer" as what, "generation": generation}:
-                return f"{what} {generation}"
-            case {"do": "close_media", "generation": generation}:
-                return f"close_media {generation or 'all'}"
-            case {"do": "settle", "kinds": kinds}:
-                return f"settle {' '.join(kinds)}"
-            case {"do": "microphone" | "camera" as what, "on": on}:
-                return f"{what} {'on' if on else 'off'}"
-        return None
-
-    def timers(self, what: str = "start_timer") -> dict[str, float]:
-        """The timers that were started (or stopped)."""
-        return {e["name"]: e.get("delay_s", 0) for e in self.effects if e["do"] == what}
-
-
-async def play(page: Page, *inputs: Input) -> list[Turn]:
-    """Play inputs from rest."""
-    return [Turn(turn) for turn in await page.evaluate(PLAY, list(inputs))]
-
-
-def says(kind: str, body: dict[str, Any] | None = None, **more: Any) -> Input:
-    """A message of the door's."""
-    message = {"from": "front-door", "endpoint": "main", "call_id": CALL, "mine": False}
-    return {"type": "message", "kind": kind, "body": body or {}, **message, **more}
-
-
-def invite(**more: Any) -> Input:
-    """The door rings, without an offer."""
-    body = {
-        "session_id": SESSION,
-        "call_type": "video",
-        "caller": {"uid": "front-door", "name": "Front door"},
-        "timeout_s": 30,
-        "offer": more.pop("offer", None),
-    }
-    return says("invite", body, **more)
-
-
-def described(description: dict[str, str] = OFFER, generation: int = 1) -> Input:
-    return {"type": "described", "generation": generation, "description": description}
-
-
-def placed(call_id: str = CALL) -> Input:
-    """Somebody calls the door."""
-    to = {"uid": "front-door", "endpoint": "main", "name": "Front door"}
-    ids = {"call_id": call_id, "session_id": SESSION}
-    return {"type": "call", "call_type": "video", "me": ME, "to": to, **ids}
-
-
-def timer(name: str, at: int = 0) -> Input:
-    return {"type": "timer", "name": name, "at": at}
-
-
-ANSWERED = [invite(), {"type": "answer"}, described(), says("answer", {"answer": ANSWER})]
-TALKING = [*ANSWERED, {"type": "connected", "generation": 1, "at": 5000}]
 
 
 async def test_a_visitor_is_answered_talked_to_and_hangs_up(modules: Page) -> None:
@@ -125,7 +36,7 @@ async def test_a_visitor_is_answered_talked_to_and_hangs_up(modules: Page) -> No
     assert answers.phase == "connecting"
     assert answers.did == ["open_media 1"]
     assert offers.sent("accept") == {"offer": OFFER, "custom_data": None}
-    assert answered.did == ["settle accept offer", "take_answer 1"]
+    assert answered.did == ["settle accept join offer", "take_answer 1"]
     assert talks.phase == "in_call"
     assert talks.sent("state") == {"audio_muted": False, "video_paused": True}
     assert ends.phase == "ended: remote_hang_up"
@@ -142,7 +53,7 @@ async def test_declining_and_not_being_there_are_told_apart(modules: Page) -> No
     for reason in ("cancelled", "timed_out"):
         _, gone = await play(modules, invite(), says("cancel", {"reason": reason}, at=9000))
         assert gone.phase == f"ended: {reason}"
-        assert gone.state["missed"] == {"name": "Front door", "at": 9000}
+        assert gone.state["missed"] == {"name": "Front door", "uid": "front-door", "at": 9000}
     _, silent = await play(modules, invite(), timer("ring"))
     assert silent.phase == "ended: timed_out"
 
@@ -165,7 +76,8 @@ async def test_whoever_answers_first_stops_the_others(modules: Page) -> None:
     *_, late = await play(modules, invite(), {"type": "answer"}, described(), elsewhere)
     assert late.phase == "ended: answered_elsewhere"
     # ... and the one that is excepted goes on
-    *_, mine = await play(modules, *TALKING, {**elsewhere, "mine": True})
+    excepted = says("cancel", {"reason": "answered_elsewhere", "by": HERE})
+    *_, mine = await play(modules, *TALKING, excepted)
     assert mine.phase == "in_call"
 
 
@@ -191,11 +103,11 @@ async def test_an_invite_with_an_offer_is_accepted_with_the_answer(modules: Page
         invite(offer=OFFER),
         {"type": "answer"},
         described(ANSWER),
-        {"type": "connected", "generation": 1},
+        at_link("connected"),
     )
     assert answers.effects[2]["offer"] == OFFER
     assert accepts.sent("accept") == {"answer": ANSWER, "custom_data": None}
-    assert "settle accept offer" in connected.did
+    assert "settle accept join offer" in connected.did
 
 
 async def test_the_door_is_called_and_takes_it(modules: Page) -> None:
@@ -205,7 +117,7 @@ async def test_the_door_is_called_and_takes_it(modules: Page) -> None:
         described() | {"at": 2000},
         says("ringing"),
         says("accept", {"answer": ANSWER}),
-        {"type": "connected", "generation": 1},
+        at_link("connected"),
     )
     assert (calls.phase, calls.did) == ("outgoing", ["open_media 1"])
     assert invites.sent("invite") == {
@@ -287,7 +199,7 @@ async def test_muting_the_camera_and_their_failures_are_told(modules: Page) -> N
         {"type": "answer"},
         refused,
         described(),
-        {"type": "connected", "generation": 1},
+        at_link("connected"),
         {"type": "mute", "on": True},
         {"type": "camera", "on": True},
         {"type": "device", "device": "camera", "exception": "device_occupied"},
@@ -334,20 +246,20 @@ async def test_a_lost_connection_is_replaced_by_the_one_who_offered(modules: Pag
         await play(
             modules,
             *TALKING,
-            {"type": "disconnected", "generation": 1},
-            timer("lost"),
+            at_link("disconnected"),
+            timer("lost:host"),
             described(generation=2),
             says("answer", {"answer": ANSWER, "generation": 2}),
-            {"type": "connected", "generation": 2, "at": 9000},
+            at_link("connected", 2, at=9000),
         )
     )[len(TALKING) :]
-    assert (lost.phase, lost.timers()) == ("reconnecting", {"lost": 2, "give_up": 30})
+    assert (lost.phase, lost.timers()) == ("reconnecting", {"lost:host": 2, "give_up:host": 30})
     assert waited.did == ["settle offer", "open_media 2"]
     assert offered.sent("offer") == {"offer": OFFER, "generation": 2, "reason": "reconnect"}
-    assert answered.did == ["settle accept offer", "take_answer 2"]
+    assert answered.did == ["settle accept join offer", "take_answer 2"]
     assert back.phase == "in_call"
-    assert back.did == ["settle accept offer", "close_media 1"]
-    assert (back.call["generation"], back.call["next"]) == (2, None)
+    assert back.did == ["settle accept join offer", "close_media 1"]
+    assert (back.link()["generation"], back.link()["next"]) == (2, None)
     assert back.call["answered_at"] == 5000
 
 
@@ -356,9 +268,9 @@ async def test_who_did_not_offer_asks_for_a_new_connection(modules: Page) -> Non
     *_, asked, offered, answered = await play(
         modules,
         *talking,
-        {"type": "connected", "generation": 1},
-        {"type": "failed", "generation": 1},
-        timer("lost"),
+        at_link("connected"),
+        at_link("failed"),
+        timer("lost:host"),
         says("offer", {"offer": OFFER, "generation": 2}),
         described(ANSWER, 2),
     )
@@ -369,11 +281,11 @@ async def test_who_did_not_offer_asks_for_a_new_connection(modules: Page) -> Non
 
 async def test_a_connection_that_does_not_come_back_is_given_up(modules: Page) -> None:
     *_, gone = await play(
-        modules, *TALKING, {"type": "failed", "generation": 1}, timer("lost"), timer("give_up")
+        modules, *TALKING, at_link("failed"), timer("lost:host"), timer("give_up:host")
     )
     assert gone.phase == "ended: connection_closed"
     assert gone.sent("end") == {"reason": "failed", "kicked_by": None}
-    *_, never = await play(modules, *ANSWERED, timer("connect"))
+    *_, never = await play(modules, *ANSWERED, timer("connect:host"))
     assert never.phase == "ended: failed"
     assert never.sent("end")["reason"] == "failed"
 

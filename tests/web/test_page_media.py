@@ -14,17 +14,21 @@ MEET = """async (video) => {
   const { Media } = await import('/media.js');
   const sides = {};
   const seen = [];
+  const agreed = [];
   const side = (name, other) => new Promise((connected) => {
     sides[name] = new Media({
-      onDescribed(generation, description) {
+      onDescribed(link, generation, description) {
         seen.push(description);
-        if (description.type === 'offer') sides[other].open(1, video, description);
-        else sides[other].takeAnswer(1, description);
+        if (description.type === 'offer') sides[other].open(link, generation, video, description);
+        else sides[other].takeAnswer(link, generation, description);
       },
-      onCandidate: (generation, candidate) => sides[other].takeCandidate(generation, candidate),
-      onState: (generation, state) => state === 'connected' && connected(),
+      onAgreed: (link, generation, agreement) => agreed.push(agreement),
+      onCandidate: (link, generation, candidate) =>
+        sides[other].takeCandidate(link, generation, candidate),
+      onState: (link, generation, state) => state === 'connected' && connected(),
       onRemote: () => undefined,
       onOwnPicture: () => undefined,
+      onShared: () => undefined,
       onDevice: () => undefined,
     });
   });
@@ -34,10 +38,10 @@ MEET = """async (video) => {
   window.RTCPeerConnection = class extends Real {
     constructor(...given) { super(...given); made.push(this); }
   };
-  sides.one.open(1, video, null);
+  sides.one.open('host', 1, video, null);
   await both;
   window.RTCPeerConnection = Real;
-  Object.assign(window, { sides, made });
+  Object.assign(window, { sides, made, agreed });
   return seen.map(({ sdp }) => sdp);
 }"""
 
@@ -49,7 +53,7 @@ CLOSED = """() => new Promise((done) => {
 
 
 async def test_two_sides_meet_with_sound_alone_or_with_one_kind_of_picture(modules: Page) -> None:
-    for video, sections in ((False, ["audio"]), (True, ["audio", "video"])):
+    for video, sections in ((False, ["audio"]), (True, ["audio", "video", "video"])):
         for sdp in await modules.evaluate(MEET, video):
             assert re.findall(r"^m=(\w+)", sdp, re.M) == sections
             codecs = set(re.findall(r"^a=rtpmap:\d+ (\w+)/90000", sdp, re.M))
@@ -59,11 +63,14 @@ async def test_two_sides_meet_with_sound_alone_or_with_one_kind_of_picture(modul
 
 async def test_a_camera_comes_and_goes_without_another_description(modules: Page) -> None:
     await modules.evaluate(MEET, True)
-    assert await modules.evaluate(SENDS) == [["audio", "nothing"]] * 2
+    assert await modules.evaluate(SENDS) == [["audio", "nothing", "nothing"]] * 2
     await modules.evaluate("sides.one.camera(true)")
-    assert await modules.evaluate(SENDS) == [["audio", "video"], ["audio", "nothing"]]
+    assert await modules.evaluate(SENDS) == [
+        ["audio", "video", "nothing"],
+        ["audio", "nothing", "nothing"],
+    ]
     await modules.evaluate("sides.one.camera(false)")
-    assert await modules.evaluate(SENDS) == [["audio", "nothing"]] * 2
+    assert await modules.evaluate(SENDS) == [["audio", "nothing", "nothing"]] * 2
 
 
 async def test_a_connection_outlives_its_call_so_that_the_goodbye_is_there_first(
@@ -73,7 +80,7 @@ async def test_a_connection_outlives_its_call_so_that_the_goodbye_is_there_first
     tracks, states = await modules.evaluate(
         """() => {
           const tracks = made[0].getSenders().map(({ track }) => track);
-          sides.one.close(null);
+          sides.one.close(null, null);
           return [tracks.map(({ readyState }) => readyState), made.map((pc) => pc.connectionState)];
         }"""
     )
@@ -95,7 +102,7 @@ async def test_what_a_browser_throws_becomes_a_word_of_the_vocabulary(
     modules: Page, thrown: str, exception: str
 ) -> None:
     word: Any = await modules.evaluate(
-        "async (name) => (await import('/media.js')).exceptionOf(new DOMException('', name))",
+        "async (name) => (await import('/capture.js')).exceptionOf(new DOMException('', name))",
         thrown,
     )
     assert word == exception

@@ -1,27 +1,24 @@
 // @ts-check
 /**
- * The steps that several rows of a call's table share, and the making of its effects.
+ * The steps of a call's life that several rows share, and the making of its messages.
  *
  * @typedef {import('./call.js').Call} Call
  * @typedef {import('./call.js').CallType} CallType
  * @typedef {import('./call.js').ChatLine} ChatLine
- * @typedef {import('./call.js').Description} Description
  * @typedef {import('./call.js').Effect} Effect
+ * @typedef {import('./call.js').Notice} Notice
  * @typedef {import('./call.js').Peer} Peer
  * @typedef {import('./call.js').State} State
  * @typedef {import('./call.js').Turn} Turn
- * @typedef {import('./call.js').Unlock} Unlock
+ * @typedef {{uid: string, endpoint: string | null, call_id: string}} Whereto
  */
 
-const RING_GRACE_S = 2;
-export const CONNECT_TIMEOUT_S = 20;
-const RETRY_S = 8;
-const GIVE_UP_S = 30;
-const UNLOCK_SHOWN_S = 4;
 const ENDED_SHOWN_S = 8;
+const NOTICE_SHOWN_S = 7;
 const REMEMBER_MS = 60_000;
 const MESSAGE_TTL_S = 30;
 const MAX_CHAT_LINES = 200;
+const MAX_NOTICES = 4;
 
 /** Whether there is a call that is not over. @param {State} state */
 export function isLive(state) {
@@ -31,21 +28,6 @@ export function isLive(state) {
 /** Whether media is flowing, or was and is sought again. @param {State} state */
 export function isTalking(state) {
   return state.phase === 'in_call' || state.phase === 'reconnecting';
-}
-
-/**
- * Mute the own microphone, or open it.
- *
- * @param {State} state @param {boolean} on @returns {Turn}
- */
-export function mute(state, on) {
-  const { call } = state;
-  if (!call || !isLive(state)) return [state, []];
-  const muted = { ...call, muted: on };
-  return [
-    { ...state, call: muted },
-    [{ do: 'microphone', on: !on }, ...tell(state, muted, { audio_muted: on })],
-  ];
 }
 
 /** @returns {Call} */
@@ -66,123 +48,61 @@ export function newCall(
     caller,
     peer,
     deadline,
+    token: null,
     offer: null,
     rings_there: false,
     accepted: false,
-    i_offer: false,
-    generation: 1,
-    next: null,
     answered_at: null,
     ended_at: null,
+    kicked_by: null,
+    links: {},
+    roster: { version: null, members: [] },
+    told: {},
+    kept: {},
     muted: false,
     camera_on: false,
+    hand: false,
+    sharing: false,
+    on_hold: false,
     microphone_exception: null,
     camera_exception: null,
-    remote: {},
     chat: [],
     unlock: null,
+    asks: {},
+    questions: [],
+    notices: [],
   };
-}
-
-/** The call that an invitation is about. @param {any} input @param {number} now @returns {Call} */
-export function invited({ call_id, from, endpoint, body }, now) {
-  const peer = { uid: from, endpoint, name: body.caller.name ?? from };
-  const deadline = now + body.timeout_s * 1000;
-  const call = newCall(
-    call_id,
-    body.session_id,
-    'incoming',
-    body.call_type,
-    body.caller,
-    peer,
-    deadline,
-  );
-  return { ...call, offer: body.offer ?? null, i_offer: !body.offer };
-}
-
-/** @param {State} state @param {Call} call @param {number} timeout_s @returns {Turn} */
-export function letRing(state, call, timeout_s) {
-  return [
-    { ...state, phase: 'incoming', call, reason: null },
-    [
-      { do: 'stop_timer', name: 'rest' },
-      send(call, 'ringing', {}),
-      { do: 'ring', on: true },
-      { do: 'start_timer', name: 'ring', delay_s: timeout_s + RING_GRACE_S },
-    ],
-  ];
-}
-
-/** @param {State} state @param {Call} call @returns {Turn} */
-export function accept(state, call) {
-  return [
-    { ...state, phase: 'connecting', call },
-    [
-      { do: 'ring', on: false },
-      { do: 'stop_timer', name: 'ring' },
-      openMedia(call, 1, call.offer),
-      { do: 'start_timer', name: 'connect', delay_s: CONNECT_TIMEOUT_S },
-    ],
-  ];
-}
-
-/**
- * Both called at once: the call with the smaller id lives, and is accepted without ringing.
- *
- * @param {State} state @param {Call} ours @param {Call} theirs @param {number} now @returns {Turn}
- */
-export function crossed(state, ours, theirs, now) {
-  if (ours.call_id < theirs.call_id) return [state, []];
-  const [ended, ending] = end(state, 'cancelled', now, [cancel(ours, 'cancelled')]);
-  const [taken, taking] = accept(ended, theirs);
-  return [{ ...taken, reason: null }, [...ending, { do: 'stop_timer', name: 'rest' }, ...taking]];
-}
-
-/** @param {State} state @param {Call} call @returns {Turn} */
-export function replaceConnection(state, call) {
-  const again = { do: 'start_timer', name: 'lost', delay_s: RETRY_S };
-  if (!call.i_offer) {
-    const nothing = { uid: null, receiver: null, relay: null, reason: 'reconnect' };
-    const request_id = `renegotiate-${call.generation + 1}`;
-    return [
-      state,
-      [send(call, 'request', { request_id, action: 'renegotiate', ...nothing }), again],
-    ];
-  }
-  // another try has the same number: for the far side only the next one replaces the present one
-  const next = call.generation + 1;
-  return [
-    { ...state, call: { ...call, next } },
-    [settle(call, 'offer'), openMedia(call, next, null), again],
-  ];
 }
 
 /**
  * The one way out of a call.
  *
- * @param {State} state @param {string} reason @param {number} now @param {Effect[]} last_words @returns {Turn}
+ * @param {State} state @param {string} reason @param {number} now @param {Effect[]} last_words
+ * @param {string | null} [kicked_by] @returns {Turn}
  */
-export function end(state, reason, now, last_words) {
+export function end(state, reason, now, last_words, kicked_by = null) {
   const call = /** @type {Call} */ (state.call);
   const missed = state.phase === 'incoming' && (reason === 'cancelled' || reason === 'timed_out');
+  const call_ids = new Set([call.call_id, ...Object.values(call.links).map((l) => l.call_id)]);
+  const timers = Object.keys(call.links).flatMap((id) => [`lost:${id}`, `connect:${id}`]);
+  const asks = Object.keys(call.asks).map((id) => `ask:${id}`);
   return [
     {
       ...remember(state, call.call_id, now),
       phase: 'ended',
       reason,
-      call: { ...call, ended_at: now, unlock: null },
-      missed: missed ? { name: call.peer.name, at: now } : state.missed,
+      call: { ...call, ended_at: now, kicked_by, unlock: null, questions: [], notices: [] },
+      missed: missed ? { name: call.peer.name, uid: call.peer.uid, at: now } : state.missed,
     },
     [
       { do: 'ring', on: false },
       { do: 'ringback', on: false },
-      { do: 'forget', call_id: call.call_id },
+      ...[...call_ids].map((call_id) => ({ do: 'forget', call_id })),
       ...last_words,
-      { do: 'close_media', generation: null },
-      ...['ring', 'connect', 'lost', 'give_up', 'unlock'].map((name) => ({
-        do: 'stop_timer',
-        name,
-      })),
+      { do: 'close_media', link: null, generation: null },
+      ...['ring', 'connect:host', 'give_up:host', 'unlock', 'notice', ...timers, ...asks].map(
+        (name) => ({ do: 'stop_timer', name }),
+      ),
       { do: 'start_timer', name: 'rest', delay_s: ENDED_SHOWN_S },
     ],
   ];
@@ -194,12 +114,6 @@ export function rest(state) {
     { ...state, phase: 'idle', call: null, reason: null },
     [{ do: 'stop_timer', name: 'rest' }],
   ];
-}
-
-/** @param {State} state @param {Call} call @param {Unlock} unlock @returns {Turn} */
-export function answeredUnlock(state, call, unlock) {
-  const shown = { do: 'start_timer', name: 'unlock', delay_s: UNLOCK_SHOWN_S };
-  return [{ ...state, call: { ...call, unlock } }, [shown]];
 }
 
 /** An invitation that comes behind its own cancel does not ring. @returns {State} */
@@ -217,46 +131,64 @@ export function forget(state, now) {
   return { ...state, over: Object.fromEntries(over) };
 }
 
-/** @param {Call} call @param {any} input */
-export function isPeer(call, input) {
-  const known = call.peer.endpoint === null || call.peer.endpoint === input.endpoint;
-  return call.call_id === input.call_id && call.peer.uid === input.from && known;
-}
-
 /** @param {Call} call @param {ChatLine} line @returns {Call} */
 export function withLine(call, line) {
   return { ...call, chat: [...call.chat, line].slice(-MAX_CHAT_LINES) };
 }
 
-/** @param {Call} call */
-export function ownState(call) {
-  const { microphone_exception, camera_exception } = call;
-  return {
-    audio_muted: call.muted,
-    video_paused: !call.camera_on,
-    ...(microphone_exception ? { microphone_exception } : {}),
-    ...(camera_exception ? { camera_exception } : {}),
-  };
+/** Something that is shown for a moment. @param {Call} call @param {Notice} notice @returns {Call} */
+export function withNotice(call, notice) {
+  return { ...call, notices: [...call.notices, notice].slice(-MAX_NOTICES) };
 }
 
-/** What changed about us, once there is somebody to tell. @returns {Effect[]} */
-export function tell(
-  /** @type {State} */ state,
-  /** @type {Call} */ call,
-  /** @type {object} */ changes,
-) {
-  return isTalking(state) ? [send(call, 'state', changes)] : [];
+/** @type {Effect} */
+export const NOTICE_TIMER = { do: 'start_timer', name: 'notice', delay_s: NOTICE_SHOWN_S };
+
+/** @param {State} state @param {Notice} notice @returns {Turn} */
+export function notify(state, notice) {
+  const { call } = state;
+  return call ? [{ ...state, call: withNotice(call, notice) }, [NOTICE_TIMER]] : [state, []];
+}
+
+/** The notices that were shown long enough go. @param {State} state @param {number} now @returns {Turn} */
+export function dropNotices(state, now) {
+  const { call } = state;
+  if (!call) return [state, []];
+  const notices = call.notices.filter(({ at }) => now - at < NOTICE_SHOWN_S * 1000);
+  return [{ ...state, call: { ...call, notices } }, notices.length > 0 ? [NOTICE_TIMER] : []];
+}
+
+/** One turn after the other. @param {State} state @param {((state: State) => Turn)[]} steps @returns {Turn} */
+export function inTurn(state, ...steps) {
+  /** @type {Effect[]} */
+  const effects = [];
+  let at = state;
+  for (const step of steps) {
+    const [next, done] = step(at);
+    at = next;
+    effects.push(...done);
+  }
+  return [at, effects];
 }
 
 /** @returns {Effect} */
+export function sendTo(
+  /** @type {Whereto} */ { uid, endpoint, call_id },
+  /** @type {string} */ kind,
+  /** @type {object} */ body,
+  ttl_s = MESSAGE_TTL_S,
+) {
+  return { do: 'send', to: { uid, endpoint }, call_id, kind, body, ttl_s };
+}
+
+/** To the host of the call. @returns {Effect} */
 export function send(
   /** @type {Call} */ call,
   /** @type {string} */ kind,
   /** @type {object} */ body,
   ttl_s = MESSAGE_TTL_S,
 ) {
-  const to = { uid: call.peer.uid, endpoint: call.peer.endpoint };
-  return { do: 'send', to, call_id: call.call_id, kind, body, ttl_s };
+  return sendTo({ ...call.peer, call_id: call.call_id }, kind, body, ttl_s);
 }
 
 /** @param {Call} call @param {number} now @returns {Effect} */
@@ -282,22 +214,21 @@ export const cancel = (call, reason) => send(call, 'cancel', { reason, custom_da
 /** @param {Call} call @param {'rejected' | 'busy'} reason */
 export const reject = (call, reason) => send(call, 'reject', { reason, custom_data: null });
 
-/** @param {Call} call @param {string} reason */
-export const goodbye = (call, reason) => send(call, 'end', { reason, kicked_by: null });
+/** To everybody with whom there is a connection. @param {Call} call @param {string} reason @returns {Effect[]} */
+export const goodbye = (call, reason) =>
+  [
+    { ...call.peer, call_id: call.call_id },
+    ...Object.values(call.links).filter(({ id }) => id !== 'host'),
+  ].map((whom) => sendTo(whom, 'end', { reason, kicked_by: null }));
 
-/** @param {Call} call @param {string[]} kinds @returns {Effect} */
-export const settle = (call, ...kinds) => ({ do: 'settle', call_id: call.call_id, kinds });
-
-/** @param {Call} call @param {number} generation @param {Description | null} offer @returns {Effect} */
-export const openMedia = (call, generation, offer) => ({
-  do: 'open_media',
-  generation,
-  video: call.type === 'video',
-  offer,
+/** @param {Whereto} whom @param {string[]} kinds @returns {Effect} */
+export const settle = ({ uid, endpoint, call_id }, ...kinds) => ({
+  do: 'settle',
+  to: { uid, endpoint },
+  call_id,
+  kinds,
 });
 
-/** @param {number} patience_s @returns {Effect[]} */
-export const reconnectTimers = (patience_s) => [
-  { do: 'start_timer', name: 'lost', delay_s: patience_s },
-  { do: 'start_timer', name: 'give_up', delay_s: GIVE_UP_S },
-];
+/** @param {Call} call @param {string[]} kinds @returns {Effect} */
+export const settleHost = (call, ...kinds) =>
+  settle({ ...call.peer, call_id: call.call_id }, ...kinds);

@@ -43,3 +43,13 @@ export function make(tag, text = '', className = '') {
 export function say(/** @type {Element} */ where, /** @type {string} */ text) {
   if (where.textContent !== text) where.textContent = text;
 }
+
+/** The words of a round button. @param {string} id */
+export const label = (id) => /** @type {Element} */ (button(id).querySelector('.label'));
+
+/** @param {string} id @param {boolean} on @param {string} text @param {string} icon */
+export function toggle(id, on, text, icon) {
+  button(id).setAttribute('aria-pressed', String(on));
+  say(label(id), text);
+  button(id).querySelector('use')?.setAttribute('href', `#${icon}`);
+}

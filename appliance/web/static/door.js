@@ -5,6 +5,11 @@
  * @typedef {import('./doorlink.js').Board} Board
  * @typedef {import('./doorlink.js').CloudEvent} CloudEvent
  * @typedef {import('./gestures.js').Bound & {name: string}} ConfiguredButton
+ *
+ * @typedef {object} Actions
+ * @property {(name: string, gesture: string) => void} press
+ * @property {(output: string, present: boolean) => void} plug
+ * @property {() => void} dingDong
  */
 
 import { button, element, make, part, say } from './dom.js';
@@ -25,10 +30,10 @@ export class DoorView {
   /**
    * @param {string} name
    * @param {ConfiguredButton[]} buttons
-   * @param {(name: string, gesture: string) => void} press
-   * @param {() => void} dingDong
+   * @param {string[]} outputs  of sound
+   * @param {Actions} actions
    */
-  constructor(name, buttons, press, dingDong) {
+  constructor(name, buttons, outputs, { press, plug, dingDong }) {
     this.dingDong = dingDong;
     say(part('plate'), name);
     part('grille').replaceChildren(...Array.from({ length: GRILLE_DOTS }, () => make('i')));
@@ -37,6 +42,12 @@ export class DoorView {
       ...buttons.map((one) => drawButton(one, one === bell, press)),
     );
     element('gestures', HTMLElement).append(...buttons.flatMap((one) => drawGestures(one, press)));
+    if (outputs.length > 0) {
+      element('outputs', HTMLElement).append(
+        make('dt', 'Sound outputs'),
+        ...outputs.map((output) => drawOutput(output, plug)),
+      );
+    }
     button('log-pause').addEventListener('click', () => this.#pause(!this.#paused));
     button('log-clear').addEventListener('click', () => this.#clear());
   }
@@ -81,6 +92,7 @@ export class DoorView {
   /** @param {any} status */
   showStatus(status) {
     if (status?.panel) this.showBoard({ ...status.panel });
+    showOutputs(status?.media);
     const call = status?.call;
     say(part('door-call'), call?.state ?? 'none');
     part('door-call').dataset.state = call?.state ?? 'idle';
@@ -199,6 +211,34 @@ function drawGestures(
     fact.append(shortcut);
     return [fact];
   });
+}
+
+/** One can be plugged in and out, as on a real board. @param {string} output @param {Actions['plug']} plug */
+function drawOutput(output, plug) {
+  const fact = make('dd', '', 'output');
+  const drawn = make('button', output, 'plain small');
+  drawn.type = 'button';
+  drawn.dataset.testid = `output-${output}`;
+  drawn.setAttribute('aria-pressed', 'true');
+  drawn.title = 'Plug in or out';
+  drawn.addEventListener('click', () => {
+    const present = drawn.getAttribute('aria-pressed') !== 'true';
+    drawn.setAttribute('aria-pressed', String(present));
+    plug(output, present);
+  });
+  fact.append(drawn);
+  return fact;
+}
+
+/** Which outputs there are, and which is in use, where the status says so. @param {any} media */
+function showOutputs(media) {
+  for (const drawn of document.querySelectorAll('[data-testid^="output-"]')) {
+    const output = drawn.getAttribute('data-testid')?.replace('output-', '') ?? '';
+    if (Array.isArray(media?.audio_outputs)) {
+      drawn.setAttribute('aria-pressed', String(media.audio_outputs.includes(output)));
+    }
+    drawn.toggleAttribute('data-used', media?.audio_mode === output);
+  }
 }
 
 /** @param {string} name @param {{pattern: string, lit: any}} led */

@@ -47,6 +47,11 @@ export class DoorLink {
     this.#ask({ press, gesture });
   }
 
+  /** Plug an output of sound of the simulated board in or out. @param {string} plug @param {boolean} present */
+  plug(plug, present) {
+    this.#ask({ plug, present });
+  }
+
   #open() {
     const socket = new WebSocket(this.url);
     this.#socket = socket;

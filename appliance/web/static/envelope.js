@@ -123,6 +123,10 @@ const isGeneration = (x) => x === undefined || x === null || (isCount(x) && x >=
 /** @param {any} x @param {(x: any) => boolean} check */
 const isNothingOr = (x, check) => x === null || x === undefined || check(x);
 
+/** @param {any} x */
+const isParticipant = (x) =>
+  isObject(x) && isText(x.uid) && isId(x.endpoint) && isTextOrNull(x.name) && isTextOrNull(x.epoch);
+
 /**
  * What a body has to be before the call's table sees it; fields that no row reads are not looked at.
  *
@@ -157,7 +161,11 @@ const BODIES = new Map(
         ['cancelled', 'timed_out', 'answered_elsewhere', 'rejected_elsewhere'].includes(b.reason) &&
         isNothingOr(b.by, isObject),
     ],
-    ['end', (b) => ['hang_up', 'kicked_out', 'idle', 'failed'].includes(b.reason)],
+    [
+      'end',
+      (b) =>
+        ['hang_up', 'kicked_out', 'idle', 'failed'].includes(b.reason) && isTextOrNull(b.kicked_by),
+    ],
     ['offer', (b) => isDescription('offer')(b.offer) && isGeneration(b.generation)],
     ['answer', (b) => isDescription('answer')(b.answer) && isGeneration(b.generation)],
     [
@@ -166,8 +174,15 @@ const BODIES = new Map(
         isGeneration(b.generation) &&
         isNothingOr(b.candidate, (c) => isObject(c) && isText(c.candidate)),
     ],
-    ['join', () => true],
-    ['participants', (b) => isText(b.session_id) && isCount(b.version)],
+    ['join', (b) => isNothingOr(b.offer, isDescription('offer'))],
+    [
+      'participants',
+      (b) =>
+        isText(b.session_id) &&
+        isCount(b.version) &&
+        Array.isArray(b.participants) &&
+        b.participants.every(isParticipant),
+    ],
     ['state', () => true],
     ['request', (b) => isText(b.request_id) && isText(b.action)],
     ['response', (b) => isText(b.request_id) && typeof b.accepted === 'boolean'],

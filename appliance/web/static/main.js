@@ -11,18 +11,22 @@
  * @property {boolean} [demo]
  * @property {{uid: string, name: string}[]} [people]
  * @property {import('./door.js').ConfiguredButton[]} [buttons]
+ * @property {boolean} [screen]  the device has one to be looked at
+ * @property {string[]} [outputs]  of sound, which can be plugged in and out
  */
 
 import { isLive } from './call.js';
+import { parseLimits } from './capture.js';
 import { button, element, part, say } from './dom.js';
 import { DoorView } from './door.js';
 import { DoorLink } from './doorlink.js';
 import { nextSeq, tabEndpoint } from './identity.js';
 import { PhoneView } from './phone.js';
 import { Ringtone } from './ringtone.js';
-import { Session } from './session.js';
+import { ScreenView } from './doorscreen.js';
+import { Session, parseInvitation } from './session.js';
 import { Signaling } from './signaling.js';
-import { NO_SERVER, NO_WEBSOCKET } from './words.js';
+import { CHOOSE_PERSON, NO_SERVER, NO_WEBSOCKET, notForYou, unknownPerson } from './words.js';
 
 const CREDENTIALS = 'appliance.credentials';
 const RETRY_MS = 2000;
@@ -38,22 +42,37 @@ async function fetchClient() {
 }
 
 /**
- * Who sits before this page: the address says it (`?as=alice`), in the demo the first person
- * otherwise; elsewhere one signs in.
+ * Who sits before this page: the address says it (`?as=alice`, or the link into a session), in the
+ * demo the first person otherwise; elsewhere one signs in. Null where it is nobody who is known.
  *
- * @param {Client} client @returns {Promise<{uid: string, name: string, password?: string}>}
+ * @param {Client} client @returns {Promise<{uid: string, name: string, password?: string} | null>}
  */
 async function whoIsIt({ people = [] }) {
-  const asked = new URLSearchParams(location.search).get('as');
-  const known = people.find(({ uid }) => uid === asked) ?? (asked ? null : people[0]);
-  if (known) return known;
-  if (asked) return { uid: asked, name: asked };
+  const asked =
+    new URLSearchParams(location.search).get('as') ?? parseInvitation(location.hash)?.uid ?? null;
+  if (people.length > 0) {
+    const known = asked === null ? people[0] : people.find(({ uid }) => uid === asked);
+    if (!known) showDeadEnd(unknownPerson(asked ?? ''), CHOOSE_PERSON);
+    return known ?? null;
+  }
   const kept = JSON.parse(sessionStorage.getItem(CREDENTIALS) ?? 'null');
-  return kept ?? signIn();
+  return kept && (asked === null || kept.uid === asked) ? kept : signIn(asked ?? '');
 }
 
-/** @returns {Promise<{uid: string, name: string, password?: string}>} */
-function signIn() {
+/** Nothing can be done here: say why. @param {string} title @param {string} line */
+function showDeadEnd(title, line) {
+  element('phone', HTMLElement).dataset.state = 'failed';
+  say(element('title', HTMLElement), title);
+  say(element('line', HTMLElement), line);
+  say(element('link-words', HTMLElement), 'Not started');
+}
+
+/** @param {string} uid @returns {Promise<{uid: string, name: string, password?: string}>} */
+function signIn(uid) {
+  /** @type {HTMLInputElement | null} */ (document.querySelector('[name=uid]'))?.setAttribute(
+    'value',
+    uid,
+  );
   const form = element('sign-in', HTMLFormElement);
   form.hidden = false;
   say(element('title', HTMLElement), 'Who are you?');
@@ -74,15 +93,18 @@ function signIn() {
   });
 }
 
-/** @param {Client} client @param {string} uid */
+/** @param {Client} client @param {string | null} uid */
 function offerPeople({ people = [] }, uid) {
   const chooser = element('person', HTMLSelectElement);
   chooser.replaceChildren(
+    ...(uid === null ? [new Option('…', '', true, true)] : []),
     ...people.map((one) => new Option(one.name, one.uid, false, one.uid === uid)),
   );
-  /** @type {HTMLElement} */ (chooser.closest('label')).hidden = people.length < 2;
+  /** @type {HTMLElement} */ (chooser.closest('label')).hidden = people.length < 2 && uid !== null;
   chooser.addEventListener('change', () => {
-    location.search = new URLSearchParams({ as: chooser.value }).toString();
+    const asked = new URLSearchParams(location.search);
+    asked.set('as', chooser.value);
+    location.search = asked.toString();
   });
 }
 
@@ -93,11 +115,6 @@ function listenToKeys() {
   }
   window.addEventListener('keydown', (key) => {
     const typing = key.target instanceof Element && key.target.closest('input, select, textarea');
-    if (key.key === 'Escape' && document.activeElement?.id === 'chat-text') {
-      element('show-chat', HTMLButtonElement).click();
-      element('show-chat', HTMLButtonElement).focus();
-      return;
-    }
     // a held key must not first answer and then hang up
     if (typing || key.repeat || key.ctrlKey || key.metaKey || key.altKey) return;
     const meant = document.querySelectorAll(`[data-key="${CSS.escape(key.key.toLowerCase())}"]`);
@@ -139,12 +156,12 @@ function openDoorPane(client, ringtone) {
   }
   /** @type {DoorLink | null} */
   let link = null;
-  const view = new DoorView(
-    client.name,
-    client.buttons ?? [],
-    (name, gesture) => link?.press(name, gesture),
-    () => ringtone.dingDong(),
-  );
+  const view = new DoorView(client.name, client.buttons ?? [], client.outputs ?? [], {
+    press: (name, gesture) => link?.press(name, gesture),
+    plug: (output, present) => link?.plug(output, present),
+    dingDong: () => ringtone.dingDong(),
+  });
+  if (client.screen) new ScreenView();
   const url = new URL('demo/socket', location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   link = new DoorLink(url.href, {
@@ -173,7 +190,8 @@ function wakeLock() {
 /** @param {Client} client @param {string} websocket_url */
 async function openPhone(client, websocket_url) {
   const who = await whoIsIt(client);
-  offerPeople(client, who.uid);
+  offerPeople(client, who?.uid ?? null);
+  if (!who) return;
   const self = { uid: who.uid, name: who.name, endpoint: await tabEndpoint() };
   const keepAwake = wakeLock();
   let refused = false;
@@ -181,19 +199,17 @@ async function openPhone(client, websocket_url) {
   let session;
   const view = new PhoneView(
     {
-      answer: () => session.put({ type: 'answer' }),
-      decline: () => session.put({ type: 'decline' }),
-      hangUp: () => session.put({ type: 'hang_up' }),
-      dismiss: () => session.put({ type: 'dismiss' }),
-      mute: (on) => session.put({ type: 'mute', on }),
-      camera: (on) => session.put({ type: 'camera', on }),
-      chat: (text) => session.put({ type: 'chat', text }),
-      call: () => session.call('video'),
+      put: (input) => session.put(input),
+      ask: (action, about) => session.ask(action, about),
+      call: () => session.call('video', view.withCamera),
+      callBack: () => callBack(session, view),
       openDoor: () => session.openDoor(),
       // whom the broker refused has to sign in anew
       retry: () => (refused ? location.reload() : session.signaling.retryNow()),
     },
     client.name,
+    (client.people ?? []).filter(({ uid }) => uid !== client.device_id),
+    who.uid,
   );
   const ringtone = new Ringtone((enabled) => view.showSound(enabled));
   view.showSound(ringtone.enabled);
@@ -215,18 +231,25 @@ async function openPhone(client, websocket_url) {
         view.showState(state);
         keepAwake(isLive(state));
         if (state.phase === 'incoming') showPane('phone');
+        // a reload enters the session again, until it is over
+        if (state.phase === 'ended' && location.hash) {
+          history.replaceState(null, '', location.pathname + location.search);
+        }
       },
       onLink(link, retry_s) {
         view.showLink(link, retry_s);
         view.showState(session.state);
+        if (link === 'connected') enterByLink(session, view);
         refused = link === 'refused';
         // a wrong name or password must not be tried again by the next reload
         if (refused) sessionStorage.removeItem(CREDENTIALS);
       },
       onDoor: (online) => view.showDoor(online),
-      onRemote: (stream) => view.showRemote(stream),
-      onOwnPicture: (stream) => view.showOwnPicture(stream),
+      onRemote: (link, remote) => view.in_call.showRemote(link, remote),
+      onOwnPicture: (stream) => view.in_call.showOwnPicture(stream),
+      onSpeaker: (speaker, audible) => view.in_call.showSpeaker(speaker, audible),
     },
+    parseLimits(new URLSearchParams(location.search).get('camera')),
   );
   view.showState(session.state);
   // mqtt.js writes with the next tick, and a page that is being hidden has none left
@@ -234,18 +257,35 @@ async function openPhone(client, websocket_url) {
   window.addEventListener('pagehide', () => session.close());
   // brought back as it was, its sockets are dead: begin anew
   window.addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+  window.addEventListener('hashchange', () => enterByLink(session, view));
   window.addEventListener('online', () => session.signaling.retryNow());
+  window.addEventListener('keydown', ({ key }) => key === 'Escape' && view.panels.close());
   if (client.demo) openDoorPane(client, ringtone);
   await session.signaling.connect();
+}
+
+/** Whoever rang in vain is called. @param {Session} session @param {PhoneView} view */
+function callBack(session, view) {
+  const { missed } = session.state;
+  if (!missed) return;
+  session.put({ type: 'dismiss' });
+  session.signaling.watch(missed.uid);
+  session.call('video', view.withCamera, { uid: missed.uid, name: missed.name });
+}
+
+/** The address leads into a session. @param {Session} session @param {PhoneView} view */
+function enterByLink(session, view) {
+  const invitation = parseInvitation(location.hash);
+  if (!invitation || isLive(session.state)) return;
+  if (invitation.uid === session.self.uid) session.join(invitation, view.withCamera);
+  else view.showProblem(notForYou(invitation.uid), false);
 }
 
 async function main() {
   listenToKeys();
   const client = await fetchClient();
   if (!client?.websocket_url) {
-    element('phone', HTMLElement).dataset.state = 'failed';
-    say(element('title', HTMLElement), 'Not ready');
-    say(element('line', HTMLElement), client ? NO_WEBSOCKET : NO_SERVER);
+    showDeadEnd('Not ready', client ? NO_WEBSOCKET : NO_SERVER);
     if (!client) window.setTimeout(() => location.reload(), RETRY_MS);
     return;
   }

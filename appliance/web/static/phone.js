@@ -4,23 +4,26 @@
  *
  * @typedef {import('./call.js').State} State
  * @typedef {import('./call.js').Call} Call
+ * @typedef {import('./media.js').Remote} Remote
+ * @typedef {import('./people.js').Person} Person
  * @typedef {import('./signaling.js').Link} Link
+ * @typedef {(input: import('./call.js').Input) => void} Put
  *
  * @typedef {object} Actions
- * @property {() => void} answer
- * @property {() => void} decline
- * @property {() => void} hangUp
+ * @property {Put} put  what the call's table takes as it is
+ * @property {(action: string, about?: {uid?: string, receiver?: string}) => void} ask
  * @property {() => void} call
- * @property {() => void} dismiss
+ * @property {() => void} callBack
  * @property {() => void} openDoor
- * @property {(on: boolean) => void} mute
- * @property {(on: boolean) => void} camera
- * @property {(text: string) => void} chat
  * @property {() => void} retry
  */
 
 import { isLive, isTalking } from './call.js';
-import { button, element, make, part, say } from './dom.js';
+import { InCall } from './incall.js';
+import { button, element, label, make, part, say, toggle } from './dom.js';
+import { notesOf, questionWords, recordingWords } from './notes.js';
+import { Panels } from './panels.js';
+import { PeopleView } from './people.js';
 import * as words from './words.js';
 
 /** Where a keyboard's focus goes when what it was on has gone: never to what opens the door or hangs up. */
@@ -33,53 +36,76 @@ const FOCUS = {
   reconnecting: 'title',
   ended: 'dismiss',
 };
+const WITH_CAMERA = 'appliance.camera';
 
 export class PhoneView {
   #pane = element('phone', HTMLElement);
-  #picture = element('picture', HTMLVideoElement);
-  #own_picture = element('own-picture', HTMLVideoElement);
   #announced = '';
-  #chat_open = false;
-  #lines_read = 0;
   #door_online = false;
   #doors_name = '';
   /** @type {Link} */ #link = 'connecting';
   /** @type {State | null} */ #state = null;
 
-  /** @param {Actions} actions @param {string} door_name */
-  constructor(actions, door_name) {
-    this.actions = actions;
+  /** @param {Actions} actions @param {string} door_name @param {Person[]} people @param {string} own_uid */
+  constructor(actions, door_name, people, own_uid) {
+    const { put, ask } = actions;
     this.#doors_name = door_name;
+    this.panels = new Panels({
+      chat: (text) => put({ type: 'chat', text }),
+      key: (digits) => put({ type: 'dtmf', digits }),
+    });
+    this.people = new PeopleView(
+      {
+        about: (action, uid) => ask(action, { uid }),
+        invite: (receiver) => ask('invite', { receiver }),
+      },
+      people.filter(({ name }) => name !== door_name),
+      own_uid,
+    );
+    this.in_call = new InCall(this.#pane, put, ask);
+    const decide = (/** @type {boolean} */ accepted) => {
+      const request_id = this.#call?.questions[0]?.request_id;
+      if (request_id) put({ type: 'decide', request_id, accepted });
+    };
     /** @type {Record<string, () => void>} */
     const pressed = {
-      answer: actions.answer,
-      decline: actions.decline,
-      'hang-up': actions.hangUp,
+      answer: () => put({ type: 'answer', camera: this.withCamera }),
+      decline: () => put({ type: 'decline' }),
+      'hang-up': () => put({ type: 'hang_up' }),
+      dismiss: () => put({ type: 'dismiss' }),
+      'dismiss-missed': () => put({ type: 'dismiss' }),
+      'call-back': actions.callBack,
       call: actions.call,
-      dismiss: actions.dismiss,
-      'dismiss-missed': actions.dismiss,
       'open-door': actions.openDoor,
       retry: actions.retry,
-      mute: () => actions.mute(!this.#call?.muted),
-      camera: () => actions.camera(!this.#call?.camera_on),
-      'show-chat': () => this.#showChat(!this.#chat_open),
-      hear: () => this.#play(),
+      'with-camera': () => this.#chooseCamera(!this.withCamera),
+      yes: () => decide(true),
+      no: () => decide(false),
     };
     for (const [id, act] of Object.entries(pressed)) button(id).addEventListener('click', act);
-    element('chat-form', HTMLFormElement).addEventListener('submit', (submit) => {
-      submit.preventDefault();
-      const text = element('chat-text', HTMLInputElement);
-      if (text.value.trim()) actions.chat(text.value.trim());
-      text.value = '';
-    });
-    this.#picture.addEventListener('loadeddata', () => this.#hasPicture(true));
-    this.#picture.addEventListener('resize', () => this.#hasPicture(this.#picture.videoWidth > 0));
+    this.#chooseCamera(this.withCamera);
     window.setInterval(() => this.#tick(), 1000);
     this.#tick();
   }
 
   get #call() {
     return this.#state?.call ?? null;
+  }
+
+  /** Whether a call begins with the own picture: kept, since it is a habit. */
+  get withCamera() {
+    return localStorage.getItem(WITH_CAMERA) === 'on';
+  }
+
+  /** @param {boolean} on */
+  #chooseCamera(on) {
+    localStorage.setItem(WITH_CAMERA, on ? 'on' : 'off');
+    toggle(
+      'with-camera',
+      on,
+      on ? 'With my video' : 'Without my video',
+      on ? 'i-camera' : 'i-camera-off',
+    );
   }
 
   /** @param {State} state */
@@ -97,16 +123,14 @@ export class PhoneView {
       const when = shown.getAttribute('data-when')?.split(' ') ?? [];
       /** @type {HTMLElement} */ (shown).hidden = !when.includes(phase);
     }
-    part('frame').hidden = !(isTalking(state) && call?.type === 'video');
     this.#showControls(state);
     this.#showNotes(state);
-    this.#showChatLines(call);
+    this.in_call.show(state);
+    if (call && isLive(state)) this.people.show(call);
+    const unread = this.panels.showChat(call);
+    if (unread) say(element('announce', HTMLElement), unread);
     part('missed').hidden = !(phase === 'idle' && state.missed);
-    if (state.missed)
-      say(
-        /** @type {Element} */ (part('missed').firstElementChild),
-        words.missedWords(state.missed),
-      );
+    if (state.missed) say(part('missed-words'), words.missedWords(state.missed));
     if (phase !== before) this.#enter(state);
     this.#tick();
   }
@@ -143,35 +167,6 @@ export class PhoneView {
     part('silent').hidden = enabled;
   }
 
-  /** @param {MediaStream | null} stream */
-  showRemote(stream) {
-    this.#hasPicture(false);
-    this.#picture.srcObject = stream;
-    button('hear').hidden = true;
-    if (stream) this.#play();
-  }
-
-  /** @param {MediaStream | null} stream */
-  showOwnPicture(stream) {
-    this.#own_picture.srcObject = stream;
-    this.#own_picture.hidden = stream === null;
-  }
-
-  async #play() {
-    try {
-      await this.#picture.play();
-      button('hear').hidden = true;
-    } catch (error) {
-      // a newer stream interrupts the older one's start; only a browser's own no is to be told
-      if (error instanceof Error && error.name === 'NotAllowedError') button('hear').hidden = false;
-    }
-  }
-
-  /** @param {boolean} has */
-  #hasPicture(has) {
-    this.#pane.dataset.picture = has ? 'yes' : 'no';
-  }
-
   #showChip() {
     const asleep = this.#link === 'connected' && !this.#door_online;
     part('link').dataset.door = this.#door_online ? 'online' : 'offline';
@@ -180,24 +175,12 @@ export class PhoneView {
 
   /** @param {State} state */
   #showControls(state) {
-    const { call } = state;
-    const ended = state.phase === 'ended';
-    say(label('call'), ended ? 'Call again' : 'Call the door');
+    const { call, phase } = state;
+    say(label('call'), phase === 'ended' ? 'Call again' : 'Call the door');
     button('call').disabled = this.#link !== 'connected' || !this.#door_online;
-    say(
-      label('hang-up'),
-      state.phase === 'outgoing' || state.phase === 'connecting' ? 'Cancel' : 'Hang up',
-    );
-    const muted = call?.muted ?? false;
-    toggle('mute', muted, muted ? 'Unmute' : 'Mute', muted ? 'i-mic-off' : 'i-mic');
-    const filmed = call?.camera_on ?? false;
-    toggle(
-      'camera',
-      filmed,
-      filmed ? 'Video off' : 'My video',
-      filmed ? 'i-camera' : 'i-camera-off',
-    );
-    if (call?.type === 'audio') button('camera').hidden = true;
+    const early = phase === 'outgoing' || phase === 'connecting';
+    say(label('hang-up'), early ? 'Cancel' : 'Hang up');
+    if (phase === 'incoming' && call?.type === 'audio') button('with-camera').hidden = true;
     const { unlock } = call ?? {};
     button('open-door').dataset.unlock = unlock?.state ?? 'locked';
     button('open-door').disabled = unlock?.state === 'asked';
@@ -206,52 +189,20 @@ export class PhoneView {
 
   /** @param {State} state */
   #showNotes(state) {
-    const { call } = state;
-    const notes = [];
-    if (call && isLive(state) && state.phase !== 'incoming') {
-      if (state.phase === 'reconnecting') notes.push('Reconnecting …');
-      const { microphone_exception, camera_exception } = call;
-      if (microphone_exception)
-        notes.push(words.microphoneWords(microphone_exception, window.isSecureContext));
-      if (camera_exception) notes.push(words.cameraWords(camera_exception));
-      notes.push(...words.remoteWords(call));
-    }
+    const notes = notesOf(state, window.isSecureContext);
     const list = element('notes', HTMLElement);
+    list.hidden = notes.length === 0;
     if (notes.join() !== [...list.children].map((note) => note.textContent).join()) {
       list.replaceChildren(...notes.map((note) => make('li', note)));
     }
-  }
-
-  /** @param {Call | null} call */
-  #showChatLines(call) {
-    const list = element('chat-lines', HTMLElement);
-    const lines = call?.chat ?? [];
-    if (lines.length === 0) this.#lines_read = 0;
-    if (list.childElementCount !== lines.length) {
-      const known = lines.length > list.childElementCount ? list.childElementCount : 0;
-      if (known === 0) list.replaceChildren();
-      for (const { mine, text, at } of lines.slice(known)) {
-        const line = make('li', '', mine ? 'mine' : 'theirs');
-        line.append(make('p', text), make('time', words.clock(at)));
-        list.append(line);
-      }
-      list.scrollTop = list.scrollHeight;
-    }
-    if (this.#chat_open) this.#lines_read = lines.length;
-    const dot = /** @type {HTMLElement} */ (button('show-chat').querySelector('.dot'));
-    dot.hidden = lines.length <= this.#lines_read;
-    if (!dot.hidden && lines.at(-1))
-      say(element('announce', HTMLElement), `Message: ${lines.at(-1)?.text}`);
-  }
-
-  /** @param {boolean} open */
-  #showChat(open) {
-    this.#chat_open = open;
-    element('chat', HTMLElement).hidden = !open;
-    this.#pane.dataset.chat = open ? 'open' : 'closed';
-    button('show-chat').setAttribute('aria-expanded', String(open));
-    this.#showChatLines(this.#call);
-    if (open) element('chat-text', HTMLInputElement).focus();
+    const recording = recordingWords(state);
+    part('recording').hidden = recording === null;
+    say(element('recording-words', HTMLElement), recording ?? '');
+    const { call } = state;
+    const [question] = call && isTalking(state) ? call.questions : [];
+    part('question').hidden = !question;
+    if (call && question)
+      say(element('question-words', HTMLElement), questionWords(call, question));
   }
 
   /** A new phase: say it, show it on the tab, and keep the keyboard somewhere sensible. @param {State} state */
@@ -261,7 +212,7 @@ export class PhoneView {
     this.#announced = said;
     document.title =
       state.phase === 'incoming' ? `🔔 ${state.call?.peer.name} rings` : this.#doors_name;
-    if (!isTalking(state) && this.#chat_open) this.#showChat(false);
+    if (!isTalking(state)) this.panels.open(null);
     const focused = document.activeElement;
     const lost = !focused || focused === document.body || focused.closest('[hidden]') !== null;
     const was_here = focused !== null && this.#pane.contains(focused);
@@ -282,14 +233,4 @@ export class PhoneView {
     timer.hidden = !since || !this.#state || !isTalking(this.#state);
     if (since) say(timer, words.duration(now - since));
   }
-}
-
-/** @param {string} id */
-const label = (id) => /** @type {Element} */ (button(id).querySelector('.label'));
-
-/** @param {string} id @param {boolean} on @param {string} text @param {string} icon */
-function toggle(id, on, text, icon) {
-  button(id).setAttribute('aria-pressed', String(on));
-  say(label(id), text);
-  button(id).querySelector('use')?.setAttribute('href', `#${icon}`);
 }

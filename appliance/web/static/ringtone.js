@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * What the page lets hear: ring tone, ring-back tone and the door's chime, made with WebAudio.
+ * What the page lets hear, made with WebAudio: ring tone, ring-back tone, hold tone, keys, the door's chime.
  *
  * A browser is silent until somebody has touched the page: `enabled` says whether it is not, and a
  * ring that began in silence is heard from the first touch on.
@@ -8,6 +8,13 @@
 
 const RING_EVERY_MS = 3000;
 const RINGBACK_EVERY_MS = 5000;
+const HOLD_EVERY_MS = 4000;
+const KEY_S = 0.12;
+const KEY_GAP_S = 0.06;
+/** ITU-T Q.23: a row's and a column's tone for each key, in Hz. */
+const KEY_ROWS = ['123A', '456B', '789C', '*0#D'];
+const ROW_HZ = [697, 770, 852, 941];
+const COLUMN_HZ = [1209, 1336, 1477, 1633];
 
 export class Ringtone {
   /** @type {AudioContext | null} */ #context = null;
@@ -47,6 +54,32 @@ export class Ringtone {
   /** It rings at the far side. @param {boolean} on */
   ringback(on) {
     this.#again(on, RINGBACK_EVERY_MS, (out, at) => tone(out, 425, at, 1, 0.06));
+  }
+
+  /** We were put on hold. @param {boolean} on */
+  holdTone(on) {
+    this.#again(on, HOLD_EVERY_MS, (out, at) => {
+      bell(out, 523.3, at, 0.9, 0.08);
+      bell(out, 659.3, at + 0.35, 0.9, 0.08);
+      bell(out, 784, at + 0.7, 1.2, 0.08);
+    });
+  }
+
+  /** Keys of the pad, as a telephone lets them hear. @param {string} digits */
+  keys(digits) {
+    if (!this.enabled || !this.#context) return;
+    const out = this.#output(this.#context);
+    let at = this.#context.currentTime + 0.01;
+    for (const digit of digits) {
+      const row = KEY_ROWS.findIndex((keys) => keys.includes(digit));
+      if (row < 0) continue;
+      for (const hz of [ROW_HZ[row], COLUMN_HZ[KEY_ROWS[row].indexOf(digit)]]) {
+        const gain = new GainNode(out.context, { gain: 0.08 });
+        oscillate(gain, hz, at, KEY_S);
+        gain.connect(out);
+      }
+      at += KEY_S + KEY_GAP_S;
+    }
   }
 
   /** The door's chime. */

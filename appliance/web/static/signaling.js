@@ -70,6 +70,8 @@ export class Signaling {
   /** @type {Link} */ #link = 'connecting';
   /** @type {Map<string, Map<string, string | null>>} epochs of online endpoints, by uid */
   #presence = new Map();
+  /** @type {Map<string, string | null>} epochs as the host's list tells them: pages may not look at one another */
+  #listed = new Map();
   /** @type {Outgoing[]} */ #outbox = [];
   /** @type {number | undefined} */ #retry;
   /** @type {number | undefined} */ #repeat;
@@ -167,9 +169,16 @@ export class Signaling {
     this.#flush();
   }
 
-  /** It was answered: repeat it no more. @param {string} call_id @param {string[]} kinds */
-  settle(call_id, kinds) {
-    this.#outbox = this.#outbox.filter((m) => m.call_id !== call_id || !kinds.includes(m.kind));
+  /** It was answered: repeat it no more. @param {Address} to @param {string} call_id @param {string[]} kinds */
+  settle(to, call_id, kinds) {
+    this.#outbox = this.#outbox.filter(
+      (m) => m.call_id !== call_id || !kinds.includes(m.kind) || !isSame(m.to, to),
+    );
+  }
+
+  /** The host's list tells where others are. @param {{uid: string, endpoint: string, epoch: string | null}[]} who */
+  know(who) {
+    this.#listed = new Map(who.map(({ uid, endpoint, epoch }) => [`${uid}/${endpoint}`, epoch]));
   }
 
   /** The call is over: nothing of it is to be sent any more. @param {string} call_id */
@@ -311,7 +320,7 @@ export class Signaling {
     if (message.sent !== undefined && now - message.sent < REPEAT_MS * 0.9) return;
     message.sent = now;
     const { to, ttl_s } = message;
-    const epoch = (to.endpoint && this.#presence.get(to.uid)?.get(to.endpoint)) || null;
+    const epoch = this.#epochOf(to);
     // a repeat is the same message in a new place: behind what overtook a lost first copy
     const placed = { ...message, seq: this.next_seq() };
     const envelope = enclose(this.self, { ...to, epoch }, placed, message.sent_at);
@@ -326,6 +335,12 @@ export class Signaling {
     });
   }
 
+  /** @param {Address} to @returns {string | null} */
+  #epochOf({ uid, endpoint }) {
+    if (endpoint === null) return null;
+    return this.#presence.get(uid)?.get(endpoint) ?? this.#listed.get(`${uid}/${endpoint}`) ?? null;
+  }
+
   #presenceTopic() {
     return `${this.broker.root}/presence/${this.self.uid}/${this.self.endpoint}`;
   }
@@ -335,5 +350,10 @@ export class Signaling {
     return `${this.broker.root}/presence/${uid}/+`;
   }
 }
+
+/** An endpoint that is not known yet may be any. @param {Address} one @param {Address} other */
+const isSame = (one, other) =>
+  one.uid === other.uid &&
+  (one.endpoint === null || other.endpoint === null || one.endpoint === other.endpoint);
 
 const OFFLINE = JSON.stringify({ v: 1, state: 'offline' });

@@ -8,6 +8,8 @@
  * @typedef {{title: string, line: string}} Words
  */
 
+import { others } from './links.js';
+
 /** What the phone pane says. @param {State} state @returns {Words} */
 export function stateWords({ phase, call, reason }) {
   const name = call?.peer.name ?? '';
@@ -20,9 +22,9 @@ export function stateWords({ phase, call, reason }) {
     case 'outgoing':
       return { title: name, line: call?.rings_there ? 'It rings there …' : 'Calling …' };
     case 'connecting':
-      return { title: name, line: 'Connecting …' };
+      return { title: name, line: call?.token ? 'Joining …' : 'Connecting …' };
     case 'in_call':
-      return { title: name, line: 'Connected' };
+      return { title: name, line: inCallLine(call) };
     case 'reconnecting':
       return { title: name, line: 'The connection was lost. Reconnecting …' };
     case 'ended':
@@ -30,6 +32,12 @@ export function stateWords({ phase, call, reason }) {
     default:
       return { title: 'All quiet', line: 'Nobody is at the door' };
   }
+}
+
+/** @param {Call | null} call */
+function inCallLine(call) {
+  const count = call ? others(call).length : 0;
+  return count > 1 ? `Connected · ${count + 1} people` : 'Connected';
 }
 
 /** @param {Call | null} call @param {string | null} reason */
@@ -78,13 +86,17 @@ function endedLine(call, reason) {
     case 'cancelled':
       return mine ? `${name} was not rung any longer.` : `${name} stopped ringing.`;
     case 'failed':
+      if (call?.token && !call.answered_at)
+        return 'The link does not lead into the call any more. Ask for a new one.';
       return 'The two sides found no way to each other. Try again.';
     case 'untrusted':
       return `It is not certain that this is ${name}.`;
     case 'connection_closed':
       return 'It did not come back. Call again when the network is well.';
     case 'kicked_out':
-      return 'The host ended your part of the call.';
+      return call?.kicked_by
+        ? `${kickerName(call)} ended your part of the call.`
+        : 'The host ended your part of the call.';
     case 'idle':
       return 'Nobody else was left in the call.';
     case 'local_hang_up':
@@ -96,6 +108,12 @@ function endedLine(call, reason) {
     default:
       return '';
   }
+}
+
+/** @param {Call} call */
+function kickerName({ kicked_by, roster, peer }) {
+  if (kicked_by === peer.uid) return peer.name;
+  return roster.members.find(({ uid }) => uid === kicked_by)?.name ?? kicked_by;
 }
 
 /** @param {Call | null} call */
@@ -167,18 +185,6 @@ export function cameraWords(exception) {
   }
 }
 
-/** What the far side told about itself, as far as one should know. @param {Call} call @returns {string[]} */
-export function remoteWords({ remote, peer }) {
-  const words = [];
-  if (remote.on_hold) words.push(`${peer.name} has put you on hold.`);
-  if (remote.camera_exception) words.push(`The camera of ${peer.name} does not work.`);
-  else if (remote.video_paused) words.push(`${peer.name} sends no picture.`);
-  if (remote.microphone_exception) words.push(`The microphone of ${peer.name} does not work.`);
-  else if (remote.audio_muted) words.push(`${peer.name} is muted.`);
-  if (remote.recording) words.push(`${peer.name} records this call.`);
-  return words;
-}
-
 /** What became of opening the door. @param {import('./call.js').Unlock} unlock */
 export function unlockWords({ state, error }) {
   if (state === 'asked') return 'Opening …';
@@ -194,6 +200,12 @@ export function unlockWords({ state, error }) {
       return `The door stays locked: ${error}`;
   }
 }
+
+/** @param {string} uid */
+export const unknownPerson = (uid) => `Nobody here is called “${uid}”`;
+export const CHOOSE_PERSON = 'Choose above who you are.';
+/** @param {string} uid */
+export const notForYou = (uid) => `This link is for ${uid}, not for you.`;
 
 /** @param {string} door */
 export const doorAway = (door) => `${door} is not online`;
