@@ -34,11 +34,8 @@ class Client:
             start=tasks.create_task,
             ready=self._ready,
             recent=desk.bus.recent,
-<<<<<<< HEAD
             call_log=lambda limit: [{"call_id": f"c{number}"} for number in range(limit)],
-=======
             plug=desk.plug if simulated else None,
->>>>>>> bcb538a (The page speaks the whole session: a connection with each of the others, the host's list, hand, hold, screen, keys and requests)
         )
 
     def _send(self, item: Mapping[str, Any]) -> None:
