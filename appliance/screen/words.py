@@ -82,5 +82,5 @@ def rings_here(call: Call) -> str:
 
 def rings_there(call: Call) -> str:
     """Below the name of whom this device calls."""
-    inviting = all(callee.state is CalleeState.INVITING for callee in call.callees)
-    return "Calling …" if inviting else "Ringing …"
+    ringing = any(callee.state is CalleeState.RINGING for callee in call.callees)
+    return "Ringing …" if ringing else "Calling …"
