@@ -16,6 +16,7 @@ from appliance.app import Appliance, running
 from appliance.config import Config, load
 from appliance.daemon import stopped_by_signal
 from appliance.loading.shipped import shipped
+from appliance.model import AudioMode
 from appliance.reporting.conversation import Conversation
 from appliance.service import journal
 from appliance.signaling.broker import EmbeddedBroker
@@ -74,6 +75,8 @@ def door_station(
         buttons=appliance.config.buttons,
         open_conversation=converse,
         board_changes=lambda: panel_changes(appliance),
+        screen_picture=appliance.screen.latest_jpeg if appliance.screen else None,
+        outputs=[mode for mode in AudioMode if mode in appliance.config.audio],
     )
 
 

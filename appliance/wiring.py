@@ -238,6 +238,7 @@ async def page(
         status=appliance.session.status,
         registry=metrics.registry,
         websocket_url=websocket_url,
+        settings=config.call,
         demo=demo(appliance, local.converse) if demo else None,
     )
     try:

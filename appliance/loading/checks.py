@@ -215,7 +215,6 @@ def files(config: Config) -> Iterator[Finding]:
 
 NOT_YET: tuple[tuple[Path, str], ...] = (
     (("recording", "directory"), "recording"),
-    (("screen", "kind"), "a screen"),
 )
 """Keys that are read and checked, and have no effect in this version: what they need."""
 

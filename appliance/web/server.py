@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from appliance.config import Device, Http, Mqtt
 from appliance.errors import ApplianceError, ConfigError
+from appliance.model import CallSettings
 from appliance.web.demo import Demo, serve_screen, serve_socket
 from appliance.web.files import PageFile, read_files, respond
 from appliance.web.guard import Guard, is_loopback, security_headers, tls_context
@@ -25,6 +26,22 @@ log = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 2.0
 NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
+
+
+def shown(settings: CallSettings) -> dict[str, Any]:
+    """What a page does as the settings of calls say: how it arranges people, and which controls it has."""
+    container = settings.main_video_container
+    return {
+        "layout": settings.layout,
+        "main_video": settings.main_video,
+        "main_video_container": {
+            name: getattr(container, name) for name in container.__struct_fields__
+        },
+        "avatar_mode": settings.avatar_mode,
+        "enable_video_tile_drag": settings.enable_video_tile_drag,
+        "enable_video_tile_click": settings.enable_video_tile_click,
+        "enabled_controls": list(settings.enabled_controls),
+    }
 
 
 class WebServer:
@@ -40,13 +57,15 @@ class WebServer:
         registry: CollectorRegistry | None = None,
         websocket_url: str | None = None,
         mqtt_version: int = 4,
+        settings: CallSettings | None = None,
         demo: Demo | None = None,
     ) -> None:
         """Keep what to serve.
 
         `status` gives the `status` object; `websocket_url` is where pages reach the broker, if not
-        where [mqtt] says; `mqtt_version` is what they speak to it (4 is MQTT 3.1.1, or 5); `demo`
-        goes with a simulated board only.
+        where [mqtt] says; `mqtt_version` is what they speak to it (4 is MQTT 3.1.1, or 5); of
+        `settings` the page takes what is about its own screen; `demo` goes with a simulated board
+        only.
         """
         self._device = device
         self._mqtt = mqtt
@@ -55,6 +74,7 @@ class WebServer:
         self._registry = registry or CollectorRegistry()
         self._websocket_url = websocket_url or mqtt.websocket_url
         self._mqtt_version = mqtt_version
+        self._settings = settings or CallSettings()
         self._demo = demo
         self._files: dict[str, PageFile] = {}
         self._sockets: set[web.WebSocketResponse] = set()
@@ -165,6 +185,7 @@ class WebServer:
             "root": self._mqtt.root,
             "websocket_url": self._websocket_url,
             "mqtt_version": self._mqtt_version,
+            "settings": shown(self._settings),
             **(self._demo.client_keys() if self._demo else {}),
         }
         return web.json_response(known, headers=NO_STORE)
