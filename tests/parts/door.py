@@ -95,6 +95,11 @@ class Ears:
         async with asyncio.timeout(PATIENCE_S), self.changed:
             await self.changed.wait_for(lambda: self.loudness > loudness)
 
+    async def hears_nothing(self) -> None:
+        """Wait until it is silent."""
+        async with asyncio.timeout(PATIENCE_S), self.changed:
+            await self.changed.wait_for(lambda: self.loudness < 1)
+
     async def sees(self, pictures: int = 3) -> None:
         """Wait for pictures."""
         async with asyncio.timeout(PATIENCE_S), self.changed:
@@ -110,6 +115,8 @@ class Leg:
     """Microphone and camera."""
     screen: Ears
     flowing: asyncio.Event = field(default_factory=asyncio.Event)
+    accept: Message = field(default_factory=dict)
+    """Where one offered: the message that took it."""
 
 
 class Door:
@@ -339,6 +346,33 @@ class Door:
         await old.connection.close()
         return leg
 
+    async def ring_with_offer(self, uid: str, type_: str = "video") -> Leg:
+        """Invite one endpoint of somebody as a person's page does: with an offer."""
+        (endpoint,) = self.endpoints(uid)
+        leg = self._leg((uid, endpoint))
+        leg.connection.addTrack(Tone(440))
+        if type_ == "video":
+            leg.connection.addTrack(Street())
+        offer = await self._offer(leg)
+        body = {**self.invitation(uid, type_), "offer": offer}
+        self.send(uid, endpoint, "invite", secrets.token_hex(16), body)
+        return leg
+
+    async def accepted(self, leg: Leg, accept: Message) -> None:
+        """The offer was taken: wait until media flows."""
+        leg.accept = accept
+        answer = RTCSessionDescription(**accept["body"]["answer"])
+        await leg.connection.setRemoteDescription(answer)
+        await self.connected(leg)
+
+    async def widen(self, leg: Leg) -> None:
+        """Offer a picture beside the sound, in the generation that stands."""
+        leg.connection.addTrack(Street())
+        body = {"offer": await self._offer(leg), "generation": 1, "reason": "switch_to_video"}
+        self.reply(leg.accept, "offer", body)
+        answer = (await self.hear("answer"))["body"]["answer"]
+        await leg.connection.setRemoteDescription(RTCSessionDescription(**answer))
+
     async def renegotiate(self, offer: Message) -> None:
         """Answer an offer of the generation that stands."""
         connection = self.legs[(offer["from"], offer["endpoint"])].connection
@@ -364,11 +398,16 @@ class Door:
             await leg.connection.close()
 
     async def _answer(self, message: Message) -> tuple[Leg, Message]:
+        leg = self._leg((message["from"], message["endpoint"]))
+        offer = message["body"]["offer"]
+        await leg.connection.setRemoteDescription(RTCSessionDescription(**offer))
+        return leg, await self._describe(leg.connection)
+
+    def _leg(self, where: tuple[str, str]) -> Leg:
         # without MAX_BUNDLE aiortc never starts a third section
         connection = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
-        where = (message["from"], message["endpoint"])
         before = self.legs.pop(where, None)
         leg = Leg(connection, *((before.ears, before.screen) if before else (Ears(), Ears())))
         self.legs[where] = leg
@@ -385,9 +424,12 @@ class Door:
 
         connection.on("track", attend)
         connection.on("connectionstatechange", look)
-        offer = message["body"]["offer"]
-        await connection.setRemoteDescription(RTCSessionDescription(**offer))
-        return leg, await self._describe(connection)
+        return leg
+
+    async def _offer(self, leg: Leg) -> Message:
+        await leg.connection.setLocalDescription(await leg.connection.createOffer())
+        description = leg.connection.localDescription
+        return {"type": description.type, "sdp": description.sdp}
 
     async def _describe(self, connection: RTCPeerConnection) -> Message:
         sent = {transceiver.kind for transceiver in connection.getTransceivers()}

@@ -102,7 +102,19 @@ async def front_door(mosquitto: Mosquitto) -> AsyncIterator[Door]:
         assert one.faults == []
 
 
-PURE = ["call", "envelope", "words", "notes", "people", "gestures", "doorlink", "media", "speaker"]
+PURE = [
+    "call",
+    "envelope",
+    "words",
+    "notes",
+    "people",
+    "tiles",
+    "gestures",
+    "doorlink",
+    "media",
+    "capture",
+    "speaker",
+]
 IMPORT_ALL = "(names) => Promise.all(names.map(async (name) => { await import(`/${name}.js`); }))"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.async_api import Browser, expect
 
 from appliance.web.server import WebServer
@@ -274,6 +276,53 @@ async def test_the_person_is_chosen_by_the_address_or_the_list(
         await front_door.until_present("alice")
         await front_door.until_gone("bob")
         assert tab.url.endswith("?as=alice")
+
+
+async def test_an_unknown_person_is_told_so_and_is_nobody(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with opened(browser, f"{server.url}?as=zed&camera=320x180@10") as tab:
+        await shows(tab, "failed")
+        await expect(part(tab, "title")).to_have_text("Nobody here is called “zed”")
+        await part(tab, "person").select_option("bob")
+        await front_door.until_present("bob")
+        assert tab.url.endswith("?as=bob&camera=320x180%4010")
+        assert front_door.endpoints("zed") == front_door.endpoints("alice") == []
+
+
+async def test_whoever_rang_in_vain_is_called_back(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with opened(browser, server.url) as tab:
+        await ready(tab)
+        (endpoint,) = await front_door.until_present("alice")
+        call_id = front_door.ring("alice")
+        await shows(tab, "incoming")
+        gone = {"reason": "timed_out", "custom_data": None}
+        front_door.send("alice", endpoint, "cancel", call_id, gone)
+        await part(tab, "dismiss").click()
+        await expect(part(tab, "missed")).to_contain_text("Missed: Front door")
+        await part(tab, "call-back").click()
+        invite = await front_door.hear("invite")
+        assert invite["call_id"] != call_id
+        await shows(tab, "outgoing")
+
+
+async def test_the_stations_screen_is_shown_and_its_sound_is_plugged_in_and_out(
+    browser: Browser, server: WebServer, station: Station
+) -> None:
+    async with opened(browser, server.url) as tab:
+        await expect(part(tab, "device-screen")).to_be_hidden()
+        picture = BytesIO()
+        Image.new("RGB", (64, 40), "#205080").save(picture, "JPEG")
+        station.screen = picture.getvalue()
+        await expect(part(tab, "device-screen")).to_be_visible()
+        width = await part(tab, "screen-picture").evaluate("(image) => image.naturalWidth")
+        assert width == 64
+        await part(tab, "output-bluetooth").click()
+        await expect(part(tab, "output-bluetooth")).to_have_attribute("aria-pressed", "false")
+        await part(tab, "output-bluetooth").click()
+        assert await station.until_plugged(2) == [("bluetooth", False), ("bluetooth", True)]
 
 
 async def test_the_station_is_pressed_and_shows_what_it_does(

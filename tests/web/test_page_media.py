@@ -45,6 +45,41 @@ MEET = """async (video) => {
   return seen.map(({ sdp }) => sdp);
 }"""
 
+EARLY = """async () => {
+  const { Media } = await import('/media.js');
+  let one, two;
+  const nothing = () => undefined;
+  const rest = { onRemote: nothing, onOwnPicture: nothing, onShared: nothing, onDevice: nothing };
+  return new Promise((met) => {
+    // every candidate goes ahead of its description, and the description has none
+    const bare = ({ type, sdp }) => ({ type, sdp: sdp.replace(/a=(candidate|end-of).*\\r\\n/g, '') });
+    const candidates = ({ sdp }) => [...sdp.matchAll(/a=(candidate.*)\\r/g)].map(([, candidate]) => ({
+      candidate, sdpMid: '0', sdpMLineIndex: 0,
+    }));
+    const pass = (to, generation, description) => {
+      for (const each of candidates(description)) to.takeCandidate('host', generation, each);
+    };
+    one = new Media({
+      ...rest,
+      onDescribed(link, generation, description) {
+        pass(two, generation, description);
+        two.open(link, generation, false, bare(description));
+      },
+      onAgreed: nothing, onCandidate: nothing,
+      onState: (link, generation, state) => state === 'connected' && met(state),
+    });
+    two = new Media({
+      ...rest,
+      onDescribed(link, generation, description) {
+        pass(one, generation, description);
+        one.takeAnswer(link, generation, bare(description));
+      },
+      onAgreed: nothing, onCandidate: nothing, onState: nothing,
+    });
+    one.open('host', 1, false, null);
+  }).finally(() => { one.close(null, null); two.close(null, null); });
+}"""
+
 SENDS = """() => made.map((pc) => pc.getSenders().map(({ track }) => track?.kind ?? 'nothing'))"""
 CLOSED = """() => new Promise((done) => {
   const look = () => made[0].connectionState === 'closed' ? done() : setTimeout(look, 20);
@@ -71,6 +106,20 @@ async def test_a_camera_comes_and_goes_without_another_description(modules: Page
     ]
     await modules.evaluate("sides.one.camera(false)")
     assert await modules.evaluate(SENDS) == [["audio", "nothing", "nothing"]] * 2
+
+
+async def test_candidates_that_come_before_their_connection_are_kept_for_it(modules: Page) -> None:
+    assert await modules.evaluate(EARLY) == "connected"
+
+
+async def test_who_is_on_hold_is_sent_silence_and_no_picture(modules: Page) -> None:
+    await modules.evaluate(MEET, True)
+    await modules.evaluate("sides.one.camera(true)")
+    await modules.evaluate("sides.one.silence('host', true)")
+    enabled = "made[0].getSenders().map(({ track }) => track && [track.kind, track.enabled])"
+    assert await modules.evaluate(enabled) == [["audio", False], None, None]
+    await modules.evaluate("sides.one.silence('host', false)")
+    assert await modules.evaluate(enabled) == [["audio", True], ["video", True], None]
 
 
 async def test_a_connection_outlives_its_call_so_that_the_goodbye_is_there_first(

@@ -10,8 +10,9 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from appliance.web.server import WebServer
-from tests.parts.door import Door, Leg
-from tests.parts.gathering import Gathering
+from tests.parts.door import Door, Leg, Message
+from tests.parts.gathering import Gathering, Guest
+from tests.web.conftest import WITH_CONSENT, chromium
 from tests.web.visiting import opened, part, ready, shows
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker]
@@ -59,12 +60,12 @@ async def meeting(
         yield alice, bob, gathering
 
 
-async def said(front_door: Door, uid: str, key: str) -> object:
-    """The next `state` of somebody that tells of something."""
+async def tells(front_door: Door, uid: str, **change: object) -> None:
+    """Somebody tells a change of its state."""
     while True:
         message = await front_door.hear("state")
-        if message["from"] == uid and key in message["body"]:
-            return message["body"][key]
+        if message["from"] == uid and change.items() <= message["body"].items():
+            return
 
 
 async def test_two_pages_and_the_door_see_and_hear_one_another(
@@ -88,3 +89,188 @@ async def test_two_pages_and_the_door_see_and_hear_one_another(
         await shows(alice, "in_call")
         gathering.remove("bob")
         await expect(part(alice, "line")).to_have_text("Connected")
+
+
+@asynccontextmanager
+async def talking(
+    browser: Browser, server: WebServer, front_door: Door, query: str = ""
+) -> AsyncIterator[tuple[Page, Gathering, Guest]]:
+    """Alice is in a session with the door."""
+    gathering = Gathering(front_door)
+    async with opened(browser, f"{server.url}?as=alice{query}") as tab:
+        await answers(tab, gathering, "alice")
+        yield tab, gathering, gathering.guests[0]
+
+
+async def test_hand_hold_keys_and_requests_arrive_as_messages(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with talking(browser, server, front_door) as (tab, gathering, alice):
+        await part(tab, "hand").click()
+        await tells(front_door, "alice", hand_raised=True)
+        await part(tab, "show-pad").click()
+        await tab.keyboard.press("5")
+        await part(tab, "key-A").click()
+        assert (await front_door.hear("dtmf"))["body"] == {"digits": "5"}
+        assert (await front_door.hear("dtmf"))["body"] == {"digits": "A"}
+        await expect(part(tab, "pad-digits")).to_have_text("5A")
+        await part(tab, "hold").click()
+        await tells(front_door, "alice", on_hold=True)
+        await front_door.ears.hears_nothing()
+        await part(tab, "hold").click()
+        await tells(front_door, "alice", on_hold=False)
+        await front_door.ears.hears()
+        await part(tab, "show-people").click()
+        await part(tab, "invite-bob").click()
+        request = (await front_door.hear("request"))["body"]
+        assert (request["action"], request["receiver"]) == ("invite", "user:bob")
+        gathering.guests.append(Guest("bob", "elsewhere", alice.call_id, "connected"))
+        gathering.tell()
+        await expect(part(tab, "invite-bob")).to_have_count(0)
+        await part(tab, "kick-bob").click()
+        request = await front_door.hear("request")
+        assert (request["body"]["action"], request["body"]["uid"]) == ("kick", "bob")
+        refused = {"accepted": False, "error": "not_allowed"}
+        answer = {"request_id": request["body"]["request_id"], **refused}
+        front_door.reply(request, "response", answer)
+        await expect(part(tab, "notes")).to_contain_text(
+            "You are not allowed to take Bob out of the call."
+        )
+
+
+async def test_what_others_do_is_shown(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with talking(browser, server, front_door) as (tab, gathering, alice):
+
+        def tell(type_: str, body: Message) -> None:
+            front_door.send("alice", alice.endpoint, type_, alice.call_id, body)
+
+        tell("state", {"recording": True, "on_hold": True})
+        await expect(part(tab, "recording")).to_have_text("Front door records this call.")
+        await expect(part(tab, "notes")).to_contain_text("Front door has put you on hold.")
+        await front_door.ears.hears_nothing()
+        tell("state", {"recording": False, "on_hold": False})
+        await expect(part(tab, "recording")).to_be_hidden()
+        await front_door.ears.hears()
+        tell("request", {"request_id": "q1", "action": "mute", "uid": "alice"})
+        await tells(front_door, "alice", audio_muted=True)
+        await expect(part(tab, "notes")).to_contain_text("You were muted by Front door.")
+        tell("request", {"request_id": "q2", "action": "unmute", "uid": "alice"})
+        await part(tab, "yes").click()
+        await tells(front_door, "alice", audio_muted=False)
+        await expect(part(tab, "question")).to_be_hidden()
+        gathering.remove("alice", reason="kicked_out", kicked_by="front-door")
+        await shows(tab, "ended", "kicked_out")
+        await expect(part(tab, "line")).to_have_text("Front door ended your part of the call.")
+
+
+async def test_a_screen_is_shared_without_a_further_description(
+    server: WebServer, front_door: Door
+) -> None:
+    async with (
+        chromium(*WITH_CONSENT, "--auto-select-desktop-capture-source=Entire screen") as browser,
+        meeting(browser, server, front_door) as (alice, bob, _),
+    ):
+        heard = len(front_door.seen)
+        await part(alice, "share").click()
+        await tells(front_door, "alice", screen_sharing=True)
+        (leg,) = [leg for (uid, _), leg in front_door.legs.items() if uid == "alice"]
+        await leg.screen.sees()
+        await expect(part(bob, "screen-alice")).to_have_attribute("data-main", "yes")
+        await expect(part(bob, "screen-alice")).to_have_attribute("data-picture", "yes")
+        await part(alice, "share").click()
+        await tells(front_door, "alice", screen_sharing=False)
+        await expect(part(bob, "screen-alice")).to_have_count(0)
+        assert "offer" not in [message["type"] for message in front_door.seen[heard:]]
+
+
+async def test_an_audio_call_becomes_a_video_call_in_the_same_generation(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with opened(browser, f"{server.url}?as=alice&{SMALL}") as tab:
+        await ready(tab)
+        await front_door.until_present("alice")
+        front_door.ring("alice", type_="audio")
+        await shows(tab, "incoming")
+        await part(tab, "answer").click()
+        leg = await front_door.admit(await front_door.hear("accept"))
+        await shows(tab, "in_call")
+        await part(tab, "camera").click()
+        request = await front_door.hear("request")
+        assert request["body"]["action"] == "switch_to_video"
+        answer = {"request_id": request["body"]["request_id"], "accepted": True, "error": None}
+        front_door.reply(request, "response", answer)
+        offer = await front_door.hear("offer")
+        assert (offer["body"]["generation"], offer["body"]["reason"]) == (1, "switch_to_video")
+        await front_door.renegotiate(offer)
+        await expect(part(tab, "phone")).to_have_attribute("data-picture", "yes")
+        await part(tab, "camera").click()
+        await leg.ears.sees()
+
+
+async def test_a_door_that_offered_first_offers_the_video_too(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with opened(browser, f"{server.url}?as=alice&{SMALL}") as tab:
+        await ready(tab)
+        await front_door.until_present("alice")
+        leg = await front_door.ring_with_offer("alice", "audio")
+        await shows(tab, "incoming")
+        await part(tab, "answer").click()
+        await front_door.accepted(leg, await front_door.hear("accept"))
+        await shows(tab, "in_call")
+        asked = {"request_id": "q1", "action": "switch_to_video"}
+        front_door.reply(leg.accept, "request", asked)
+        await part(tab, "yes").click()
+        assert (await front_door.hear("response"))["body"]["accepted"] is True
+        await front_door.widen(leg)
+        await expect(part(tab, "phone")).to_have_attribute("data-picture", "yes")
+        await part(tab, "camera").click()
+        await leg.ears.sees()
+
+
+async def test_a_link_leads_into_the_session_without_ringing(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    gathering = Gathering(front_door)
+    call_id = "c" * 32
+    token = f"front-door.{call_id}.{gathering.session_id}.bob.1800000000.sig"
+    async with opened(browser, f"{server.url}#token={token}") as tab:
+        join = await front_door.hear("join")
+        assert (join["from"], join["call_id"]) == ("bob", call_id)
+        assert join["body"] == {"token": token}
+        await expect(part(tab, "line")).to_have_text("Joining …")
+        await gathering.enter(join)
+        await shows(tab, "in_call")
+        await sees(tab, "front-door")
+        front_door.reply(join, "end", {"reason": "hang_up", "kicked_by": None})
+        await shows(tab, "ended")
+        assert "#" not in tab.url
+    async with opened(browser, f"{server.url}#token={token}") as tab:
+        expired = await front_door.hear("join")
+        front_door.reply(expired, "end", {"reason": "failed", "kicked_by": None})
+        await shows(tab, "ended", "failed")
+        await expect(part(tab, "line")).to_contain_text("Ask for a new one.")
+
+
+async def test_nothing_is_cropped_on_a_small_phone(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with meeting(browser, server, front_door) as (alice, _, __):
+        await alice.set_viewport_size({"width": 375, "height": 812})
+        await part(alice, "more").click()
+        for opens in (None, "show-people", "show-pad", "show-chat"):
+            if opens:
+                await part(alice, opens).click()
+            assert await alice.evaluate(CROPPED) == []
+        await expect(part(alice, "chat-text")).to_be_focused()
+        await alice.keyboard.press("Escape")
+        await expect(part(alice, "show-chat")).to_be_focused()
+
+
+CROPPED = """() => [...document.querySelectorAll('button, input, h2, .name')]
+  .filter((part) => part.checkVisibility())
+  .map((part) => [part.textContent || part.id, part.getBoundingClientRect()])
+  .filter(([, { left, right, width }]) => width > 0 && (left < 0 || right > innerWidth))
+  .map(([text]) => text)"""

@@ -9,7 +9,7 @@
  */
 
 import { isTalking } from './call.js';
-import { button, element, label, toggle } from './dom.js';
+import { button, element, label, say, toggle } from './dom.js';
 import { HOST } from './links.js';
 import { LAYOUT_WORDS } from './notes.js';
 import { flagsOf } from './roster.js';
@@ -117,13 +117,8 @@ export class InCall {
     toggle('share', sharing, sharing ? 'Stop sharing' : 'Share screen', 'i-screen');
     if (call?.type === 'audio' || button('share').dataset.possible === 'false')
       button('share').hidden = true;
-    toggle(
-      'record',
-      this.#isRecording,
-      this.#isRecording ? 'Stop recording' : 'Record',
-      'i-record',
-    );
-    label('layout').textContent = LAYOUT_WORDS[this.#layout];
+    toggle('record', this.#isRecording, this.#isRecording ? 'Recording' : 'Record', 'i-record');
+    say(label('layout'), LAYOUT_WORDS[this.#layout]);
     button('layout').querySelector('use')?.setAttribute('href', `#i-layout-${this.#layout}`);
   }
 
@@ -133,7 +128,8 @@ export class InCall {
     const wish = { layout: this.#layout, chosen: this.#chosen, speaker: this.#speaker };
     const arrangement = call ? arrange(call, wish) : NOTHING;
     const several = arrangement.tiles.length > 1;
-    this.#frame.hidden = !(call && (call.type === 'video' || several));
+    const pictured = call !== null && (call.type === 'video' || several);
+    this.#frame.dataset.bare = pictured ? 'no' : 'yes';
     button('layout').hidden = !call;
     this.stage.show(arrangement, several ? this.#audible : []);
     const tiled = arrangement.tiles.some(({ link }) => link === 'me');

@@ -20,7 +20,7 @@
 
 import { element, make } from './dom.js';
 import { nameOf, others, whereto } from './links.js';
-import { drawMarks } from './marks.js';
+import { drawIcon, drawMarks } from './marks.js';
 import { STATE_WORDS } from './notes.js';
 import { flagsOf } from './roster.js';
 import { ME, hue, initials, marksOf, ownFlags, stateOf } from './tiles.js';
@@ -100,18 +100,22 @@ export class PeopleView {
     if (mine) return drawn;
     const muted = marks.includes('muted');
     drawn.append(
-      this.#drawAsk(muted ? 'unmute' : 'mute', uid, muted ? 'Unmute' : 'Mute', name),
-      this.#drawAsk('kick', uid, 'Remove', name),
+      muted
+        ? this.#drawAsk('unmute', uid, `Ask ${name} to unmute`, 'i-mic')
+        : this.#drawAsk('mute', uid, `Mute ${name}`, 'i-mic-off'),
+      this.#drawAsk('kick', uid, `Take ${name} out of the call`, 'i-leave'),
     );
     return drawn;
   }
 
-  /** @param {'mute' | 'unmute' | 'kick'} action @param {string} uid @param {string} word @param {string} name */
-  #drawAsk(action, uid, word, name) {
-    const drawn = make('button', word, 'plain small');
+  /** @param {'mute' | 'unmute' | 'kick'} action @param {string} uid @param {string} words @param {string} icon */
+  #drawAsk(action, uid, words, icon) {
+    const drawn = make('button', '', 'plain tool');
     drawn.type = 'button';
     drawn.dataset.testid = `${action}-${uid}`;
-    drawn.setAttribute('aria-label', `${word} ${name}`);
+    drawn.title = words;
+    drawn.setAttribute('aria-label', words);
+    drawn.append(drawIcon(icon));
     drawn.addEventListener('click', () => this.asks.about(action, uid));
     return drawn;
   }

@@ -191,7 +191,6 @@ export class PhoneView {
   #showNotes(state) {
     const notes = notesOf(state, window.isSecureContext);
     const list = element('notes', HTMLElement);
-    list.hidden = notes.length === 0;
     if (notes.join() !== [...list.children].map((note) => note.textContent).join()) {
       list.replaceChildren(...notes.map((note) => make('li', note)));
     }
