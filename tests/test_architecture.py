@@ -144,7 +144,6 @@ TOLD_IN = {
     "calls.roster": "talking",
     "media.base": "synthetic",
     "media.capture": "studio",
-    "media.devices": "studio",
     "media.equipment": "studio",
     "media.leg": "studio",
     "reporting.ledger": "calllog",

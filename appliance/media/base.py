@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from appliance.errors import ApplianceError
-from appliance.model import DeviceException
+from appliance.model import AudioMode, DeviceException
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Rgb: TypeAlias = npt.NDArray[np.uint8]
+    """RGB, of the shape (height, width, 3)."""
 
 SAMPLE_RATE_HZ = 48_000
 FRAME_SAMPLES = 960
@@ -101,6 +108,21 @@ class VideoSource(Protocol):
         """Aim at `kbps` (1000 bit/s) from the next picture; never above what was configured."""
 
 
+@runtime_checkable
+class Viewfinder(Protocol):
+    """A camera whose pictures can be had before they are encoded, too.
+
+    It costs nothing while nobody asks, and may block for as long as a picture takes to be made. While the
+    camera is closed or rests there is none.
+    """
+
+    def frame(self) -> Rgb | None:
+        """The latest picture, a copy."""
+
+    def picture(self) -> bytes | None:
+        """The latest picture as JPEG for people, some 640 pixels wide."""
+
+
 class AudioSource(Protocol):
     """A microphone: one frame every 20 ms."""
 
@@ -126,6 +148,39 @@ class AudioSink(Protocol):
         """Nothing more comes from `participant`."""
 
 
+class Outputs(Protocol):
+    """The configured outputs, each a loudspeaker with the microphone that belongs to it.
+
+    Earphones come and go, and so do some loudspeakers.
+    """
+
+    def present(self) -> frozenset[AudioMode]:
+        """Those that can be used now."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed`, from any thread, whenever `present` gives something else."""
+
+    def close(self) -> None:
+        """Watch no more."""
+
+    def sink(self, mode: AudioMode) -> AudioSink:
+        """The loudspeaker of a configured output, present or not; the same one each time."""
+
+    def source(self, mode: AudioMode) -> AudioSource:
+        """The microphone of a configured output; one and the same where outputs share it.
+
+        Raises SourceFailed where there is none that could be used.
+        """
+
+
+@runtime_checkable
+class Pluggable(Protocol):
+    """Outputs that are plugged in and out by hand: those of a simulated board."""
+
+    def plug(self, mode: AudioMode, present: bool, /) -> None:
+        """Let a configured output come or go. Raises ValueError for one that is not configured."""
+
+
 @runtime_checkable
 class Measuring(Protocol):
     """A loudspeaker that can tell what was heard in the last second."""
@@ -142,5 +197,10 @@ class Devices:
     """Devices that stand in for the configured ones: a test's, a program's own."""
 
     camera: VideoSource | None = None
+    """The front one."""
+    rear: VideoSource | None = None
     microphone: AudioSource | None = None
+    """That of every output."""
     speaker: AudioSink | None = None
+    """What plays in the mode `speaker`."""
+    outputs: Outputs | None = None

@@ -1,7 +1,8 @@
 """The test card: what a laptop's camera sees, drawn straight into yuv420p, only what changes each time.
 
 From the top: the frame counter for machines, the time of day and the frame number in large digits, a
-runner that crosses the picture once in two seconds, colour bars (75 %, BT.601) and a grey ramp.
+runner that crosses the picture once in two seconds, colour bars (75 %, BT.601) and a grey ramp. The card
+of a rear camera has the word REAR below the counter, and its ground is rust instead of slate.
 
 **The frame counter.** The top twelfth of the picture is a row of 32 blocks of equal width over the whole
 width; block i covers the columns from i * width / 32 to (i + 1) * width / 32. White (luma 235) is 1,
@@ -14,12 +15,15 @@ has the check 0x2C; a picture that is all black or all white does not pass.
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.video.plane import VideoPlane
+
+from appliance.model import CameraFacing
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Mask: TypeAlias = npt.NDArray[np.float64]
@@ -32,8 +36,8 @@ STRIP = 12
 
 BLACK, WHITE = 16, 235
 PANEL, INK = 30, 214
-SLATE = (140, 120)
-"""The colour (U, V) of everything that is not a bar."""
+GROUND = {CameraFacing.FRONT: (140, 120), CameraFacing.REAR: (104, 152)}
+"""The colour (U, V) of everything that is not a bar: slate, and rust."""
 
 # white, yellow, cyan, green, magenta, red, blue, black at 75 %: Y, U, V of ITU-R BT.601
 BARS = (
@@ -53,6 +57,17 @@ BARS = (
 #    e   c
 #      d
 SEGMENTS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg")
+
+# five columns, seven rows
+REAR = (
+    "####. ##### .###. ####.",
+    "#...# #.... #...# #...#",
+    "#...# #.... #...# #...#",
+    "####. ####. ##### ####.",
+    "#.#.. #.... #...# #.#..",
+    "#..#. #.... #...# #..#.",
+    "#...# ##### #...# #...#",
+)
 
 
 def check_of(number: int) -> int:
@@ -84,6 +99,15 @@ def read_counter(frame: av.VideoFrame) -> int | None:
     return number if check == check_of(number) else None
 
 
+def read_facing(frame: av.VideoFrame) -> CameraFacing:
+    """Which camera's card a decoded picture of any size is, by the colour of its left edge."""
+    _, u, v = map(_pixels, frame.reformat(format="yuv420p").planes)
+    rows = slice(frame.height * 20 // 200, frame.height * 60 // 200)
+    edge = slice(0, max(1, frame.width * 8 // 200))
+    seen = float(u[rows, edge].mean()), float(v[rows, edge].mean())
+    return min(GROUND, key=lambda facing: math.dist(GROUND[facing], seen))
+
+
 def _pixels(plane: VideoPlane) -> Pixels:
     """The plane itself, not a copy."""
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
@@ -93,13 +117,15 @@ def _pixels(plane: VideoPlane) -> Pixels:
 class Card:
     """One picture that is drawn over and over; `frame` is valid until the next `draw`."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, facing: CameraFacing = CameraFacing.FRONT) -> None:
         """In pixels; both even."""
         self.frame = av.VideoFrame(width, height, "yuv420p")
         self._luma, self._u, self._v = map(_pixels, self.frame.planes)
         self._width, self._height = width, height
         self._strip = height // STRIP
-        self._draw_ground()
+        self._draw_ground(GROUND[facing])
+        if facing is CameraFacing.REAR:
+            self._draw_word()
         big = max(8, height // 4)
         self._clock = _Digits(self._luma, "00:00:00", big, centre_y=height * 36 // 100)
         self._number = _Digits(self._luma, "00000000", big // 3, centre_y=height * 58 // 100)
@@ -118,11 +144,19 @@ class Card:
         lane[:, self._runner_x : self._runner_x + self._runner_w] = INK
         return self.frame
 
-    def _draw_ground(self) -> None:
+    def _draw_word(self) -> None:
+        """REAR, between the counter and the clock."""
+        word = np.array([[sign == "#" for sign in row] for row in REAR])
+        height, dot = self._height, max(1, self._height // 120)
+        large = np.kron(word, np.ones((dot, dot), dtype=bool))
+        top, left = height * 13 // 100 - large.shape[0] // 2, (self._width - large.shape[1]) // 2
+        self._luma[top : top + large.shape[0], left : left + large.shape[1]][large] = INK
+
+    def _draw_ground(self, colour: tuple[int, int]) -> None:
         height, width = self._height, self._width
         rows = np.arange(height)
         self._luma[:] = (40 + rows * 30 // height).astype(np.uint8)[:, None]
-        self._u[:], self._v[:] = SLATE
+        self._u[:], self._v[:] = colour
         self._u[: self._strip // 2] = self._v[: self._strip // 2] = 128
         self._luma[height * 18 // 100 : height * 66 // 100, width // 10 : width * 9 // 10] = PANEL
         self._luma[height * 70 // 100 : height * 70 // 100 + max(2, height // 60)] = PANEL

@@ -1,18 +1,20 @@
-"""What the studio works with, once av and aiortc are loaded: sources, fan-outs, loudspeaker, peers."""
+"""What the studio works with, once av and aiortc are loaded: sources, fan-outs, outputs, peers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiortc import RTCIceServer
 
 from appliance.config import Audio, Camera, IceServer, Media
-from appliance.media.base import AudioSource, Devices, SourceFailed, VideoSource
-from appliance.media.capture import Failed, LiveCamera, LiveMicrophone
+from appliance.media.base import AudioSink, Devices, Outputs, SourceFailed, VideoSource
+from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver, self_check
-from appliance.media.synthetic import CardCamera, Meter, ToneMicrophone
-from appliance.model import CallType, DeviceException
+from appliance.media.synthetic import CardCamera, SimulatedOutputs
+from appliance.model import AudioMode, CallType, CameraFacing, DeviceException
 
 __all__ = ["Equipment", "ice_servers", "self_check"]
 
@@ -23,18 +25,25 @@ class Equipment:
     def __init__(
         self,
         media: Media,
-        camera: Camera | None,
-        audio: Audio,
+        cameras: Mapping[CameraFacing, Camera],
+        audio: Mapping[AudioMode, Audio],
         servers: list[RTCIceServer],
         devices: Devices,
+        volumes: Mapping[AudioMode, int],
     ) -> None:
         """To be made on the loop; opens nothing yet. `devices` win over what is configured."""
         self.audio = AudioFanout()
         self.video = VideoFanout()
-        self.speaker = devices.speaker or Meter()
-        self._media, self._camera, self._audio = media, camera, audio
+        self.outputs: Outputs = devices.outputs or SimulatedOutputs(audio, devices.speaker)
+        self.loudspeaker = Loudspeaker(self.outputs, volumes)
+        self._media, self._cameras = media, cameras
         self._servers = servers
         self._devices = devices
+
+    @property
+    def speaker(self) -> AudioSink:
+        """What the connections are heard on."""
+        return self.loudspeaker
 
     def peer(self, observer: PeerObserver, type: CallType, setup_limit_s: float) -> Peer:
         """A new connection of a call of this type."""
@@ -46,37 +55,34 @@ class Equipment:
             setup_limit_s=setup_limit_s,
         )
 
-    def microphone(self, failed: Failed) -> LiveMicrophone:
-        """The microphone, closed. Raises SourceFailed where there is no driver for it."""
-        return LiveMicrophone(
-            self._devices.microphone or self._find_microphone(), self.audio, failed
-        )
+    def microphone(self, mode: AudioMode, changed: Callable[[], None]) -> LiveMicrophone:
+        """The microphone of an output, closed. Raises SourceFailed where there is no driver for it."""
+        source = self._devices.microphone or self.outputs.source(mode)
+        return LiveMicrophone(source, self.audio, changed)
 
-    def camera(self, failed: Failed) -> LiveCamera:
-        """The camera, closed. Raises SourceFailed where there is no driver for it."""
-        return LiveCamera(self._devices.camera or self._find_camera(), self.video, failed)
+    def camera(self, facing: CameraFacing, changed: Callable[[], None]) -> LiveCamera:
+        """A camera, closed. Raises SourceFailed where there is no driver for it."""
+        standing_in = {
+            CameraFacing.FRONT: self._devices.camera,
+            CameraFacing.REAR: self._devices.rear,
+        }
+        source = standing_in[facing] or self._find_camera(facing)
+        return LiveCamera(source, self.video, changed)
 
-    def _find_microphone(self) -> AudioSource:
-        match self._audio.capture:
-            case "tone":
-                return ToneMicrophone()
-            case "silence":
-                return ToneMicrophone(level_dbfs=None)
-            case other:
-                raise SourceFailed(
-                    DeviceException.INVALID_ID,
-                    f'there is no microphone "{other}": this release knows "tone" and "silence"',
-                )
-
-    def _find_camera(self) -> VideoSource:
-        device = self._camera.device if self._camera else "none"
+    def _find_camera(self, facing: CameraFacing) -> VideoSource:
+        if facing not in self._cameras:
+            raise SourceFailed(
+                DeviceException.INVALID_ID,
+                f"there is no {facing} camera: it is not configured, see [cameras.{facing}]",
+            )
+        device = self._cameras[facing].device
         if device != "test-card":
             raise SourceFailed(
                 DeviceException.INVALID_ID,
                 f'there is no camera "{device}": this release knows "test-card"',
             )
         media = self._media
-        return CardCamera(media.width, media.height, media.framerate, media.bitrate_kbps)
+        return CardCamera(media.width, media.height, media.framerate, media.bitrate_kbps, facing)
 
 
 def ice_servers(servers: tuple[IceServer, ...]) -> list[RTCIceServer]:

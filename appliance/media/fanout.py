@@ -12,13 +12,21 @@ import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit, VideoSource
+from appliance.media.base import (
+    FRAME_S,
+    FRAME_SAMPLES,
+    SAMPLE_RATE_HZ,
+    AccessUnit,
+    AudioSource,
+    VideoSource,
+)
 from appliance.media.latest import LatestPictures
 
 Packet: TypeAlias = "av.Packet[Any]"
@@ -28,6 +36,9 @@ AUDIO_CLOCK = Fraction(1, SAMPLE_RATE_HZ)
 
 KEYFRAME_INTERVAL_S = 0.3
 """A keyframe is some ten times as large as another picture: more of them would crowd the rest out."""
+
+NEXT_US = 1000
+"""How much later than the last picture of one camera the first of another is, at least."""
 
 T = TypeVar("T", bound="PacketTrack")
 
@@ -155,6 +166,7 @@ class VideoFanout(Fanout[VideoTrack]):
         self._clock = clock
         self._source: VideoSource | None = None
         self._latest = LatestPictures()
+        self._last_us = -1
         self.paused = False
         self._asked_at_s = -KEYFRAME_INTERVAL_S
         self._postponed: asyncio.TimerHandle | None = None
@@ -171,8 +183,15 @@ class VideoFanout(Fanout[VideoTrack]):
         if track.waits_for_keyframe:
             self.request_keyframe()
 
+    @property
+    def source(self) -> VideoSource | None:
+        """Whose pictures are spread."""
+        return self._source
+
     def attach(self, source: VideoSource) -> None:
-        """Take pictures from `source`, which has just been started."""
+        """Take pictures from `source`, which has just been started, instead of another's."""
+        if self._source is not None and self._source is not source:
+            self.detach()
         self._source = source
 
     def detach(self) -> None:
@@ -192,6 +211,9 @@ class VideoFanout(Fanout[VideoTrack]):
         """Spread one picture, or keep it for who comes."""
         if self._source is None:
             return
+        if unit.pts_us <= self._last_us:  # of another camera: time never steps back
+            unit = replace(unit, pts_us=self._last_us + NEXT_US)
+        self._last_us = unit.pts_us
         if unit.keyframe:
             self._forget_postponed()  # it answers everybody who has asked so far
         if self.paused:
@@ -257,6 +279,10 @@ class AudioFanout(Fanout[AudioTrack]):
         """To be made on the loop."""
         super().__init__()
         self.muted = False
+        self.source: AudioSource | None = None
+        """Whose sound is spread."""
+        self.tap: Callable[[bytes], None] | None = None
+        """Gets each frame as it is sent, on the source's thread."""
         self._frames = 0
         self._last_at_s = self._loop.time()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -18,20 +18,17 @@ from appliance.calls.effects import (
     AddCandidate,
     ClosePeer,
     Effect,
-    OpenCamera,
-    OpenMicrophone,
     OpenPeer,
-    StartCapture,
-    StopCapture,
 )
 from appliance.calls.inputs import FaultReported, Input, PeerKey
-from appliance.config import Audio, Camera, Media
-from appliance.media.base import Devices, Measuring
-from appliance.media.devices import Device, DeviceKeeper
+from appliance.config import Audio, Camera, Media, Recording
+from appliance.media.base import Devices
+from appliance.media.desk import Desk
 from appliance.media.leg import Leg
 from appliance.model import AudioMode, CameraFacing, Json
 
 if TYPE_CHECKING:
+    from appliance.media.base import Rgb
     from appliance.media.equipment import Equipment
 
 logger = logging.getLogger(__name__)
@@ -49,14 +46,11 @@ class Studio:
     """Microphone, camera, loudspeaker and the connections that use them."""
 
     EFFECTS: ClassVar[tuple[type[Effect], ...]] = (
-        StartCapture,
-        StopCapture,
         OpenPeer,
         AcceptAnswer,
         AddCandidate,
         ClosePeer,
-        OpenMicrophone,
-        OpenCamera,
+        *Desk.EFFECTS,
     )
 
     def __init__(
@@ -67,12 +61,16 @@ class Studio:
         post: Callable[[Input], None],
         *,
         devices: Devices | None = None,
+        recording: Recording | None = None,
+        volumes: Mapping[AudioMode, int] | None = None,
         setup_limit_s: float = SETUP_LIMIT_S,
     ) -> None:
-        """`devices` win over the configured ones."""
+        """`devices` win over the configured ones; `volumes` are in percent, 100 where there is none."""
         self._media = media
-        self._camera_config = cameras.get("front")
-        self._audio_config = audio.get(AudioMode.SPEAKER, Audio())
+        self._cameras = {CameraFacing(facing): camera for facing, camera in cameras.items()}
+        self._audio = audio or {AudioMode.SPEAKER: Audio()}
+        self._recording = recording or Recording()
+        self._volumes = volumes or {}
         self._post = post
         self._devices = devices or Devices()
         self._setup_limit_s = setup_limit_s
@@ -81,10 +79,9 @@ class Studio:
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
-        self._keeper = DeviceKeeper(self._loaded, post)
+        self._desk = Desk(self._loaded, post)
         self._legs: dict[PeerKey, Leg] = {}
         self._early: dict[PeerKey, list[AddCandidate]] = {}
-        self._audio_muted = self._video_paused = False
 
     # -------------------- its life
 
@@ -93,7 +90,7 @@ class Studio:
         async with self._loading:
             if self._equipment is None:
                 self._equipment = await self._make_equipment()
-                self._tell_equipment()
+                self._desk.equip(self._equipment)
 
     async def _make_equipment(self) -> Equipment:
         equipment = await asyncio.to_thread(importlib.import_module, "appliance.media.equipment")
@@ -106,13 +103,13 @@ class Studio:
                 FaultReported("ice_servers", f"no ICE server is used: {fault}", "media.ice_servers")
             )
         made: Equipment = equipment.Equipment(
-            self._media, self._camera_config, self._audio_config, servers, self._devices
+            self._media, self._cameras, self._audio, servers, self._devices, self._volumes
         )
         return made
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._start(self._keeper.run(), "media devices")
+        self._start(self._desk.run(), "media devices")
         self._watching = self._start(self._watch(), "media liveness")
         return self
 
@@ -124,7 +121,7 @@ class Studio:
     ) -> None:
         for leg in self._legs.values():
             leg.close()
-        self._keeper.end()
+        self._desk.end()
         if self._watching is not None:
             self._watching.cancel()
         # a TaskGroup that is left with an exception cancels its tasks, and aiortc does not like being
@@ -144,16 +141,6 @@ class Studio:
     def perform(self, effect: Effect) -> None:
         """Carry out an effect of `EFFECTS`: at once or soon, in order for each connection."""
         match effect:
-            case StartCapture(video=video):
-                self._keeper.want(*(Device if video else [Device.MICROPHONE]))
-            case StopCapture():
-                self._keeper.want()
-            case OpenMicrophone(on=on):
-                self._audio_muted = not on
-                self._tell_equipment()
-            case OpenCamera(on=on):
-                self._video_paused = not on
-                self._tell_equipment()
             case OpenPeer():
                 self._open(effect)
             case AddCandidate(peer=key) if key not in self._legs:
@@ -165,7 +152,22 @@ class Studio:
                 if key in self._legs:
                     self._legs.pop(key).close()
             case _:
-                logger.debug("nothing to do for %s", effect)
+                self._desk.perform(effect)
+
+    def plug(self, mode: AudioMode, present: bool, /) -> None:
+        """Let an output of a simulated board come or go.
+
+        Raises ValueError where it is not configured, or not simulated.
+        """
+        self._desk.plug(mode, present)
+
+    async def snapshot(self) -> bytes | None:
+        """What the camera sees, as JPEG; None while it is closed or paused."""
+        return await self._desk.snapshot()
+
+    def own_frames(self, rate_hz: float) -> AsyncIterator[Rgb | None]:
+        """What the camera sees, for a screen, so often at most; None where it is closed or paused."""
+        return self._desk.own_frames(rate_hz)
 
     def _open(self, opening: OpenPeer) -> None:
         if opening.peer in self._legs:
@@ -182,12 +184,6 @@ class Studio:
         equipment = await self._loaded()
         peer = equipment.peer(leg, opening.type, self._setup_limit_s)
         await leg.run(peer, equipment.speaker)
-
-    def _tell_equipment(self) -> None:
-        if self._equipment is not None:
-            self._equipment.audio.muted = self._audio_muted
-            if self._equipment.video.paused != self._video_paused:
-                self._equipment.video.pause(self._video_paused)
 
     def _keep_early(self, step: AddCandidate) -> None:
         kept = self._early.setdefault(step.peer, [])
@@ -215,23 +211,10 @@ class Studio:
     def status(self) -> dict[str, Json]:
         """The `media` object of the status, and what the loudspeaker hears."""
         equipment = self._equipment
-        speaker = equipment.speaker if equipment else None
-        measured = speaker if isinstance(speaker, Measuring) else None
         return {
-            "audio_muted": self._audio_muted,
-            "video_paused": self._video_paused,
-            "audio_mode": AudioMode.SPEAKER.value,
-            "camera_facing": CameraFacing.FRONT.value,
-            "encoder": "software",
+            **self._desk.status(),
             "recording": False,
             "on_hold": False,
-            "volume_percent": 100,
-            "speaker": {
-                "level_dbfs": measured.level_dbfs() if measured else None,
-                "tone_hz": measured.tone_hz() if measured else None,
-            },
-            "microphone_open": Device.MICROPHONE in self._keeper.open,
-            "camera_open": Device.CAMERA in self._keeper.open,
             "peers": len(self._legs),
             "audio_listeners": equipment.audio.listeners if equipment else 0,
             "video_listeners": equipment.video.listeners if equipment else 0,

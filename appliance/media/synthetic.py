@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from av.video.frame import VideoFrame
 
-from appliance.media.base import FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit, SourceFailed
+from appliance.config import Audio
+from appliance.media.base import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE_HZ,
+    AccessUnit,
+    AudioSink,
+    AudioSource,
+    SourceFailed,
+)
 from appliance.media.card import Card
 from appliance.media.encoding import H264Encoder
 from appliance.media.pacing import Paced
-from appliance.model import DeviceException
+from appliance.media.stills import jpeg, rgb
+from appliance.model import AudioMode, CameraFacing, DeviceException
 
+if TYPE_CHECKING:
+    from appliance.media.base import Rgb
+
+T = TypeVar("T")
 Samples: TypeAlias = npt.NDArray[np.int16]
 
 FULL_SCALE_SINE_RMS = 32768 / math.sqrt(2)
@@ -25,6 +40,8 @@ FULL_SCALE_SINE_RMS = 32768 / math.sqrt(2)
 SILENCE_DBFS = -100.0
 FRAMES_PER_S = SAMPLE_RATE_HZ // FRAME_SAMPLES
 LOOK_S = 0.25
+SOUNDS = {"tone": -20.0, "silence": None}
+"""What a simulated microphone hears, and its level in dBFS."""
 
 
 class CardCamera:
@@ -32,19 +49,30 @@ class CardCamera:
 
     encoder = "software"
 
-    def __init__(self, width: int, height: int, framerate: int, bitrate_kbps: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        framerate: int,
+        bitrate_kbps: int,
+        facing: CameraFacing = CameraFacing.FRONT,
+    ) -> None:
         """In pixels, pictures per second and kbit/s; odd sizes are taken one pixel smaller."""
+        self._facing = facing
         self.width, self.height = width & ~1, height & ~1
         self.framerate = framerate
         self._bitrate_kbps = bitrate_kbps
         self._encoder: H264Encoder | None = None
         self._thread: Paced | None = None
+        self._resting = False
+        self._drawing = threading.Lock()
+        self._picture: VideoFrame | None = None
 
     def start(
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
     ) -> None:
         """Begin to draw and encode. Raises SourceFailed where no encoder can be had."""
-        card = Card(self.width, self.height)
+        card = Card(self.width, self.height, self._facing)
         try:
             encoder = H264Encoder(self.width, self.height, self.framerate, self._bitrate_kbps)
         except ValueError as fault:
@@ -52,20 +80,24 @@ class CardCamera:
 
         def take(number: int, at_s: float) -> None:
             now = datetime.now().astimezone()
-            picture = card.draw(number, f"{now:%H:%M:%S}", number / self.framerate)
-            deliver(encoder.encode(picture, int(at_s * 1e6)))
+            with self._drawing:
+                picture = card.draw(number, f"{now:%H:%M:%S}", number / self.framerate)
+                unit = encoder.encode(picture, int(at_s * 1e6))
+                self._picture = picture
+            deliver(unit)
 
-        self._encoder = encoder
+        self._encoder, self._resting = encoder, False
         self._thread = Paced("camera", self.framerate, take, _failure("camera", failed))
 
     def stop(self) -> None:
         """End the thread."""
         if self._thread is not None:
             self._thread.stop()
-        self._thread = self._encoder = None
+        self._thread = self._encoder = self._picture = None
 
     def rest(self, resting: bool, /) -> None:
         """Neither draw nor encode, or go on with a keyframe; the frame numbers go on meanwhile."""
+        self._resting = resting
         if not resting:
             self.request_keyframe()
         if self._thread is not None:
@@ -80,6 +112,20 @@ class CardCamera:
         """Aim at `kbps`; at most what was configured."""
         if self._encoder is not None:
             self._encoder.set_bitrate(kbps)
+
+    def frame(self) -> Rgb | None:
+        """The latest card."""
+        return self._look(rgb)
+
+    def picture(self) -> bytes | None:
+        """The latest card as JPEG."""
+        return self._look(jpeg)
+
+    def _look(self, take: Callable[[VideoFrame], T]) -> T | None:
+        with self._drawing:  # it is drawn over, again and again
+            if self._picture is None or self._resting:
+                return None
+            return take(self._picture)
 
 
 class ToneMicrophone:
@@ -165,6 +211,58 @@ class Meter:
             tone_hz = dominant_hz(self.heard())
             self._tone_hz = None if tone_hz is None else round(tone_hz, 1)
         return self._tone_hz
+
+
+class SimulatedOutputs:
+    """The outputs of a simulated board: each a meter of its own, plugged in and out as one likes."""
+
+    def __init__(self, audio: Mapping[AudioMode, Audio], speaker: AudioSink | None = None) -> None:
+        """All that are configured are present; `speaker` stands in for the output of that mode."""
+        self._sinks: dict[AudioMode, AudioSink] = {mode: Meter() for mode in audio}
+        if speaker is not None:
+            self._sinks[AudioMode.SPEAKER] = speaker
+        self._sources: dict[str, AudioSource] = {}
+        self._captures = {mode: configured.capture for mode, configured in audio.items()}
+        self._present = set(self._sinks)
+        self._changed: Callable[[], None] = lambda: None
+
+    def present(self) -> frozenset[AudioMode]:
+        """Those that are plugged in."""
+        return frozenset(self._present)
+
+    def plug(self, mode: AudioMode, present: bool, /) -> None:
+        """Plug one in or out. Raises ValueError for one that is not configured."""
+        if mode not in self._sinks:
+            raise ValueError(f"there is no {mode}: it is not configured, see [audio.{mode}]")
+        before = self.present()
+        (self._present.add if present else self._present.discard)(mode)
+        if self._present != before:
+            self._changed()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` where something is plugged in or out."""
+        self._changed = changed
+
+    def close(self) -> None:
+        """Call nobody any more."""
+        self._changed = lambda: None
+
+    def sink(self, mode: AudioMode) -> AudioSink:
+        """Its meter."""
+        return self._sinks[mode]
+
+    def source(self, mode: AudioMode) -> AudioSource:
+        """Its microphone. Raises SourceFailed for a name that is none of a simulated board's."""
+        capture = self._captures.get(mode, "silence")
+        if capture not in SOUNDS:
+            known = " and ".join(f'"{name}"' for name in SOUNDS)
+            raise SourceFailed(
+                DeviceException.INVALID_ID,
+                f'there is no microphone "{capture}": this release knows {known}',
+            )
+        if capture not in self._sources:
+            self._sources[capture] = ToneMicrophone(level_dbfs=SOUNDS[capture])
+        return self._sources[capture]
 
 
 def level_dbfs(samples: Samples) -> float:

@@ -6,8 +6,17 @@ import av
 import numpy as np
 import pytest
 
-from appliance.media.card import BLOCKS, Card, check_of, counter_row, read_counter
+from appliance.media.card import (
+    BLOCKS,
+    INK,
+    Card,
+    check_of,
+    counter_row,
+    read_counter,
+    read_facing,
+)
 from appliance.media.encoding import H264Encoder
+from appliance.model import CameraFacing
 
 
 def test_the_counter_is_what_its_documentation_says() -> None:
@@ -55,3 +64,24 @@ def test_drawing_only_what_changes_gives_the_same_picture_as_drawing_all() -> No
     assert not np.array_equal(again, used.draw(1234, "08:15:43", 1.9).to_ndarray()), (
         "the clock shows"
     )
+
+
+@pytest.mark.parametrize("facing", list(CameraFacing))
+@pytest.mark.parametrize("size", [(1280, 720), (320, 180), (160, 90)])
+def test_the_cards_of_two_cameras_can_be_told_apart(
+    size: tuple[int, int], facing: CameraFacing
+) -> None:
+    frame = Card(*size, facing).draw(4711, "12:34:56", 0.5)
+    unit = H264Encoder(*size, 30, 200).encode(frame, 0)
+    decoder = av.CodecContext.create("h264", "r")
+    decoded = [*decoder.decode(av.Packet(unit.data)), *decoder.decode(None)]
+    assert [read_facing(picture) for picture in (frame, *decoded)] == [facing, facing]
+    assert [read_counter(picture) for picture in decoded] == [4711]
+
+
+def test_the_rear_card_has_its_word() -> None:
+    front, rear = (Card(640, 360, facing).draw(1, "00:00:00", 0) for facing in CameraFacing)
+    band = slice(360 // 12, 360 * 18 // 100)
+    written = [int((card.to_ndarray()[band, :640] == INK).sum()) for card in (front, rear)]
+    assert written[0] == 0
+    assert written[1] > 300

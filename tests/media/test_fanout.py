@@ -221,6 +221,27 @@ async def test_a_source_that_is_gone_leaves_no_picture_behind(scene: Scene) -> N
         await reading
 
 
+async def test_another_camera_takes_over_with_its_keyframe_and_time_never_steps_back(
+    scene: Scene,
+) -> None:
+    scene.pictures(1)
+    track, reading = await scene.viewer()
+    scene.picture()
+    await asyncio.sleep(0)
+    last = await track.recv()
+    other = Encoder()
+    scene.fanout.attach(other)
+    assert scene.fanout.source is other
+    before = round(scene.now_s * 1e6) - 20_000  # taken before the other's last, by the same clock
+    scene.fanout.deliver(AccessUnit(b"delta", before - 20_000, keyframe=False))
+    scene.fanout.deliver(AccessUnit(b"keyframe", before, keyframe=True))
+    first = await track.recv()
+    assert bytes(first) == b"keyframe"
+    assert 0 < (first.pts or 0) - (last.pts or 0) < 1000
+    assert reading.done()
+    track.stop()
+
+
 async def test_each_track_begins_with_a_keyframe(scene: Scene) -> None:
     early, first = await scene.viewer()
     scene.picture(keyframe=True)

@@ -22,6 +22,7 @@ from appliance.calls.effects import (
     StopCapture,
 )
 from appliance.calls.inputs import (
+    AudioOutputs,
     DeviceFailed,
     FaultReported,
     Input,
@@ -99,11 +100,16 @@ async def a_door(
     devices: Devices | None = None,
 ) -> AsyncIterator[Door]:
     reports: list[Input] = []
+
+    def post(report: Input) -> None:
+        if not isinstance(report, AudioOutputs):  # told at the start, and of no interest here
+            reports.append(report)
+
     studio = Studio(
         SMALL,
         {"front": Camera(camera)},
         {AudioMode.SPEAKER: Audio(playback="silence", capture=microphone)},
-        reports.append,
+        post,
         devices=devices,
         setup_limit_s=setup_limit_s,
     )

@@ -1,0 +1,38 @@
+"""Single pictures: raw ones for a screen, JPEG for people."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, cast
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+if TYPE_CHECKING:
+    from appliance.media.base import Rgb
+
+JPEG_WIDTH = 640
+JPEG_QSCALE = 4
+"""Of 2 (best) to 31: what others call a quality of 80, some 30 KB at this size."""
+FF_QP2LAMBDA = 118
+"""libavutil's unit of quality."""
+
+
+def rgb(frame: VideoFrame) -> Rgb:
+    """Height x width x 3, a copy."""
+    return cast("Rgb", np.ascontiguousarray(frame.to_ndarray(format="rgb24")))
+
+
+def jpeg(frame: VideoFrame, width: int = JPEG_WIDTH) -> bytes:
+    """A JPEG of at most this width, and of the same proportions."""
+    width = min(width, frame.width) & ~1
+    height = max(2, round(frame.height * width / frame.width) & ~1)
+    codec = av.CodecContext.create("mjpeg", "w")
+    codec.width, codec.height, codec.pix_fmt = width, height, "yuvj420p"
+    codec.time_base = Fraction(1, 25)
+    codec.thread_count = 1
+    codec.options = {"flags": "+qscale", "global_quality": str(JPEG_QSCALE * FF_QP2LAMBDA)}
+    small = frame.reformat(width=width, height=height, format="yuvj420p")
+    small.pts = None
+    return b"".join(bytes(packet) for packet in [*codec.encode(small), *codec.encode(None)])

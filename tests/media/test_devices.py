@@ -1,0 +1,296 @@
+"""The keeper of a device, with gadgets that open, give, and break when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from appliance.calls.inputs import DeviceFailed, Input
+from appliance.media import devices
+from appliance.media.base import SourceFailed
+from appliance.media.capture import Live
+from appliance.media.devices import Device, DeviceKeeper, retry_after_s
+from appliance.model import DeviceException
+from tests.media.stranger import until
+
+UNPLUGGED = SourceFailed(DeviceException.DEVICE_UNPLUGGED, "the cable is loose")
+BUSY = SourceFailed(DeviceException.DEVICE_OCCUPIED, "somebody else has it")
+
+
+class Gadget:
+    """A device that can be opened; `gives` tells whether it then gives something at once."""
+
+    def __init__(self, name: str, shop: Shop, changed: Callable[[], None]) -> None:
+        self.source: object = shop.sources.setdefault(name, object())
+        self.began = False
+        self.fault: SourceFailed | None = None
+        self.is_open = False
+        self.name = name
+        self._shop, self._changed = shop, changed
+
+    async def open(self) -> None:
+        await asyncio.sleep(0)
+        if fault := self._shop.refuses.get(self.name):
+            raise fault
+        self.is_open = True
+        self._shop.story.append(f"open {self.name}")
+        if self._shop.gives:
+            self.give()
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+        self.is_open = False
+        self._shop.story.append(f"close {self.name}")
+
+    def give(self) -> None:
+        self.began = True
+        self._changed()
+
+    def fail(self, fault: SourceFailed) -> None:
+        self.fault = fault
+        self._changed()
+
+
+class Shop:
+    """Where gadgets come from, and the keeper that they are made for."""
+
+    def __init__(self) -> None:
+        self.story: list[str] = []
+        self.reports: list[Input] = []
+        self.switched: list[str] = []
+        self.refuses: dict[str, Exception] = {}
+        self.sources: dict[str, object] = {}
+        self.missing: set[str] = set()
+        self.gives = True
+        self.last: Gadget | None = None
+        self.keeper: DeviceKeeper[str] = DeviceKeeper(
+            Device.CAMERA, "front", self._make, self.reports.append, self.switched.append
+        )
+
+    async def _make(self, name: str, changed: Callable[[], None]) -> Live:
+        if name in self.missing:
+            raise SourceFailed(DeviceException.INVALID_ID, f"there is no {name}")
+        self.last = Gadget(name, self, changed)
+        return self.last
+
+    def told(self) -> list[DeviceException | None]:
+        return [report.type for report in self.reports if isinstance(report, DeviceFailed)]
+
+    async def until_story(self, *story: str) -> None:
+        await until(lambda: self.story == [*story], f"{story}, not {self.story}")
+
+    def break_down(self, fault: SourceFailed = UNPLUGGED) -> None:
+        assert self.last is not None
+        self.last.fail(fault)
+
+
+@asynccontextmanager
+async def open_shop() -> AsyncIterator[Shop]:
+    shop = Shop()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(shop.keeper.run())
+        yield shop
+        shop.keeper.end()
+    assert not shop.keeper.open
+
+
+@pytest.fixture
+async def shop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+    monkeypatch.setattr(devices, "RETRY_S", (0.01,))
+    async with open_shop() as shop:
+        yield shop
+
+
+def test_it_is_tried_again_after_1_2_5_and_then_every_10_seconds() -> None:
+    assert [retry_after_s(failures) for failures in range(1, 7)] == [1, 2, 5, 10, 10, 10]
+
+
+async def test_it_is_open_exactly_while_it_is_wanted(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.keeper.want(wanted=True)
+    shop.keeper.want(wanted=False)
+    await shop.until_story("open front", "close front")
+    assert shop.reports == []
+
+
+async def test_what_cannot_be_opened_is_told_once_and_tried_until_it_works(shop: Shop) -> None:
+    shop.refuses["front"] = BUSY
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper._failures > 3, "further attempts")
+    assert shop.told() == [DeviceException.DEVICE_OCCUPIED]
+    shop.refuses["front"] = UNPLUGGED
+    await until(lambda: len(shop.told()) == 2, "the other reason")
+    shop.refuses.clear()
+    await until(lambda: shop.keeper.live, "it to be open")
+    assert shop.told() == [
+        DeviceException.DEVICE_OCCUPIED,
+        DeviceException.DEVICE_UNPLUGGED,
+        None,
+    ]
+
+
+async def test_what_breaks_is_closed_told_and_opened_again(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.break_down()
+    await shop.until_story("open front", "close front", "open front")
+    await until(lambda: shop.told() == [DeviceException.DEVICE_UNPLUGGED, None])
+
+
+async def test_a_device_that_breaks_at_once_each_time_is_left_alone_for_longer_and_longer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "RETRY_S", (0.0, 0.0, 3600.0))
+    shop.keeper.want(wanted=True)
+    for turn in range(1, 4):
+        await until(lambda: shop.keeper.live, "it to be open")
+        shop.break_down()
+        await until(lambda turn=turn: shop.story.count("close front") == turn, "it to be closed")  # type: ignore[misc]
+    assert shop.keeper._deadline_s is not None
+    assert shop.keeper._deadline_s > shop.keeper._now_s + 3000
+    assert not shop.keeper.open
+
+
+async def test_what_has_worked_for_long_is_tried_again_soon(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "RETRY_S", (0.0, 3600.0))
+    monkeypatch.setattr(devices, "STEADY_S", 0.0)
+    shop.keeper.want(wanted=True)
+    for turn in range(1, 5):
+        await until(lambda turn=turn: shop.story.count("open front") == turn)  # type: ignore[misc]
+        await until(lambda: shop.keeper.live, "it to be open")
+        shop.break_down()
+
+
+async def test_nothing_is_tried_once_it_is_no_longer_wanted(shop: Shop) -> None:
+    shop.refuses["front"] = BUSY
+    shop.keeper.want(wanted=True)
+    await until(shop.told, "the failure")
+    shop.keeper.want(wanted=False)
+    await asyncio.sleep(0)
+    await until(lambda: shop.keeper._deadline_s is None)
+    shop.keeper.want(wanted=True)
+    await until(lambda: len(shop.told()) == 2, "it is told for the next call again")
+
+
+async def test_a_driver_that_breaks_in_an_unknown_way_is_told_and_logged(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.refuses["front"] = OSError("I/O error")
+    shop.keeper.want(wanted=True)
+    await until(shop.told, "the failure")
+    assert shop.told() == [DeviceException.UNKNOWN]
+    assert "I/O error" in caplog.text
+
+
+async def test_a_device_that_gives_nothing_has_failed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "BEGIN_LIMIT_S", 0.01)
+    shop.gives = False
+    shop.keeper.want(wanted=True)
+    await until(shop.told, "the failure")
+    assert shop.told() == [DeviceException.ZERO_CAPTURE_FPS]
+
+
+async def test_it_can_be_closed_before_it_has_given_anything(shop: Shop) -> None:
+    shop.gives = False
+    shop.keeper.want(wanted=True)
+    await shop.until_story("open front")
+    shop.keeper.want(wanted=False)
+    await shop.until_story("open front", "close front")
+
+
+# -------------------- of several
+
+
+async def test_a_change_opens_the_other_before_it_closes_the_first(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.gives = False
+    shop.keeper.choose("rear")
+    await shop.until_story("open front", "open rear")
+    assert shop.keeper.used == "front"
+    assert shop.switched == []
+    assert shop.last is not None
+    shop.last.give()
+    await shop.until_story("open front", "open rear", "close front")
+    assert (shop.keeper.used, shop.switched, shop.reports) == ("rear", ["rear"], [])
+
+
+async def test_while_it_is_closed_a_change_is_for_the_next_time(shop: Shop) -> None:
+    shop.keeper.choose("rear")
+    await until(lambda: shop.switched == ["rear"])
+    assert shop.story == []
+    shop.keeper.want(wanted=True)
+    await shop.until_story("open rear")
+
+
+async def test_a_choice_of_what_is_in_use_is_confirmed_and_nothing_else(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.keeper.choose("front")
+    await until(lambda: shop.switched == ["front"])
+    assert shop.story == ["open front"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_where_the_other_does_not_exist_the_first_goes_on(shop: Shop, wanted: bool) -> None:
+    shop.missing.add("rear")
+    if wanted:
+        shop.keeper.want(wanted=True)
+        await until(lambda: shop.keeper.live, "it to be open")
+    shop.keeper.choose("rear")
+    await until(lambda: shop.told() == [DeviceException.INVALID_ID, None])
+    assert shop.keeper.used == "front"
+    assert shop.switched == []
+    assert shop.story == ["open front"] * wanted
+
+
+async def test_where_the_other_gives_nothing_it_is_closed_and_the_first_goes_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    monkeypatch.setattr(devices, "BEGIN_LIMIT_S", 0.01)
+    shop.gives = False
+    shop.keeper.choose("rear")
+    await until(lambda: shop.told() == [DeviceException.ZERO_CAPTURE_FPS, None])
+    assert shop.story == ["open front", "open rear", "close rear"]
+    assert shop.keeper.live is not None
+
+
+async def test_the_other_is_the_way_out_where_the_first_is_broken(shop: Shop) -> None:
+    shop.refuses["front"] = BUSY
+    shop.keeper.want(wanted=True)
+    await until(shop.told, "the failure")
+    shop.keeper.choose("rear")
+    await until(lambda: shop.switched == ["rear"])
+    assert shop.told() == [DeviceException.DEVICE_OCCUPIED, None]
+    assert shop.keeper.used == "rear"
+
+
+async def test_one_device_by_two_names_is_not_opened_twice(shop: Shop) -> None:
+    shop.sources["rear"] = shop.sources["front"] = object()
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.keeper.choose("rear")
+    await until(lambda: shop.switched == ["rear"])
+    assert shop.story == ["open front"]
+
+
+async def test_who_changes_to_and_fro_ends_with_the_last_choice(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    for choice in ("rear", "front", "rear", "front", "rear"):
+        shop.keeper.choose(choice)
+        await asyncio.sleep(0)
+    await until(lambda: shop.keeper.used == "rear" and len(shop.switched))
+    shop.keeper.want(wanted=False)
+    await until(lambda: not shop.keeper.open)
+    opened = [word for word in shop.story if word.startswith("open")]
+    assert len(opened) * 2 == len(shop.story), "each was closed"
