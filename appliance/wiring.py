@@ -129,7 +129,14 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
     from appliance.media.studio import Studio
 
     config = appliance.config
-    studio = Studio(config.media, config.cameras, config.audio, appliance.engine.post)
+    studio = Studio(
+        config.media,
+        config.cameras,
+        config.audio,
+        appliance.engine.post,
+        recording=config.recording,
+        volumes=appliance.engine.state.volumes,
+    )
     await studio.load()
     appliance.studio = await stack.enter_async_context(studio)
     appliance.engine.attach(studio)

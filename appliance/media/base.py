@@ -64,6 +64,26 @@ class AccessUnit:
     keyframe: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PictureFormat:
+    """What a file's header says of its pictures; `parameter_sets` are SPS and PPS in Annex B."""
+
+    width: int
+    height: int
+    framerate: int
+    parameter_sets: bytes
+
+
+class Onlooker(Protocol):
+    """Somebody beside the peers who gets each picture that is sent. On the loop."""
+
+    def push(self, unit: AccessUnit, /) -> None:
+        """The next picture."""
+
+    def restart(self) -> None:
+        """Some are left out: what comes next is of no use before a keyframe."""
+
+
 class VideoSource(Protocol):
     """A camera with its encoder: gives access units, without B frames, each as soon as it is taken.
 

@@ -12,7 +12,9 @@ from appliance.calls.effects import (
     OpenMicrophone,
     SetVolume,
     StartCapture,
+    StartRecording,
     StopCapture,
+    StopRecording,
     SwitchCamera,
     UseAudioMode,
 )
@@ -39,6 +41,8 @@ class Desk:
         SwitchCamera,
         UseAudioMode,
         SetVolume,
+        StartRecording,
+        StopRecording,
     )
 
     def __init__(
@@ -77,9 +81,12 @@ class Desk:
             tasks.create_task(self._camera.run(), name="media camera")
         if self._equipment is not None:
             self._equipment.outputs.close()
+            await self._equipment.recorder.close()
 
     def end(self) -> None:
-        """Close everything, and let `run` return."""
+        """Close everything, a recording first, and let `run` return."""
+        if self._equipment is not None:
+            self._equipment.recorder.stop()
         self._microphone.end()
         self._camera.end()
 
@@ -107,6 +114,15 @@ class Desk:
                 self._use(self._equipment, mode)
             case SetVolume(mode=mode, percent=percent):
                 self._equipment.loudspeaker.set_volume(mode, percent)
+            case StartRecording(call_id=call_id, video=video):
+                self._equipment.recorder.start(call_id, video=video)
+            case StopRecording():
+                self._equipment.recorder.stop()
+
+    def withhold(self, withheld: bool, /) -> None:
+        """Nobody gets this side's sound and picture at the moment: nor does a recording."""
+        if self._equipment is not None:
+            self._equipment.recorder.withheld = withheld
 
     def plug(self, mode: AudioMode, present: bool, /) -> None:
         """Let an output of a simulated board come or go.
@@ -204,6 +220,7 @@ class Desk:
             "audio_mode": (speaker.mode if speaker else AudioMode.SPEAKER).value,
             "camera_facing": self._camera.used.value,
             "encoder": source.encoder if source else "software",
+            "recording": bool(self._equipment and self._equipment.recorder.is_recording),
             "volume_percent": speaker.volume_percent if speaker else 100,
             "speaker": {
                 "mode": speaker.mode.value if speaker else None,

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from aiortc import RTCIceServer
 
-from appliance.config import Audio, Camera, IceServer, Media
+from appliance.calls.inputs import Input
+from appliance.config import Audio, Camera, IceServer, Media, Recording
 from appliance.media.base import AudioSink, Devices, Outputs, SourceFailed, VideoSource
 from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver, self_check
+from appliance.media.recorder import Recorder
+from appliance.media.shelf import Shelf
 from appliance.media.synthetic import CardCamera, SimulatedOutputs
 from appliance.model import AudioMode, CallType, CameraFacing, DeviceException
+from appliance.state_directory import state_directory
 
 __all__ = ["Equipment", "ice_servers", "self_check"]
 
@@ -30,12 +34,21 @@ class Equipment:
         servers: list[RTCIceServer],
         devices: Devices,
         volumes: Mapping[AudioMode, int],
+        recording: Recording,
+        post: Callable[[Input], None],
     ) -> None:
         """To be made on the loop; opens nothing yet. `devices` win over what is configured."""
         self.audio = AudioFanout()
         self.video = VideoFanout()
         self.outputs: Outputs = devices.outputs or SimulatedOutputs(audio, devices.speaker)
         self.loudspeaker = Loudspeaker(self.outputs, volumes)
+        self.recorder = Recorder(
+            Shelf(recordings_folder(recording), recording.max_mb),
+            self.audio,
+            self.video,
+            self.loudspeaker,
+            post,
+        )
         self._media, self._cameras = media, cameras
         self._servers = servers
         self._devices = devices
@@ -83,6 +96,11 @@ class Equipment:
             )
         media = self._media
         return CardCamera(media.width, media.height, media.framerate, media.bitrate_kbps, facing)
+
+
+def recordings_folder(recording: Recording) -> Path:
+    """Where [recording] says, else in the state directory."""
+    return Path(recording.directory) if recording.directory else state_directory() / "recordings"
 
 
 def ice_servers(servers: tuple[IceServer, ...]) -> list[RTCIceServer]:

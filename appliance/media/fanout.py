@@ -19,12 +19,15 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from appliance.media.annexb import parameter_sets
 from appliance.media.base import (
     FRAME_S,
     FRAME_SAMPLES,
     SAMPLE_RATE_HZ,
     AccessUnit,
     AudioSource,
+    Onlooker,
+    PictureFormat,
     VideoSource,
 )
 from appliance.media.latest import LatestPictures
@@ -167,6 +170,8 @@ class VideoFanout(Fanout[VideoTrack]):
         self._source: VideoSource | None = None
         self._latest = LatestPictures()
         self._last_us = -1
+        self._onlookers: set[Onlooker] = set()
+        self._parameter_sets = b""
         self.paused = False
         self._asked_at_s = -KEYFRAME_INTERVAL_S
         self._postponed: asyncio.TimerHandle | None = None
@@ -188,6 +193,23 @@ class VideoFanout(Fanout[VideoTrack]):
         """Whose pictures are spread."""
         return self._source
 
+    @property
+    def format(self) -> PictureFormat | None:
+        """What the pictures of the present source are like; None before its first."""
+        source = self._source
+        if source is None or not self._parameter_sets:
+            return None
+        return PictureFormat(source.width, source.height, source.framerate, self._parameter_sets)
+
+    def watch(self, onlooker: Onlooker) -> None:
+        """Let `onlooker` have every picture that is sent, from the next keyframe on."""
+        self._onlookers.add(onlooker)
+        self.request_keyframe()
+
+    def unwatch(self, onlooker: Onlooker) -> None:
+        """It gets no more."""
+        self._onlookers.discard(onlooker)
+
     def attach(self, source: VideoSource) -> None:
         """Take pictures from `source`, which has just been started, instead of another's."""
         if self._source is not None and self._source is not source:
@@ -196,7 +218,7 @@ class VideoFanout(Fanout[VideoTrack]):
 
     def detach(self) -> None:
         """There is no source any more; the tracks stay, and begin with a keyframe when one comes."""
-        self._source = None
+        self._source, self._parameter_sets = None, b""
         self._forget_postponed()
         self._begin_anew()
 
@@ -216,9 +238,13 @@ class VideoFanout(Fanout[VideoTrack]):
         self._last_us = unit.pts_us
         if unit.keyframe:
             self._forget_postponed()  # it answers everybody who has asked so far
+            self._parameter_sets = parameter_sets(unit.data) or self._parameter_sets
         if self.paused:
             self._source.rest(self.paused)  # it was being started when the pause began
-        elif self._tracks:
+            return
+        for onlooker in self._onlookers:
+            onlooker.push(unit)
+        if self._tracks:
             self._spread(unit)
         else:
             self._keep(unit, self._source)
@@ -246,7 +272,8 @@ class VideoFanout(Fanout[VideoTrack]):
 
     @property
     def _wanted(self) -> bool:
-        return bool(self._tracks) and not self.paused and self._source is not None
+        looked_at = bool(self._tracks or self._onlookers)
+        return looked_at and not self.paused and self._source is not None
 
     def _request(self) -> None:
         self._postponed = None
@@ -263,6 +290,8 @@ class VideoFanout(Fanout[VideoTrack]):
         self._latest.forget()
         for track in self._tracks:
             track.restart()
+        for onlooker in self._onlookers:
+            onlooker.restart()
 
 
 def _packet(unit: AccessUnit) -> Packet:

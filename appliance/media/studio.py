@@ -103,7 +103,14 @@ class Studio:
                 FaultReported("ice_servers", f"no ICE server is used: {fault}", "media.ice_servers")
             )
         made: Equipment = equipment.Equipment(
-            self._media, self._cameras, self._audio, servers, self._devices, self._volumes
+            self._media,
+            self._cameras,
+            self._audio,
+            servers,
+            self._devices,
+            self._volumes,
+            self._recording,
+            self._post,
         )
         return made
 
@@ -213,7 +220,6 @@ class Studio:
         equipment = self._equipment
         return {
             **self._desk.status(),
-            "recording": False,
             "on_hold": False,
             "peers": len(self._legs),
             "audio_listeners": equipment.audio.listeners if equipment else 0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Literal, TypeVar
@@ -75,4 +74,3 @@ async def a_booth(
     await studio.load()
     async with studio:
         yield Booth(studio, reports)
-    await asyncio.get_running_loop().shutdown_default_executor()

@@ -452,7 +452,6 @@ async def test_what_is_told_before_anything_is_loaded_is_done_afterwards() -> No
         assert studio.status()["audio_mode"] == "earpiece"
         assert studio.status()["volume_percent"] == 30
     assert reports == [AudioOutputs(SPEAKER, ALL), AudioOutputs(EARPIECE, ALL)]
-    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 # -------------------- its own picture

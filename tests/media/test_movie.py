@@ -1,0 +1,205 @@
+"""The file, read back with PyAV: closed, cut off, and where the disk fails in the middle."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from appliance.media.annexb import parameter_sets
+from appliance.media.base import SILENT_FRAME, AccessUnit, PictureFormat
+from appliance.media.card import Card
+from appliance.media.encoding import H264Encoder
+from appliance.media.movie import FRAGMENT_S, Growing, Movie
+from tests.media.reading import Read, read
+
+FPS = 25
+FRAMES = [
+    frame.tobytes()
+    for frame in (8000 * np.sin(np.arange(48_000) * 2 * np.pi * 440 / 48_000))
+    .astype("<i2")
+    .reshape(50, 960)
+]
+
+
+@pytest.fixture(scope="module")
+def units() -> list[AccessUnit]:
+    """Four seconds of the test card."""
+    encoder, card = H264Encoder(320, 180, FPS, 300), Card(320, 180)
+    return [
+        encoder.encode(card.draw(n, "12:00:00", n / FPS), n * 1_000_000 // FPS) for n in range(100)
+    ]
+
+
+def looks(units: list[AccessUnit]) -> PictureFormat:
+    return PictureFormat(320, 180, FPS, parameter_sets(units[0].data))
+
+
+def begin(path: Path, pictures: PictureFormat | None) -> tuple[Growing, Movie]:
+    file = Growing(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), str(path))
+    return file, Movie(file, pictures)
+
+
+def write(file: Growing, movie: Movie, units: list[AccessUnit], seconds: float) -> Iterator[float]:
+    """Sound and pictures in their order; the time after each 20 ms."""
+    left = list(units)
+    for number in range(round(seconds * 50)):
+        while left and left[0].pts_us < (number + 1) * 20_000:
+            movie.picture(left[0], left.pop(0).pts_us)
+        movie.sound(FRAMES[number % 50], number)
+        file.sync()
+        yield (number + 1) * 0.02
+
+
+def whole(file: Growing, movie: Movie, units: list[AccessUnit], seconds: float) -> None:
+    for _ in write(file, movie, units, seconds):
+        pass
+
+
+def check(found: Read, seconds: float) -> None:
+    assert found.duration_s == pytest.approx(seconds, abs=2 / FPS)
+    assert found.numbers == sorted(set(found.numbers)), "the counter rises"
+    assert found.tone_hz() == pytest.approx(440, abs=1)
+
+
+def test_a_file_that_was_closed_has_every_picture_and_all_the_sound(
+    tmp_path: Path, units: list[AccessUnit]
+) -> None:
+    file, movie = begin(tmp_path / "closed.mp4", looks(units))
+    whole(file, movie, units, 4)
+    movie.close()
+    size = file.close()
+    assert size == (tmp_path / "closed.mp4").stat().st_size
+    found = read(tmp_path / "closed.mp4")
+    check(found, 4.0)
+    assert found.numbers == list(range(100))
+    assert found.picture_times_s == pytest.approx([n / FPS for n in range(100)], abs=0.01)
+    assert b"moof" not in (tmp_path / "closed.mp4").read_bytes()[:200], "one plain file"
+
+
+def test_a_file_that_was_cut_off_plays_up_to_its_last_half_second(
+    tmp_path: Path, units: list[AccessUnit]
+) -> None:
+    """At whatever moment: what is on the disk is looked at after every 20 ms."""
+    path = tmp_path / "cut.mp4"
+    file, movie = begin(path, looks(units))
+    for at_s in write(file, movie, units, 4):
+        if at_s >= 1 and round(at_s * 50) % 7 == 0:
+            shutil.copy(path, tmp_path / "copy.mp4")
+            found = read(tmp_path / "copy.mp4")
+            assert at_s - FRAGMENT_S - 0.05 <= found.duration_s <= at_s + 0.05
+            assert found.numbers == list(range(len(found.numbers)))
+            assert len(found.numbers) >= (at_s - FRAGMENT_S - 0.05) * FPS - 1
+    movie.close()
+    file.close()
+
+
+def test_a_pause_of_the_pictures_is_one_in_the_file_and_stops_no_fragment(
+    tmp_path: Path, units: list[AccessUnit]
+) -> None:
+    path = tmp_path / "paused.mp4"
+    file, movie = begin(path, looks(units))
+    sizes = set()
+    for at_s in write(file, movie, units[:25] + units[75:], 4):
+        if 1.5 < at_s < 2.9:
+            sizes.add(file.size)
+    assert len(sizes) >= 3, "the sound goes on to the disk"
+    movie.close()
+    file.close()
+    found = read(path)
+    assert found.duration_s == pytest.approx(4, abs=0.1)
+    assert [found.picture_times_s[at] for at in (24, 25)] == pytest.approx([24 / 25, 3], abs=0.02)
+
+
+def test_sound_alone_is_a_file_too(tmp_path: Path) -> None:
+    file, movie = begin(tmp_path / "sound.mp4", None)
+    assert not movie.has_pictures
+    movie.picture(AccessUnit(b"", 0, keyframe=True), 0)
+    whole(file, movie, [], 1.5)
+    movie.close()
+    file.close()
+    found = read(tmp_path / "sound.mp4")
+    assert found.duration_s == pytest.approx(1.5, abs=0.05)
+    assert found.numbers == []
+    assert found.tone_hz() == pytest.approx(440, abs=1)
+
+
+def test_nothing_at_all_can_be_opened(tmp_path: Path) -> None:
+    file, movie = begin(tmp_path / "empty.mp4", None)
+    movie.close()
+    assert file.close() > 0
+    with av.open(str(tmp_path / "empty.mp4")) as found:
+        assert [stream.type for stream in found.streams] == ["audio"]
+
+
+class Failing(Growing):
+    """A disk that has room for so many bytes."""
+
+    room = 40_000
+
+    def write(self, data: bytes) -> int:
+        if self.fault is None:
+            self.room -= len(data)
+            if self.room < 0:
+                super().write(data[: len(data) // 2])  # as write(2) does
+                self.fault = OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("room", range(20_000, 90_000, 14_000))
+def test_a_disk_that_is_full_leaves_a_file_that_plays(
+    tmp_path: Path, units: list[AccessUnit], room: int
+) -> None:
+    path = tmp_path / "full.mp4"
+    file = Failing(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), str(path))
+    file.room = room
+    movie = Movie(file, looks(units))
+    reached_s = 0.0
+    with pytest.raises(OSError, match="No space"):  # noqa: PT012 - at whatever step it is
+        for at_s in write(file, movie, units, 4):
+            reached_s = at_s
+        movie.close()
+    if reached_s < 4:
+        with pytest.raises(OSError, match="No space"):
+            movie.close()
+    file.close()
+    found = read(path)
+    assert found.duration_s >= reached_s - FRAGMENT_S - 0.1
+    assert found.numbers == list(range(len(found.numbers)))
+
+
+@pytest.mark.skipif(not shutil.which("ffprobe"), reason="there is no ffprobe")
+@pytest.mark.parametrize("closed", [True, False])
+def test_another_program_finds_nothing_wrong(
+    tmp_path: Path, units: list[AccessUnit], closed: bool
+) -> None:
+    path = tmp_path / "other.mp4"
+    file, movie = begin(path, looks(units))
+    whole(file, movie, units, 4)
+    shutil.copy(path, tmp_path / "cut.mp4")
+    movie.close()
+    file.close()
+    probe = "ffprobe -v error -count_packets -show_entries stream=codec_name -of csv=p=0"
+    done = subprocess.run(
+        [*probe.split(), str(path if closed else tmp_path / "cut.mp4")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["h264", "opus"]
+    assert done.stderr == ""
+
+
+def test_silence_costs_little(tmp_path: Path) -> None:
+    file, movie = begin(tmp_path / "silence.mp4", None)
+    for number in range(500):
+        movie.sound(SILENT_FRAME, number)
+    movie.close()
+    assert file.close() < 20_000
