@@ -22,6 +22,8 @@ from appliance.calls.inputs import FaultReported
 from appliance.calls.situation import situation
 from appliance.calls.state import Moment, State
 from appliance.config import Config
+from appliance.errors import Refused
+from appliance.model import AudioMode
 from appliance.panel.board import Board
 from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
@@ -93,8 +95,16 @@ class Appliance:
 
     async def snapshot(self) -> bytes | None:
         """What the camera sees now, as JPEG."""
-        take = getattr(self.studio, "snapshot", None)
-        return await take() if take else None
+        return await self.studio.snapshot() if self.studio else None
+
+    async def plug(self, output: AudioMode, present: bool) -> None:
+        """Let an output of a simulated board come or go. Raises Refused."""
+        if self.studio is None:
+            raise Refused("not_ready", "there is no sound yet: the device is starting")
+        try:
+            self.studio.plug(output, present)
+        except ValueError as fault:
+            raise Refused("no_such_output", str(fault)) from fault
 
     def now(self) -> Moment:
         """The present moment, of which nothing new is made."""

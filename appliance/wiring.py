@@ -29,8 +29,10 @@ from appliance.service.memory import Kept, Memory
 
 if TYPE_CHECKING:
     from appliance.app import Appliance
+    from appliance.media.studio import Studio
     from appliance.reporting.conversation import Conversation
     from appliance.reporting.socket import LocalSocket
+    from appliance.screen.screen import Screen
     from appliance.web.demo import Demo
     from appliance.web.server import WebServer
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     MakeDemo = Callable[["Appliance", Converse], Demo]
 
 log = logging.getLogger(__name__)
+
+OWN_FRAMES_HZ = 5
+"""How often a screen is given this device's own picture, which stands in its corner."""
 
 
 async def deciding(appliance: Appliance, stack: AsyncExitStack) -> None:
@@ -141,6 +146,16 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
     appliance.studio = await stack.enter_async_context(studio)
     appliance.engine.attach(studio)
     appliance.show(appliance.engine.state)
+    if appliance.screen is not None and config.screen.kind != "none":
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        showing = tasks.create_task(_show_own(appliance.screen, studio), name="own picture")
+        stack.callback(showing.cancel)
+
+
+async def _show_own(display: Screen, studio: Studio) -> None:
+    async for frame in studio.own_frames(OWN_FRAMES_HZ):
+        if frame is not None:
+            display.own(frame)
 
 
 async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
@@ -205,12 +220,13 @@ async def local_socket(appliance: Appliance, stack: AsyncExitStack, path: Path) 
     """What programs on this device work with."""
     from appliance.reporting.socket import LocalSocket
 
-    press = appliance.board.press if appliance.config.device.board == "simulated" else None
+    simulated = appliance.config.device.board == "simulated"
     assert appliance.calls is not None
     local = LocalSocket(
         path,
         appliance.session,
-        press,
+        appliance.board.press if simulated else None,
+        plug=appliance.plug if simulated else None,
         recent=appliance.bus.recent,
         call_log=appliance.calls.entries,
         locked=True,

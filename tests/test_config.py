@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import stat
 import sys
@@ -465,6 +466,35 @@ def test_what_has_no_effect_yet_is_told(author: Author) -> None:
     assert author.warnings() == [
         'cameras.front.device: this version has no driver for "0" yet; "test-card" works',
     ]
+
+
+def test_a_folder_for_recordings_is_there_or_can_be_made(author: Author, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    author.writes(f'[recording]\ndirectory = "{tmp_path}/new/below"\n')
+    assert author.faults() == author.warnings() == []
+    author.writes(f'[recording]\ndirectory = "{tmp_path}/file/below"\n')
+    assert author.faults() == [f"recording.directory: {tmp_path}/file is no folder"]
+
+
+def test_a_folder_that_who_asks_may_not_write_is_a_warning(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    author.writes('[recording]\ndirectory = "/var/lib/appliance/recordings"\n')
+    (warning,) = author.warnings()
+    assert warning.endswith("cannot be written by who asks now")
+
+
+def test_a_button_that_switches_to_no_camera_is_told(author: Author) -> None:
+    front = (
+        '[buttons.eye]\npin = 5\npress = "switch_camera"\n[cameras.front]\ndevice = "test-card"\n'
+    )
+    author.writes(front)
+    assert author.warnings() == [
+        "buttons.eye.press: switches to nothing: there is no [cameras.rear]"
+    ]
+    author.writes(front + '[cameras.rear]\ndevice = "test-card"\n')
+    assert author.warnings() == []
 
 
 def test_the_simulated_one_lets_everybody_in_and_needs_no_hardware() -> None:

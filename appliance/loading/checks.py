@@ -6,6 +6,7 @@ import base64
 import binascii
 import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
@@ -114,6 +115,8 @@ def _action(config: Config, path: Path, text: str) -> Iterator[Finding]:
         yield from _receiver(config, path, action.receiver.type, action.receiver.id)
     elif action.verb == "call" and config.call.receiver is None:
         yield Finding(path, "calls nobody: [call] names no receiver", warning=True)
+    elif action.verb == "switch_camera" and "rear" not in config.cameras:
+        yield Finding(path, "switches to nothing: there is no [cameras.rear]", warning=True)
     elif action.verb == "unlock" and "door" not in config.relays:
         yield Finding(path, "opens nothing: there is no [relays.door]", warning=True)
 
@@ -213,10 +216,21 @@ def files(config: Config) -> Iterator[Finding]:
             yield Finding(path, f"there is no file {name}")
 
 
-NOT_YET: tuple[tuple[Path, str], ...] = (
-    (("recording", "directory"), "recording"),
-)
-"""Keys that are read and checked, and have no effect in this version: what they need."""
+def recordings(config: Config) -> Iterator[Finding]:
+    """The folder of the recordings is there, or can be made."""
+    folder = config.recording.directory
+    if not folder or folder.startswith("$"):
+        return
+    nearest = FilePath(folder)
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    path: Path = ("recording", "directory")
+    if not nearest.is_dir():
+        yield Finding(path, f"{nearest} is no folder")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        # who checks may be somebody else than the service
+        yield Finding(path, f"{nearest} cannot be written by who asks now", warning=True)
+
 
 CAMERAS = ("test-card",)
 SOUNDS = ("tone", "silence")
@@ -224,12 +238,6 @@ SOUNDS = ("tone", "silence")
 
 def not_yet(config: Config) -> Iterator[Finding]:
     """Nobody is to believe that something works which does not yet."""
-    default = Config()
-    for path, need in NOT_YET:
-        section, key = str(path[0]), str(path[1])
-        if getattr(getattr(config, section), key) != getattr(getattr(default, section), key):
-            sentence = f"has no effect yet: this version does not have {need}"
-            yield Finding(path, sentence, warning=True)
     if config.media.encoder == "v4l2":
         sentence = "this version encodes in software only"
         yield Finding(("media", "encoder"), sentence, warning=True)
@@ -254,6 +262,7 @@ CHECKS: tuple[Check, ...] = (
     mqtt,
     certificates,
     files,
+    recordings,
     hooks,
     plugins,
 )
