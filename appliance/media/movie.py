@@ -108,28 +108,25 @@ class Movie:
             self._video.pix_fmt = "yuv420p"
             self._video.time_base = VIDEO_CLOCK
             self._video.codec_context.extradata = pictures.parameter_sets
-            self._duration = 90_000 // pictures.framerate
         self._audio = self._container.add_stream("libopus", rate=SAMPLE_RATE_HZ, options=_OPUS)
         self._audio.codec_context.format, self._audio.codec_context.layout = "s16", "mono"
         self._audio.codec_context.bit_rate = SOUND_BIT_S
-        self._last = -1
         self._is_empty = True
         self._container.start_encoding()
 
-    @property
-    def has_pictures(self) -> bool:
-        """Or sound alone."""
-        return self._video is not None
+    def picture(self, unit: AccessUnit, at_us: int, duration_us: int) -> None:
+        """A picture of µs from the beginning; the next is to begin where it ends.
 
-    def picture(self, unit: AccessUnit, at_us: int) -> None:
-        """A picture that was taken `at_us` µs after the beginning."""
+        libavformat moves the first picture of a fragment to the end of the one before: without a hole
+        there is nothing to be moved.
+        """
         if self._video is None:
             return
-        self._last = max(at_us * 9 // 100, self._last + 1)
         packet = av.Packet(unit.data)
         packet.stream, packet.time_base = self._video, VIDEO_CLOCK
-        packet.pts = packet.dts = self._last
-        packet.duration, packet.is_keyframe = self._duration, unit.keyframe
+        packet.pts = packet.dts = at_us * 9 // 100
+        packet.duration = (at_us + duration_us) * 9 // 100 - at_us * 9 // 100
+        packet.is_keyframe = unit.keyframe
         self._container.mux(packet)
 
     def sound(self, frame: bytes, number: int) -> None:

@@ -18,9 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-import av
-import numpy as np
-
 from appliance.calls.inputs import (
     Input,
     RecordingFailed,
@@ -28,12 +25,12 @@ from appliance.calls.inputs import (
     RecordingStopped,
 )
 from appliance.media.base import FRAME_S, SILENT_FRAME, AccessUnit, PictureFormat
-from appliance.media.encoding import H264Encoder
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.handover import Handover
 from appliance.media.mixing import SETTLE_S, Mix
 from appliance.media.movie import Growing, Movie
 from appliance.media.outputs import Loudspeaker
+from appliance.media.reel import Reel, black
 from appliance.media.shelf import NoRoom, Shelf
 
 logger = logging.getLogger(__name__)
@@ -51,7 +48,6 @@ LIMIT = 2000
 """What the thread has not taken yet, in pictures and frames: some 10 s, if the disk is so slow."""
 END_LIMIT_S = 4.0
 OWN = "microphone"
-BLACK_KBPS = 100
 
 
 class Recorder:
@@ -170,7 +166,8 @@ class Writing:
         self._inbox: deque[AccessUnit | Sound] = deque()
         self._ended = threading.Event()
         self._mix = Mix(self._start_s)
-        self._units: deque[AccessUnit] = deque()
+        self._early: list[AccessUnit] = []
+        self._reel: Reel | None = None
         self._movie: Movie | None = None
         self._room_at_s = self._start_s + ROOM_EVERY_S
 
@@ -242,42 +239,38 @@ class Writing:
         if self._movie is None:
             if not self._knows_enough(at_last):
                 return
-            self._movie = Movie(file, self.pictures if self._video else None)
-            self._begin_black(self._movie)
+            self._movie = self._begin(file)
         for frame in self._mix.take(until_s):
-            self._write_pictures(self._movie, self._mix.frames * FRAME_S)
+            if self._reel is not None:
+                for shot in self._reel.take(round(self._mix.frames * FRAME_S * 1e6)):
+                    self._movie.picture(*shot)
             self._movie.sound(frame, self._mix.frames - 1)
+        if at_last and self._reel is not None:
+            for shot in self._reel.finish(round(self._mix.frames * FRAME_S * 1e6)):
+                self._movie.picture(*shot)
         file.sync()
 
     def _sort_inbox(self) -> None:
         while self._inbox:
             item = self._inbox.popleft()
-            if isinstance(item, AccessUnit):
-                self._units.append(item)
-            else:
+            if not isinstance(item, AccessUnit):
                 self._mix.put(*item)
+            elif self._reel is None:
+                self._early.append(item)
+            else:
+                self._reel.put(item, self._at_us(item))
+
+    def _at_us(self, unit: AccessUnit) -> int:
+        return max(0, unit.pts_us - round(self._start_s * 1e6))
 
     def _knows_enough(self, at_last: bool) -> bool:
         waited_s = time.monotonic() - self._start_s
         return not self._video or self.pictures is not None or at_last or waited_s > HEADER_WAIT_S
 
-    def _begin_black(self, movie: Movie) -> None:
-        """Where the camera is paused at first its first picture would be shown from the beginning."""
-        looks = self.pictures
-        if movie.has_pictures and looks is not None and not self._units:
-            encoder = H264Encoder(looks.width, looks.height, looks.framerate, BLACK_KBPS)
-            movie.picture(encoder.encode(black(looks.width, looks.height), 0), 0)
-
-    def _write_pictures(self, movie: Movie, until_s: float) -> None:
-        while self._units:
-            at_us = self._units[0].pts_us - round(self._start_s * 1e6)
-            if at_us > until_s * 1e6:
-                return
-            movie.picture(self._units.popleft(), max(0, at_us))
-
-
-def black(width: int, height: int) -> av.VideoFrame:
-    """A black picture in yuv420p."""
-    planes = np.full((height * 3 // 2, width), 128, np.uint8)
-    planes[:height] = 16
-    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    def _begin(self, file: Growing) -> Movie:
+        looks = self.pictures if self._video else None
+        if looks is not None:
+            self._reel = Reel(looks.framerate, black(looks))
+            for unit in self._early:
+                self._reel.put(unit, self._at_us(unit))
+        return Movie(file, looks)

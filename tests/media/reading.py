@@ -25,6 +25,19 @@ class Read:
     keyframe_times_s: list[float] = field(default_factory=list)
     sound: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
 
+    def shown(self) -> list[tuple[float, float, bool]]:
+        """The times at which there is a picture of a camera, from and to, and whether it begins with a
+        keyframe; between them it is black."""
+        spans: list[tuple[float, float, bool]] = []
+        previous = -1
+        for number, at_s in zip(self.numbers, self.picture_times_s, strict=True):
+            if number != -1 and previous == -1:
+                spans.append((at_s, at_s, at_s in self.keyframe_times_s))
+            elif number != -1:
+                spans[-1] = (spans[-1][0], at_s, spans[-1][2])
+            previous = number
+        return spans
+
     def tone_hz(self, from_s: float = 0, to_s: float | None = None) -> float | None:
         """The tone in a part of the sound."""
         end = len(self.sound) if to_s is None else round(to_s * 48_000)

@@ -49,10 +49,11 @@ def begin(path: Path, pictures: PictureFormat | None) -> tuple[Growing, Movie]:
 
 def write(file: Growing, movie: Movie, units: list[AccessUnit], seconds: float) -> Iterator[float]:
     """Sound and pictures in their order; the time after each 20 ms."""
-    left = list(units)
+    ends = [*(unit.pts_us for unit in units[1:]), 4_000_000]
+    left = [(unit, unit.pts_us, end - unit.pts_us) for unit, end in zip(units, ends, strict=False)]
     for number in range(round(seconds * 50)):
-        while left and left[0].pts_us < (number + 1) * 20_000:
-            movie.picture(left[0], left.pop(0).pts_us)
+        while left and left[0][1] < (number + 1) * 20_000:
+            movie.picture(*left.pop(0))
         movie.sound(FRAMES[number % 50], number)
         file.sync()
         yield (number + 1) * 0.02
@@ -120,8 +121,7 @@ def test_a_pause_of_the_pictures_is_one_in_the_file_and_stops_no_fragment(
 
 def test_sound_alone_is_a_file_too(tmp_path: Path) -> None:
     file, movie = begin(tmp_path / "sound.mp4", None)
-    assert not movie.has_pictures
-    movie.picture(AccessUnit(b"", 0, keyframe=True), 0)
+    movie.picture(AccessUnit(b"", 0, keyframe=True), 0, 1)
     whole(file, movie, [], 1.5)
     movie.close()
     file.close()
