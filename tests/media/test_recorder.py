@@ -316,14 +316,16 @@ async def test_a_disk_that_is_nearly_full_stops_it(
     monkeypatch.setattr(recorder, "ROOM_EVERY_S", 0.1)
     async with talking(tmp_path) as (booth, alice):
         await begun(booth)
-        await spoken(alice, 0.5)
+        await spoken(alice, 1)
         monkeypatch.setattr(shelf, "MIN_FREE_BYTES", 10**18)
         stopped = await booth.next(RecordingStopped)
         assert "MB are free on the disk" in (stopped.error or "")
         booth.studio.perform(StartRecording(CALL, video=True))
         assert "MB are free" in (await booth.next(RecordingFailed)).message
         await until(lambda: booth.status("recording") is False, "it to be over")
-    assert read(Path(stopped.path)).duration_s > 0.3
+    found = read(Path(stopped.path))
+    assert found.duration_s == pytest.approx(stopped.duration_s, abs=2 * FRAME_S)
+    assert found.duration_s > 0.6
 
 
 async def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
