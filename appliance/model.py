@@ -373,6 +373,21 @@ class MainVideoContainer(Struct, frozen=True):
     """There is a button that magnifies it."""
 
 
+CONTROLS = (
+    "leave",
+    "switch_camera",
+    "toggle_audio",
+    "toggle_video",
+    "audio_mode",
+    "switch_to_video",
+    "recording",
+)
+"""What `enabled_controls` may name."""
+
+QUIET_HOURS = r"(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?"
+"""How `quiet_hours` is spelled, as a regular expression."""
+
+
 class CallSettings(Struct, frozen=True):
     """The settings of a call: `[call]` in the configuration, `settings` of `start_session`."""
 

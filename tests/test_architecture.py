@@ -133,6 +133,7 @@ TOLD_IN = {
     "calls.peers": "talking",
     "calls.relays": "talking",
     "calls.later": "talking",
+    "calls.outage": "talking",
     "calls.requests": "several",
     "calls.meshing": "several",
     "calls.moderating": "several",

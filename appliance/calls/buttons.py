@@ -98,6 +98,7 @@ def _is_too_short(turn: Turn, report: ButtonGestured, command: Command | None) -
 
 def hooked(turn: Turn, report: HookSwitched) -> tuple[Command, ...]:
     """A handset was lifted: what its press is for, heard in the handset. Or it was put back."""
+    turn.set(handset_lifted=report.lifted)
     if not report.lifted:
         call = turn.state.active
         commands: list[Command] = []

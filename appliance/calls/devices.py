@@ -28,7 +28,7 @@ from appliance.events import (
     VideoResumed,
 )
 from appliance.messages import Address, State
-from appliance.model import CallState, CallType, CameraFacing, Json
+from appliance.model import AudioMode, CallState, CallType, CameraFacing, Json
 
 VOLUME = 100
 """Percent, where nobody has set another."""
@@ -55,6 +55,8 @@ def _begin_as_set(turn: Turn, call: LiveCall) -> None:
     turn.set(audio_muted=muted, video_paused=paused, layout=settings.layout)
     turn.do(OpenMicrophone(on=not muted), OpenCamera(on=not paused))
     mode = settings.default_audio_mode
+    if turn.state.handset_lifted and AudioMode.EARPIECE in turn.state.audio_available:
+        mode = AudioMode.EARPIECE
     if mode is not turn.state.audio_mode and mode in turn.state.audio_available:
         turn.do(UseAudioMode(mode))
     if turn.state.camera_facing is not CameraFacing.FRONT:

@@ -34,8 +34,11 @@ TIMERS = ("ring", "setup", "reconnect", "farewell", "participants", "idle")
 
 def end(turn: Turn, call: LiveCall, reason: CallEndReason, kicked_by: str | None = None) -> None:
     """Close what the call opened, then tell that it is over: `call_ended` is its last event."""
+    call = turn.now_of(call)
     shown = situation(turn.state)
     rang = call.state is CallState.INCOMING
+    if call.answered:
+        _let_be(turn, call)
     for grouped in call.grouped:
         end_grouped(turn, grouped, reason, kicked_by)
     requests.give_up(turn, call)
@@ -55,6 +58,14 @@ def end(turn: Turn, call: LiveCall, reason: CallEndReason, kicked_by: str | None
         turn.set(closing=Closing(call.call_id, shown))
     turn.do(ReturnToIdle(call.call_id, event))
     holding.resume_after(turn)
+
+
+def _let_be(turn: Turn, call: LiveCall) -> None:
+    """Whoever was still to come in is told that there is nothing to come into any more."""
+    for address in call.still_rung:
+        turn.send(address, call, Cancel(CancelReason.CANCELLED))
+    for admitted in call.admitted:
+        turn.send(admitted.address, call, End("hang_up"))
 
 
 def _close(turn: Turn, call: LiveCall) -> None:
@@ -114,15 +125,11 @@ def remember(turn: Turn, call_id: str, reason: CallEndReason) -> None:
 
 def hang_up(turn: Turn, call: LiveCall) -> None:
     """Leave a call that was answered; with one other in it, or as its host, it is over for all."""
-    for address in call.still_rung:
-        turn.send(address, call, Cancel(CancelReason.CANCELLED))
     turn.send_all(call, End("hang_up"))
     end(turn, call, CallEndReason.LOCAL_HANG_UP)
 
 
 def break_off(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
     """End a call that cannot go on, and tell the others that it failed."""
-    for address in call.still_rung:
-        turn.send(address, call, Cancel(CancelReason.CANCELLED))
     turn.send_all(call, End("failed"))
     end(turn, call, reason)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from appliance.calls.effects import HoldPeer
 from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
@@ -18,7 +16,7 @@ CALLS_MAX = 2
 def hold(turn: Turn, call: LiveCall, command: HoldCall) -> None:
     """Put the active call on hold or take it off; with a second call that is held, change places."""
     other = turn.state.other_than(call)
-    if command.on_hold is call.on_hold and other is None:
+    if command.on_hold is call.on_hold:
         return
     if other is not None and other.on_hold and other.joined:
         _swap(turn, call, other)
@@ -35,8 +33,8 @@ def _swap(turn: Turn, active: LiveCall, held: LiveCall) -> None:
 
 def put_on_hold(turn: Turn, call: LiveCall, *, on_hold: bool, waits: bool = False) -> LiveCall:
     """Hold a call here, or not any more; `waits`: as long as the other call lasts."""
-    if call.on_hold is on_hold:
-        return turn.put(call, waits=waits and on_hold)
+    if turn.now_of(call).on_hold is on_hold:
+        return turn.now_of(call)
     call = turn.put(call, on_hold=on_hold, waits=waits and on_hold)
     for member in call.members:
         apply(turn, call, member)
@@ -65,7 +63,7 @@ def second_allowed(turn: Turn) -> bool:
     active = turn.state.active
     if active is None or len(turn.state.calls) >= CALLS_MAX or not active.joined:
         return False
-    return active.on_hold or turn.policy.settings.call_waiting
+    return active.on_hold or active.settings.call_waiting
 
 
 def make_way(turn: Turn, call: LiveCall) -> None:
@@ -81,4 +79,4 @@ def resume_after(turn: Turn) -> None:
     if turn.state.stopping:
         return
     if active is not None and active.waits and len(turn.state.calls) == 1:
-        put_on_hold(turn, replace(active, waits=False), on_hold=False)
+        put_on_hold(turn, active, on_hold=False)

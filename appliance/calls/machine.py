@@ -17,6 +17,7 @@ from appliance.calls import (
     quiet,
     recordings,
     relays,
+    requests,
     screens,
     tokens,
 )
@@ -69,6 +70,7 @@ from appliance.events import (
     LocalMicrophoneException,
     PushRegistrationUpdated,
 )
+from appliance.messages import Join
 from appliance.messages import State as StateMessage
 from appliance.model import CallState
 
@@ -90,7 +92,7 @@ def advance(
 
 
 def _state_of(turn: Turn, call_id: str) -> CallState:
-    call = turn.state.call(call_id)
+    call = turn.state.about(call_id)
     if call is not None:
         return call.state
     over = turn.state.remembered.get(call_id)
@@ -105,7 +107,7 @@ def _apply(turn: Turn, call_id: str, happening: Happening, *arguments: Any) -> A
         raise Refused(verdict.code, verdict.message)
     if isinstance(verdict, Ignore):
         return None
-    call = turn.state.call(call_id)
+    call = turn.state.about(call_id)
     result = _attempt(turn, verdict, call if call is not None else call_id, *arguments)
     after = _state_of(turn, call_id)
     assert after in verdict.to, f"{happening} led to {after}, which the table does not know"
@@ -211,7 +213,7 @@ def _hook_switched(turn: Turn, report: HookSwitched) -> None:
 
 
 def _hang_up_answered(turn: Turn, report: HangUpAnswered) -> None:
-    call = turn.state.call(report.call_id)
+    call = turn.state.about(report.call_id)
     if call is None and report.request is not None:  # it is over meanwhile, which was wanted
         turn.do(Reply(report.request))
     _report(turn, call, Report.HANG_UP_ANSWERED, report)
@@ -223,8 +225,8 @@ def _hang_up_answered(turn: Turn, report: HangUpAnswered) -> None:
 def _received(turn: Turn, received: MessageReceived) -> None:
     sender = received.sender
     turn.envelope = received.call_id
-    call_id = _about(turn.state, received)
-    known = turn.state.call(call_id)
+    call_id = _about(turn, received)
+    known = turn.state.about(call_id)
     if sender.uid not in turn.policy.contacts and not (known and known.knows(sender)):
         turn.error("unknown_sender", f"{sender.uid} is not a contact", sender.uid, call_id)
         return
@@ -234,26 +236,36 @@ def _received(turn: Turn, received: MessageReceived) -> None:
         turn.error(refusal.code, str(refusal), sender.uid, call_id)
 
 
-def _about(state: State, received: MessageReceived) -> str:
+_OF_ITS_OWN = ("invite", "ringing", "accept", "reject", "cancel", "end")
+"""What makes or ends a call is about none but the one that it names."""
+
+
+def _about(turn: Turn, received: MessageReceived) -> str:
     """Which call a message is about: each writes under the id by which the two know each other.
 
     Who comes into a session from another call joins under the id of that one; the host's list says
-    that it belongs here.
+    that it belongs here, or will say so.
     """
-    sender, call_id = received.sender, received.call_id
-    for call in state.calls:
+    sender, call_id, message_ = received.sender, received.call_id, received.message
+    calls = turn.state.calls
+    for call in calls:
         member = call.member(sender)
         if member is not None and member.peer.call_id == call_id:
             return call.call_id
-    if state.call(call_id) is None and received.message.TYPE in ("join", "candidate"):
-        for call in state.calls:
-            if call.lists(sender) or (call.answered and call.host.uid == sender.uid):
-                return call.call_id
+    if _state_of(turn, call_id) is not CallState.IDLE or message_.TYPE in _OF_ITS_OWN:
+        return call_id
+    for call in calls:
+        if call.answered and (call.member(sender) or call.lists(sender)):
+            return call.call_id
+    early = isinstance(message_, Join) and message_.offer is not None
+    for call in calls:
+        if call.answered and not turn.hosts(call) and (early or call.knows(sender)):
+            return call.call_id
     return call_id
 
 
 def _expired(turn: Turn, expired: MessageExpired) -> None:
-    _report(turn, turn.state.call(expired.call_id), Report.MESSAGE_EXPIRED, expired)
+    _report(turn, turn.state.about(expired.call_id), Report.MESSAGE_EXPIRED, expired)
 
 
 def _present(turn: Turn, report: PresenceChanged) -> None:
@@ -342,8 +354,7 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
     elif fired.timer == quiet.UNTIL:
         quiet.until_over(turn)
     elif kind == "request":
-        call_id, _, request_id = key.partition("/")
-        _report(turn, turn.state.call(call_id), Report.REQUEST_TIMED_OUT, request_id)
+        _report(turn, requests.waiting_in(turn, key), Report.REQUEST_TIMED_OUT, key)
     else:
         _report(turn, turn.state.call(key), _CALL_TIMERS[kind])
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.calls import participants, peers, roster, tokens
-from appliance.calls.state import Admitted, LiveCall, Way
+from appliance.calls import outage, participants, peers, roster, tokens
+from appliance.calls.effects import StopTimer
+from appliance.calls.inputs import Timer
+from appliance.calls.state import Admitted, LiveCall, Member, Way
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.events import SessionJoined
@@ -52,14 +54,16 @@ def _admit(turn: Turn, call: LiveCall, sender: Address, token: str | None) -> No
     name = turn.policy.name_of(sender.uid)
     newcomer = Participant(sender.uid, name, sender.endpoint or "")
     admitted = Admitted(newcomer, turn.now.monotonic_s)
-    roster.announce(turn, turn.put(call, admitted=(*call.admitted, admitted)))
+    order = roster.order_with(call, sender)
+    roster.announce(turn, turn.put(call, admitted=(*call.admitted, admitted), order=order))
 
 
 def _connect(turn: Turn, call: LiveCall, sender: Address, offer: SessionDescription) -> None:
     call_id = turn.envelope or call.call_id
-    if call.member(sender) is not None:
-        raise Refused("connected", f"{sender.uid} joins, but there is a connection already")
-    if any(one.address == sender for one in call.admitted) or call.lists(sender):
+    member = call.member(sender)
+    if member is not None:
+        _connect_anew(turn, call, member, call_id, offer)
+    elif any(one.address == sender for one in call.admitted) or call.lists(sender):
         _let_in(turn, call, sender, call_id, offer)
     elif turn.hosts(call):
         raise Refused("not_listed", f"{sender.uid} joins without having been let in")
@@ -69,15 +73,30 @@ def _connect(turn: Turn, call: LiveCall, sender: Address, offer: SessionDescript
         turn.put(call, early_joins=(*call.early_joins, (sender, call_id, offer)))
 
 
+def _connect_anew(
+    turn: Turn, call: LiveCall, member: Member, call_id: str, offer: SessionDescription
+) -> None:
+    """Who joins a second time has lost the connection that there was, or has been away."""
+    if member.offers and _stands_before(call, member.address, turn.policy.address):
+        raise Refused("connected", f"{member.peer.uid} joins, but it was offered a connection")
+    order = call.order
+    call = roster.disconnect(turn, call, member, ParticipantLeftReason.CONNECTION_LOST)
+    call = _let_in(turn, call, member.address, call_id, offer)
+    turn.put(call, order=order)
+    outage.judge(turn, call)
+    roster.watch_alone(turn, call)
+
+
+def _stands_before(call: LiveCall, first: Address, second: Address) -> bool:
+    places = [Address(one.uid, one.endpoint) for one in call.listed]
+    return first in places and second in places and places.index(first) < places.index(second)
+
+
 def _let_in(
     turn: Turn, call: LiveCall, sender: Address, call_id: str, offer: SessionDescription
 ) -> LiveCall:
-    call = turn.put(
-        call,
-        admitted=tuple(one for one in call.admitted if one.address != sender),
-        early_joins=tuple(one for one in call.early_joins if one[0] != sender),
-    )
-    return peers.open_towards(turn, call, sender, offer, Way.ANSWERING, call_id)
+    call = peers.open_towards(turn, call, sender, offer, Way.ANSWERING, call_id)
+    return turn.put(call, admitted=tuple(one for one in call.admitted if one.address != sender))
 
 
 # -------------------- the host's list
@@ -89,7 +108,10 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
         raise Refused("not_the_host", f"{sender.uid} sends a list, but this device is the host")
     if sender.uid != call.host.uid:
         raise Refused("not_the_host", f"{sender.uid} sends a list, but {call.host.uid} is the host")
-    if message.version <= call.list_version:
+    if message.version < call.list_version:
+        return
+    if message.version == call.list_version:
+        _connect_with_earlier(turn, call)  # with whom that did not succeed
         return
     call = turn.put(
         call,
@@ -98,21 +120,22 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
         session_id=message.session_id,
         listed=message.participants,
     )
-    if call.state is CallState.CONNECTING and call.direct:
+    if call.direct and call.state is CallState.CONNECTING:
         call = _admitted(turn, call)
     call = _drop_vanished(turn, call)
     call = _connect_with_earlier(turn, call)
-    for early in call.early_joins:
-        address, call_id, offer = early
-        if call.lists(address) and call.member(address) is None:
-            call = _let_in(turn, call, address, call_id, offer)
+    _take_early_joins(turn, call)
     participants.follow_list(turn, call)
+    outage.judge(turn, call)
+    if call.joined:
+        roster.watch_alone(turn, call)
 
 
 def _admitted(turn: Turn, call: LiveCall) -> LiveCall:
     """A direct session is entered when the host lists this device."""
     if not call.lists(turn.policy.address):
         return call
+    turn.do(StopTimer(Timer("setup", call.call_id)))
     call = turn.put(call, joined=True, state=CallState.CONNECTED)
     turn.session_state(call, SessionStateReason.LOGGED_IN)
     turn.emit(SessionJoined(call.session_id, call.call_id), call)
@@ -135,3 +158,17 @@ def _connect_with_earlier(turn: Turn, call: LiveCall) -> LiveCall:
         if call.member(address) is None and call.lists(me):
             call = peers.open_towards(turn, call, address, None, Way.JOINING)
     return call
+
+
+def _take_early_joins(turn: Turn, call: LiveCall) -> None:
+    """Who joined before the list named it, and was taken to mean whichever session there is."""
+    for holding in turn.state.calls:
+        for early in holding.early_joins:
+            address, call_id, offer = early
+            if not call.lists(address):
+                continue
+            holding = turn.now_of(holding)
+            rest = tuple(one for one in holding.early_joins if one is not early)
+            turn.put(holding, early_joins=rest)
+            if turn.now_of(call).member(address) is None:
+                _let_in(turn, turn.now_of(call), address, call_id, offer)

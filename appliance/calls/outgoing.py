@@ -216,7 +216,8 @@ def accepted_late(turn: Turn, call: LiveCall, sender: Address, message: Accept) 
         accepted(turn, call, sender, message)
         return
     winner = call.members[0].address if call.members else None
-    turn.send(sender, call, Cancel(CancelReason.ANSWERED_ELSEWHERE, by=winner))
+    about = turn.envelope or call.call_id
+    turn.send(sender, about, Cancel(CancelReason.ANSWERED_ELSEWHERE, by=winner))
 
 
 def accepted_too_late(turn: Turn, call_id: str, sender: Address, message: Accept) -> None:
@@ -248,8 +249,14 @@ def rejected(turn: Turn, call: LiveCall, sender: Address, message: Reject) -> No
         ),
         call,
     )
-    if call.state is CallState.OUTGOING and not any(one.open for one in call.invitees):
-        ending.end(turn, call, _nobody_took_it(call))
+    _end_if_nobody_comes(turn, call)
+
+
+def _end_if_nobody_comes(turn: Turn, call: LiveCall) -> None:
+    """Nobody is there, and nobody is to be waited for."""
+    if call.direct or call.members or call.admitted or call.still_rung:
+        return
+    ending.end(turn, call, CallEndReason.REMOTE_HANG_UP if call.joined else _nobody_took_it(call))
 
 
 def _nobody_took_it(call: LiveCall) -> CallEndReason:
@@ -281,9 +288,11 @@ def timed_out(turn: Turn, call: LiveCall) -> None:
 def _stop_open(turn: Turn, call: LiveCall) -> LiveCall:
     for address in call.still_rung:
         turn.send(address, call, Cancel(CancelReason.TIMED_OUT))
-    rang = (CalleeState.INVITING, CalleeState.RINGING)
+    over = {CalleeState.INVITING, CalleeState.RINGING}
+    if call.answered:
+        over.add(CalleeState.OFFLINE)  # who comes online later is invited no more
     invitees = tuple(
-        replace(one, state=CalleeState.TIMED_OUT) if one.state in rang else one
+        replace(one, state=CalleeState.TIMED_OUT) if one.state in over else one
         for one in call.invitees
     )
     if invitees != call.invitees:
@@ -298,27 +307,31 @@ def cancelled(turn: Turn, call: LiveCall) -> None:
 
 
 def give_up(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
-    """Tell everyone who may still ring that the call is cancelled, and end it."""
+    """Take the call back, and end it."""
+    ending.end(turn, take_back(turn, call), reason)
+
+
+def take_back(turn: Turn, call: LiveCall) -> LiveCall:
+    """Tell everyone who may still ring that the call is cancelled."""
     for address in call.still_rung:
         turn.send(address, call, Cancel(CancelReason.CANCELLED))
-    call = turn.put(
-        call,
-        invitees=tuple(
-            replace(one, state=CalleeState.CANCELLED) if one.open else one for one in call.invitees
-        ),
+    taken_back = tuple(
+        replace(one, state=CalleeState.CANCELLED) if one.open else one for one in call.invitees
     )
-    _tell_states(turn, call)
-    ending.end(turn, call, reason)
+    if taken_back != call.invitees:
+        call = turn.put(call, invitees=taken_back)
+        _tell_states(turn, call)
+    return call
 
 
 def stop_ringing(turn: Turn, call: LiveCall) -> None:
     """The ring time of a call that may have several is over: who has not come in is let be."""
-    silent = tuple(one for one in call.invitees if one.open)
+    silent = {one.uid for one in call.invitees if one.open}
     call = _stop_open(turn, call)
-    states = {one.uid: one for one in call.invitees}
-    callees = tuple(states[one.uid].public() for one in silent)
+    callees = tuple(one.public() for one in call.invitees if one.uid in silent)
     if callees:
         turn.emit(OutgoingCallTimeout(call.public(turn.now), callees), call)
+        _end_if_nobody_comes(turn, call)
 
 
 # -------------------- into the running session

@@ -66,11 +66,11 @@ ENDS = {
 
 def told_state(turn: Turn, call: LiveCall, sender: Address, message: messages.State) -> None:
     """A participant's own state changed: one event for each thing that did."""
-    member = sender_of(call, sender)
     changes = message.changes
     flags = {name: value for name, value in changes.items() if isinstance(value, bool)}
-    if _apply(turn, call, member, flags) and len(call.members) > 1:
-        roster.announce(turn, turn.now_of(call))
+    if _apply(turn, call, sender_of(call, sender), flags):
+        roster.announce(turn, call)
+    member = sender_of(turn.now_of(call), sender)
     for name, kind in (
         ("camera_exception", RemoteCameraException),
         ("microphone_exception", RemoteMicrophoneException),
@@ -78,16 +78,26 @@ def told_state(turn: Turn, call: LiveCall, sender: Address, message: messages.St
         if name in changes:
             type_ = changes[name]
             assert not isinstance(type_, bool)
-            now = (call.member(sender) or member).participant
-            turn.emit(kind(now, type_, _exception_message(type_)), call)
+            turn.emit(kind(member.participant, type_, _exception_message(type_)), call)
 
 
 def follow_list(turn: Turn, call: LiveCall) -> None:
-    """What the host's list says of the others' state, for who missed a `state` of theirs."""
+    """What the host's list says of the others' state, for who missed a `state` of theirs.
+
+    Where it says of this device what is not so, the host has missed one of this device's.
+    """
+    me, myself = turn.policy.address, turn.myself(call)
     for listed in call.listed:
-        member = call.member(Address(listed.uid, listed.endpoint))
-        if member is not None and member.joined:
-            _apply(turn, call, member, {name: getattr(listed, name) for name in FLAGS})
+        address = Address(listed.uid, listed.endpoint)
+        said = {name: getattr(listed, name) for name in FLAGS}
+        member = turn.now_of(call).member(address)
+        if member is not None:
+            _apply(turn, turn.now_of(call), member, said)
+        elif address == me and call.joined:
+            true = {name: getattr(myself, name) for name in FLAGS}
+            missed = {name: on for name, on in true.items() if said[name] is not on}
+            if missed:
+                turn.send(call.host, call, messages.State(missed))
 
 
 FLAGS = (
@@ -108,15 +118,17 @@ def _apply(turn: Turn, call: LiveCall, member: Member, flags: Mapping[str, bool]
         return False
     member = replace(member, participant=replace(before, **flags))
     call = turn.put_member(call, member)
+    if not member.joined:  # of whom is told when its media is there
+        return True
     for name in flags:
         event = _state_event(call, name, member)
         if event is not None:
             turn.emit(event, call)
     if "on_hold" in flags:
         holding.held_there(turn, call, member)
-    if flags.get("audio_muted") and member.address in call.muted_by:
+    if "audio_muted" in flags:
         rest = {who: by for who, by in call.muted_by.items() if who != member.address}
-        call = turn.put(turn.now_of(call), muted_by=rest)
+        turn.put(call, muted_by=rest)
     roster.changed(turn, call)
     return True
 
@@ -170,9 +182,11 @@ def pressed_digits(turn: Turn, call: LiveCall, sender: Address, message: message
     meant = [code for code in turn.policy.relay_digits if digits.endswith(code)]
     turn.put(call, digits={**call.digits, sender: "" if meant else digits})
     for code in meant:
-        if not turn.policy.may(sender.uid, Right.UNLOCK):
-            raise Refused("not_allowed", f"{sender.uid} has no right to open the door")
-        relays.pulse_for(turn, call, sender, turn.policy.relay_digits[code])
+        if turn.policy.may(sender.uid, Right.UNLOCK):
+            relays.pulse_for(turn, call, sender, turn.policy.relay_digits[code])
+        else:
+            message_ = f"{sender.uid} has no right to open the door"
+            turn.error("not_allowed", message_, sender.uid, call.call_id)
 
 
 def sent_custom(turn: Turn, call: LiveCall, sender: Address, message: messages.Custom) -> None:
@@ -236,9 +250,11 @@ def responded(turn: Turn, call: LiveCall, sender: Address, message: Response) ->
 
 
 def unanswered(turn: Turn, call: LiveCall, request_id: str) -> None:
-    """Whoever was asked has not answered in time."""
+    """Whoever was asked has not answered in time; it may be who is at this device."""
     asked = requests.expire(turn, call, request_id)
-    if asked is not None and asked.action is RequestAction.SWITCH_TO_VIDEO:
+    if asked is None:
+        switching.not_decided(turn, call)
+    elif asked.action is RequestAction.SWITCH_TO_VIDEO:
         switching.answered(turn, turn.now_of(call), asked.of, accepted=False)
 
 
@@ -250,9 +266,8 @@ def ended(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:
     if message.reason == "kicked_out":
         _kicked(turn, call, sender, message)
         return
-    from_host = sender.uid == call.host.uid and not turn.hosts(call)
     member = call.member(sender)
-    if from_host and (member is not None or call.direct):
+    if _is_host(turn, call, sender):
         ending.end(turn, call, ENDS[message.reason])
         return
     if member is None and any(one.address == sender for one in call.admitted):
@@ -264,9 +279,14 @@ def ended(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:
 
 
 def _kicked(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:
-    if sender.uid != call.host.uid or turn.hosts(call):
+    if not _is_host(turn, call, sender):
         raise Refused("not_the_host", f"{sender.uid} is not the host and puts nobody out")
     ending.end(turn, call, CallEndReason.KICKED_OUT, message.kicked_by)
+
+
+def _is_host(turn: Turn, call: LiveCall, sender: Address) -> bool:
+    spoke = call.host.endpoint is not None
+    return not turn.hosts(call) and (sender == call.host if spoke else sender.uid == call.host.uid)
 
 
 def _left_reason(message: End) -> ParticipantLeftReason:

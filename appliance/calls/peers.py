@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import devices, ending, holding, recordings, renegotiating, roster, switching
+from appliance.calls import (
+    devices,
+    ending,
+    holding,
+    outage,
+    recordings,
+    renegotiating,
+    roster,
+    switching,
+)
 from appliance.calls.effects import (
     AcceptAnswer,
     AddCandidate,
@@ -15,6 +24,7 @@ from appliance.calls.effects import (
     StopTimer,
 )
 from appliance.calls.inputs import (
+    MessageExpired,
     PeerAgreed,
     PeerAnswered,
     PeerConnected,
@@ -28,13 +38,7 @@ from appliance.calls.inputs import (
 from appliance.calls.state import CANDIDATES_KEPT, LiveCall, Member, Way
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
-from appliance.events import (
-    ConnectionClosed,
-    ConnectionLost,
-    ConnectionRestored,
-    ParticipantJoined,
-    SessionJoined,
-)
+from appliance.events import ParticipantJoined, SessionJoined
 from appliance.messages import (
     Accept,
     Address,
@@ -46,7 +50,6 @@ from appliance.messages import (
     SessionDescription,
 )
 from appliance.model import (
-    CallDirection,
     CallEndReason,
     CallState,
     Participant,
@@ -63,8 +66,6 @@ SETUP_S = 10.0
 """How long an answered call may take until media flows."""
 FAREWELL_S = 1.0
 """A peer that closes its connection says `end` as well, by a longer way: it is waited for."""
-RECONNECT_S = 30.0
-"""How long a lost session is waited for before it is given up."""
 
 
 # -------------------- opening
@@ -85,16 +86,12 @@ def open_towards(
     peer = PeerKey(call_id or call.call_id, address.uid, address.endpoint or "")
     participant = _participant_of(turn, call, address)
     member = Member(peer, participant, way, offers=offer is None)
-    call = turn.put_member(call, member)
-    roster.no_longer_alone(turn, call)
+    order = roster.order_with(call, address)
+    call = turn.put(turn.put_member(call, member), order=order)
     if not call.joined:
         turn.do(StartTimer(Timer("setup", call.call_id), SETUP_S))
     turn.do(OpenPeer(peer, call.type, offer))
-    mine = [kept for sender, kept in call.candidates if sender == address]
-    for candidate in mine:
-        turn.do(AddCandidate(peer, candidate))
-    rest = tuple(entry for entry in call.candidates if entry[0] != address)
-    return turn.put(call, candidates=rest)
+    return renegotiating.give_candidates(turn, call, peer)
 
 
 def _participant_of(turn: Turn, call: LiveCall, address: Address) -> Participant:
@@ -138,6 +135,7 @@ def agreed(turn: Turn, call: LiveCall, report: PeerAgreed) -> None:
     )
     if report.video and not member.video:
         switching.agreed(turn, call)
+    renegotiating.go_on(turn, turn.now_of(call), _member(call, report.peer))
 
 
 # -------------------- negotiation from the other side
@@ -158,16 +156,18 @@ def answer_came(turn: Turn, call: LiveCall, sender: Address, message: Answer) ->
 def candidate_came(turn: Turn, call: LiveCall, sender: Address, message: Candidate) -> None:
     """A candidate: for its connection, or kept until there is one."""
     member = call.member(sender)
-    if member is not None:
-        for peer in (member.peer, member.next):
-            if peer is not None and message.generation == peer.generation:
-                turn.do(AddCandidate(peer, message.candidate))
-        return
-    if call.inviter != sender and not call.knows(sender):
+    if member is None and call.inviter != sender and not call.knows(sender):
         raise Refused("not_in_call", f"{sender.uid} is not in this call")
+    for peer in (member.peer, member.next) if member is not None else ():
+        if peer is not None and message.generation == peer.generation:
+            turn.do(AddCandidate(peer, message.candidate))
+            return
+    if member is not None and message.generation < member.peer.generation:
+        return
     if len(call.candidates) >= CANDIDATES_KEPT:
         raise Refused("too_many_candidates", f"more than {CANDIDATES_KEPT} candidates are waiting")
-    turn.put(call, candidates=(*call.candidates, (sender, message.candidate)))
+    early = (sender, message.generation, message.candidate)
+    turn.put(call, candidates=(*call.candidates, early))
 
 
 def offer_came(turn: Turn, call: LiveCall, sender: Address, message: Offer) -> None:
@@ -181,15 +181,24 @@ def offer_came(turn: Turn, call: LiveCall, sender: Address, message: Offer) -> N
 def connected(turn: Turn, call: LiveCall, report: PeerConnected) -> None:
     """Media flows with this peer; with the first one the device is in the session."""
     member = _member(call, report.peer)
-    settled = Offer.TYPE if report.peer == member.next else Accept.TYPE
+    replaces = report.peer == member.next
+    settled = Offer.TYPE if replaces else Accept.TYPE
     turn.do(SettleMessage(member.address, member.peer.call_id, settled))
-    if report.peer == member.next:
+    if replaces:
         member = renegotiating.replaced(turn, call, member)
-        _restore(turn, turn.now_of(call), member)
+    if not member.joined:
+        _come_in(turn, call, member)
+    elif replaces:
+        _participant_state(turn, call, member, ParticipantState.CONNECTED)
+    else:
+        return
+    call = turn.now_of(call)
+    if call.on_hold or member.participant.on_hold:
         holding.apply(turn, call, member)
-        return
-    if member.joined:
-        return
+    outage.judge(turn, call)
+
+
+def _come_in(turn: Turn, call: LiveCall, member: Member) -> None:
     participant = replace(
         member.participant, state=ParticipantState.CONNECTED, joined_at=turn.now.utc
     )
@@ -200,11 +209,12 @@ def connected(turn: Turn, call: LiveCall, report: PeerConnected) -> None:
     turn.emit(ParticipantJoined(participant), call)
     roster.changed(turn, call)
     roster.announce(turn, call)
-    if call.on_hold:
-        holding.apply(turn, call, call.members[-1] if call.members else member)
+    roster.watch_alone(turn, call)
     missed = tuple(one for one in turn.state.missed if one.caller.uid != member.peer.uid)
     turn.set(missed=missed)
     _start_as_set(turn, turn.now_of(call))
+    if turn.state.sharing_screen:
+        renegotiating.for_screen(turn, turn.now_of(call), member.address)
 
 
 def _join_session(turn: Turn, call: LiveCall) -> LiveCall:
@@ -227,55 +237,39 @@ def lost(turn: Turn, call: LiveCall, report: PeerLost) -> None:
     member = _member(call, report.peer)
     if report.peer != member.peer or not member.connected:
         return
-    call = _participant_state(turn, call, report.peer, ParticipantState.RECONNECTING)
+    call = _participant_state(turn, call, member, ParticipantState.RECONNECTING)
     if member.offers:
         renegotiating.replace_connection(turn, call, _member(call, report.peer))
     else:
         renegotiating.ask_for(turn, call, member, renegotiating.RECONNECT)
-    _lose_all(turn, turn.now_of(call))
-
-
-def _lose_all(turn: Turn, call: LiveCall) -> None:
-    """The connection is lost when no participant's media flows."""
-    if call.state is not CallState.CONNECTED or not call.members:
-        return
-    if any(member.connected for member in call.members):
-        return
-    call = turn.put(call, state=CallState.RECONNECTING, lost_at_s=turn.now.monotonic_s)
-    turn.do(StartTimer(Timer("reconnect", call.call_id), RECONNECT_S))
-    turn.emit(ConnectionLost(call.session_id), call)
-    turn.session_state(call, SessionStateReason.RECONNECTING)
+    outage.judge(turn, call)
 
 
 def restored(turn: Turn, call: LiveCall, report: PeerRestored) -> None:
     """Media of this peer flows again, by the way that it had; a replacement is not needed."""
     member = _member(call, report.peer)
-    if report.peer == member.peer:
-        _restore(turn, call, member)
-
-
-def _restore(turn: Turn, call: LiveCall, member: Member) -> None:
-    if member.participant.state is ParticipantState.CONNECTED:
-        return
-    call = _participant_state(turn, call, member.peer, ParticipantState.CONNECTED)
-    if call.state is not CallState.RECONNECTING:
-        return
-    outage_s = round(turn.now.monotonic_s - (call.lost_at_s or turn.now.monotonic_s), 3)
-    call = turn.put(call, state=CallState.CONNECTED, lost_at_s=None)
-    turn.do(StopTimer(Timer("reconnect", call.call_id)))
-    turn.emit(ConnectionRestored(call.session_id, outage_s), call)
-    turn.session_state(call, SessionStateReason.RECONNECTED)
+    if report.peer == member.peer and member.joined and not member.connected:
+        call = _participant_state(turn, call, member, ParticipantState.CONNECTED)
+        outage.judge(turn, call)
 
 
 def failed_to_open(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
-    """A connection that was never made: the call cannot go on without it."""
+    """A connection that was never made: without the only one, or the caller's, there is no call."""
     member = _member(call, report.peer)
     turn.error(report.code, report.message, report.peer.uid, call.call_id)
-    if call.direction is CallDirection.INCOMING or len(call.members) == 1:
+    others = len(call.members) > 1 or call.admitted or call.still_rung
+    if member.address == call.inviter or not others:
         ending.break_off(turn, call, END_REASONS.get(report.code, CallEndReason.FAILED))
         return
-    turn.send(member.address, call, End("failed"))
-    roster.drop(turn, call, member, ParticipantLeftReason.CONNECTION_LOST)
+    _drop(turn, call, member, CallEndReason.FAILED)
+
+
+def _drop(turn: Turn, call: LiveCall, member: Member, reason: CallEndReason) -> None:
+    """One connection is gone; the host puts who had it out, guests leave that to the host."""
+    if turn.hosts(call) or not call.listed:
+        turn.send(member.address, call, End("failed"))
+    call = roster.drop(turn, call, member, ParticipantLeftReason.CONNECTION_LOST)
+    roster.go_on_without(turn, call, reason)
 
 
 def failed(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
@@ -283,60 +277,53 @@ def failed(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
     member = _member(call, report.peer)
     if report.peer == member.next:
         _give_up_replacement(turn, call, member, report)
-        return
-    if report.code == CLOSED_BY_PEER and call.farewell is None:
-        turn.put(call, farewell=report)
+    elif report.code == CLOSED_BY_PEER:
+        turn.put(call, farewells=(*call.farewells, report))
         turn.do(StartTimer(Timer("farewell", call.call_id), FAREWELL_S))
-        return
-    gone(turn, call, report)
+    else:
+        gone(turn, call, report)
 
 
 def _give_up_replacement(turn: Turn, call: LiveCall, member: Member, report: PeerFailed) -> None:
     """The replacement failed: the connection that it was to replace may still come back."""
     turn.error(report.code, report.message, report.peer.uid, call.call_id)
     turn.do(ClosePeer(report.peer))
-    turn.put_member(call, replace(member, next=None, awaits_answer=False))
+    turn.put_member(call, replace(member, next=None, awaits_answer=False, offering=None))
 
 
 def no_farewell(turn: Turn, call: LiveCall) -> None:
-    """The peer closed its connection and never said `end`."""
-    report = call.farewell
-    call = turn.put(call, farewell=None)
-    if report is not None and call.member_of(report.peer) is not None:
-        gone(turn, call, report)
+    """Peers closed their connections and never said `end`."""
+    reports = call.farewells
+    turn.put(call, farewells=())
+    for report in reports:
+        now = turn.state.call(call.call_id)
+        if now is not None and any(one.peer == report.peer for one in now.members):
+            gone(turn, now, report)
 
 
 def gone(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
     """A connection is gone for good; with the last one the session is closed."""
     member = _member(call, report.peer)
     turn.error(report.code, report.message, report.peer.uid, call.call_id)
-    if len(call.members) > 1 or not member.joined or call.direct:
-        if turn.hosts(call) or not call.listed:
-            turn.send(member.address, call, End("failed"))
-        call = roster.drop(turn, call, member, ParticipantLeftReason.CONNECTION_LOST)
-        roster.go_on_without(turn, call, CallEndReason.CONNECTION_CLOSED)
-        if (now := turn.state.call(call.call_id)) is not None:
-            _lose_all(turn, now)
+    reason = END_REASONS.get(report.code, CallEndReason.CONNECTION_CLOSED)
+    if len(call.members) > 1 or not member.joined or call.direct or call.still_rung:
+        _drop(turn, call, member, reason)
         return
-    _lose_all(turn, turn.put_member(call, _unreachable(member)))
-    given_up(turn, turn.now_of(call), END_REASONS.get(report.code))
+    unreachable = replace(member.participant, state=ParticipantState.RECONNECTING)
+    outage.judge(turn, turn.put_member(call, replace(member, participant=unreachable)))
+    outage.give_up(turn, turn.now_of(call), reason)
 
 
-def _unreachable(member: Member) -> Member:
-    state = ParticipantState.RECONNECTING
-    return replace(member, participant=replace(member.participant, state=state))
-
-
-def reconnect_timed_out(turn: Turn, call: LiveCall) -> None:
-    """The lost connection did not come back in time."""
-    given_up(turn, call, None)
-
-
-def given_up(turn: Turn, call: LiveCall, reason: CallEndReason | None) -> None:
-    """The lost connection is given up, and the call with it."""
-    turn.emit(ConnectionClosed(call.session_id), call)
-    turn.session_state(call, SessionStateReason.RECONNECT_FAILED)
-    ending.break_off(turn, call, reason or CallEndReason.CONNECTION_CLOSED)
+def not_heard(turn: Turn, call: LiveCall, report: MessageExpired) -> None:
+    """Nobody answered an offer in all its time: that connection will not be."""
+    member = call.member(report.to)
+    if member is None or not isinstance(report.message, Join | Offer):
+        return
+    message = f"{report.to.uid} did not answer the offer of a connection"
+    if isinstance(report.message, Join) and not member.joined:
+        gone(turn, call, PeerFailed(member.peer, "unanswered", message))
+    elif isinstance(report.message, Offer) and member.next is not None:
+        _give_up_replacement(turn, call, member, PeerFailed(member.next, "unanswered", message))
 
 
 def setup_timed_out(turn: Turn, call: LiveCall) -> None:
@@ -357,9 +344,10 @@ def _member(call: LiveCall, peer: PeerKey) -> Member:
 
 
 def _participant_state(
-    turn: Turn, call: LiveCall, peer: PeerKey, state: ParticipantState
+    turn: Turn, call: LiveCall, member: Member, state: ParticipantState
 ) -> LiveCall:
-    member = _member(call, peer)
+    if member.participant.state is state:
+        return turn.now_of(call)
     participant = replace(member.participant, state=state)
     call = turn.put_member(call, replace(member, participant=participant))
     roster.changed(turn, call)

@@ -18,7 +18,7 @@ LOOK_S = 3600.0
 
 
 def set_quiet(turn: Turn, command: SetDoNotDisturb) -> None:
-    """Switch by command; it holds until its time, or until the quiet hours begin or end."""
+    """Switch by command: on until its time, or for good; off, in quiet hours, until these are over."""
     if not command.on:
         if command.until is not None:
             raise Refused("bad_until", "until is for switching on")
@@ -50,7 +50,9 @@ def _until(turn: Turn, text: str) -> datetime:
 def restored(turn: Turn) -> None:
     """The core begins to run: what was switched before the restart still holds, if its time does."""
     quiet = turn.state.do_not_disturb
-    if quiet is not None and quiet.until is not None and quiet.until <= turn.now.utc:
+    over = quiet is not None and quiet.until is not None and quiet.until <= turn.now.utc
+    scheduled = quiet is not None and quiet.scheduled  # the configuration may have others by now
+    if over or scheduled:
         turn.set(do_not_disturb=None)
     elif quiet is not None and quiet.until is not None:
         turn.do(StartTimer(UNTIL, _seconds_to(turn, quiet.until)))

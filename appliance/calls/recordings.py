@@ -41,6 +41,13 @@ def stop_for(turn: Turn, call: LiveCall) -> None:
         turn.do(StopRecording())
 
 
+def follow(turn: Turn, merged: LiveCall, call: LiveCall) -> None:
+    """A call was merged into another: so is its recording."""
+    recording = turn.state.recording
+    if recording is not None and recording.call_id == merged.call_id:
+        turn.set(recording=replace(recording, call_id=call.call_id))
+
+
 def started(turn: Turn, report: RecordingStarted) -> None:
     """There is a file: everyone in the call is told."""
     recording = turn.state.recording

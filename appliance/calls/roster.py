@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from appliance import messages
-from appliance.calls import ending
+from appliance.calls import ending, outage, requests
 from appliance.calls.effects import ClosePeer, StartTimer, StopTimer
 from appliance.calls.inputs import Timer
 from appliance.calls.state import LiveCall, Member
@@ -21,6 +21,7 @@ from appliance.messages import Address
 from appliance.model import (
     CalleeState,
     CallEndReason,
+    CallState,
     Participant,
     ParticipantLeftReason,
 )
@@ -45,14 +46,22 @@ def announce(turn: Turn, call: LiveCall) -> None:
         return
     version = turn.state.list_version + 1
     turn.set(list_version=version)
-    send_list(turn, turn.put(call, list_version=version))
+    _send(turn, turn.put(call, list_version=version))
 
 
 def send_list(turn: Turn, call: LiveCall) -> None:
-    """Send the list as it is, of the same version."""
+    """Send the list once more; of the same version, as long as nothing in it is another."""
     if not turn.hosts(call):
         return
-    call = _without_dawdlers(turn, call)
+    now_s = turn.now.monotonic_s
+    kept = tuple(one for one in call.admitted if now_s - one.since_s < ADMITTED_S)
+    if kept != call.admitted:
+        announce(turn, turn.put(call, admitted=kept))
+    else:
+        _send(turn, call)
+
+
+def _send(turn: Turn, call: LiveCall) -> None:
     listing = messages.Participants(call.session_id, call.list_version, everyone(turn, call))
     turn.send_all(call, listing)
     for admitted in call.admitted:
@@ -62,33 +71,52 @@ def send_list(turn: Turn, call: LiveCall) -> None:
 
 def everyone(turn: Turn, call: LiveCall) -> tuple[Participant, ...]:
     """The host first, then the others in the order in which they were let in."""
-    others = [member.participant for member in call.members]
-    others += [admitted.participant for admitted in call.admitted]
-    return (turn.myself(call), *others)
+    there = _let_in(call)
+    return (turn.myself(call), *(there[one] for one in call.order if one in there))
 
 
-def _without_dawdlers(turn: Turn, call: LiveCall) -> LiveCall:
-    now_s = turn.now.monotonic_s
-    kept = tuple(one for one in call.admitted if now_s - one.since_s < ADMITTED_S)
-    return call if kept == call.admitted else turn.put(call, admitted=kept)
+def order_with(call: LiveCall, newcomer: Address) -> tuple[Address, ...]:
+    """The order in which the others were let in, of those who are there, and the newcomer."""
+    there = _let_in(call)
+    order = tuple(one for one in call.order if one in there)
+    return order if newcomer in order else (*order, newcomer)
+
+
+def _let_in(call: LiveCall) -> dict[Address, Participant]:
+    admitted = {one.address: one.participant for one in call.admitted}
+    return admitted | {one.address: one.participant for one in call.members}
 
 
 # -------------------- somebody leaves
 
 
 def drop(turn: Turn, call: LiveCall, member: Member, reason: ParticipantLeftReason) -> LiveCall:
-    """Close one member's connection while the session goes on."""
+    """Take one member off the session, which goes on."""
+    call = disconnect(turn, call, member, reason)
+    call = _invitee_left(turn, call, member.peer.uid)
+    return _end_grouped(turn, call, member.peer.call_id, reason)
+
+
+def disconnect(
+    turn: Turn, call: LiveCall, member: Member, reason: ParticipantLeftReason
+) -> LiveCall:
+    """Close one member's connection."""
     turn.do(ClosePeer(member.peer))
     if member.next is not None:
         turn.do(ClosePeer(member.next))
-    members = tuple(one for one in call.members if one.address != member.address)
-    speaker = None if call.speaker == member.peer else call.speaker
-    call = turn.put(call, members=members, speaker=speaker)
+    gone = member.address
+    requests.left(turn, call, gone)
+    call = turn.put(
+        call,
+        members=tuple(one for one in call.members if one.address != gone),
+        speaker=None if call.speaker == member.peer else call.speaker,
+        muted_by={who: by for who, by in call.muted_by.items() if who != gone},
+        digits={who: pressed for who, pressed in call.digits.items() if who != gone},
+    )
     if member.joined:
         turn.emit(ParticipantLeft(member.participant, reason), call)
         changed(turn, call)
-    call = _invitee_left(turn, call, member.peer.uid)
-    return _end_grouped(turn, call, member.peer.call_id, reason)
+    return call
 
 
 def _invitee_left(turn: Turn, call: LiveCall, uid: str) -> LiveCall:
@@ -123,31 +151,33 @@ _END_REASONS = {
 
 
 def go_on_without(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
-    """Somebody has left: the session goes on, waits for who is still invited, or is over."""
-    if call.members:
-        announce(turn, call)
-    elif call.direct or call.still_rung:
-        wait_alone(turn, call)
-    else:
+    """Somebody has left: the session goes on, waits for who may still come, or is over."""
+    call = turn.now_of(call)
+    if not (call.members or call.admitted or call.still_rung or call.direct):
         ending.end(turn, call, reason)
-
-
-def wait_alone(turn: Turn, call: LiveCall) -> None:
-    """Nobody else is in the session: it is kept for the idle time."""
+        return
+    if call.state is CallState.CONNECTING and not call.members:
+        turn.do(StopTimer(Timer("setup", call.call_id)))  # until the next one takes the call
     announce(turn, call)
-    turn.do(StartTimer(Timer("idle", call.call_id), call.settings.idle_timeout_s))
+    outage.judge(turn, call)
+    watch_alone(turn, call)
 
 
-def no_longer_alone(turn: Turn, call: LiveCall) -> None:
-    """Somebody came."""
-    turn.do(StopTimer(Timer("idle", call.call_id)))
+def watch_alone(turn: Turn, call: LiveCall) -> None:
+    """Nobody's media is connected with this device's: the session is kept for the idle time."""
+    call = turn.now_of(call)
+    alone = not any(member.joined for member in call.members)
+    if alone is call.alone:
+        return
+    turn.put(call, alone=alone)
+    timer = Timer("idle", call.call_id)
+    turn.do(StartTimer(timer, call.settings.idle_timeout_s) if alone else StopTimer(timer))
 
 
 def idle(turn: Turn, call: LiveCall) -> None:
     """Nobody came in all that time."""
-    if call.members:
-        return
     turn.emit(SessionTimedOut(call.session_id, call.settings.idle_timeout_s), call)
+    turn.send_all(call, messages.End("idle"))
     ending.end(turn, call, CallEndReason.IDLE)
 
 

@@ -72,6 +72,7 @@ def share(turn: Turn, call: LiveCall, command: ShareScreen) -> None:
         if call.type is CallType.AUDIO:
             raise Refused("no_video", "this is an audio call; switch_to_video_call comes first")
     _share(turn, call, sharing=command.sharing)
+    devices.tell_all(turn, screen_sharing=command.sharing)
     if command.sharing:
         renegotiating.for_screen(turn, call)
 
@@ -80,12 +81,12 @@ def _share(turn: Turn, call: LiveCall, *, sharing: bool) -> None:
     turn.set(sharing_screen=sharing)
     turn.do(ShareScreenEffect(sharing))
     turn.emit(ScreenShareStarted() if sharing else ScreenShareStopped(), call)
-    devices.tell_all(turn, screen_sharing=sharing)
 
 
 def stop_for(turn: Turn, call: LiveCall) -> None:
     """The call is over: nobody is left to be shown the screen, and none is small any more."""
-    if turn.state.other_than(call) is not None:
+    other = turn.state.other_than(call)
+    if other is not None and other.joined:
         return
     if turn.state.sharing_screen:
         _share(turn, call, sharing=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_type_hints
 
 import msgspec
@@ -18,6 +19,8 @@ from appliance.errors import Refused, did_you_mean
 from appliance.events import SessionJoined
 from appliance.messages import Address, Join
 from appliance.model import (
+    CONTROLS,
+    QUIET_HOURS,
     CallDirection,
     Caller,
     CallSettings,
@@ -84,7 +87,8 @@ def _call(turn: Turn, token: Token, settings: CallSettings) -> LiveCall:
 def _open_own(turn: Turn, call: LiveCall) -> None:
     turn.session_state(call, SessionStateReason.LOGGED_IN)
     turn.emit(SessionJoined(call.session_id, call.call_id), call)
-    roster.wait_alone(turn, call)
+    roster.announce(turn, call)
+    roster.watch_alone(turn, call)
 
 
 def _ask_in(turn: Turn, call: LiveCall, token: Token) -> None:
@@ -113,4 +117,12 @@ def _settings(turn: Turn, given: Json) -> CallSettings:
         raise Refused("bad_settings", "idle_timeout_s is to be above 0")
     if settings.accept_video not in ("auto", "ask"):
         raise Refused("bad_settings", "accept_video is auto or ask")
+    if settings.main_video_container.fit not in ("contain", "cover"):
+        raise Refused("bad_settings", "main_video_container.fit is contain or cover")
+    if not re.fullmatch(QUIET_HOURS, settings.quiet_hours):
+        raise Refused("bad_settings", 'quiet_hours is spelled like "22:00-07:00"')
+    for control in settings.enabled_controls:
+        if control not in CONTROLS:
+            near = did_you_mean(control, CONTROLS)
+            raise Refused("bad_settings", f"enabled_controls: there is no {control}{near}")
     return settings

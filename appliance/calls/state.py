@@ -191,7 +191,9 @@ class Member(Struct, frozen=True):
     """Its first offer or answer was sent: what follows agrees anew."""
     awaits_answer: bool = False
     offering: str | None = None
-    """Why this device offers anew."""
+    """Why this device offers anew, until that is agreed."""
+    then: str | None = None
+    """Why it is to offer once more afterwards."""
     joined: bool = False
     """Its media connected once."""
     video: bool = False
@@ -261,8 +263,8 @@ class LiveCall(Struct, frozen=True):
     custom_data: Json = None
     offer: SessionDescription | None = None
     """Of an incoming call: the offer in the invite."""
-    candidates: tuple[tuple[Address, IceCandidate | None], ...] = ()
-    """Candidates that came before there was a connection to give them to."""
+    candidates: tuple[tuple[Address, int, IceCandidate | None], ...] = ()
+    """Candidates (and their generation) that came before there was a connection to give them to."""
     announced: bool = False
     """The broker was reached since the call began."""
     answered_at: datetime | None = None
@@ -271,8 +273,8 @@ class LiveCall(Struct, frozen=True):
     joined: bool = False
     lost_at_s: float | None = None
     """Since when no peer's media flows."""
-    farewell: PeerFailed | None = None
-    """A connection that its peer closed, whose `end` is waited for."""
+    farewells: tuple[PeerFailed, ...] = ()
+    """Connections that their peers closed, whose `end` is waited for."""
     list_version: int = 0
     """Of the list that was sent (as host) or believed (as guest) last."""
     hand_raised: bool = False
@@ -289,6 +291,11 @@ class LiveCall(Struct, frozen=True):
     """A guest's: the host's list."""
     admitted: tuple[Admitted, ...] = ()
     """A host's: let in, and not connected yet."""
+    order: tuple[Address, ...] = ()
+    """In which the others were let in, which never changes while they are there: in each pair the
+    later one offers."""
+    alone: bool = False
+    """Nobody's media has connected, or nobody is left: the idle time runs."""
     early_joins: tuple[tuple[Address, str, SessionDescription], ...] = ()
     """Offers (with their call_id) of who is not listed yet."""
     grouped: tuple[LiveCall, ...] = ()
@@ -355,6 +362,7 @@ class LiveCall(Struct, frozen=True):
             or self.lists(address)
             or self.invitee(address.uid) is not None
             or any(one.address == address for one in self.admitted)
+            or any(early[0] == address for early in self.early_joins)
         )
 
     @property
@@ -447,6 +455,7 @@ class State(Struct, frozen=True):
     camera_facing: CameraFacing = CameraFacing.FRONT
     audio_mode: AudioMode = AudioMode.SPEAKER
     audio_available: tuple[AudioMode, ...] = (AudioMode.SPEAKER,)
+    handset_lifted: bool = False
     volumes: Mapping[AudioMode, int] = field(default_factory=dict)
     layout: Layout = Layout.SPOTLIGHT
     participant_list_visible: bool = False
@@ -471,6 +480,13 @@ class State(Struct, frozen=True):
     def call(self, call_id: str) -> LiveCall | None:
         """The live call with that id."""
         return next((call for call in self.calls if call.call_id == call_id), None)
+
+    def about(self, call_id: str) -> LiveCall | None:
+        """The live call with that id, or the one into which that call was merged."""
+        return self.call(call_id) or next(
+            (call for call in self.calls if any(one.call_id == call_id for one in call.grouped)),
+            None,
+        )
 
     @property
     def incoming(self) -> LiveCall | None:

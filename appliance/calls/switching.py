@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from appliance.calls import devices, renegotiating, requests
+from appliance.calls.effects import StartTimer, StopTimer
 from appliance.calls.later import Later
 from appliance.calls.state import LiveCall, SwitchRequest
 from appliance.calls.turn import Turn
@@ -18,11 +19,9 @@ from appliance.model import CallType, RequestAction
 def ask(turn: Turn, call: LiveCall, command: SwitchToVideoCall) -> Later:
     """Ask the other side for video; answered when it has answered."""
     _check(turn, call)
-    if not call.members:
-        raise Refused("alone", "nobody else is in the call")
     if call.switch is not None:
         raise Refused("asked", "this was asked for already, and waits for an answer")
-    to = call.members[0].address
+    to = _whom(call)
     call = turn.put(call, switch=SwitchRequest("", turn.policy.uid))
     return requests.ask(
         turn,
@@ -34,6 +33,14 @@ def ask(turn: Turn, call: LiveCall, command: SwitchToVideoCall) -> Later:
     )
 
 
+def _whom(call: LiveCall) -> Address:
+    """The host decides for a session of several; as the host, this device asks who came first."""
+    joined = [member.address for member in call.members if member.joined]
+    if not joined:
+        raise Refused("alone", "nobody else is in the call")
+    return call.host if call.host in joined else joined[0]
+
+
 def _check(turn: Turn, call: LiveCall) -> None:
     if call.type is CallType.VIDEO:
         raise Refused("is_video", "this is a video call already")
@@ -43,23 +50,33 @@ def _check(turn: Turn, call: LiveCall) -> None:
 
 def answered(turn: Turn, call: LiveCall, sender: Address, *, accepted: bool) -> None:
     """The other side has agreed, or not."""
-    if not accepted or call.switch is None:
+    if call.switch is None or call.switch.accepted_by is not None:
+        return  # the other side asked for it meanwhile, which was an answer as well
+    if accepted:
+        _agree(turn, turn.put(call, switch=replace(call.switch, accepted_by=sender.uid)))
+    else:
         turn.put(call, switch=None)
-        return
-    _agree(turn, turn.put(call, switch=replace(call.switch, accepted_by=sender.uid)))
 
 
 def asked(turn: Turn, call: LiveCall, sender: Address, message: Request) -> None:
     """A participant wants video: agreed to at once, or asked for at this device."""
     _check(turn, call)
-    if call.switch is not None:
+    if call.switch is not None and call.switch.asker is not None:
         raise Refused("asked", "somebody has asked for this already")
+    both_want_it = call.switch is not None
     request = SwitchRequest(message.request_id, sender.uid, sender)
     call = turn.put(call, switch=request)
-    if call.settings.accept_video == "ask":
-        turn.emit(SwitchToVideoRequested(sender.uid, message.request_id), call)
-    else:
+    if both_want_it or call.settings.accept_video != "ask":
         _consent(turn, call, request)
+        return
+    turn.emit(SwitchToVideoRequested(sender.uid, message.request_id), call)
+    turn.do(StartTimer(requests.timer(message.request_id), requests.PERSON_S))
+
+
+def not_decided(turn: Turn, call: LiveCall) -> None:
+    """Nobody at this device said yes or no in time."""
+    if call.switch is not None and call.switch.asker is not None:
+        _refuse(turn, call, call.switch, "nobody answered")
 
 
 def decide(turn: Turn, call: LiveCall, command: AnswerRequest) -> None:
@@ -68,12 +85,16 @@ def decide(turn: Turn, call: LiveCall, command: AnswerRequest) -> None:
     waits = request is not None and request.asker is not None and request.accepted_by is None
     if request is None or not waits or request.request_id != command.request_id:
         raise Refused("unknown_request", f"no request {command.request_id} waits for an answer")
+    turn.do(StopTimer(requests.timer(request.request_id)))
     if command.accepted:
         _consent(turn, call, request)
-        return
+    else:
+        _refuse(turn, call, request, f"{turn.policy.name} said no")
+
+
+def _refuse(turn: Turn, call: LiveCall, request: SwitchRequest, why: str) -> None:
     assert request.asker is not None
-    refusal = Response(request.request_id, accepted=False, error=f"{turn.policy.name} said no")
-    turn.send(request.asker, call, refusal)
+    turn.send(request.asker, call, Response(request.request_id, accepted=False, error=why))
     turn.put(call, switch=None)
 
 

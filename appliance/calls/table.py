@@ -21,6 +21,7 @@ from appliance.calls import (
     incoming,
     meshing,
     moderating,
+    outage,
     outgoing,
     own,
     participants,
@@ -135,6 +136,13 @@ def _stay(rule: Callable[..., Any], states: Iterable[CallState]) -> tuple[tuple[
     return tuple(((state,), _go(rule, state)) for state in states)
 
 
+def _stay_or_end(
+    rule: Callable[..., Any], states: Iterable[CallState]
+) -> tuple[tuple[Any, Verdict], ...]:
+    """The rule acts in each of the states, and the call stays there or ends."""
+    return tuple(((state,), _go(rule, state, CallState.ENDED)) for state in states)
+
+
 # -------------------- commands
 
 _NO_CALL = Refuse("no_call", "there is no call")
@@ -206,7 +214,7 @@ _on(
     "kick_participant",
     (NO_CALL, _NO_CALL),
     ((*RINGING, CONNECTING), _NOT_ANSWERED),
-    *(((state,), _go(moderating.kick, state, ENDED)) for state in JOINED),
+    (JOINED, _go(moderating.kick, *JOINED, ENDED)),
 )
 
 OF_THE_DEVICE = (
@@ -260,8 +268,7 @@ _on(
     ((IDLE,), _UNKNOWN),
     ((ENDED,), _OVER),
     ((INCOMING,), _NOT_NOW),
-    ((OUTGOING,), _go(outgoing.rejected, OUTGOING, ENDED)),
-    *_stay(outgoing.rejected, ANSWERED),
+    *_stay_or_end(outgoing.rejected, (OUTGOING, *ANSWERED)),
 )
 _on(
     "<cancel>",
@@ -278,7 +285,8 @@ _on(
     ((ENDED,), _OVER),
     ((INCOMING,), _go(incoming.ended_while_ringing, ENDED)),
     ((OUTGOING,), Refuse("out_of_place", "an invited callee accepts or rejects first")),
-    *(((state,), _go(participants.ended, state, ENDED)) for state in ANSWERED),
+    ((CONNECTING,), _go(participants.ended, CONNECTING, ENDED)),
+    (JOINED, _go(participants.ended, *JOINED, ENDED)),
 )
 _on(
     "<offer>",
@@ -305,7 +313,8 @@ _on(
     ((IDLE,), _go(meshing.joined_nothing, IDLE)),
     ((ENDED,), _go(meshing.joined_nothing, ENDED)),
     (RINGING, _NOT_NOW),
-    *_stay(meshing.joined, ANSWERED),
+    ((CONNECTING,), _go(meshing.joined, CONNECTING)),
+    (JOINED, _go(meshing.joined, *JOINED)),
 )
 _on(
     "<participants>",
@@ -314,7 +323,7 @@ _on(
     ((INCOMING,), Ignore("not taken yet; the host sends it again")),
     ((OUTGOING,), _NOT_NOW),
     ((CONNECTING,), _go(meshing.list_came, CONNECTING, CONNECTED)),
-    *_stay(meshing.list_came, JOINED),
+    (JOINED, _go(meshing.list_came, *JOINED)),
 )
 _rule: Callable[..., Any]
 for _type, _rule in (
@@ -335,7 +344,8 @@ _on(
     ((IDLE,), _UNKNOWN),
     ((ENDED,), _OVER),
     (RINGING, _NOT_NOW),
-    *(((state,), _go(participants.requested, state, ENDED)) for state in ANSWERED),
+    ((CONNECTING,), _go(participants.requested, CONNECTING, ENDED)),
+    (JOINED, _go(participants.requested, *JOINED, ENDED)),
 )
 _on(
     "<response>",
@@ -397,15 +407,14 @@ _on(
     (NO_CALL, _GONE),
     (RINGING, _NONE_YET),
     ((CONNECTING,), _go(peers.failed_to_open, CONNECTING, ENDED)),
-    ((CONNECTED,), _go(peers.failed, CONNECTED, RECONNECTING, ENDED)),
-    ((RECONNECTING,), _go(peers.failed, RECONNECTING, ENDED)),
+    (JOINED, _go(peers.failed, *JOINED, ENDED)),
 )
 _on(
     Report.RING_TIMED_OUT,
     (NO_CALL, _GONE),
     ((INCOMING,), _go(incoming.timed_out, ENDED)),
     ((OUTGOING,), _go(outgoing.timed_out, ENDED)),
-    *_stay(outgoing.stop_ringing, ANSWERED),
+    *_stay_or_end(outgoing.stop_ringing, ANSWERED),
 )
 _on(
     Report.SETUP_TIMED_OUT,
@@ -419,14 +428,13 @@ _on(
     (NO_CALL, _GONE),
     (RINGING, _NONE_YET),
     ((CONNECTING, CONNECTED), Ignore("nothing is lost")),
-    ((RECONNECTING,), _go(peers.reconnect_timed_out, ENDED)),
+    ((RECONNECTING,), _go(outage.timed_out, ENDED)),
 )
 _on(
     Report.FAREWELL_TIMED_OUT,
     (NO_CALL, _GONE),
     ((*RINGING, CONNECTING), Ignore("no connection was closed")),
-    ((CONNECTED,), _go(peers.no_farewell, CONNECTED, RECONNECTING, ENDED)),
-    ((RECONNECTING,), _go(peers.no_farewell, RECONNECTING, ENDED)),
+    (JOINED, _go(peers.no_farewell, *JOINED, ENDED)),
 )
 _on(
     Report.LIST_DUE,
@@ -438,7 +446,8 @@ _on(
     Report.IDLE_TIMED_OUT,
     (NO_CALL, _GONE),
     ((*RINGING, CONNECTING), Ignore("nobody is in the session yet")),
-    *(((state,), _go(roster.idle, state, ENDED)) for state in JOINED),
+    ((CONNECTED,), _go(roster.idle, ENDED)),
+    ((RECONNECTING,), Ignore("whoever was lost is waited for")),
 )
 _on(
     Report.REQUEST_TIMED_OUT,
@@ -456,14 +465,14 @@ _on(
     Report.HANG_UP_ANSWERED,
     (NO_CALL, _GONE),
     (RINGING, Ignore("it was asked for another call")),
-    *(((state,), _go(own.hang_up, state, ENDED)) for state in ANSWERED),
+    *_stay_or_end(own.hang_up, ANSWERED),
 )
 _on(
     Report.MESSAGE_EXPIRED,
     (NO_CALL, _GONE),
     (RINGING, Ignore("the ring time decides about the call")),
     ((CONNECTING,), Ignore("the set-up time decides about the call")),
-    (JOINED, Ignore("media flows")),
+    (JOINED, _go(peers.not_heard, *JOINED, ENDED)),
 )
 _on(
     Report.ENDPOINT_ONLINE,

@@ -65,7 +65,7 @@ def generate(turn: Turn, command: GenerateToken) -> Json:
 def read(text: str) -> Token:
     """What stands in front of a token; raises Refused where it is none."""
     parts = text.split(".")
-    if len(text) > LENGTH_MAX or len(parts) != _PARTS or not all(parts) or not parts[4].isdigit():
+    if len(text) > LENGTH_MAX or len(parts) != _PARTS or not all(parts) or not _is_number(parts[4]):
         raise Refused("bad_token", "this is no token: host, call, session, uid, expiry, signature")
     return Token(parts[0], parts[1], parts[2], parts[3], float(parts[4][:15]), text)
 
@@ -99,6 +99,10 @@ def _call_of(turn: Turn, session_id: str) -> LiveCall | None:
 
 def _signature(turn: Turn, rest: str) -> str:
     return hmac.new(turn.policy.token_key, rest.encode(), hashlib.sha256).hexdigest()
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _is_id(text: str) -> bool:

@@ -50,8 +50,11 @@ class Turn:
         self.state = replace(self.state, **changes)
 
     def put(self, call: LiveCall, **changes: Any) -> LiveCall:
-        """Change a call (a new one becomes the active call) and give it back."""
-        call = replace(call, **changes)
+        """Change a call as it is now (a new one becomes the active call) and give it back.
+
+        Of `call` itself only a new one is taken as it stands: what a rule did in between remains.
+        """
+        call = replace(self.now_of(call), **changes)
         others = self.state.calls
         if any(other.call_id == call.call_id for other in others):
             calls = tuple(call if other.call_id == call.call_id else other for other in others)

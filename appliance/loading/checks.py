@@ -19,17 +19,8 @@ from appliance.errors import did_you_mean
 from appliance.loading.extensions import hooks, plugins
 from appliance.loading.findings import Check, Finding, Path
 from appliance.loading.pins import gpio
-from appliance.model import ReceiverType, Right, Situation
+from appliance.model import CONTROLS, QUIET_HOURS, ReceiverType, Right, Situation
 
-CONTROLS = (
-    "leave",
-    "switch_camera",
-    "toggle_audio",
-    "toggle_video",
-    "audio_mode",
-    "switch_to_video",
-    "recording",
-)
 NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
 TLS_PORT = 8883
@@ -161,8 +152,7 @@ def call_settings(config: Config) -> Iterator[Finding]:
         yield from _one_of(("call", "enabled_controls", at), control, CONTROLS)
     if not (math.isfinite(call.idle_timeout_s) and call.idle_timeout_s > 0):
         yield Finding(("call", "idle_timeout_s"), "is to be above 0")
-    hour = r"([01]\d|2[0-3]):[0-5]\d"
-    if not re.fullmatch(rf"({hour}-{hour})?", call.quiet_hours):
+    if not re.fullmatch(QUIET_HOURS, call.quiet_hours):
         yield Finding(("call", "quiet_hours"), 'is not spelled like "22:00-07:00"')
 
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from appliance import messages
+from appliance.calls.effects import Emit, Reply
 from appliance.calls.inputs import (
     ButtonGestured,
     ButtonPressed,
     CommandIssued,
     DeviceFailed,
     FaultReported,
+    HookSwitched,
     Input,
     LinkChanged,
     LinkState,
     MessageExpired,
     MessageReceived,
+    PeerAgreed,
     PeerAnswered,
     PeerConnected,
     PeerFailed,
@@ -28,25 +32,33 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
     PresenceChanged,
+    RecordingFailed,
+    RecordingStarted,
+    RecordingStopped,
     RelayChanged,
+    ReturnedToIdle,
+    SpeakerChanged,
     StopRequested,
 )
-from appliance.commands import COMMANDS, Command, InitiateCall
+from appliance.commands import COMMANDS, Command, GenerateToken, InitiateCall
 from appliance.messages import Address
 from appliance.model import (
     CallState,
     CancelReason,
     DeviceException,
     Gesture,
+    Participant,
     ReceiverType,
     RejectReason,
     RequestAction,
 )
-from tests.parts.play import ANSWER, HOUSE, OFFER, Play, invite_from
+from tests.parts.play import ANSWER, OFFER, RICH, Play, invite_from
 
 uids = st.sampled_from(["alice", "bob", "carol", "butler", "guest", "mallory"])
 endpoints = st.sampled_from(["phone", "tablet"])
-addresses = st.builds(Address, uids, endpoints)
+ALICE = Address("alice", "phone")
+DOOR, GATE = Address("front-door", "main"), Address("gate", "main")
+addresses = st.one_of(st.builds(Address, uids, endpoints), st.just(GATE))
 flags = st.booleans()
 foreign_calls = st.sampled_from(["0" * 32, "call-1", "call-2", "f" * 32])
 
@@ -67,8 +79,37 @@ def commands() -> st.SearchStrategy[Command]:
     made["reject_call"] = st.builds(
         COMMANDS["reject_call"], reason=st.sampled_from(["rejected", "busy", "cancelled"])
     )
+    for name in ("split_call", "kick_participant", "mute_participant"):
+        made[name] = st.builds(COMMANDS[name], uid=uids)
+    made["invite"] = st.builds(COMMANDS["invite"], receiver=uids | st.just("group:party"))
+    made["answer_request"] = st.builds(
+        COMMANDS["answer_request"], request_id=st.just("r"), accepted=flags
+    )
+    made["start_session"] = st.builds(
+        COMMANDS["start_session"], token=st.sampled_from([own_token(), "gate.c.s.front-door.9.x"])
+    )
+    made["set_do_not_disturb"] = st.builds(COMMANDS["set_do_not_disturb"], on=flags)
     return st.one_of(*made.values())
 
+
+def own_token(uid: str = "front-door") -> str:
+    play = Play(RICH)
+    play.orders(GenerateToken(session_id="5" * 32, uid=uid, expires_s=3600))
+    return str(play.done(Reply)[0].result["token"])
+
+
+participants = st.lists(
+    st.builds(
+        lambda address, muted, held: Participant(
+            address.uid, None, address.endpoint or "", audio_muted=muted, on_hold=held
+        ),
+        addresses | st.just(DOOR),
+        flags,
+        flags,
+    ),
+    max_size=4,
+    unique_by=lambda one: (one.uid, one.endpoint),
+).map(lambda others: (Participant("gate", None, "main"), *others))
 
 bodies: st.SearchStrategy[messages.Message] = st.one_of(
     st.builds(
@@ -76,6 +117,8 @@ bodies: st.SearchStrategy[messages.Message] = st.one_of(
         uids,
         st.sampled_from([OFFER, None]),
     ),
+    st.builds(messages.Participants, st.just("session-1"), st.integers(0, 9), participants),
+    st.builds(messages.Participants, st.just("session-1"), st.integers(0, 9), participants),
     st.just(messages.Ringing()),
     st.sampled_from([messages.Accept(offer=OFFER), messages.Accept(answer=ANSWER)]),
     st.builds(messages.Reject, st.sampled_from(RejectReason)),
@@ -84,21 +127,39 @@ bodies: st.SearchStrategy[messages.Message] = st.one_of(
     st.builds(messages.Offer, st.just(OFFER), st.integers(1, 2)),
     st.builds(messages.Answer, st.just(ANSWER), st.integers(1, 2)),
     st.builds(messages.Candidate, st.none(), st.integers(1, 2)),
-    st.builds(messages.Join),
-    st.builds(messages.Participants, st.just("session-1"), st.integers(0, 3), st.just(())),
-    st.builds(messages.State, st.dictionaries(st.sampled_from(["audio_muted", "on_hold"]), flags)),
-    st.builds(messages.Request, st.just("r"), st.sampled_from(RequestAction)),
+    st.sampled_from(
+        [messages.Join(), messages.Join(offer=OFFER), messages.Join(token=own_token("alice"))]
+    ),
+    st.builds(
+        messages.State,
+        st.dictionaries(
+            st.sampled_from(["audio_muted", "on_hold", "screen_sharing", "recording"]), flags
+        ),
+    ),
+    st.builds(
+        messages.Request,
+        st.just("r"),
+        st.sampled_from(RequestAction),
+        st.none() | uids,
+        st.none() | uids,
+        st.none(),
+        st.sampled_from([None, "reconnect", "screen_share"]),
+    ),
     st.builds(messages.Response, st.just("r"), flags),
     st.builds(messages.Chat, st.just("hi")),
     st.builds(messages.Dtmf, st.just("1")),
     st.builds(messages.Custom, st.just("x")),
 )
 
-steps = st.one_of(
-    *[st.tuples(st.just("likely"), st.integers(0, 9))] * 6,
+unlikely = st.one_of(
     st.tuples(st.just("command"), commands()),
     st.tuples(st.just("message"), addresses, bodies, st.none() | foreign_calls),
-    st.tuples(st.just("peer"), st.integers(0, 5), st.integers(0, 3)),
+    st.tuples(st.just("peer"), st.integers(0, 7), st.integers(0, 7)),
+    st.tuples(st.just("confirms"), st.sampled_from([True, False, None])),
+    st.tuples(st.just("decided"), flags),
+    st.tuples(st.just("returns"), flags),
+    st.tuples(st.just("hook"), flags),
+    st.tuples(st.just("recorder"), st.integers(0, 2)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 2.5, 11.0, 40.0, 70.0])),
     st.tuples(st.just("presence"), uids, endpoints, flags, st.sampled_from(["e1", "e2"])),
     st.tuples(st.just("link"), st.sampled_from(LinkState)),
@@ -110,13 +171,17 @@ steps = st.one_of(
 )
 
 
+likely = st.tuples(st.just("likely"), st.integers(0, 40))
+steps = st.integers(0, 9).flatmap(lambda which: unlikely if which < 4 else likely)
+
+
 def take(play: Play, step: tuple[object, ...]) -> None:
     match step:
         case ("likely", int(which)):
             likely = likely_next(play)
             play.happens(likely[which % len(likely)])
         case ("command", Command() as command):
-            play.happens(CommandIssued(command, "socket", 1))
+            play.happens(CommandIssued(command, "socket", len(play.all) + 10))
         case ("message", Address() as sender, messages.Message() as body, call_id):
             active = play.state.active
             own = active.call_id if active else "call-1"
@@ -139,6 +204,23 @@ def take(play: Play, step: tuple[object, ...]) -> None:
             play.happens(RelayChanged("door", on))
         case ("camera", DeviceException() | None as type_):
             play.happens(DeviceFailed("camera", type_))
+        case ("confirms", True | False | None as confirms):
+            play.confirms = confirms
+        case ("decided", bool(confirmed)) if play.undecided:
+            play.happens(replace(play.undecided.pop(0), confirmed=confirmed))
+        case ("returns", bool(returns)):
+            play.returns = returns
+            play.happens(ReturnedToIdle("call-1"))
+        case ("hook", bool(lifted)):
+            play.happens(HookSwitched("green", lifted))
+        case ("recorder", int(kind)) if play.laws.recording is not None:
+            play.happens(
+                (
+                    RecordingStarted("/a.mp4"),
+                    RecordingStopped("/a.mp4", 1.0, 1000, None),
+                    RecordingFailed("the disk is full"),
+                )[kind]
+            )
         case ("fault", int(number)):
             play.happens(FaultReported("malformed", "no JSON", f"topic/{number}"))
 
@@ -152,6 +234,8 @@ def likely_next(play: Play) -> list[Input]:
             CommandIssued(InitiateCall(receiver="alice"), "button"),
             MessageReceived(Address("alice", "phone"), f"call-{len(play.all)}", invite),
         ]
+    if call.state is CallState.CONNECTED and not call.members:
+        return [MessageReceived(ALICE, call.call_id, messages.Join(token=own_token("alice")))]
     invited = [invitee.uid for invitee in call.invitees] or ["alice"]
     accepts: list[Input] = [
         MessageReceived(Address(uid, "phone"), call.call_id, messages.Accept(offer=OFFER))
@@ -162,15 +246,42 @@ def likely_next(play: Play) -> list[Input]:
             return [CommandIssued(COMMANDS["accept_call"](), "button")]
         case CallState.OUTGOING:
             return accepts
-    [peer, *_] = [member.peer for member in call.members]
+    if not call.members:
+        return accepts
+    peer = call.members[-1].peer
     reports: list[Input] = [PeerLost(peer), PeerRestored(peer), PeerConnected(peer)]
-    return [PeerConnected(peer)] if call.state is CallState.CONNECTING else [*reports, *accepts]
+    if call.state is CallState.CONNECTING:
+        return [PeerConnected(peer)]
+    others = [
+        CommandIssued(COMMANDS[name](), "button")
+        for name in ("hold_call", "merge_calls", "start_recording", "share_screen")
+    ]
+    second = invite_from("bob", "front-door")
+    leaving = [
+        MessageReceived(member.address, member.peer.call_id, messages.End("hang_up"))
+        for member in call.members[1:]
+    ]
+    recorder: list[Input] = []
+    if play.laws.recording is not None:
+        recorder = [RecordingStarted("/a.mp4"), RecordingStopped("/a.mp4", 1.0, 1000, None)]
+    return [
+        *leaving,
+        *recorder,
+        *reports,
+        *accepts,
+        *others,
+        MessageReceived(Address("bob", "phone"), f"second-{len(play.all)}", second),
+        CommandIssued(COMMANDS["accept_call"](), "button"),
+        CommandIssued(InitiateCall(receiver="carol"), "button"),
+        CommandIssued(COMMANDS["invite"](receiver="carol"), "button"),
+    ]
 
 
 def peer_report(play: Play, kind: int, which: int) -> Input:
     """A report of one of the open connections, or of one that is not (any more)."""
-    members = play.state.active.members if play.state.active else ()
-    peer = members[which].peer if which < len(members) else PeerKey("call-1", "alice", "phone")
+    members = [member for call in play.state.calls for member in call.members]
+    peers = [one for member in members for one in (member.peer, member.next) if one]
+    peer = peers[which % len(peers)] if peers else PeerKey("call-1", "alice", "phone")
     return (
         PeerConnected(peer),
         PeerLost(peer),
@@ -178,13 +289,15 @@ def peer_report(play: Play, kind: int, which: int) -> Input:
         PeerFailed(peer, "connection_closed" if which % 2 else "failed", "gone"),
         PeerAnswered(peer, ANSWER),
         PeerOffered(peer, OFFER),
+        PeerAgreed(peer, video=bool(which % 2), screen=bool(which % 3)),
+        SpeakerChanged(peer),
     )[kind]
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(steps, min_size=5, max_size=60))
 def test_every_history_keeps_the_laws(history: list[tuple[object, ...]]) -> None:
-    play = Play(HOUSE, online={"alice": ["phone"], "bob": ["phone", "tablet"]})
+    play = Play(RICH, online={"alice": ["phone"], "bob": ["phone", "tablet"]})
     for step in history:
         take(play, step)
     play.happens(StopRequested())
@@ -195,14 +308,17 @@ def test_every_history_keeps_the_laws(history: list[tuple[object, ...]]) -> None
 def test_the_random_histories_go_everywhere() -> None:
     """A generator that never leaves the porch would keep every law."""
     reached: set[CallState] = set()
+    told: set[str] = set()
 
     @settings(max_examples=60, deadline=None, database=None, derandomize=True)
     @given(st.lists(steps, min_size=20, max_size=60))
     def explore(history: list[tuple[object, ...]]) -> None:
-        play = Play(HOUSE, online={"alice": ["phone"]})
+        play = Play(RICH, online={"alice": ["phone"]})
         for step in history:
             take(play, step)
             reached.update(call.state for call in play.state.calls)
+        told.update(output.event.NAME for output in play.all if isinstance(output, Emit))
 
     explore()
     assert reached == set(CallState) - {CallState.IDLE, CallState.ENDED}
+    assert {"hold_toggled", "group_toggled", "participant_left", "recording_stopped"} <= told

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from appliance.actions import parse_action
 from appliance.calls import effects
@@ -30,6 +33,8 @@ from appliance.calls.inputs import (
     PeerConnected,
     PeerKey,
     PresenceChanged,
+    RecordingFailed,
+    RecordingStopped,
     ReturnedToIdle,
     Timer,
     TimerFired,
@@ -48,8 +53,11 @@ from appliance.events import (
 )
 from appliance.messages import Accept, Address, Invite, Message, SessionDescription
 from appliance.model import (
+    AudioMode,
     Caller,
+    CallSettings,
     CallType,
+    CameraFacing,
     Gesture,
     Receiver,
     ReceiverType,
@@ -71,6 +79,7 @@ HOUSE = Policy(
         "carol": ContactPolicy("Carol", frozenset({Right.CALL, Right.ANSWER})),
         "butler": ContactPolicy("Butler", EVERYTHING),
         "guest": ContactPolicy("Guest", frozenset()),
+        "gate": ContactPolicy("Gate", EVERYTHING),
     },
     groups={
         "residents": GroupPolicy(("alice", "bob", "carol")),
@@ -96,6 +105,20 @@ HOUSE = Policy(
 I = TypeVar("I", bound=Input)  # noqa: E741
 F = TypeVar("F", bound=Effect)
 V = TypeVar("V", bound=Event)
+M = TypeVar("M", bound=Message)
+
+
+RICH = replace(
+    HOUSE,
+    settings=CallSettings(call_waiting=True, accept_video="ask", idle_timeout_s=20),
+    has_screen=True,
+    cameras=frozenset(CameraFacing),
+    audio_modes=(AudioMode.SPEAKER, AudioMode.EARPIECE),
+    relay_digits={"12#": "door"},
+    chat_messages=("Leave it at the door", "Coming"),
+    token_key=b"of this run",
+)
+"""A house that has everything and takes a second call."""
 
 
 class Play:
@@ -107,6 +130,8 @@ class Play:
         self.policy = policy
         self.state = State()
         self.now_s = 1000.0
+        self.clock_is_off_by_s = 0.0
+        """Of the time of day."""
         self.timers: dict[Timer, float] = {}
         self.outputs: list[Output] = []
         self.all: list[Output] = []
@@ -115,6 +140,8 @@ class Play:
         """What listeners say to a hang-up; None: they have not said anything yet."""
         self.returns = True
         """The default action after a call runs at once."""
+        self.undecided: list[HangUpAnswered] = []
+        """Hang-ups about which listeners have not said anything yet, and what they would confirm."""
         self._fresh = 0
         self.happens(LinkChanged(LinkState.CONNECTED))
         for uid, endpoints in (online or {}).items():
@@ -128,6 +155,7 @@ class Play:
         self.outputs = []
         for one in arrived:
             self._fresh += 1
+            self.laws.before_turn(one)
             self.state, outputs = advance(self.policy, self.state, one, self.moment())
             self._keep(outputs)
             for output in outputs:
@@ -136,15 +164,18 @@ class Play:
 
     def moment(self) -> Moment:
         """Now."""
-        utc = START + timedelta(seconds=self.now_s - 1000)
-        return Moment(self.now_s, utc, f"{self._fresh:032x}{self._fresh + 1_000_000:032x}")
+        utc = START + timedelta(seconds=self.now_s - 1000 + self.clock_is_off_by_s)
+        return Moment(self.now_s, utc, f"{self._fresh:016x}" * 2 + f"{self._fresh + 10**6:032x}")
 
     def _decide(self, output: Output) -> None:
         """Who decides is asked, and answers in a turn of its own: yes, unless told otherwise."""
         told = self.outputs
         match output:
-            case AskHangUp(call_id, command, origin, request) if self.confirms is not None:
-                answer = HangUpAnswered(call_id, command, origin, request, self.confirms)
+            case AskHangUp(call_id, command, origin, request) if self.confirms is None:
+                answer = HangUpAnswered(call_id, command, origin, request, True)
+                self.undecided.append(answer)
+            case AskHangUp(call_id, command, origin, request):
+                answer = HangUpAnswered(call_id, command, origin, request, self.confirms or False)
                 self.outputs = told + self.happens(answer)
             case ReturnToIdle(call_id) if self.returns:
                 self.outputs = told + self.happens(ReturnedToIdle(call_id))
@@ -247,6 +278,12 @@ class Play:
         [found] = [send.message for send in self.done(Send) if type_ == send.message.TYPE]
         return found
 
+    def message_of(self, to: Address, kind: type[M]) -> M:
+        """The one message of that class that was sent to somebody."""
+        sent = [send.message for send in self.done(Send) if send.to == to]
+        [found] = [message for message in sent if isinstance(message, kind)]
+        return found
+
 
 def command_of(name: str, **arguments: Any) -> Command:
     from appliance.commands import COMMANDS
@@ -284,7 +321,27 @@ class Laws:
         self.peers: dict[PeerKey, bool] = {}
         self.capturing = False
         self.ringing = False
+        self.up: set[PeerKey] = set()
+        """Connections that have once been connected."""
+        self.waiting: Counter[int | None] = Counter()
+        """Commands that wait for their answer, by their request."""
+        self.hang_ups: Counter[int | None] = Counter()
+        """Of these, those about which the listeners are asked."""
+        self.recording: str | None = None
+        self.told_to_stop = False
+        self.sharing = False
         self._last: Event | None = None
+
+    def before_turn(self, arrived: Input) -> None:
+        match arrived:
+            case CommandIssued(request=int(request)):
+                self.waiting[request] += 1
+            case HangUpAnswered(request=request):
+                self.hang_ups[request] -= 1
+            case PeerConnected(peer):
+                self.up.add(peer)
+            case RecordingStopped() | RecordingFailed():
+                self.recording = None
 
     def watch(self, output: Output) -> None:
         if isinstance(output, Emit):
@@ -293,14 +350,32 @@ class Laws:
             return
         match output:
             case effects.OpenPeer(peer):
-                assert peer not in self.peers, f"{peer} was opened twice"
+                assert not self.peers.get(peer), f"{peer} was opened twice"
+                self.up.discard(peer)
                 assert self.capturing, "a connection without devices"
                 self.peers[peer] = True
             case effects.ClosePeer(peer):
                 assert self.peers.get(peer), f"{peer} was closed, but is not open"
                 self.peers[peer] = False
-            case effects.AddCandidate(peer) | effects.AcceptAnswer(peer):
+            case effects.AddCandidate(peer) | effects.AcceptAnswer(peer) | effects.HoldPeer(peer):
                 assert self.peers.get(peer), f"{peer} is not open"
+            case effects.Renegotiate(peer, _, offer):
+                assert self.peers.get(peer), f"{peer} is not open"
+                assert offer is not None or peer in self.up, f"{peer} was never agreed"
+            case effects.Reply(request):
+                self.waiting[request] -= 1
+                assert self.waiting[request] >= 0, f"request {request} was answered twice"
+            case effects.AskHangUp(request=request):
+                self.hang_ups[request] += 1
+            case effects.StartRecording(call_id):
+                assert self.recording is None, "a second recording"
+                self.recording, self.told_to_stop = call_id, False
+            case effects.StopRecording():
+                assert self.recording is not None, "nothing is recorded"
+                self.told_to_stop = True
+            case effects.ShareScreen(on):
+                assert on is not self.sharing, "shared, or stopped, twice"
+                self.sharing = on
             case effects.StartCapture():
                 self.capturing = True
             case effects.StopCapture():
@@ -311,6 +386,10 @@ class Laws:
                 self.ringing = False
 
     def _event(self, event: Event, call_id: str | None) -> None:
+        if call_id in self.ended and isinstance(event, SessionStateChanged):
+            assert event.reason is SessionStateReason.LOGGING_IN, "a session is entered once more"
+            for known in (self.ended, self.joined, self.left):
+                known.discard(call_id)
         if call_id in self.ended:
             assert event.NAME == "error", f"{event.NAME} after the end of {call_id}"
         match event:
@@ -342,15 +421,45 @@ class Laws:
         opened = {peer for peer, is_open in self.peers.items() if is_open}
         members = [member for call in state.calls for member in call.members]
         assert opened == {one for member in members for one in (member.peer, member.next) if one}
-        others = ("errors", "unlock", "quiet_hours", "do_not_disturb")
+        others = ("errors", "unlock", "quiet_hours", "do_not_disturb", "request")
         of_calls = {timer for timer in timers if timer.kind not in others}
-        known = {timer.key.partition("/")[0] for timer in of_calls}
-        assert known <= {call.call_id for call in state.calls}, "a timer outlives its call"
+        assert {timer.key for timer in of_calls} <= {call.call_id for call in state.calls}, (
+            "a timer outlives its call"
+        )
         assert len(state.calls) <= 2, "two calls at most"
+        talked_in = [call for call in state.calls if call.joined and not call.on_hold]
+        assert len(talked_in) <= 1, "two calls are talked in at once"
+        self._requests(state, timers)
+        assert state.sharing_screen is self.sharing
+        assert not self.sharing or any(call.joined for call in state.calls), "shared with nobody"
+        recorded = state.recording.call_id if state.recording else None
+        assert (
+            recorded is None
+            or recorded in {one.call_id for one in state.calls}
+            or self.told_to_stop
+        )
         if not live:
             assert not self.capturing, "capture without a call"
             assert not self.ringing, "it rings for nobody"
         assert self.ringing == any(call.state.value == "incoming" for call in live.values())
+
+    def _requests(self, state: State, timers: dict[Timer, float]) -> None:
+        """Every command is answered once, and the state knows all that still wait."""
+        asked = [one for call in state.calls for one in call.asked]
+        known = Counter(self.hang_ups)
+        known.update(one.request for one in asked)
+        known.update(one.request for one in state.unlocking)
+        known.update([state.recording.request] if state.recording else [])
+        del known[None]
+        assert +known == +self.waiting, "a command is waited for by nobody, or never answered"
+        ids = {one.request_id for one in asked}
+        ids |= {call.switch.request_id for call in state.calls if call.switch}
+        running = {timer.key for timer in timers if timer.kind == "request"}
+        assert running <= ids, "a request's timer outlives it"
+        assert {one.request_id for one in asked} <= running, "a request waits for ever"
+        alone = {call.call_id for call in state.calls if call.alone}
+        idle = {timer.key for timer in timers if timer.kind == "idle"}
+        assert alone == idle, "who is alone leaves in the end, and only who is alone"
 
 
 def phones(*uids: str) -> Iterator[Address]:
