@@ -1,29 +1,22 @@
 """One encoded source, many peers: pictures and sound are encoded once and go to each as they are.
 
-A track is what aiortc reads from, one per peer; it hands out `av.Packet`, so aiortc's own encoders stay
-idle. A track takes part from its first `recv()`, which is when its peer is connected, until it is
-stopped. Everything here is on the loop.
+While nobody listens or looks, as little as possible is done. Everything here is on the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Generic, TypeAlias, TypeVar
 
 import av
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from appliance.media.annexb import parameter_sets
 from appliance.media.base import (
     FRAME_S,
     FRAME_SAMPLES,
-    SAMPLE_RATE_HZ,
     AccessUnit,
     AudioSource,
     Onlooker,
@@ -31,129 +24,15 @@ from appliance.media.base import (
     VideoSource,
 )
 from appliance.media.latest import LatestPictures
-
-Packet: TypeAlias = "av.Packet[Any]"
+from appliance.media.tracks import AudioTrack, Fanout, Packet, VideoTrack, sound_packet
 
 VIDEO_CLOCK = Fraction(1, 90_000)
-AUDIO_CLOCK = Fraction(1, SAMPLE_RATE_HZ)
 
 KEYFRAME_INTERVAL_S = 0.3
 """A keyframe is some ten times as large as another picture: more of them would crowd the rest out."""
 
 NEXT_US = 1000
 """How much later than the last picture of one camera the first of another is, at least."""
-
-T = TypeVar("T", bound="PacketTrack")
-
-
-class Fanout(Generic[T]):
-    """Who takes part."""
-
-    def __init__(self) -> None:
-        """To be made on the loop."""
-        self._loop = asyncio.get_running_loop()
-        self._tracks: set[T] = set()
-
-    @property
-    def listeners(self) -> int:
-        """How many peers take what comes."""
-        return len(self._tracks)
-
-    def join(self, track: T) -> None:
-        """From now on `track` gets what comes."""
-        self._tracks.add(track)
-
-    def leave(self, track: T) -> None:
-        """From now on it does not."""
-        self._tracks.discard(track)
-
-
-class PacketTrack(MediaStreamTrack):
-    """A bounded queue with aiortc's face."""
-
-    def __init__(self, fanout: Fanout[Any]) -> None:
-        """To be made by `fanout`."""
-        super().__init__()
-        self.dropped = 0
-        self._fanout = fanout
-        self._joined = False
-        self._queue: deque[Packet] = deque()
-        self._filled = asyncio.Event()
-
-    @abstractmethod
-    def push(self, packet: Packet) -> None:
-        """Queue a packet, or drop something; never waits."""
-
-    async def recv(self) -> Packet:
-        """The next packet. Raises MediaStreamError once the track is stopped."""
-        if self.readyState == "live" and not self._joined:
-            self._joined = True
-            self._fanout.join(self)
-        while not self._queue:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._filled.clear()
-            await self._filled.wait()
-        return self._queue.popleft()
-
-    def stop(self) -> None:
-        """Take part no more; who waits in `recv` is released."""
-        super().stop()
-        self._queue.clear()
-        self._filled.set()
-        if self._joined:
-            self._joined = False
-            self._fanout.leave(self)
-
-    def _append(self, packet: Packet) -> None:
-        self._queue.append(packet)
-        self._filled.set()
-
-
-class VideoTrack(PacketTrack):
-    """Pictures for one peer: begins with a keyframe, and after a gap goes on with one."""
-
-    kind = "video"
-    LIMIT = 8
-
-    def __init__(self, fanout: VideoFanout) -> None:
-        """To be made by `fanout`."""
-        super().__init__(fanout)
-        self._request_keyframe = fanout.request_keyframe
-        self.waits_for_keyframe = True
-
-    def push(self, packet: Packet) -> None:
-        """A picture: queued, or dropped where a decoder could make nothing of it."""
-        if self.waits_for_keyframe and not packet.is_keyframe:
-            return
-        if len(self._queue) >= self.LIMIT:
-            self.restart()
-            if not packet.is_keyframe:
-                self.dropped += 1
-                self._request_keyframe()
-                return
-        self.waits_for_keyframe = False
-        self._append(packet)
-
-    def restart(self) -> None:
-        """Forget what is queued, and go on with the next keyframe."""
-        self.dropped += len(self._queue)
-        self._queue.clear()
-        self.waits_for_keyframe = True
-
-
-class AudioTrack(PacketTrack):
-    """Sound for one peer: what is too old to be heard is dropped."""
-
-    kind = "audio"
-    LIMIT = 5
-
-    def push(self, packet: Packet) -> None:
-        """20 ms of Opus."""
-        if len(self._queue) >= self.LIMIT:
-            self._queue.popleft()
-            self.dropped += 1
-        self._append(packet)
 
 
 class VideoFanout(Fanout[VideoTrack]):
@@ -178,7 +57,7 @@ class VideoFanout(Fanout[VideoTrack]):
 
     def track(self) -> VideoTrack:
         """A track for one more peer."""
-        return VideoTrack(self)
+        return VideoTrack(self, self.request_keyframe)
 
     def join(self, track: VideoTrack) -> None:
         """A peer is connected: it begins with what has been kept, or else with the next keyframe."""
@@ -324,7 +203,6 @@ class AudioFanout(Fanout[AudioTrack]):
         now_s = self._loop.time()
         gap_s, self._last_at_s = now_s - self._last_at_s, now_s
         self._frames += 1 if gap_s < 10 * FRAME_S else round(gap_s / FRAME_S)
-        packet = av.Packet(opus)
-        packet.pts, packet.time_base = self._frames * FRAME_SAMPLES, AUDIO_CLOCK
+        packet = sound_packet(opus, self._frames * FRAME_SAMPLES)
         for track in self._tracks:
             track.push(packet)

@@ -35,10 +35,10 @@ from appliance.config import Audio
 from appliance.media import devices as keeping
 from appliance.media.base import AccessUnit, Devices, SourceFailed
 from appliance.media.card import read_counter, read_facing
-from appliance.media.fanout import Packet, VideoTrack
 from appliance.media.outputs import gain
 from appliance.media.studio import Studio
 from appliance.media.synthetic import CardCamera, dominant_hz, level_dbfs
+from appliance.media.tracks import Packet, VideoTrack
 from appliance.model import AudioMode, CallType, CameraFacing, DeviceException
 from tests.media.booth import BOTH, EVERY, SMALL, Booth, a_booth
 from tests.media.stranger import Stranger, until

@@ -10,17 +10,9 @@ import pytest
 from aiortc.mediastreams import MediaStreamError
 
 from appliance.media.base import FRAME_SAMPLES, AccessUnit, SourceFailed
-from appliance.media.fanout import (
-    KEYFRAME_INTERVAL_S,
-    VIDEO_CLOCK,
-    AudioFanout,
-    AudioTrack,
-    Packet,
-    PacketTrack,
-    VideoFanout,
-    VideoTrack,
-)
+from appliance.media.fanout import KEYFRAME_INTERVAL_S, VIDEO_CLOCK, AudioFanout, VideoFanout
 from appliance.media.latest import FRESH_S
+from appliance.media.tracks import AudioTrack, Packet, PacketTrack, VideoTrack
 from tests.media.stranger import until
 
 
