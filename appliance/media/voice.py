@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -9,6 +10,10 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
 from appliance.media.base import FRAME_BYTES
+
+SILENCE_DBFS = -100.0
+FULL_SCALE_SINE_RMS = 32768 / math.sqrt(2)
+"""0 dBFS is the level of a sine that just fits (AES17)."""
 
 
 async def frames_of(track: MediaStreamTrack) -> AsyncIterator[bytes]:
@@ -35,3 +40,10 @@ def mono(frame: AudioFrame) -> bytes:
         samples[: frame.samples * frame.layout.nb_channels].reshape(frame.samples, -1).mean(axis=1)
     )
     return bytes(mixed.astype("<i2").tobytes())
+
+
+def level_dbfs(frame: bytes) -> float:
+    """How loud a frame is: 0 for a full-scale sine, -100 for silence and below."""
+    samples = np.frombuffer(frame, "<i2").astype(np.float32)
+    rms = math.sqrt(float(np.dot(samples, samples)) / max(1, len(samples)))
+    return max(SILENCE_DBFS, 20 * math.log10(rms / FULL_SCALE_SINE_RMS)) if rms else SILENCE_DBFS
