@@ -201,6 +201,20 @@ class Pluggable(Protocol):
         """Let a configured output come or go. Raises ValueError for one that is not configured."""
 
 
+class PictureSink(Protocol):
+    """A screen: shows what the others' cameras and screens show. Called on the loop; must not block."""
+
+    @property
+    def framerate(self) -> int:
+        """How many pictures per second it can show of each stream, at most."""
+
+    def show(self, uid: str, endpoint: str, screen: bool, frame: Rgb, /) -> None:
+        """The latest picture of that endpoint's camera, or of its `screen`; nobody else changes it."""
+
+    def gone(self, uid: str, endpoint: str, screen: bool, /) -> None:
+        """No more pictures come of it."""
+
+
 @runtime_checkable
 class Measuring(Protocol):
     """A loudspeaker that can tell what was heard in the last second."""

@@ -1,0 +1,58 @@
+"""The other side's pictures, as often as a screen can show them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import VideoFrame
+
+if TYPE_CHECKING:
+    from appliance.media.base import Rgb
+
+
+class View:
+    """One stream: the latest picture is converted, in a thread; those that it overtook are dropped."""
+
+    def __init__(self, show: Callable[[Rgb], None], framerate: int) -> None:
+        """`show` is called on the loop, `framerate` times a second at most."""
+        self._show = show
+        self._interval_s = 1 / framerate
+        self._latest: VideoFrame | None = None
+        self._came = asyncio.Event()
+
+    async def run(self, track: MediaStreamTrack) -> None:
+        """Until the track ends; to be cancelled before."""
+        async with asyncio.TaskGroup() as tasks:
+            showing = tasks.create_task(self._keep_showing(), name="show pictures")
+            await self._read(track)
+            showing.cancel()
+
+    async def _read(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            assert isinstance(frame, VideoFrame)
+            self._latest = frame
+            self._came.set()
+
+    async def _keep_showing(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        while True:
+            await self._came.wait()
+            await asyncio.sleep(due_s - loop.time())
+            self._came.clear()
+            assert self._latest is not None
+            due_s = max(due_s, loop.time() - self._interval_s) + self._interval_s
+            self._show(await asyncio.to_thread(rgb, self._latest))
+
+
+def rgb(frame: VideoFrame) -> Rgb:
+    """A decoded picture as red, green and blue, in an array of its own."""
+    return np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
