@@ -29,6 +29,7 @@ from appliance.service.memory import Kept, Memory
 
 if TYPE_CHECKING:
     from appliance.app import Appliance
+    from appliance.media.feeding import FrameEncoder
     from appliance.media.studio import Studio
     from appliance.reporting.conversation import Conversation
     from appliance.reporting.socket import LocalSocket
@@ -133,7 +134,8 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
     """Microphone, camera, loudspeaker and connections."""
     from appliance.media.studio import Studio
 
-    config = appliance.config
+    config, display = appliance.config, appliance.screen
+    shown = None if config.screen.kind == "none" else display
     studio = Studio(
         config.media,
         config.cameras,
@@ -141,6 +143,8 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         appliance.engine.post,
         recording=config.recording,
         volumes=appliance.engine.state.volumes,
+        pictures=shown,
+        screen_source=None if shown is None else await _shared(shown, config, stack),
     )
     await studio.load()
     appliance.studio = await stack.enter_async_context(studio)
@@ -156,6 +160,17 @@ async def _show_own(display: Screen, studio: Studio) -> None:
     async for frame in studio.own_frames(OWN_FRAMES_HZ):
         if frame is not None:
             display.own(frame)
+
+
+async def _shared(display: Screen, config: Config, stack: AsyncExitStack) -> FrameEncoder:
+    """What the screen shows, as something that can be shared."""
+    feeding = await asyncio.to_thread(importlib.import_module, "appliance.media.feeding")
+    size = (config.screen.width, config.screen.height)
+    encoder: FrameEncoder = feeding.FrameEncoder(
+        *size, config.screen.framerate, config.media.bitrate_kbps
+    )
+    stack.callback(display.subscribe(encoder.feed))
+    return encoder
 
 
 async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:

@@ -9,18 +9,28 @@ from aiortc import RTCIceServer
 
 from appliance.calls.inputs import Input
 from appliance.config import Audio, Camera, IceServer, Media, Recording
-from appliance.media.base import AudioSink, Devices, Outputs, SourceFailed, VideoSource
+from appliance.media.audience import Audience
+from appliance.media.base import (
+    AudioSink,
+    Devices,
+    Outputs,
+    PictureSink,
+    SourceFailed,
+    VideoSource,
+)
 from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.hold_tone import HoldTone
 from appliance.media.outputs import Loudspeaker
-from appliance.media.peer import Peer, PeerObserver, self_check
+from appliance.media.peer import Peer, PeerObserver
 from appliance.media.recorder import Recorder
+from appliance.media.seams import self_check
 from appliance.media.shelf import Shelf
 from appliance.media.synthetic import CardCamera, SimulatedOutputs
-from appliance.model import AudioMode, CallType, CameraFacing, DeviceException
+from appliance.model import AudioMode, CameraFacing, DeviceException
 from appliance.state_directory import state_directory
 
-__all__ = ["Equipment", "ice_servers", "self_check"]
+__all__ = ["Audience", "Equipment", "ice_servers", "self_check"]
 
 
 class Equipment:
@@ -40,6 +50,8 @@ class Equipment:
         """To be made on the loop; opens nothing yet. `devices` win over what is configured."""
         self.audio = AudioFanout()
         self.video = VideoFanout()
+        self.screen = VideoFanout()
+        self.hold = HoldTone(lambda: self.speaker)
         self.outputs: Outputs = devices.outputs or SimulatedOutputs(audio, devices.speaker)
         self.loudspeaker = Loudspeaker(self.outputs, volumes)
         self.recorder = Recorder(
@@ -58,12 +70,22 @@ class Equipment:
         """What the connections are heard on."""
         return self.loudspeaker
 
-    def peer(self, observer: PeerObserver, type: CallType, setup_limit_s: float) -> Peer:
-        """A new connection of a call of this type."""
+    def peer(
+        self,
+        observer: PeerObserver,
+        setup_limit_s: float,
+        *,
+        shares_screen: bool,
+        pictures: PictureSink | None,
+    ) -> Peer:
+        """A new connection; the other side's pictures are taken where there is somebody to show them."""
         return Peer(
             observer,
             self.audio,
-            self.video if type is CallType.VIDEO else None,
+            self.video,
+            screen=self.screen if shares_screen else None,
+            hold=self.hold,
+            watch_framerate=None if pictures is None else pictures.framerate,
             ice_servers=self._servers,
             setup_limit_s=setup_limit_s,
         )

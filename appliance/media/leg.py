@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from appliance.calls.effects import AcceptAnswer, AddCandidate, OpenPeer
+from appliance.calls.effects import (
+    AcceptAnswer,
+    AddCandidate,
+    HoldPeer,
+    OpenPeer,
+    Renegotiate,
+)
 from appliance.calls.inputs import (
     FaultReported,
     Input,
+    PeerAgreed,
     PeerAnswered,
     PeerConnected,
     PeerFailed,
@@ -19,15 +26,23 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
 )
-from appliance.media.base import AudioSink, BadDescription
+from appliance.media.base import BadDescription
+from appliance.model import CallType
 
 if TYPE_CHECKING:  # aiortc is loaded when the first connection needs it
+    from appliance.media.audience import Audience
+    from appliance.media.base import Rgb
+    from appliance.media.hold_tone import HoldTone
     from appliance.media.peer import Peer
 
 logger = logging.getLogger(__name__)
 
 LIVENESS_LIMIT_S = 2.5
 """Sound comes every 20 ms and reports about every second: who is silent for so long is cut off."""
+HOLD_LIMIT_S = 12.0
+"""Who is on hold may send nothing but reports on the sound that it gets: every 5 s, give or take a half."""
+
+Step: TypeAlias = AcceptAnswer | AddCandidate | Renegotiate | HoldPeer
 
 
 class Leg:
@@ -37,82 +52,132 @@ class Leg:
         """`run` opens it."""
         self.key: PeerKey = opening.peer
         self.connected_once = False
+        self.held_here = self.held_there = False
         self._opening = opening
         self._post = post
-        self._steps: asyncio.Queue[AcceptAnswer | AddCandidate | None] = asyncio.Queue()
-        self._over = False
+        self._steps: asyncio.Queue[Step | None] = asyncio.Queue()
+        self._over = self._agreed_once = False
         self._peer: Peer | None = None
-        self._speaker: AudioSink | None = None
-        self._voice = f"{self.key.uid}/{self.key.endpoint}/{self.key.generation}"
+        self._audience: Audience | None = None
+        self._tone: HoldTone | None = None
         self._packets = 0
         self._heard_at_s = 0.0
         self._lost = False
 
-    def do(self, step: AcceptAnswer | AddCandidate) -> None:
-        """Queue a step."""
-        if not self._over:
-            self._steps.put_nowait(step)
+    def do(self, step: Step) -> None:
+        """Queue a step; what is on hold is not heard from now on."""
+        if self._over:
+            return
+        if isinstance(step, HoldPeer):
+            self.held_here, self.held_there = step.here, step.there
+            self._let_wait()
+        self._steps.put_nowait(step)
 
     def close(self) -> None:
         """Report nothing from now on; `run` releases the connection when its present step is done."""
         self._over = True
+        self._let_wait()
         self._steps.put_nowait(None)
 
-    async def run(self, peer: Peer, speaker: AudioSink) -> None:
+    async def run(self, peer: Peer, audience: Audience, tone: HoldTone) -> None:
         """Open the connection, carry out the steps, and release it at the end."""
-        self._peer, self._speaker = peer, speaker
+        self._peer, self._audience, self._tone = peer, audience, tone
+        self._let_wait()
         try:
             async with asyncio.TaskGroup() as tasks:
-                listening = tasks.create_task(peer.listen(), name=f"listen to {self._voice}")
+                receiving = [
+                    tasks.create_task(work, name=f"{what} {self._name}")
+                    for what, work in (
+                        ("listen to", peer.listen()),
+                        ("watch", peer.watch(screen=False)),
+                        ("watch the screen of", peer.watch(screen=True)),
+                    )
+                ]
                 await self._carry_out(peer)
-                listening.cancel()
+                for task in receiving:
+                    task.cancel()
         except* Exception:
-            logger.exception("the connection with %s failed", self._voice)
+            logger.exception("the connection with %s failed", self._name)
             self.failed("failed", "the connection failed inside this device; its log says why")
         finally:
             self._over = True
+            self._let_wait()
+            audience.left(self.key)
             await peer.close()
-            speaker.remove(self._voice)
+
+    # -------------------- its steps
 
     async def _carry_out(self, peer: Peer) -> None:
         try:
             await self._open(peer)
-            while not self._over:
-                match await self._steps.get():
-                    case AcceptAnswer(answer=answer) if not self._over:
-                        await peer.accept(answer)
-                    case AddCandidate() as step if not self._over:
-                        await self._add_candidate(peer, step)
         except BadDescription as fault:
             self.failed(fault.code, str(fault))
+        while not self._over:
+            step = await self._steps.get()
+            if step is None or self._over:
+                return
+            try:
+                await self._take(peer, step)
+            except BadDescription as fault:
+                self._refuse(step, fault)
 
     async def _open(self, peer: Peer) -> None:
-        if self._over:
-            return
-        if self._opening.offer is None:
-            self._report(PeerOffered(self.key, await peer.offer()))
-        else:
-            self._report(PeerAnswered(self.key, await peer.answer(self._opening.offer)))
+        if not self._over:
+            await self._negotiate(peer, self._opening)
 
-    async def _add_candidate(self, peer: Peer, step: AddCandidate) -> None:
-        try:
-            await peer.add_candidate(step.candidate)
-        except BadDescription as fault:  # one that is of no use; the others may be
-            where = f"candidate of {self._voice}"
-            self._report(FaultReported("bad_candidate", str(fault), where))
+    async def _take(self, peer: Peer, step: Step) -> None:
+        match step:
+            case AcceptAnswer(answer=answer):
+                await peer.accept(answer)
+                self._agreed(peer)
+            case AddCandidate(candidate=candidate):
+                await peer.add_candidate(candidate)
+            case Renegotiate():
+                await self._negotiate(peer, step)
+            case HoldPeer(here=here, there=there):
+                await peer.hold(here=here, there=there)
+                self._heard_at_s = asyncio.get_running_loop().time()
+
+    async def _negotiate(self, peer: Peer, step: OpenPeer | Renegotiate) -> None:
+        video = step.type is CallType.VIDEO
+        if step.offer is None:
+            self._report(PeerOffered(self.key, await peer.offer(video=video)))
+        else:
+            self._report(PeerAnswered(self.key, await peer.answer(step.offer, video=video)))
+            self._agreed(peer)
+
+    def _agreed(self, peer: Peer) -> None:
+        self._agreed_once = True
+        self._report(PeerAgreed(self.key, peer.carries_video, peer.carries_screen))
+
+    def _refuse(self, step: Step, fault: BadDescription) -> None:
+        """What cannot be done: the end of a connection that does not stand yet, and else nothing."""
+        match step:
+            case AddCandidate():  # one that is of no use; the others may be
+                code, what = "bad_candidate", "candidate"
+            case AcceptAnswer() if not self._agreed_once:
+                self.failed(fault.code, str(fault))
+                return
+            case _:
+                code, what = fault.code, "negotiation"
+        where = f"{what} of {self._name}"
+        self._report(FaultReported(code, str(fault), where, self.key.call_id))
+
+    # -------------------- connections that have gone silent
 
     async def watch(self, now_s: float) -> None:
         """Compare what has come with the last look, and report silence and its end."""
         peer = self._peer
         if peer is None or self._over or not self.connected_once or not peer.expects_packets:
             return
+        limit_s = HOLD_LIMIT_S if self._waits else LIVENESS_LIMIT_S
         packets = await peer.packets_received()
         if packets != self._packets:
             self._packets, self._heard_at_s = packets, now_s
             if self._lost:
                 self._lost = False
                 self._report(PeerRestored(self.key))
-        elif not self._lost and now_s - self._heard_at_s > LIVENESS_LIMIT_S:
+        elif not self._lost and now_s - self._heard_at_s > limit_s:
             self._lost = True
             self._report(PeerLost(self.key))
 
@@ -122,6 +187,8 @@ class Leg:
         """Media flows."""
         self.connected_once = True
         self._heard_at_s = asyncio.get_running_loop().time()
+        if self._audience is not None and not self._over:
+            self._audience.joined(self.key)
         self._report(PeerConnected(self.key))
 
     def failed(self, code: str, message: str) -> None:
@@ -131,9 +198,35 @@ class Leg:
 
     def heard(self, frame: bytes) -> None:
         """20 ms of the other side's sound."""
-        if self._speaker is not None and not self._over:
-            self._speaker.push(self._voice, frame)
+        if self._audience is not None and not self._over and not self._waits:
+            self._audience.heard(self.key, frame)
+
+    def saw(self, screen: bool, picture: Rgb, /) -> None:
+        """A picture of the other side."""
+        if self._audience is not None and not self._over and not self._waits:
+            self._audience.saw(self.key, screen, picture)
+
+    def dark(self, screen: bool, /) -> None:
+        """No more pictures for now."""
+        if self._audience is not None:
+            self._audience.dark(self.key, screen=screen)
 
     def _report(self, report: Input) -> None:
         if not self._over:
             self._post(report)
+
+    @property
+    def _waits(self) -> bool:
+        return self.held_here or self.held_there
+
+    @property
+    def _name(self) -> str:
+        return f"{self.key.uid}/{self.key.endpoint}/{self.key.generation}"
+
+    def _let_wait(self) -> None:
+        """The hold tone is heard here while the other side holds, unless this device does as well."""
+        if self._tone is not None and self._audience is not None:
+            waits_here = self.held_there and not self.held_here and not self._over
+            self._tone.play_here(self.key, waits_here)
+            if self._waits:
+                self._audience.silent(self.key)

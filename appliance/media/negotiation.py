@@ -12,10 +12,14 @@ import re
 from collections.abc import Iterator
 
 from aiortc import RTCRtpSender
+from aiortc.codecs import CODECS
 from aiortc.exceptions import OperationError
+from aiortc.rtcpeerconnection import filter_preferred_codecs, find_common_codecs
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.sdp import SessionDescription as ParsedDescription
 
 from appliance.media.base import BadDescription, NoCommonCodec
+from appliance.media.sections import Description, Identity
 from appliance.messages import IceCandidate, SessionDescription
 
 H264_PROFILE = "42e01f"
@@ -100,6 +104,40 @@ def checked_candidate(candidate: IceCandidate) -> str | None:
     if line.split()[2].lower() != "udp" or not _has_address(line):
         return None
     return line
+
+
+def usable(described: Description) -> list[int]:
+    """The sections that can be agreed to: sound and pictures, in a codec that both sides have.
+
+    Raises BadDescription for what aiortc cannot read.
+    """
+    numbers = [
+        number
+        for number, section in enumerate(described.sections)
+        if section.kind in ("audio", "video")
+        and not section.is_rejected
+        and "a=rtcp-mux" in section.lines
+    ]
+    with what_came(f"description with {len(numbers)} media sections"):
+        parsed = ParsedDescription.parse(described.only(*numbers).text)
+    preferred = {"audio": opus_only(), "video": h264_only()}
+    return [
+        number
+        for number, media in zip(numbers, parsed.media, strict=True)
+        if filter_preferred_codecs(
+            find_common_codecs(CODECS[media.kind], media.rtp.codecs), preferred[media.kind]
+        )
+    ]
+
+
+def check_same_transport(known: Identity, came: Identity) -> None:
+    """See that a further description is of the connection that stands. Raises BadDescription."""
+    if known[:2] != came[:2]:
+        raise BadDescription(
+            "this would restart ICE: a connection of the next generation is wanted instead"
+        )
+    if known[2] != came[2]:
+        raise BadDescription("the certificate's fingerprint is not that of this connection")
 
 
 def _has_address(line: str) -> bool:

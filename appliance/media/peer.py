@@ -1,99 +1,41 @@
-"""One peer connection of aiortc, and everything of aiortc that is not public.
-
-No other module may touch a private name of aiortc; `self_check` names those that are touched here, and
-fails loudly where another aiortc no longer has them.
+"""One peer connection of aiortc: what goes over it, how it does, and its end.
 
 aiortc starts tasks that nobody awaits. Connecting is one: closed at the wrong moment, it would go on after
-the end and leave a task for good; so it is taken over here (`_own_connecting`), and ended before the rest
-is closed. What the others raise (it closes itself when the other side has closed) reaches the loop's
-exception handler, which `app.py` sets; the connection then fails by its state or its set-up limit.
+the end and leave a task for good; so it is taken over here, and ended before the rest is closed. What the
+others raise (it closes itself when the other side has closed) reaches the loop's exception handler, which
+`app.py` sets; the connection then fails by its state or its set-up limit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Callable, Sequence
-from types import FunctionType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import aiortc
-from aiortc import (
-    RTCConfiguration,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCRtpReceiver,
-    RTCRtpSender,
-    RTCRtpTransceiver,
-    RTCSessionDescription,
-)
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamTrack
-from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtp import AnyRtcpPacket
-from aiortc.sdp import candidate_from_sdp
 
-from appliance.errors import ApplianceError
+from appliance.media import seams
+from appliance.media.agreement import Agreement
 from appliance.media.base import BadDescription
-from appliance.media.fanout import AudioFanout, PacketTrack, VideoFanout
+from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.feedback import Feedback
-from appliance.media.negotiation import (
-    MAX_CANDIDATES,
-    checked_candidate,
-    h264_only,
-    opus_only,
-    sections_of,
-    what_came,
-    without_host_names,
-)
+from appliance.media.hold_tone import HoldTone
+from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
+from appliance.media.negotiation import MAX_CANDIDATES
 from appliance.media.voice import frames_of
+from appliance.media.watching import View
 from appliance.messages import IceCandidate, SessionDescription
+
+if TYPE_CHECKING:
+    from appliance.media.base import Rgb
 
 logger = logging.getLogger(__name__)
 
 SETUP_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 5.0
-
-CONNECT = "_RTCPeerConnection__connect"
-"""What aiortc starts without an owner as soon as there is a description of each side."""
-
-JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
-"""Where a receiver keeps what reorders its packets: the slot for a playout buffer of our own."""
-
-
-class UnknownAiortc(ApplianceError):
-    """The installed aiortc is not the one that this module knows."""
-
-    code = "unknown_aiortc"
-
-
-def self_check() -> None:
-    """See that all private names still exist and are used as they were. Raises UnknownAiortc."""
-    used: dict[str, object] = {
-        "_handle_rtcp_packet": RTCDtlsTransport._handle_rtcp_data,  # called on the sender itself
-        "_ssrc": RTCRtpSender.__init__,
-        JITTER_BUFFER: RTCRtpReceiver._handle_rtp_packet,
-        CONNECT: RTCPeerConnection.setRemoteDescription,
-    }
-    faults = [
-        f"{getattr(function, '__qualname__', function)} no longer uses {name}"
-        for name, function in used.items()
-        if not isinstance(function, FunctionType) or name not in function.__code__.co_names
-    ]
-    signatures: tuple[tuple[Callable[..., Any], list[str]], ...] = (
-        (RTCRtpSender._handle_rtcp_packet, ["self", "packet"]),
-        (JitterBuffer.add, ["self", "packet"]),
-    )
-    faults += [
-        f"{function.__qualname__} takes other arguments than {names}"
-        for function, names in signatures
-        if list(inspect.signature(function).parameters) != names
-    ]
-    if not aiortc.__version__.startswith("1.16."):
-        faults.append(f"version {aiortc.__version__} instead of 1.16")
-    if faults:
-        raise UnknownAiortc(f"this aiortc is not the one that was tested: {'; '.join(faults)}")
 
 
 class PeerObserver(Protocol):
@@ -108,9 +50,15 @@ class PeerObserver(Protocol):
     def heard(self, frame: bytes) -> None:
         """20 ms of the other side's sound."""
 
+    def saw(self, screen: bool, picture: Rgb, /) -> None:
+        """A picture of the other side's camera, or of its screen."""
+
+    def dark(self, screen: bool, /) -> None:
+        """No more pictures of it come for now."""
+
 
 class Peer:
-    """One connection, with sound both ways and pictures from here to there."""
+    """One connection, with sound both ways, pictures from here, and from there where they are wanted."""
 
     def __init__(
         self,
@@ -118,65 +66,71 @@ class Peer:
         audio: AudioFanout,
         video: VideoFanout | None,
         *,
+        screen: VideoFanout | None = None,
+        hold: HoldTone | None = None,
+        watch_framerate: int | None = None,
         ice_servers: Sequence[RTCIceServer] = (),
         setup_limit_s: float = SETUP_LIMIT_S,
         jitter_buffer: Callable[[], JitterBuffer] | None = None,
     ) -> None:
-        """Without `video` no picture is offered or sent, whatever the other side offers.
+        """Without `video` (or `screen`) nothing of the kind is sent, whatever the other side offers.
 
-        `jitter_buffer` makes what is to stand in for aiortc's own, for sound.
+        `hold` is what sounds while on hold. Pictures of the other side are taken where there is a
+        `watch_framerate`, so many per second. `jitter_buffer` makes what is to stand in for aiortc's own,
+        for sound.
         """
-        self.feedback = Feedback()
+        self.feedback = {Role.CAMERA: Feedback(), Role.SCREEN: Feedback()}
         self._observer = observer
-        self._audio, self._video = audio, video
+        self._sources = Sources(audio, video, screen, hold)
+        self._watch_framerate = watch_framerate
         self._jitter_buffer = jitter_buffer
         # never None: aiortc would then ask a public STUN server, which costs 5 s without the internet
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers)))
+        configuration = RTCConfiguration(
+            iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
+        )
+        self._pc = RTCPeerConnection(configuration)
         self._pc.on("connectionstatechange", self._state_changed)
         self._connecting: set[asyncio.Task[None]] = set()
-        self._own_connecting()
+        seams.own_connecting(self._pc, self._connecting, self._cannot_connect)
+        self._agreement = Agreement(
+            self._pc, self._sources, watching=watch_framerate is not None, made=self._line_made
+        )
         self._setup_limit_s = setup_limit_s
         self._setup_timer: asyncio.TimerHandle | None = None
-        self._ours: dict[str, RTCRtpTransceiver] = {}
-        self._tracks: list[PacketTrack] = []
-        self._described = False
         self._candidates: list[IceCandidate | None] = []
         self._candidate_count = 0
-        self._remote_audio: asyncio.Future[MediaStreamTrack] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self._tracks: dict[Role, asyncio.Queue[MediaStreamTrack]] = {
+            role: asyncio.Queue() for role in Role
+        }
+        self._known: set[MediaStreamTrack] = set()
+        self._hold = NOT_ON_HOLD
+        self._watched: set[Role] = set()
         self._connected = self._over = False
 
     # -------------------- negotiation
 
-    async def answer(self, offer: SessionDescription) -> SessionDescription:
-        """Answer a remote offer. Raises BadDescription or NoCommonCodec."""
-        # in the order of the offer, and before aiortc sees it: later preferences have no effect, and a
-        # transceiver that the offer does not use would keep the connection from ever being connected
-        for kind in sections_of(offer, "offer"):
-            self._add(kind)
-        with what_came("offer"):
-            await self._set_remote(offer)
-            for transceiver in self._pc.getTransceivers():
-                if transceiver not in self._ours.values():
-                    transceiver.direction = "inactive"  # or it would be decoded, for nobody
-            await self._pc.setLocalDescription(await self._pc.createAnswer())
-        return await self._described_locally()
+    async def answer(self, offer: SessionDescription, *, video: bool = True) -> SessionDescription:
+        """Answer a remote offer, the first or a further one; without `video` there is sound alone.
 
-    async def offer(self) -> SessionDescription:
-        """Make the offer: sound both ways, and video from here if there is any."""
-        self._add("audio")
-        self._add("video")
-        await self._pc.setLocalDescription(await self._pc.createOffer())
-        return await self._described_locally()
+        Raises BadDescription or NoCommonCodec, with which a connection that stands is as it was.
+        """
+        answer = await self._agreement.answer(offer, video=video)
+        await self._agreed()
+        return answer
+
+    async def offer(self, *, video: bool = True) -> SessionDescription:
+        """Make an offer, the first or a further one: sound both ways, and `video`.
+
+        Raises BadDescription where the other side is the one that offers.
+        """
+        offer = await self._agreement.offer(video=video)
+        self._limit_setup()
+        return offer
 
     async def accept(self, answer: SessionDescription) -> None:
         """Take the answer to what was offered. Raises BadDescription or NoCommonCodec."""
-        sections_of(answer, "answer")
-        with what_came("answer"):
-            await self._set_remote(answer)
-        self._limit_setup()
-        await self._add_kept_candidates()
+        await self._agreement.accept(answer)
+        await self._agreed()
 
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
         """Add a remote candidate, or say that there are no more; kept until there is a description.
@@ -187,25 +141,119 @@ class Peer:
             self._candidate_count += 1
             if self._candidate_count > MAX_CANDIDATES:
                 raise BadDescription(f"more than {MAX_CANDIDATES} candidates")
-        if not self._described:
+        if self._agreement.is_made:
+            await self._agreement.add_candidate(candidate)
+        else:
             self._candidates.append(candidate)
-            return
-        if candidate is None or not candidate.candidate:
-            await self._pc.addIceCandidate(None)
-            return
-        line = checked_candidate(candidate)
-        if line is None:
-            return
-        with what_came("candidate"):
-            parsed = candidate_from_sdp(line)
-            parsed.sdpMid, parsed.sdpMLineIndex = candidate.sdp_mid, candidate.sdp_m_line_index
-            await self._pc.addIceCandidate(parsed)
+
+    @property
+    def carries_video(self) -> bool:
+        """Whether it was agreed to use the camera's section, in either direction."""
+        line = self._agreement.line(Role.CAMERA)
+        return line is not None and (line.sends or line.receives)
+
+    @property
+    def carries_screen(self) -> bool:
+        """Whether it was agreed that this device may send its screen."""
+        line = self._agreement.line(Role.SCREEN)
+        return line is not None and line.sends
+
+    def _line_made(self, line: Line) -> None:
+        fanout = self._sources.of(line.role)
+        if isinstance(fanout, VideoFanout):
+
+            def wanted() -> None:
+                if not self._hold:
+                    fanout.request_keyframe()
+
+            seams.observe_rtcp(line.transceiver.sender, self.feedback[line.role], wanted)
+        elif line.role is Role.SOUND and self._jitter_buffer is not None:
+            seams.use_jitter_buffer(line.transceiver.receiver, self._jitter_buffer())
+
+    async def _agreed(self) -> None:
+        for line in self._agreement.lines:
+            track = line.transceiver.receiver.track
+            if track is not None and track not in self._known:
+                self._known.add(track)
+                self._tracks[line.role].put_nowait(track)
+        self._limit_setup()
+        await self._use_lines()
+        kept, self._candidates = self._candidates, []
+        for candidate in kept:
+            try:
+                await self._agreement.add_candidate(candidate)
+            except BadDescription as fault:
+                logger.warning("a candidate was left out: %s", fault)
+
+    # -------------------- while it lasts
+
+    async def hold(self, *, here: bool, there: bool) -> None:
+        """Put the connection on hold, or take it off: a keyframe follows."""
+        self._hold = Hold(here, there)
+        await self._use_lines()
+
+    async def _use_lines(self) -> None:
+        lines = {line.role: line for line in self._agreement.lines}
+        for line in lines.values():
+            line.feed(self._sources, self._hold)
+        for role in (Role.CAMERA, Role.SCREEN):
+            if role in lines:
+                await self._watch(lines[role], lines[role].receives and not self._hold)
+            if role not in self._watched:
+                self._observer.dark(role is Role.SCREEN)
+
+    async def _watch(self, line: Line, on: bool) -> None:
+        """Decode what comes, or take no notice of it."""
+        receiver, was_on = line.transceiver.receiver, line.role in self._watched
+        (self._watched.add if on else self._watched.discard)(line.role)
+        seams.receive_video(receiver, on)
+        if on and not was_on:
+            await seams.begin_anew(receiver)
+
+    async def listen(self) -> None:
+        """Pass on the other side's sound, of one track after the other; to be cancelled at the end."""
+        while True:
+            async for frame in frames_of(await self._tracks[Role.SOUND].get()):
+                self._observer.heard(frame)
+
+    async def watch(self, *, screen: bool) -> None:
+        """Pass on the other side's pictures where they are wanted; to be cancelled at the end."""
+        role = Role.SCREEN if screen else Role.CAMERA
+
+        def show(picture: Rgb) -> None:
+            if role in self._watched:
+                self._observer.saw(screen, picture)
+
+        while self._watch_framerate is not None:
+            track = await self._tracks[role].get()
+            await View(show, self._watch_framerate).run(track)
+
+    @property
+    def expects_packets(self) -> bool:
+        """Whether the other side must be heard of: it sends sound, or reports on what it gets."""
+        sound = self._agreement.line(Role.SOUND)
+        if sound is not None and (sound.receives or (self._hold and sound.sends)):
+            return True
+        return not self._hold and any(
+            line.sends for line in self._agreement.lines if line.role is Role.CAMERA
+        )
+
+    async def packets_received(self) -> int:
+        """How many RTP and RTCP packets have come so far."""
+        for transceiver in self._pc.getTransceivers()[:1]:
+            for stats in (await transceiver.sender.getStats()).values():
+                if stats.type == "transport":
+                    return int(stats.packetsReceived)
+        return 0
+
+    # -------------------- its state
 
     async def close(self) -> None:
         """Close the connection and release all of it. Cannot fail; takes 5 s at most."""
         self._end()
-        for track in self._tracks:
-            track.stop()
+        for line in self._agreement.lines:
+            if line.track is not None:
+                line.track.stop()
         for task in self._connecting:
             task.cancel()
         try:
@@ -218,102 +266,8 @@ class Peer:
         except Exception:
             logger.exception("aiortc failed to close a connection")
 
-    def _add(self, kind: str) -> None:
-        if kind in self._ours:
-            return
-        track: PacketTrack
-        if kind == "audio":
-            track, direction, codecs = self._audio.track(), "sendrecv", opus_only()
-        elif kind == "video" and self._video is not None:
-            # sendonly, so that the other side sends no video: there is no screen to decode it for
-            track, direction, codecs = self._video.track(), "sendonly", h264_only()
-        else:
-            return
-        transceiver = self._pc.addTransceiver(track, direction)
-        transceiver.setCodecPreferences(codecs)
-        self._ours[kind] = transceiver
-        self._tracks.append(track)
-        if kind == "video":
-            self._observe_rtcp(transceiver.sender)
-        elif self._jitter_buffer is not None:
-            setattr(transceiver.receiver, JITTER_BUFFER, self._jitter_buffer())
-
-    async def _set_remote(self, description: SessionDescription) -> None:
-        sdp = without_host_names(description.sdp)
-        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, description.type))
-        self._described = True
-        audio = self._ours.get("audio")
-        if audio is not None and audio.receiver.track and not self._remote_audio.done():
-            self._remote_audio.set_result(audio.receiver.track)
-
-    async def _described_locally(self) -> SessionDescription:
-        self._limit_setup()
-        await self._add_kept_candidates()
-        local = self._pc.localDescription
-        return SessionDescription(local.type, local.sdp)
-
-    async def _add_kept_candidates(self) -> None:
-        if not self._described:
-            return
-        kept, self._candidates = self._candidates, []
-        self._candidate_count -= sum(candidate is not None for candidate in kept)
-        for candidate in kept:
-            try:
-                await self.add_candidate(candidate)
-            except BadDescription as fault:
-                logger.warning("a candidate was left out: %s", fault)
-
-    # -------------------- while it lasts
-
-    async def listen(self) -> None:
-        """Pass on the other side's sound, until there is no more; to be cancelled at the end."""
-        async for frame in frames_of(await self._remote_audio):
-            self._observer.heard(frame)
-
-    @property
-    def expects_packets(self) -> bool:
-        """Whether the other side must be heard of each second: it sends sound, or reports on video."""
-        directions = {kind: ours.currentDirection for kind, ours in self._ours.items()}
-        return directions.get("audio") in ("sendrecv", "recvonly") or (
-            directions.get("video") in ("sendrecv", "sendonly")
-        )
-
-    async def packets_received(self) -> int:
-        """How many RTP and RTCP packets have come so far."""
-        for ours in self._ours.values():
-            for stats in (await ours.sender.getStats()).values():
-                if stats.type == "transport":
-                    return int(stats.packetsReceived)
-        return 0
-
-    def _observe_rtcp(self, sender: RTCRtpSender) -> None:
-        """See the feedback on the video before aiortc does, which ignores PLI for ready-made packets."""
-        handle = sender._handle_rtcp_packet
-
-        async def observe(packet: AnyRtcpPacket) -> None:
-            if self.feedback.take(packet, sender._ssrc) and self._video is not None:
-                self._video.request_keyframe()
-            await handle(packet)
-
-        sender._handle_rtcp_packet = observe  # type: ignore[method-assign]
-
-    # -------------------- its state
-
-    def _own_connecting(self) -> None:
-        connect = getattr(self._pc, CONNECT)
-
-        async def owned() -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            self._connecting.add(task)
-            try:
-                await connect()
-            except Exception as fault:  # DTLS without a fingerprint, ICE without a password, ..
-                self._fail("connection_failed", f"the connection cannot be made: {fault!r:.200}")
-            finally:
-                self._connecting.discard(task)
-
-        setattr(self._pc, CONNECT, owned)
+    def _cannot_connect(self, fault: Exception) -> None:
+        self._fail("connection_failed", f"the connection cannot be made: {fault!r:.200}")
 
     def _state_changed(self) -> None:
         match self._pc.connectionState:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -18,18 +19,24 @@ from appliance.calls.effects import (
     AddCandidate,
     ClosePeer,
     Effect,
+    HoldPeer,
     OpenPeer,
+    Renegotiate,
+    ShareScreen,
 )
 from appliance.calls.inputs import FaultReported, Input, PeerKey
 from appliance.config import Audio, Camera, Media, Recording
-from appliance.media.base import Devices
+from appliance.media.base import Devices, PictureSink, VideoSource
 from appliance.media.desk import Desk
-from appliance.media.leg import Leg
+from appliance.media.leg import Leg, Step
+from appliance.media.sharing import Sharing
 from appliance.model import AudioMode, CameraFacing, Json
 
 if TYPE_CHECKING:
+    from appliance.media.audience import Audience
     from appliance.media.base import Rgb
     from appliance.media.equipment import Equipment
+    from appliance.media.fanout import VideoFanout
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +57,9 @@ class Studio:
         AcceptAnswer,
         AddCandidate,
         ClosePeer,
+        Renegotiate,
+        HoldPeer,
+        ShareScreen,
         *Desk.EFFECTS,
     )
 
@@ -63,9 +73,14 @@ class Studio:
         devices: Devices | None = None,
         recording: Recording | None = None,
         volumes: Mapping[AudioMode, int] | None = None,
+        pictures: PictureSink | None = None,
+        screen_source: VideoSource | None = None,
         setup_limit_s: float = SETUP_LIMIT_S,
     ) -> None:
-        """`devices` win over the configured ones; `volumes` are in percent, 100 where there is none."""
+        """`devices` win over the configured ones; `volumes` are in percent, 100 where there is none. The
+        others' pictures are received where `pictures` can show them; `screen_source` is what can be shared
+        as a second video.
+        """
         self._media = media
         self._cameras = {CameraFacing(facing): camera for facing, camera in cameras.items()}
         self._audio = audio or {AudioMode.SPEAKER: Audio()}
@@ -80,6 +95,10 @@ class Studio:
         self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._desk = Desk(self._loaded, post)
+        self._pictures = pictures
+        self._shares_screen = screen_source is not None
+        self._sharing = Sharing(screen_source, self._screen, post)
+        self._audience: Audience | None = None
         self._legs: dict[PeerKey, Leg] = {}
         self._early: dict[PeerKey, list[AddCandidate]] = {}
 
@@ -112,11 +131,13 @@ class Studio:
             self._recording,
             self._post,
         )
+        self._audience = equipment.Audience(lambda: made.speaker, self._pictures, self._post)
         return made
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self._start(self._desk.run(), "media devices")
+        self._start(self._sharing.run(), "media screen")
         self._watching = self._start(self._watch(), "media liveness")
         return self
 
@@ -129,6 +150,7 @@ class Studio:
         for leg in self._legs.values():
             leg.close()
         self._desk.end()
+        self._sharing.end()
         if self._watching is not None:
             self._watching.cancel()
         # a TaskGroup that is left with an exception cancels its tasks, and aiortc does not like being
@@ -148,12 +170,14 @@ class Studio:
     def perform(self, effect: Effect) -> None:
         """Carry out an effect of `EFFECTS`: at once or soon, in order for each connection."""
         match effect:
+            case ShareScreen(on=on):
+                self._sharing.want(on)
             case OpenPeer():
                 self._open(effect)
             case AddCandidate(peer=key) if key not in self._legs:
                 self._keep_early(effect)
-            case AcceptAnswer(peer=key) | AddCandidate(peer=key) if key in self._legs:
-                self._legs[key].do(effect)
+            case AcceptAnswer() | AddCandidate() | Renegotiate() | HoldPeer():
+                self._step(effect)
             case ClosePeer(peer=key):
                 self._early.pop(key, None)
                 if key in self._legs:
@@ -185,12 +209,22 @@ class Studio:
         leg = self._legs[opening.peer] = Leg(opening, self._post)
         for candidate in self._early.pop(opening.peer, ()):
             leg.do(candidate)
-        self._start(self._run(leg, opening), f"peer {opening.peer.uid}")
+        self._start(self._run(leg), f"peer {opening.peer.uid}")
 
-    async def _run(self, leg: Leg, opening: OpenPeer) -> None:
+    def _step(self, step: Step) -> None:
+        leg = self._legs.get(step.peer)
+        if leg is not None:
+            leg.do(step)
+        elif not isinstance(step, HoldPeer):  # nobody waits for the end of a connection to be told
+            self._post(FaultReported("not_open", "this connection is not open", str(step.peer)))
+
+    async def _run(self, leg: Leg) -> None:
         equipment = await self._loaded()
-        peer = equipment.peer(leg, opening.type, self._setup_limit_s)
-        await leg.run(peer, equipment.speaker)
+        assert self._audience is not None
+        peer = equipment.peer(
+            leg, self._setup_limit_s, shares_screen=self._shares_screen, pictures=self._pictures
+        )
+        await leg.run(peer, self._audience, equipment.hold)
 
     def _keep_early(self, step: AddCandidate) -> None:
         kept = self._early.setdefault(step.peer, [])
@@ -203,6 +237,9 @@ class Studio:
         await self.load()
         assert self._equipment is not None
         return self._equipment
+
+    async def _screen(self) -> VideoFanout:
+        return (await self._loaded()).screen
 
     # -------------------- connections that have gone silent
 
@@ -220,8 +257,11 @@ class Studio:
         equipment = self._equipment
         return {
             **self._desk.status(),
-            "on_hold": False,
+            "on_hold": any(leg.held_here for leg in self._legs.values()),
+            "screen_shared": self._sharing.is_on,
             "peers": len(self._legs),
+            "connections": dict(Counter(f"{key.uid}/{key.endpoint}" for key in self._legs)),
             "audio_listeners": equipment.audio.listeners if equipment else 0,
             "video_listeners": equipment.video.listeners if equipment else 0,
+            "screen_listeners": equipment.screen.listeners if equipment else 0,
         }

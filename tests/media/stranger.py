@@ -11,7 +11,13 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from appliance.media.card import read_counter
@@ -56,15 +62,42 @@ class Voice(MediaStreamTrack):
         return frame
 
 
-class Stranger:
-    """A peer connection that looks at the frame counter and listens."""
+class Film(MediaStreamTrack):
+    """Pictures of one colour, 15 a second."""
 
-    def __init__(self, *, tone_hz: float | None = None) -> None:
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    kind = "video"
+
+    def __init__(self, colour: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.sent = 0
+        self._picture = np.full((96, 128, 3), colour, np.uint8)
+        self._start_s = time.monotonic()
+
+    async def recv(self) -> av.VideoFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        await asyncio.sleep(max(0.0, self._start_s + self.sent / 15 - time.monotonic()))
+        frame = av.VideoFrame.from_ndarray(self._picture, format="rgb24").reformat(format="yuv420p")
+        frame.pts, frame.time_base = self.sent * 6000, fractions.Fraction(1, 90_000)
+        self.sent += 1
+        return frame
+
+
+class Stranger:
+    """A peer connection that looks at the frame counter and listens.
+
+    aiortc's own way of bundling leaves a second video on a transport that is closed, hence `bundle`.
+    """
+
+    def __init__(self, *, tone_hz: float | None = None, bundle: bool = False) -> None:
+        policy = RTCBundlePolicy.MAX_BUNDLE if bundle else RTCBundlePolicy.BALANCED
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=policy))
         self.numbers: list[int | None] = []
+        self.screen_numbers: list[int | None] = []
         self.keyframes = 0
         self.sound = np.zeros(0, np.int16)
         self._tone_hz = tone_hz
+        self._videos = 0
         self._tasks = asyncio.TaskGroup()
         self._watching: list[asyncio.Task[None]] = []
         self.pc.on("track", self._track)
@@ -117,6 +150,10 @@ class Stranger:
                         if codec.mimeType == only
                     ]
                 )
+        return await self.call_again()
+
+    async def call_again(self) -> SessionDescription:
+        """An offer of what there is by now."""
         await self.pc.setLocalDescription(await self.pc.createOffer())
         return SessionDescription("offer", self.pc.localDescription.sdp)
 
@@ -129,6 +166,18 @@ class Stranger:
         await self.pc.setRemoteDescription(RTCSessionDescription(offer.sdp, offer.type))
         if self._tone_hz is not None:
             self.pc.addTrack(Voice(self._tone_hz))
+        return await self._answer()
+
+    async def reply_again(
+        self, offer: SessionDescription, *films: MediaStreamTrack
+    ) -> SessionDescription:
+        """The answer to a further offer, with pictures of its own."""
+        await self.pc.setRemoteDescription(RTCSessionDescription(offer.sdp, offer.type))
+        for film in films:
+            self.pc.addTrack(film)
+        return await self._answer()
+
+    async def _answer(self) -> SessionDescription:
         await self.pc.setLocalDescription(await self.pc.createAnswer())
         return SessionDescription("answer", self.pc.localDescription.sdp)
 
@@ -145,16 +194,20 @@ class Stranger:
         return self.pc.connectionState == "connected"
 
     def _track(self, track: MediaStreamTrack) -> None:
-        watch = self._look if track.kind == "video" else self._listen
-        self._watching.append(self._tasks.create_task(watch(track)))
+        if track.kind == "audio":
+            work = self._listen(track)
+        else:
+            self._videos += 1
+            work = self._look(track, self.numbers if self._videos == 1 else self.screen_numbers)
+        self._watching.append(self._tasks.create_task(work))
 
-    async def _look(self, track: MediaStreamTrack) -> None:
+    async def _look(self, track: MediaStreamTrack, numbers: list[int | None]) -> None:
         try:
             while True:
                 frame = await track.recv()
                 assert isinstance(frame, av.VideoFrame)
                 self.keyframes += frame.key_frame
-                self.numbers.append(read_counter(frame))
+                numbers.append(read_counter(frame))
         except MediaStreamError:
             return
 

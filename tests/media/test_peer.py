@@ -16,7 +16,9 @@ from aiortc.rtp import RtpPacket
 from appliance.media.base import AccessUnit, BadDescription, NoCommonCodec
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.handover import Handover
-from appliance.media.peer import Peer, UnknownAiortc, self_check
+from appliance.media.lines import Role
+from appliance.media.peer import Peer
+from appliance.media.seams import UnknownAiortc, self_check
 from appliance.media.synthetic import CardCamera
 from appliance.messages import IceCandidate, SessionDescription
 from tests.media.stranger import Stranger, until
@@ -39,6 +41,12 @@ class Diary:
 
     def heard(self, frame: bytes) -> None:
         self.frames += 1
+
+    def saw(self, screen: bool, picture: object, /) -> None:
+        raise AssertionError("nobody watches")
+
+    def dark(self, screen: bool, /) -> None:
+        pass
 
 
 class Watched:
@@ -100,7 +108,9 @@ def test_another_aiortc_is_refused(
 
 def caught_up(peer: Peer, camera: Watched, told: tuple[int, int]) -> bool:
     requests, keyframes = told
-    return peer.feedback.keyframe_requests >= requests and camera.keyframes >= keyframes
+    return (
+        peer.feedback[Role.CAMERA].keyframe_requests >= requests and camera.keyframes >= keyframes
+    )
 
 
 async def test_each_request_for_a_keyframe_gets_one_and_a_burst_gets_two(camera: Watched) -> None:
@@ -111,19 +121,21 @@ async def test_each_request_for_a_keyframe_gets_one_and_a_burst_gets_two(camera:
         await until(lambda: len(alice.numbers) > 5, "pictures")
         for _ in range(3):
             before = camera.keyframes
-            asked = peer.feedback.keyframe_requests
+            asked = peer.feedback[Role.CAMERA].keyframe_requests
             await asyncio.sleep(0.35)  # longer than keyframes are kept apart
             assert camera.keyframes == before, "nobody has asked"
             await alice.ask_for_keyframe()
             told = (asked + 1, before + 1)
             await until(partial(caught_up, peer, camera, told), "the request and its keyframe")
-            assert (peer.feedback.keyframe_requests, camera.keyframes) == told
+            assert (peer.feedback[Role.CAMERA].keyframe_requests, camera.keyframes) == told
 
         await asyncio.sleep(0.35)
-        before, asked = camera.keyframes, peer.feedback.keyframe_requests
+        before, asked = camera.keyframes, peer.feedback[Role.CAMERA].keyframe_requests
         for _ in range(10):
             await alice.ask_for_keyframe()
-        await until(lambda: peer.feedback.keyframe_requests == asked + 10, "the requests")
+        await until(
+            lambda: peer.feedback[Role.CAMERA].keyframe_requests == asked + 10, "the requests"
+        )
         pictures = len(alice.numbers)
         await until(lambda: len(alice.numbers) > pictures + 15, "half a second of pictures")
         assert 1 <= camera.keyframes - before <= 2
@@ -135,10 +147,12 @@ async def test_the_far_side_s_reports_on_the_video_are_noted(camera: Watched) ->
     peer = Peer(Diary(), AudioFanout(), camera.fanout)
     async with Stranger() as alice:
         await alice.take(await peer.answer(await alice.call()))
-        await until(lambda: peer.feedback.fraction_lost is not None, "a receiver report")
-        assert peer.feedback.fraction_lost == 0
-        assert peer.feedback.jitter_s is not None
-        await until(lambda: peer.feedback.remb_bit_s, "an estimate of the bandwidth")
+        await until(
+            lambda: peer.feedback[Role.CAMERA].fraction_lost is not None, "a receiver report"
+        )
+        assert peer.feedback[Role.CAMERA].fraction_lost == 0
+        assert peer.feedback[Role.CAMERA].jitter_s is not None
+        await until(lambda: peer.feedback[Role.CAMERA].remb_bit_s, "an estimate of the bandwidth")
         assert await peer.packets_received() > 0
         await peer.close()
 

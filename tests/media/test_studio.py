@@ -6,13 +6,10 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import pytest
 
 from appliance.calls.effects import (
-    AcceptAnswer,
     AddCandidate,
     ClosePeer,
     OpenCamera,
@@ -22,101 +19,28 @@ from appliance.calls.effects import (
     StopCapture,
 )
 from appliance.calls.inputs import (
-    AudioOutputs,
     DeviceFailed,
     FaultReported,
-    Input,
+    PeerAgreed,
     PeerAnswered,
     PeerConnected,
     PeerFailed,
     PeerKey,
     PeerLost,
-    PeerOffered,
     PeerRestored,
+    SpeakerChanged,
 )
-from appliance.config import Audio, Camera, Media
 from appliance.media import latest
 from appliance.media.base import AccessUnit, Devices, SourceFailed
-from appliance.media.studio import Studio
 from appliance.media.synthetic import CardCamera, dominant_hz, level_dbfs
 from appliance.messages import IceCandidate, SessionDescription
-from appliance.model import AudioMode, CallType, DeviceException
+from appliance.model import CallType, DeviceException
 from tests.media.stranger import Stranger, until
-
-SMALL = Media(width=320, height=180, framerate=15, bitrate_kbps=300)
-ALICE = PeerKey("session-1", "alice", "phone-1")
-BOB = PeerKey("session-1", "bob", "phone-2")
-
-In = TypeVar("In", bound=Input)
+from tests.media.studio_door import ALICE, BOB, Door, a_door
 
 
 def without_candidates(sdp: str) -> str:
     return "".join(line for line in sdp.splitlines(keepends=True) if "candidate" not in line)
-
-
-class Door:
-    """A studio of a laptop, and what it has reported."""
-
-    def __init__(self, studio: Studio, reports: list[Input]) -> None:
-        self.studio = studio
-        self.reports = reports
-
-    def all(self, kind: type[In]) -> list[In]:
-        return [report for report in self.reports if isinstance(report, kind)]
-
-    async def next(self, kind: type[In]) -> In:
-        """The first report of this kind, which is then forgotten."""
-        await until(lambda: self.all(kind), kind.__name__)
-        report = self.all(kind)[0]
-        self.reports.remove(report)
-        return report
-
-    async def answer(
-        self,
-        stranger: Stranger,
-        key: PeerKey = ALICE,
-        type: CallType = CallType.VIDEO,
-        **offer: object,
-    ) -> None:
-        """The stranger offers, this device answers."""
-        self.studio.perform(OpenPeer(key, type, await stranger.call(**offer)))  # type: ignore[arg-type]
-        await stranger.take((await self.next(PeerAnswered)).description)
-
-    async def offer(
-        self, stranger: Stranger, key: PeerKey = ALICE, type: CallType = CallType.VIDEO
-    ) -> None:
-        """This device offers, the stranger answers."""
-        self.studio.perform(OpenPeer(key, type))
-        answer = await stranger.reply((await self.next(PeerOffered)).description)
-        self.studio.perform(AcceptAnswer(key, answer))
-
-
-@asynccontextmanager
-async def a_door(
-    *,
-    camera: str = "test-card",
-    microphone: str = "tone",
-    setup_limit_s: float = 10,
-    devices: Devices | None = None,
-) -> AsyncIterator[Door]:
-    reports: list[Input] = []
-
-    def post(report: Input) -> None:
-        if not isinstance(report, AudioOutputs):  # told at the start, and of no interest here
-            reports.append(report)
-
-    studio = Studio(
-        SMALL,
-        {"front": Camera(camera)},
-        {AudioMode.SPEAKER: Audio(playback="silence", capture=microphone)},
-        post,
-        devices=devices,
-        setup_limit_s=setup_limit_s,
-    )
-    async with studio:
-        yield Door(studio, reports)
-    # imports and devices, and the strangers' own encoders, run in the loop's threads
-    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 @pytest.fixture
@@ -141,6 +65,7 @@ async def test_answering_a_video_call_shows_the_card_and_carries_sound_both_ways
         assert level_dbfs(alice.sound) == pytest.approx(-20, abs=1.5)
         await until(lambda: door.studio.status()["speaker"]["tone_hz"])
         assert door.studio.status()["speaker"]["tone_hz"] == pytest.approx(660, abs=3)
+        assert (await door.next(SpeakerChanged)).peer == ALICE
         door.studio.perform(ClosePeer(ALICE))
     assert door.reports == []
 
@@ -155,6 +80,7 @@ async def test_offering_a_video_call_shows_the_card_and_carries_sound_both_ways(
         assert dominant_hz(alice.sound) == pytest.approx(440, abs=3)
         await until(lambda: door.studio.status()["speaker"]["tone_hz"], "the far tone")
         assert door.studio.status()["speaker"]["tone_hz"] == pytest.approx(1000, abs=3)
+        assert (await door.next(SpeakerChanged)).peer == ALICE
         door.studio.perform(ClosePeer(ALICE))
     assert door.reports == []
 
@@ -208,7 +134,7 @@ async def test_no_video_is_taken_from_the_far_side(door: Door, theirs: str, agre
 async def test_an_offer_of_vp8_alone_is_refused_with_a_code(door: Door) -> None:
     door.studio.perform(StartCapture(video=True))
     async with Stranger() as alice:
-        offer = await alice.call(only="video/VP8")
+        offer = await alice.call(only="video/VP8", audio=False)
         door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, offer))
         failed = await door.next(PeerFailed)
     assert failed.code == "no_common_codec"
@@ -371,6 +297,7 @@ async def test_a_peer_that_cannot_be_reached_fails_within_the_limit() -> None:
         mute = without_candidates(offer.sdp)
         door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, SessionDescription("offer", mute)))
         await door.next(PeerAnswered)
+        await door.next(PeerAgreed)
         assert (await door.next(PeerFailed)).code == "setup_timed_out"
         assert door.reports == []
 
@@ -391,6 +318,7 @@ async def test_a_silent_peer_is_lost_and_comes_back(
         assert (await door.next(PeerLost)).peer == ALICE
         monkeypatch.setattr(ice, "_send", send)
         assert (await door.next(PeerRestored)).peer == ALICE
+        await door.next(SpeakerChanged)
         door.studio.perform(ClosePeer(ALICE))
     assert door.reports == []
 

@@ -1,0 +1,267 @@
+"""What the two sides of one connection have agreed to, section by section, by offer and answer.
+
+Nothing is changed before everything has been looked at over which aiortc would fail half way, so that what
+stood before still stands where a further description is refused. A section that was rejected stays so,
+until the other side uses its place for another one (RFC 9429, section 5.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
+from aiortc.sdp import candidate_from_sdp
+
+from appliance.media import seams
+from appliance.media.base import BadDescription, NoCommonCodec
+from appliance.media.lines import Line, Role, Sources
+from appliance.media.negotiation import (
+    check_same_transport,
+    checked_candidate,
+    h264_only,
+    opus_only,
+    sections_of,
+    usable,
+    what_came,
+    without_host_names,
+)
+from appliance.media.sections import Description, Identity, Section, stand_in
+from appliance.messages import IceCandidate, SessionDescription
+
+NOTHING_IN_COMMON = "has no codec in common: H.264 constrained baseline and Opus are wanted"
+
+
+class Agreement:
+    """The negotiation of one `RTCPeerConnection`, which must bundle all (MAX_BUNDLE)."""
+
+    def __init__(
+        self,
+        pc: RTCPeerConnection,
+        sources: Sources,
+        *,
+        watching: bool,
+        made: Callable[[Line], None],
+    ) -> None:
+        """`watching`: the other side's pictures are wanted. `made` gets each section that is new."""
+        self._pc = pc
+        self._sources = sources
+        self._watching = watching
+        self._made = made
+        self._lines: list[Line | None] = []
+        self._transceivers: list[RTCRtpTransceiver] = []
+        self._dead: dict[int, Section] = {}
+        self._answers = False
+        self._identity: Identity | None = None
+        self._counting: tuple[str | None, int] = (None, 0)
+
+    @property
+    def lines(self) -> list[Line]:
+        """The sections in use."""
+        return [line for line in self._lines if line is not None]
+
+    @property
+    def is_made(self) -> bool:
+        """A description of the other side has been taken."""
+        return self._identity is not None
+
+    def line(self, role: Role) -> Line | None:
+        """The section for this."""
+        return next((line for line in self.lines if line.role is role), None)
+
+    # -------------------- the three steps
+
+    async def answer(self, offer: SessionDescription, *, video: bool) -> SessionDescription:
+        """Answer an offer, the first or a further one. Raises BadDescription or NoCommonCodec."""
+        remote = _read(offer, "offer")
+        if self._pc.signalingState == "have-local-offer":
+            raise BadDescription("an offer came while this side waits for the answer to its own")
+        if len(remote.sections) < len(self._lines):
+            raise BadDescription("the offer has fewer media sections than the one before")
+        roles = self._roles(remote)
+        alive = [number for number in remote.together(roles) if number in roles]
+        if not alive or remote.first_bundled not in (None, alive[0]):
+            # with the first of a bundle browsers give up the others too
+            raise NoCommonCodec(f"the offer, or its first media section, {NOTHING_IN_COMMON}")
+        self._check(remote, alive)
+        # before aiortc sees the offer: later preferences have no effect, and the first of its transceivers
+        # must be that of the first section
+        for number, section in enumerate(remote.sections):
+            if number in alive and self._is_new(remote, number):
+                await self._make(number, roles[number])
+            elif number == len(self._lines):
+                self._transceivers.append(self._pc.addTransceiver("audio", "inactive"))
+                self._lines.append(None)  # and that is what stands in for it
+            if number not in alive:
+                self._die(number, section.rejected())
+        await self._take(remote, alive, "offer")
+        self._direct(video)
+        with what_came("offer"):
+            await self._pc.setLocalDescription(await self._pc.createAnswer())
+        self._answers = True
+        return self._told()
+
+    async def offer(self, *, video: bool) -> SessionDescription:
+        """Make an offer, the first or a further one. Raises BadDescription for who answered before."""
+        if self._answers:
+            raise BadDescription("only the side that offered first may offer again")
+        for role in Role:
+            wanted = self._wants(role, video) != "inactive"
+            if wanted and self.line(role) is None:
+                await self._make(len(self._lines), role)
+        self._direct(video)
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        return self._told()
+
+    async def accept(self, answer: SessionDescription) -> None:
+        """Take the answer to what was offered. Raises BadDescription or NoCommonCodec."""
+        remote = _read(answer, "answer")
+        if self._pc.signalingState != "have-local-offer":
+            raise BadDescription("an answer came, and nothing was offered")
+        if len(remote.sections) != len(self._lines):
+            raise BadDescription("the answer has another number of media sections than the offer")
+        accepted = [
+            number
+            for number, section in enumerate(remote.sections)
+            if self._lines[number] is not None and not section.is_rejected
+        ]
+        self._check_names(remote, accepted)
+        alive = remote.together(accepted)
+        if not alive or not set(alive) <= set(usable(remote)):
+            raise NoCommonCodec(f"the answer {NOTHING_IN_COMMON}")
+        self._check(remote, alive)
+        await self._take(remote, alive, "answer")
+        local = Description.parse(self._pc.localDescription.sdp)
+        for number in range(len(self._lines)):
+            if number not in alive:
+                self._die(number, local.sections[number].rejected())
+
+    async def add_candidate(self, candidate: IceCandidate | None) -> None:
+        """Add a candidate of the transport that all share; others are of no use. Raises BadDescription."""
+        if candidate is None or not candidate.candidate:
+            await self._pc.addIceCandidate(None)
+            return
+        line = checked_candidate(candidate)
+        mid, number = self._counting
+        if line is None or (
+            candidate.sdp_mid != mid
+            if candidate.sdp_mid is not None
+            else candidate.sdp_m_line_index != number
+        ):
+            return
+        with what_came("candidate"):
+            parsed = candidate_from_sdp(line)
+            parsed.sdpMid, parsed.sdpMLineIndex = self._pc.getTransceivers()[0].mid, 0
+            await self._pc.addIceCandidate(parsed)
+
+    # -------------------- what is looked at before
+
+    def _roles(self, remote: Description) -> dict[int, Role]:
+        """What each section that can be agreed to is for; of those that are new, the first ones count."""
+        known = dict(enumerate(self._lines))
+        can = usable(remote)
+        new = {number for number in can if self._is_new(remote, number)}
+        can = [number for number in can if number in new or known[number] is not None]
+        roles: dict[int, Role] = {}
+        for number in sorted(remote.together(can), key=lambda number: (number in new, number)):
+            kind = remote.sections[number].kind
+            line = known.get(number)
+            role: Role | None = None
+            if number in new:
+                free = (role for role in Role if role.kind == kind and role not in roles.values())
+                role = next(free, None)
+            elif line is not None and line.role.kind == kind:
+                role = line.role
+            if role is not None:
+                roles[number] = role
+        return roles
+
+    def _is_new(self, remote: Description, number: int) -> bool:
+        """It has not been there before, or in the place of one that was rejected."""
+        if number >= len(self._lines):
+            return True
+        return self._lines[number] is None and self._dead[number].mid != remote.sections[number].mid
+
+    def _check(self, remote: Description, alive: list[int]) -> None:
+        """See that a description can be taken. Raises BadDescription."""
+        self._check_names(remote, alive)
+        came = remote.identity(alive[0])
+        if not all(came) or not remote.values(alive[0], "setup"):
+            raise BadDescription("ICE user fragment or password, fingerprint or setup are missing")
+        if self._identity is not None:
+            check_same_transport(self._identity, came)
+
+    def _check_names(self, remote: Description, used: list[int]) -> None:
+        mids = [remote.sections[number].mid for number in used]
+        others = [self._mid_of(n) for n in range(len(remote.sections)) if n not in used]
+        if len({*mids, *others}) < len(remote.sections):
+            raise BadDescription("two media sections have the same name")
+        for number, mid in zip(used, mids, strict=True):
+            line = None if self._is_new(remote, number) else self._lines[number]
+            if line is not None and line.transceiver.mid not in (None, mid or ""):
+                raise BadDescription(f"media section {number} has another name than before")
+
+    def _mid_of(self, number: int) -> str:
+        """Under which name aiortc knows a section that is dead."""
+        if number < len(self._lines):
+            mid = self._transceivers[number].mid
+            if mid is not None:
+                return mid
+        return f"rejected-{number}"
+
+    # -------------------- what is done then
+
+    async def _take(self, remote: Description, alive: list[int], what: str) -> None:
+        def substitute(number: int) -> Section:
+            return stand_in(self._transceivers[number].kind, self._mid_of(number))
+
+        candidates = self._pc.connectionState != "connected"
+        sdp = remote.for_aiortc(alive, substitute, candidates=candidates)
+        with what_came(what):
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, what))
+        self._identity = remote.identity(alive[0])
+        self._counting = (remote.sections[alive[0]].mid, alive[0])
+        for number in alive:
+            if remote.sections[number].kind == "video":
+                ssrcs = {int(value.split()[0]) for value in remote.sections[number].values("ssrc")}
+                seams.expect(self._transceivers[number].receiver, ssrcs)
+
+    async def _make(self, number: int, role: Role) -> None:
+        """A section for `role`: the next one, or in the place of one that is dead."""
+        fanout = self._sources.of(role)
+        track = None if fanout is None else fanout.track()
+        transceiver = self._pc.addTransceiver(track or role.kind, "inactive")
+        transceiver.setCodecPreferences(opus_only() if role is Role.SOUND else h264_only())
+        line = Line(role, transceiver, track)
+        if number == len(self._lines):
+            self._lines.append(line)
+            self._transceivers.append(transceiver)
+        else:
+            await seams.retire(self._transceivers[number])
+            self._lines[number], self._transceivers[number] = line, transceiver
+            del self._dead[number]
+        self._made(line)
+
+    def _die(self, number: int, told: Section) -> None:
+        self._dead[number] = told
+        line, self._lines[number] = self._lines[number], None
+        if line is not None:
+            line.transceiver.direction = "inactive"
+            if line.track is not None:
+                line.track.stop()
+
+    def _wants(self, role: Role, video: bool) -> str:
+        return self._sources.direction(role, video=video, watching=self._watching)
+
+    def _direct(self, video: bool) -> None:
+        for line in self.lines:
+            line.transceiver.direction = self._wants(line.role, video)
+
+    def _told(self) -> SessionDescription:
+        local = self._pc.localDescription
+        described = Description.parse(local.sdp)
+        return SessionDescription(local.type, described.for_the_other_side(self._dead))
+
+
+def _read(description: SessionDescription, expected: str) -> Description:
+    sections_of(description, expected)
+    return Description.parse(without_host_names(description.sdp))

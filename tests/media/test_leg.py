@@ -1,0 +1,544 @@
+"""A connection between its first negotiation and its end: agreed anew, replaced, on hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from appliance.calls.effects import (
+    AcceptAnswer,
+    AddCandidate,
+    ClosePeer,
+    HoldPeer,
+    OpenPeer,
+    Renegotiate,
+    ShareScreen,
+    StartCapture,
+)
+from appliance.calls.inputs import (
+    FaultReported,
+    PeerAgreed,
+    PeerAnswered,
+    PeerConnected,
+    PeerFailed,
+    PeerKey,
+    PeerLost,
+    PeerOffered,
+    SpeakerChanged,
+)
+from appliance.media import leg
+from appliance.media.feeding import FrameEncoder
+from appliance.media.hold_tone import TONE_HZ
+from appliance.media.synthetic import dominant_hz, level_dbfs
+from appliance.messages import IceCandidate, SessionDescription
+from appliance.model import CallType
+from tests.media.stranger import Film, Stranger, until
+from tests.media.studio_door import ALICE, BOB, Door, a_door
+
+if TYPE_CHECKING:
+    from appliance.media.base import Rgb
+
+RED, BLUE = (200, 20, 20), (20, 20, 200)
+
+
+class Screen:
+    """A screen that remembers what it shows."""
+
+    framerate = 10
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, str, bool, Rgb]] = []
+        self.ended: list[tuple[str, str, bool]] = []
+
+    def show(self, uid: str, endpoint: str, screen: bool, frame: Rgb, /) -> None:
+        self.shown.append((uid, endpoint, screen, frame))
+
+    def gone(self, uid: str, endpoint: str, screen: bool, /) -> None:
+        self.ended.append((uid, endpoint, screen))
+
+    def colour(self, *, screen: bool = False) -> str | None:
+        """Of what is shown last: red, green or blue."""
+        frames = [frame for _, _, of_screen, frame in self.shown if of_screen == screen]
+        if not frames:
+            return None
+        middle: Any = np.median(frames[-1].reshape(-1, 3), axis=0)
+        return ("red", "green", "blue")[int(middle.argmax())]
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    async with a_door() as door:
+        yield door
+
+
+@pytest.fixture
+def screen() -> Screen:
+    return Screen()
+
+
+# -------------------- agreed anew
+
+
+async def test_a_call_of_sound_becomes_one_of_video_at_the_other_sides_offer(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=500) as alice:
+        agreed = await door.answer(alice, type=CallType.AUDIO, video=None)
+        assert (agreed.video, agreed.screen) == (False, False)
+        await door.next(PeerConnected)
+        await until(lambda: dominant_hz(alice.sound), "our tone")
+        alice.pc.addTransceiver("video", "recvonly")
+        agreed = await door.answer_again(alice, await alice.call_again())
+        assert (agreed.video, agreed.screen) == (True, False)
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+        alice.sound = alice.sound[:0]
+        await until(lambda: len(alice.sound) > 9600, "sound as before")
+    assert door.all(PeerConnected) == []
+
+
+async def test_a_call_of_sound_becomes_one_of_video_at_our_offer(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=500) as alice:
+        agreed = await door.offer(alice, type=CallType.AUDIO)
+        assert not agreed.video
+        await door.next(PeerConnected)
+        agreed = await door.offer_again(alice)
+        assert (agreed.video, agreed.screen) == (True, False)
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+        agreed = await door.offer_again(alice, CallType.AUDIO)
+        assert not agreed.video
+        await until(lambda: not door.studio.status()["video_listeners"], "the camera to rest")
+        agreed = await door.offer_again(alice)
+        seen = len(alice.numbers)
+        await until(lambda: len(alice.numbers) > seen + 5, "pictures again")
+
+
+async def test_an_offer_that_had_video_in_a_call_of_sound_gets_it_later(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice:
+        agreed = await door.answer(alice, type=CallType.AUDIO, video="recvonly")
+        assert not agreed.video
+        await door.next(PeerConnected)
+        agreed = await door.answer_again(alice, await alice.call_again())
+        assert agreed.video
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+
+
+async def test_a_renegotiation_before_media_flows(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice:
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        alice.pc.addTransceiver("video", "recvonly")
+        await door.answer_again(alice, await alice.call_again())
+        await door.next(PeerConnected)
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+
+
+def no_opus(sdp: str) -> str:
+    return sdp.replace("opus/48000", "telegraph/8000").replace("H264/", "AV1/")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "says"),
+    [
+        (lambda sdp: "v=0", "bad_description", "no media section"),
+        (lambda sdp: sdp.replace("a=ice-pwd:", "a=ice-pwd:x"), "bad_description", "restart ICE"),
+        (lambda sdp: sdp.replace("a=mid:0", "a=mid:7").replace("BUNDLE 0", "BUNDLE 7"),
+         "bad_description", "another name"),
+        (lambda sdp: sdp.replace("sha-256 ", "sha-256 00:"), "bad_description", "fingerprint"),
+        (no_opus, "no_common_codec", "H.264"),
+    ],
+)  # fmt: skip
+async def test_a_renegotiation_that_cannot_be_leaves_the_connection_alive(
+    door: Door, spoil: Any, code: str, says: str
+) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=500) as alice:
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        await door.next(PeerConnected)
+        alice.pc.addTransceiver("video", "recvonly")
+        offer = await alice.call_again()
+        bad = SessionDescription("offer", spoil(offer.sdp))
+        door.studio.perform(Renegotiate(ALICE, CallType.VIDEO, bad))
+        fault = await door.next(FaultReported)
+        assert fault.code == code
+        assert says in fault.message
+        assert (fault.call_id, door.all(PeerFailed)) == (ALICE.call_id, [])
+        alice.sound = alice.sound[:0]
+        await until(lambda: len(alice.sound) > 9600, "sound as before")
+        agreed = await door.answer_again(alice, offer)  # and one that can be, is taken
+        assert agreed.video
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+
+
+async def test_a_bad_answer_to_a_further_offer_leaves_the_connection_alive(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=500) as alice:
+        await door.offer(alice, type=CallType.AUDIO)
+        await door.next(PeerConnected)
+        door.studio.perform(Renegotiate(ALICE, CallType.VIDEO))
+        answer = await alice.reply_again((await door.next(PeerOffered)).description)
+        for bad in (answer.sdp.replace("H264/", "AV1/"), answer.sdp.replace("a=mid:1", "a=mid:2")):
+            door.studio.perform(AcceptAnswer(ALICE, SessionDescription("answer", bad)))
+            assert (await door.next(FaultReported)).where == "negotiation of alice/phone-1/1"
+        door.studio.perform(AcceptAnswer(ALICE, answer))
+        assert (await door.next(PeerAgreed)).video
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+        door.studio.perform(AcceptAnswer(ALICE, answer))
+        assert "nothing was offered" in (await door.next(FaultReported)).message
+        assert door.all(PeerFailed) == []
+
+
+async def test_who_answered_does_not_offer(door: Door) -> None:
+    async with Stranger() as alice:
+        await door.answer(alice)
+        door.studio.perform(Renegotiate(ALICE, CallType.VIDEO))
+        assert "offered first" in (await door.next(FaultReported)).message
+        await door.next(PeerConnected)
+
+
+async def test_of_a_connection_that_is_not_open_nothing_can_be_agreed(door: Door) -> None:
+    door.studio.perform(Renegotiate(ALICE, CallType.VIDEO))
+    assert (await door.next(FaultReported)).code == "not_open"
+    door.studio.perform(HoldPeer(ALICE, here=True, there=False))
+    assert door.reports == []
+
+
+# -------------------- sections that are rejected
+
+
+async def test_video_without_our_codec_is_rejected_and_sound_goes_on(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=500, bundle=True) as alice:
+        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, await alice.call(only="video/VP8")))
+        answer = (await door.next(PeerAnswered)).description
+        assert not (await door.next(PeerAgreed)).video
+        assert "m=video 0 " in answer.sdp
+        assert "a=group:BUNDLE 0\r\n" in answer.sdp
+        await door.next(PeerFailed) if "m=audio 0" in answer.sdp else None
+        await take_without_the_rejected(alice, answer)
+        await door.next(PeerConnected)
+        await until(lambda: dominant_hz(alice.sound), "our tone")
+
+
+async def take_without_the_rejected(alice: Stranger, answer: SessionDescription) -> None:
+    """As a browser would, which knows what port 0 is; aiortc does not."""
+    from appliance.media.sections import Description, stand_in
+
+    described = Description.parse(answer.sdp)
+    alive = [n for n, section in enumerate(described.sections) if not section.is_rejected]
+
+    def substitute(number: int) -> Any:
+        rejected = described.sections[number]
+        assert rejected.mid is not None
+        section = stand_in(rejected.kind, rejected.mid)
+        lines = tuple(line.replace("H264/90000", "VP8/90000") for line in section.lines)
+        return type(section)(tuple(line for line in lines if "fmtp" not in line))
+
+    await alice.take(
+        SessionDescription("answer", described.for_aiortc(alive, substitute, candidates=True))
+    )
+
+
+async def test_a_section_that_the_other_side_rejects_is_no_obstacle(door: Door) -> None:
+    """We offer sound and video; a phone without a screen takes the sound alone, and so again later."""
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=500, bundle=True) as alice:
+        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO))
+        for _ in range(2):
+            offer = (await door.next(PeerOffered)).description
+            only_sound = SessionDescription("offer", offer.sdp[: offer.sdp.index("m=video")])
+            answer = await alice.reply_again(only_sound)
+            rejecting = answer.sdp + "m=video 0 UDP/TLS/RTP/SAVPF 99\r\na=inactive\r\n"
+            door.studio.perform(AcceptAnswer(ALICE, SessionDescription("answer", rejecting)))
+            assert not (await door.next(PeerAgreed)).video
+            door.studio.perform(Renegotiate(ALICE, CallType.AUDIO))
+        await door.next(PeerConnected)
+        assert "m=video 0 " in (await door.next(PeerOffered)).description.sdp
+        await until(lambda: dominant_hz(alice.sound), "our tone")
+        assert door.studio.status()["video_listeners"] == 0
+
+
+async def test_a_video_that_ends_is_rejected_from_then_on(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger(tone_hz=500) as alice:
+        await door.answer(alice)
+        await until(lambda: alice.numbers, "a picture")
+        offer = await alice.call_again()
+        before, video = offer.sdp.split("m=video ", 1)
+        stopped = before.replace("BUNDLE 0 1", "BUNDLE 0") + "m=video 0 " + video.split(" ", 1)[1]
+        for _ in range(2):
+            door.studio.perform(
+                Renegotiate(ALICE, CallType.VIDEO, SessionDescription("offer", stopped))
+            )
+            assert "m=video 0 " in (await door.next(PeerAnswered)).description.sdp
+            assert not (await door.next(PeerAgreed)).video
+            stopped = offer.sdp  # and it does not come back to life
+        await until(lambda: not door.studio.status()["video_listeners"], "the camera to rest")
+        alice.sound = alice.sound[:0]
+        await until(lambda: len(alice.sound) > 9600, "sound as before")
+
+
+# -------------------- pictures of the others, and two videos
+
+
+async def test_the_others_pictures_are_shown_where_there_is_a_screen(screen: Screen) -> None:
+    async with a_door(pictures=screen) as door, Stranger(bundle=True) as alice:
+        door.studio.perform(StartCapture(video=True))
+        alice.pc.addTransceiver("audio", "recvonly")
+        alice.pc.addTransceiver(Film(RED), "sendrecv")
+        agreed = await door.answer(alice, audio=False, video=None)
+        assert (agreed.video, agreed.screen) == (True, False)
+        await until(lambda: screen.colour() == "red", "the red film")
+        await until(lambda: alice.numbers, "our pictures")
+        uid, endpoint, of_screen, frame = screen.shown[-1]
+        assert (uid, endpoint, of_screen) == ("alice", "phone-1", False)
+        assert frame.shape == (96, 128, 3)
+        assert frame.dtype == np.uint8
+        door.studio.perform(ClosePeer(ALICE))
+        await until(lambda: screen.ended, "the end")
+        assert screen.ended == [("alice", "phone-1", False)]
+
+
+def fed(encoder: FrameEncoder) -> FrameEncoder:
+    encoder.feed(np.full((90, 160, 3), (20, 200, 20), np.uint8))
+    return encoder
+
+
+@pytest.mark.parametrize("who_offers", ["they", "we"])
+async def test_two_videos_each_way(screen: Screen, who_offers: str) -> None:
+    source = fed(FrameEncoder(160, 90, 15, 200))
+    red, blue = Film(RED), Film(BLUE)
+    async with (
+        a_door(pictures=screen, screen_source=source) as door,
+        Stranger(tone_hz=500, bundle=True) as alice,
+    ):
+        door.studio.perform(StartCapture(video=True))
+        if who_offers == "they":
+            alice.pc.addTransceiver(Film(RED), "sendrecv")
+            alice.pc.addTransceiver(Film(BLUE), "sendrecv")
+            agreed = await door.answer(alice, video=None)
+        else:
+            door.studio.perform(OpenPeer(ALICE, CallType.VIDEO))
+            answer = await alice.reply_again((await door.next(PeerOffered)).description, red, blue)
+            door.studio.perform(AcceptAnswer(ALICE, answer))
+            agreed = await door.next(PeerAgreed)
+        assert (agreed.video, agreed.screen) == (True, True)
+        await until(lambda: len(alice.numbers) > 3, "our camera")
+        assert alice.screen_numbers == [], "it is not shared yet"
+        await until(lambda: screen.colour() == "red", "their camera")
+        await until(lambda: screen.colour(screen=True) == "blue", "their screen")
+        door.studio.perform(ShareScreen(on=True))
+        await until(lambda: len(alice.screen_numbers) > 2, "our screen")
+        assert door.studio.status()["screen_shared"]
+        door.studio.perform(ShareScreen(on=False))
+        await until(lambda: not door.studio.status()["screen_shared"], "the end of it")
+        door.studio.perform(ShareScreen(on=True))
+        seen = len(alice.screen_numbers)
+        await until(lambda: len(alice.screen_numbers) > seen, "our screen again")
+
+
+async def test_the_screen_is_added_to_a_call_of_video(screen: Screen) -> None:
+    async with a_door(pictures=screen) as door, Stranger(tone_hz=500, bundle=True) as alice:
+        door.studio.perform(StartCapture(video=True))
+        agreed = await door.answer(alice)
+        await door.next(PeerConnected)
+        alice.pc.addTransceiver(Film(BLUE), "sendonly")
+        agreed = await door.answer_again(alice, await alice.call_again())
+        assert (agreed.video, agreed.screen) == (True, False), "this device has nothing to share"
+        await until(lambda: screen.colour(screen=True) == "blue", "their screen")
+        seen = len(alice.numbers)
+        await until(lambda: len(alice.numbers) > seen + 5, "our camera as before")
+
+
+async def test_without_a_screen_to_share_sharing_is_a_fault(door: Door) -> None:
+    door.studio.perform(ShareScreen(on=True))
+    assert "no screen" in (await door.next(FaultReported)).message
+
+
+# -------------------- generations
+
+
+async def test_a_connection_replaces_another_and_nothing_is_heard_twice(screen: Screen) -> None:
+    second = PeerKey(ALICE.call_id, ALICE.uid, ALICE.endpoint, 2)
+    async with (
+        a_door(pictures=screen) as door,
+        Stranger(tone_hz=500, bundle=True) as alice,
+        Stranger(tone_hz=1500, bundle=True) as again,
+    ):
+        door.studio.perform(StartCapture(video=True))
+        alice.pc.addTransceiver(Film(RED), "sendrecv")
+        again.pc.addTransceiver(Film(BLUE), "sendrecv")
+        await door.answer(alice, video=None)
+        await until(lambda: screen.colour() == "red", "the first one's picture")
+        await until(lambda: door.studio.status()["speaker"]["tone_hz"], "her tone")
+        offer = await again.call(video=None)
+        bare = "".join(line for line in offer.sdp.splitlines(True) if "candidate" not in line)
+        for line in offer.sdp.splitlines():
+            if line.startswith("a=candidate"):
+                candidate = IceCandidate(line.removeprefix("a="), sdp_mid="0", sdp_m_line_index=0)
+                door.studio.perform(AddCandidate(second, candidate))
+        door.studio.perform(OpenPeer(second, CallType.VIDEO, SessionDescription("offer", bare)))
+        await again.take((await door.next(PeerAnswered)).description)
+        assert door.studio.status()["connections"] == {"alice/phone-1": 2}
+        await until(lambda: screen.colour() == "blue", "the second one's picture")
+        heard = 1500.0
+
+        def only_the_second() -> bool:
+            tone_hz = door.studio.status()["speaker"]["tone_hz"]
+            return tone_hz is not None and abs(tone_hz - heard) < 5
+
+        await until(only_the_second, "the second one's tone")
+        assert not screen.ended, "a picture that is replaced is not gone"
+        door.studio.perform(ClosePeer(ALICE))
+        await until(lambda: not alice.connected, "the first to end")
+        shown = len(screen.shown)
+        await until(lambda: len(screen.shown) > shown + 3, "pictures of the second")
+        assert screen.colour() == "blue"
+        assert screen.ended == []
+        assert [report.peer for report in door.all(SpeakerChanged)] == [ALICE]
+        door.studio.perform(ClosePeer(second))
+        await until(lambda: screen.ended, "the end")
+
+
+async def test_where_the_replacement_fails_the_old_one_is_heard_again(door: Door) -> None:
+    second = PeerKey(ALICE.call_id, ALICE.uid, ALICE.endpoint, 2)
+    async with Stranger(tone_hz=500) as alice:
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        async with Stranger(tone_hz=1500) as again:
+            await door.answer(again, second, type=CallType.AUDIO, video=None)
+            await until(lambda: round(hertz(door)) == 1500, "the second")
+        assert (await door.next(PeerFailed)).peer == second
+        await until(lambda: round(hertz(door)) == 500, "the first")
+
+
+def hertz(door: Door) -> float:
+    return float(door.studio.status()["speaker"]["tone_hz"] or 0)
+
+
+# -------------------- on hold
+
+
+async def test_who_is_kept_waiting_hears_the_tone_and_sees_nothing(screen: Screen) -> None:
+    async with a_door(pictures=screen) as door, Stranger(tone_hz=600, bundle=True) as alice:
+        door.studio.perform(StartCapture(video=True))
+        film = Film(RED)
+        alice.pc.addTransceiver(film, "sendrecv")
+        await door.answer(alice, video=None)
+        await until(lambda: screen.colour() == "red" and hertz(door), "both ways")
+        door.studio.perform(HoldPeer(ALICE, here=True, there=False))
+        assert door.studio.status()["on_hold"]
+        await until(lambda: screen.ended, "her picture to go")
+        await until(lambda: hears(alice, TONE_HZ), "the hold tone")
+        await until(lambda: door.studio.status()["speaker"]["level_dbfs"] == -100, "silence here")
+        assert door.studio.status()["video_listeners"] == 0
+        assert door.studio.status()["audio_listeners"] == 0
+        shown, sent = len(screen.shown), film.sent
+        await until(lambda: film.sent > sent + 15, "a second in which she goes on sending")
+        assert len(screen.shown) == shown, "nothing of it is shown"
+        keyframes, seen = alice.keyframes, len(alice.numbers)
+        door.studio.perform(HoldPeer(ALICE, here=False, there=False))
+        await until(lambda: len(alice.numbers) > seen + 3, "our pictures")
+        assert alice.keyframes > keyframes
+        await until(lambda: hears(alice, 440), "our sound")
+        await until(lambda: len(screen.shown) > shown + 3, "her pictures")
+        await until(lambda: round(hertz(door)) == 600, "her sound")
+        assert not door.studio.status()["on_hold"]
+        assert door.all(PeerLost) == []
+
+
+def hears(alice: Stranger, tone_hz: float) -> bool:
+    """Whether it is the tone of the last tenth of a second."""
+    return len(alice.sound) > 4800 and abs((dominant_hz(alice.sound[-4800:]) or 0) - tone_hz) < 5
+
+
+async def test_who_waits_sends_silence_and_hears_the_tone(door: Door) -> None:
+    door.studio.perform(StartCapture(video=False))
+    async with Stranger(tone_hz=600) as alice:
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        await until(lambda: hears(alice, 440) and hertz(door), "both ways")
+        door.studio.perform(HoldPeer(ALICE, here=False, there=True))
+        assert not door.studio.status()["on_hold"]
+        await until(lambda: len(alice.sound) and level_dbfs(alice.sound[-9600:]) < -80, "silence")
+        await until(lambda: round(hertz(door)) == TONE_HZ, "the hold tone here")
+        door.studio.perform(HoldPeer(ALICE, here=True, there=True))
+        await until(lambda: door.studio.status()["speaker"]["level_dbfs"] == -100, "no tone")
+        door.studio.perform(HoldPeer(ALICE, here=False, there=True))
+        await until(lambda: round(hertz(door)) == TONE_HZ, "the hold tone here")
+        door.studio.perform(ClosePeer(ALICE))
+        await until(lambda: door.studio.status()["speaker"]["level_dbfs"] == -100, "no tone")
+
+
+async def test_on_hold_from_the_beginning(door: Door) -> None:
+    door.studio.perform(StartCapture(video=True))
+    async with Stranger() as alice:
+        offer = await alice.call()
+        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO, offer))
+        door.studio.perform(HoldPeer(ALICE, here=True, there=False))
+        await alice.take((await door.next(PeerAnswered)).description)
+        await until(lambda: hears(alice, TONE_HZ), "the hold tone")
+        assert alice.numbers == []
+
+
+@pytest.mark.parametrize(("here", "there"), [(True, False), (False, True), (True, True)])
+async def test_nobody_is_lost_while_on_hold_in_a_call_of_sound(
+    door: Door, here: bool, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two devices, neither with a microphone: what they send one another is what hold makes of it."""
+    monkeypatch.setattr(leg, "LIVENESS_LIMIT_S", 0.5)
+    monkeypatch.setattr(leg, "HOLD_LIMIT_S", 0.5)
+    other = PeerKey(ALICE.call_id, "front-door", "main")
+    async with a_door() as house:
+        for side in (door, house):
+            side.studio.perform(StartCapture(video=False))
+        door.studio.perform(OpenPeer(ALICE, CallType.AUDIO))
+        offer = (await door.next(PeerOffered)).description
+        house.studio.perform(OpenPeer(other, CallType.AUDIO, offer))
+        door.studio.perform(AcceptAnswer(ALICE, (await house.next(PeerAnswered)).description))
+        await door.next(PeerConnected)
+        await house.next(PeerConnected)
+        door.studio.perform(HoldPeer(ALICE, here=here, there=there))
+        house.studio.perform(HoldPeer(other, here=there, there=here))
+        tone = TONE_HZ if here != there else None
+        listener = house if here else door
+        if tone:
+            await until(lambda: round(hertz(listener)) == tone, "the tone where one waits")
+        await asyncio.sleep(2)
+        for side, key in ((door, ALICE), (house, other)):
+            assert side.all(PeerLost) == []
+            side.studio.perform(HoldPeer(key, here=False, there=False))
+        await until(lambda: round(hertz(door)) == round(hertz(house)) == 440, "sound again")
+        assert door.all(PeerLost) + house.all(PeerLost) == []
+
+
+# -------------------- who speaks
+
+
+async def test_the_one_who_speaks_is_told_and_nobody_while_on_hold(door: Door) -> None:
+    async with Stranger(tone_hz=600) as alice, Stranger() as bob:
+        await door.answer(bob, BOB, type=CallType.AUDIO, video=None)
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        assert (await door.next(SpeakerChanged)).peer == ALICE
+        door.studio.perform(HoldPeer(ALICE, here=True, there=False))
+        door.studio.perform(ClosePeer(ALICE))
+        await until(lambda: not alice.connected, "the end")
+    assert door.all(SpeakerChanged) == []
+
+
+async def test_closed_at_any_moment_of_a_renegotiation(door: Door) -> None:
+    keepers = len(door.studio._running)
+    for moment in range(0, 20, 2):
+        async with Stranger(tone_hz=500) as alice:
+            await door.answer(alice, type=CallType.AUDIO, video=None)
+            await door.next(PeerConnected)
+            alice.pc.addTransceiver("video", "recvonly")
+            door.studio.perform(Renegotiate(ALICE, CallType.VIDEO, await alice.call_again()))
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            door.reports.clear()
+            door.studio.perform(ClosePeer(ALICE))
+            await until(lambda: len(door.studio._running) == keepers, "the connection to be gone")
+        assert door.reports == [], f"closed at moment {moment}"
