@@ -170,7 +170,7 @@ class Leg:
         peer = self._peer
         if peer is None or self._over or not self.connected_once or not peer.expects_packets:
             return
-        limit_s = HOLD_LIMIT_S if self._waits else LIVENESS_LIMIT_S
+        limit_s = HOLD_LIMIT_S if self.waits else LIVENESS_LIMIT_S
         packets = await peer.packets_received()
         if packets != self._packets:
             self._packets, self._heard_at_s = packets, now_s
@@ -198,12 +198,12 @@ class Leg:
 
     def heard(self, frame: bytes) -> None:
         """20 ms of the other side's sound."""
-        if self._audience is not None and not self._over and not self._waits:
+        if self._audience is not None and not self._over and not self.waits:
             self._audience.heard(self.key, frame)
 
     def saw(self, screen: bool, picture: Rgb, /) -> None:
         """A picture of the other side."""
-        if self._audience is not None and not self._over and not self._waits:
+        if self._audience is not None and not self._over and not self.waits:
             self._audience.saw(self.key, screen, picture)
 
     def dark(self, screen: bool, /) -> None:
@@ -216,7 +216,8 @@ class Leg:
             self._post(report)
 
     @property
-    def _waits(self) -> bool:
+    def waits(self) -> bool:
+        """It is on hold: nothing of the other side is heard, and it gets neither sound nor picture."""
         return self.held_here or self.held_there
 
     @property
@@ -228,5 +229,5 @@ class Leg:
         if self._tone is not None and self._audience is not None:
             waits_here = self.held_there and not self.held_here and not self._over
             self._tone.play_here(self.key, waits_here)
-            if self._waits:
+            if self.waits:
                 self._audience.silent(self.key)

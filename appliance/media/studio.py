@@ -182,6 +182,7 @@ class Studio:
                 self._early.pop(key, None)
                 if key in self._legs:
                     self._legs.pop(key).close()
+                    self._tell_desk()
             case _:
                 self._desk.perform(effect)
 
@@ -210,13 +211,19 @@ class Studio:
         for candidate in self._early.pop(opening.peer, ()):
             leg.do(candidate)
         self._start(self._run(leg), f"peer {opening.peer.uid}")
+        self._tell_desk()
 
     def _step(self, step: Step) -> None:
         leg = self._legs.get(step.peer)
         if leg is not None:
             leg.do(step)
+            self._tell_desk()
         elif not isinstance(step, HoldPeer):  # nobody waits for the end of a connection to be told
             self._post(FaultReported("not_open", "this connection is not open", str(step.peer)))
+
+    def _tell_desk(self) -> None:
+        legs = self._legs.values()
+        self._desk.withhold(bool(legs) and all(leg.waits for leg in legs))
 
     async def _run(self, leg: Leg) -> None:
         equipment = await self._loaded()

@@ -464,12 +464,35 @@ async def test_who_waits_sends_silence_and_hears_the_tone(door: Door) -> None:
         assert not door.studio.status()["on_hold"]
         await until(lambda: len(alice.sound) and level_dbfs(alice.sound[-9600:]) < -80, "silence")
         await until(lambda: round(hertz(door)) == TONE_HZ, "the hold tone here")
+        assert recorder_is_kept_out(door)
         door.studio.perform(HoldPeer(ALICE, here=True, there=True))
         await until(lambda: door.studio.status()["speaker"]["level_dbfs"] == -100, "no tone")
         door.studio.perform(HoldPeer(ALICE, here=False, there=True))
         await until(lambda: round(hertz(door)) == TONE_HZ, "the hold tone here")
         door.studio.perform(ClosePeer(ALICE))
         await until(lambda: door.studio.status()["speaker"]["level_dbfs"] == -100, "no tone")
+
+
+def recorder_is_kept_out(door: Door) -> bool:
+    assert door.studio._equipment is not None
+    return door.studio._equipment.recorder.withheld
+
+
+async def test_a_recording_gets_this_side_while_anybody_does(door: Door) -> None:
+    async with Stranger() as alice, Stranger() as bob:
+        await door.answer(alice, type=CallType.AUDIO, video=None)
+        await door.answer(bob, BOB, type=CallType.AUDIO, video=None)
+        withheld = []
+        for here, there in ((True, False), (True, True), (False, False)):
+            door.studio.perform(HoldPeer(ALICE, here=here, there=False))
+            door.studio.perform(HoldPeer(BOB, here=False, there=there))
+            withheld.append(recorder_is_kept_out(door))
+        door.studio.perform(HoldPeer(ALICE, here=True, there=False))
+        door.studio.perform(ClosePeer(BOB))
+        withheld.append(recorder_is_kept_out(door))
+        door.studio.perform(ClosePeer(ALICE))
+        withheld.append(recorder_is_kept_out(door))
+    assert withheld == [False, True, False, True, False]
 
 
 async def test_on_hold_from_the_beginning(door: Door) -> None:
