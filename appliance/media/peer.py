@@ -276,9 +276,19 @@ class Peer:
                 self._stop_setup_timer()
                 self._observer.connected()
             case "failed":
-                self._fail("connection_failed", "no way to the other side was found")
+                self._fail(*self._why_it_failed())
             case "closed":
                 self._fail("connection_closed", "the other side closed the connection, or is gone")
+
+    def _why_it_failed(self) -> tuple[str, str]:
+        """DTLS that fails where ICE did not: whoever answers has not the key that was agreed
+        (RFC 8827, section 6.5: the fingerprint binds the media to the signaling).
+        """
+        for transceiver in self._pc.getTransceivers():
+            dtls = transceiver.sender.transport
+            if dtls.state == "failed" and dtls.transport.state == "completed":
+                return "untrusted", "the other side of the connection is not who was agreed with"
+        return "connection_failed", "no way to the other side was found"
 
     def _limit_setup(self) -> None:
         """From each description on, the rest may take so long."""

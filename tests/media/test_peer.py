@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -170,6 +171,29 @@ async def test_connection_and_end_are_told_once_and_closing_is_idempotent() -> N
         listening.cancel()
     assert (diary.connections, diary.failures) == (1, []), "what this side closes has not failed"
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_whoever_has_another_key_than_was_agreed_is_not_trusted() -> None:
+    diary = Diary()
+    peer = Peer(diary, AudioFanout(), None)
+    async with Stranger(tone_hz=300) as mallory:
+        offer = await mallory.call(video=None)
+        # somebody in between gives the fingerprints of another key than the one that will answer
+        swapped = re.sub(
+            r"(a=fingerprint:\S+ )(\S\S)", lambda found: f"{found[1]}{flipped(found[2])}", offer.sdp
+        )
+        await mallory.take(await peer.answer(SessionDescription("offer", swapped)))
+        await until(lambda: diary.failures, "the failure")
+        assert diary.failures == ["untrusted"]
+        assert diary.connections == 0
+        assert diary.frames == 0, "nothing of it is heard"
+        await peer.close()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def flipped(octet: str) -> str:
+    """Another octet in hexadecimal."""
+    return f"{int(octet, 16) ^ 0xFF:02X}"
 
 
 async def test_a_jitter_buffer_of_our_own_takes_the_place_of_aiortc_s() -> None:
