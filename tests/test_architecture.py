@@ -148,7 +148,6 @@ TOLD_IN = {
     "calls.screens": "viewing",
     "calls.roster": "talking",
     "media.base": "synthetic",
-    "media.capture": "studio",
     "media.equipment": "studio",
     "media.leg": "studio",
     "reporting.ledger": "calllog",

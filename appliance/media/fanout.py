@@ -123,7 +123,7 @@ class VideoFanout(Fanout[VideoTrack]):
             return
         for onlooker in self._onlookers:
             onlooker.push(unit)
-        if self._tracks:
+        if self._tracks or self._onlookers:
             self._spread(unit)
         else:
             self._keep(unit, self._source)

@@ -1,0 +1,151 @@
+"""Open devices and their fan-outs: from the first thing that one gives to the last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from appliance.media.base import SILENT_FRAME, AccessUnit, SourceFailed
+from appliance.media.capture import LiveCamera, LiveMicrophone
+from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.model import DeviceException
+from tests.media.stranger import until
+
+
+class Camera:
+    """Gives a picture when the test says so, on the test's own thread."""
+
+    encoder, width, height, framerate = "software", 320, 180, 30
+
+    def __init__(self) -> None:
+        self.is_open = self.resting = False
+
+    def start(
+        self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
+    ) -> None:
+        self.is_open, self.deliver, self.failed = True, deliver, failed
+
+    def stop(self) -> None:
+        self.is_open = False
+
+    def rest(self, resting: bool, /) -> None:
+        self.resting = resting
+
+    def rests(self) -> bool:
+        return self.resting
+
+    def request_keyframe(self) -> None: ...
+    def set_bitrate(self, kbps: int) -> None: ...
+
+    def give(self, name: str, at_us: int) -> None:
+        self.deliver(AccessUnit(name.encode(), at_us, keyframe=True))
+
+
+class Microphone:
+    """The same for sound."""
+
+    def start(
+        self, deliver: Callable[[bytes], None], failed: Callable[[SourceFailed], None]
+    ) -> None:
+        self.deliver, self.failed = deliver, failed
+
+    def stop(self) -> None: ...
+
+
+class Taker:
+    """Who looks on."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def push(self, unit: AccessUnit, /) -> None:
+        self.names.append(unit.data.decode())
+
+    def restart(self) -> None: ...
+
+
+def nothing() -> None: ...
+
+
+async def soon() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_a_camera_takes_over_with_its_first_picture_and_the_other_is_not_seen_again() -> None:
+    fanout, taker = VideoFanout(), Taker()
+    fanout.watch(taker)
+    front, rear = Camera(), Camera()
+    lives = [LiveCamera(front, fanout, nothing), LiveCamera(rear, fanout, nothing)]
+    for live in lives:
+        await live.open()
+    front.give("front 1", 1_000)
+    await soon()
+    assert [live.began for live in lives] == [True, False]
+    rear.give("rear 1", 2_000)
+    front.give("front 2", 2_500)
+    rear.give("rear 2", 3_000)
+    await soon()
+    assert taker.names == ["front 1", "rear 1", "rear 2"]
+    await lives[0].close()
+    assert fanout.source is rear, "what is closed takes nothing along"
+    assert [front.is_open, rear.is_open] == [False, True]
+    await lives[1].close()
+    assert fanout.source is None
+    rear.give("rear 3", 4_000)
+    await soon()
+    assert taker.names[-1] == "rear 2"
+
+
+async def test_a_camera_that_is_opened_while_paused_rests_from_its_first_picture_on() -> None:
+    fanout, taker, camera = VideoFanout(), Taker(), Camera()
+    fanout.watch(taker)
+    fanout.pause(True)
+    live = LiveCamera(camera, fanout, nothing)
+    await live.open()
+    camera.give("secret", 0)
+    await soon()
+    assert live.began
+    assert camera.rests()
+    assert taker.names == []
+    await live.close()
+
+
+async def test_only_the_microphone_in_use_is_heard() -> None:
+    fanout = AudioFanout()
+    heard: list[bytes] = []
+    fanout.tap = heard.append
+    loud, other = b"\x01\x00" * 960, b"\x02\x00" * 960
+    speaker, headset = Microphone(), Microphone()
+    lives = [LiveMicrophone(one, fanout, nothing) for one in (speaker, headset)]
+    for live in lives:
+        await live.open()
+    speaker.deliver(loud)
+    await until(lambda: lives[0].began)
+    speaker.deliver(loud)
+    headset.deliver(other)
+    await until(lambda: lives[1].began)
+    speaker.deliver(loud)
+    headset.deliver(other)
+    fanout.muted = True
+    headset.deliver(other)
+    assert heard == [loud, other, SILENT_FRAME]
+    for live in lives:
+        await live.close()
+    assert fanout.source is None
+
+
+async def test_why_a_device_stopped_is_kept_and_told() -> None:
+    changes: list[str] = []
+    camera, microphone = Camera(), Microphone()
+    eye = LiveCamera(camera, VideoFanout(), lambda: changes.append("camera"))
+    ear = LiveMicrophone(microphone, AudioFanout(), lambda: changes.append("microphone"))
+    fault = SourceFailed(DeviceException.DEVICE_UNPLUGGED, "the cable is loose")
+    for live, device in ((eye, camera), (ear, microphone)):
+        await live.open()
+        device.failed(fault)
+    await soon()
+    assert (eye.fault, ear.fault) == (fault, fault)
+    assert changes == ["camera", "microphone"]
+    await eye.close()
+    await ear.close()
