@@ -119,10 +119,10 @@ class Desk:
             case StopRecording():
                 self._equipment.recorder.stop()
 
-    def withhold(self, withheld: bool, /) -> None:
-        """Nobody gets this side's sound and picture at the moment: nor does a recording."""
+    def hold(self, calls: frozenset[str], /) -> None:
+        """In these calls nobody hears anybody at the moment: nothing of them is to be recorded."""
         if self._equipment is not None:
-            self._equipment.recorder.withheld = withheld
+            self._equipment.recorder.on_hold = calls
 
     def plug(self, mode: AudioMode, present: bool, /) -> None:
         """Let an output of a simulated board come or go.

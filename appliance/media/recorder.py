@@ -1,8 +1,9 @@
 """Records a call: what the camera sends, and both sides' sound, into one file that survives a sudden end.
 
 Taken are the access units that the peers get, so nothing is encoded a second time but the mixed sound; the
-own microphone and picture are taken as they are sent: silence while muted, neither while on hold. All that
-costs time (the disk, the muxer, one Opus encode) is in a thread of its own, ten times a second.
+own microphone and picture are taken as they are sent: silence while muted, and nothing while the call is on
+hold. All that costs time (the disk, the muxer, one Opus encode) is in a thread of its own, ten times a
+second.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from appliance.calls.inputs import (
     RecordingStarted,
     RecordingStopped,
 )
-from appliance.media.base import FRAME_S, SILENT_FRAME, AccessUnit, PictureFormat
+from appliance.media.base import FRAME_S, AccessUnit, PictureFormat
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.handover import Handover
 from appliance.media.mixing import SETTLE_S, Mix
@@ -62,10 +63,11 @@ class Recorder:
         post: Callable[[Input], None],
     ) -> None:
         """`post` is called from any thread."""
-        self.withheld = False
-        """Nobody gets this side's sound and picture at the moment, and neither does a recording."""
+        self.on_hold: frozenset[str] = frozenset()
+        """The calls, by their ids, in which nobody hears anybody at the moment."""
         self._shelf, self._audio, self._video, self._speaker = shelf, audio, video, speaker
         self._post = post
+        self._call_id = ""
         self._writing: Writing | None = None
         self._filmed: VideoFanout | None = None
         self._threads: list[threading.Thread] = []
@@ -82,6 +84,7 @@ class Recorder:
         if self._writing is not None:
             self._post(RecordingFailed("a recording is running already"))
             return
+        self._call_id = call_id
         writing = self._writing = Writing(self._shelf, call_id, self._post, video=video)
         over: Handover[Writing] = Handover(self._over)
         thread = threading.Thread(
@@ -123,7 +126,7 @@ class Recorder:
         writing, video = self._writing, self._filmed
         if writing is None or video is None:
             return
-        if self.withheld:
+        if self._waits:
             self._waits_for_keyframe = True
         elif self._waits_for_keyframe and not unit.keyframe:
             video.request_keyframe()
@@ -142,13 +145,18 @@ class Recorder:
 
     def _own_sound(self, frame: bytes) -> None:
         """On the microphone's thread."""
-        self._hear(OWN, SILENT_FRAME if self.withheld else frame)
+        self._hear(OWN, frame)
 
     def _others_sound(self, participant: str, frame: bytes) -> None:
         self._hear(f"/{participant}", frame)  # which is nobody's name
 
+    @property
+    def _waits(self) -> bool:
+        """What is seen and heard now belongs to another call, or to nobody."""
+        return self._call_id in self.on_hold
+
     def _hear(self, voice: str, frame: bytes) -> None:
-        if self._writing is not None:
+        if self._writing is not None and not self._waits:
             self._writing.put((voice, frame, time.monotonic()))
 
 

@@ -222,8 +222,8 @@ class Studio:
             self._post(FaultReported("not_open", "this connection is not open", str(step.peer)))
 
     def _tell_desk(self) -> None:
-        legs = self._legs.values()
-        self._desk.withhold(bool(legs) and all(leg.waits for leg in legs))
+        talking = {key.call_id for key, leg in self._legs.items() if not leg.waits}
+        self._desk.hold(frozenset(key.call_id for key in self._legs) - talking)
 
     async def _run(self, leg: Leg) -> None:
         equipment = await self._loaded()

@@ -475,7 +475,7 @@ async def test_who_waits_sends_silence_and_hears_the_tone(door: Door) -> None:
 
 def recorder_is_kept_out(door: Door) -> bool:
     assert door.studio._equipment is not None
-    return door.studio._equipment.recorder.withheld
+    return ALICE.call_id in door.studio._equipment.recorder.on_hold
 
 
 async def test_a_recording_gets_this_side_while_anybody_does(door: Door) -> None:
