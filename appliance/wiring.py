@@ -150,9 +150,9 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
     appliance.studio = await stack.enter_async_context(studio)
     appliance.engine.attach(studio)
     appliance.show(appliance.engine.state)
-    if appliance.screen is not None and config.screen.kind != "none":
+    if shown is not None:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        showing = tasks.create_task(_show_own(appliance.screen, studio), name="own picture")
+        showing = tasks.create_task(_show_own(shown, studio), name="own picture")
         stack.callback(showing.cancel)
 
 

@@ -141,3 +141,11 @@ async def test_the_picture_of_who_stands_there_can_be_had(door: House) -> None:
         picture = await door.appliance.snapshot()
         assert picture is not None
         assert picture.startswith(b"\xff\xd8")
+
+
+async def test_the_screen_is_given_this_devices_own_picture(door: House) -> None:
+    display = door.appliance.screen
+    assert display is not None
+    async with bob_calls(door):
+        await door.until_true(lambda: display._own is not None)
+    assert display._own is None or display._own.shape == (360, 640, 3)
