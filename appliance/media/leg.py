@@ -168,7 +168,10 @@ class Leg:
     async def watch(self, now_s: float) -> None:
         """Compare what has come with the last look, and report silence and its end."""
         peer = self._peer
-        if peer is None or self._over or not self.connected_once or not peer.expects_packets:
+        if peer is None or self._over or not self.connected_once:
+            return
+        await peer.keep_seeing()
+        if self._over or not peer.expects_packets:
             return
         limit_s = HOLD_LIMIT_S if self.waits else LIVENESS_LIMIT_S
         packets = await peer.packets_received()

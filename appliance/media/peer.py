@@ -13,7 +13,13 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+)
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamTrack
 
@@ -26,7 +32,7 @@ from appliance.media.hold_tone import HoldTone
 from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
 from appliance.media.negotiation import MAX_CANDIDATES
 from appliance.media.voice import frames_of
-from appliance.media.watching import View
+from appliance.media.watching import Stall, View
 from appliance.messages import IceCandidate, SessionDescription
 
 if TYPE_CHECKING:
@@ -105,6 +111,7 @@ class Peer:
         self._known: set[MediaStreamTrack] = set()
         self._hold = NOT_ON_HOLD
         self._watched: set[Role] = set()
+        self._views: dict[Role, tuple[View, Stall]] = {}
         self._connected = self._over = False
 
     # -------------------- negotiation
@@ -226,7 +233,18 @@ class Peer:
 
         while self._watch_framerate is not None:
             track = await self._tracks[role].get()
-            await View(show, self._watch_framerate).run(track)
+            view = View(show, self._watch_framerate)
+            self._views[role] = view, Stall()
+            await view.run(track)
+
+    async def keep_seeing(self) -> None:
+        """Do not wait for pictures that were lost for good; to be called twice a second."""
+        for line in self._agreement.lines:
+            if line.role in self._watched and line.role in self._views:
+                view, stall = self._views[line.role]
+                receiver = line.transceiver.receiver
+                if stall.look(view.count, await _packets_of(receiver)):
+                    await seams.begin_anew(receiver)
 
     @property
     def expects_packets(self) -> bool:
@@ -314,3 +332,9 @@ class Peer:
     def _end(self) -> None:
         self._over = True
         self._stop_setup_timer()
+
+
+async def _packets_of(receiver: RTCRtpReceiver) -> int:
+    """How many RTP packets it has received so far."""
+    stats = (await receiver.getStats()).values()
+    return sum(one.packetsReceived for one in stats if one.type == "inbound-rtp")

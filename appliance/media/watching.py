@@ -14,11 +14,41 @@ if TYPE_CHECKING:
     from appliance.media.base import Rgb
 
 
+LOOKS = 3
+"""At so many looks in a row packets had come and no picture, until that is a stall."""
+
+
+class Stall:
+    """Notices that packets come, and that no picture is made of them any more.
+
+    aiortc waits for a packet that was lost for good until 512 more have come: of a small picture that is
+    a minute.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has come yet."""
+        self._pictures = self._packets = self._looks = 0
+
+    def look(self, pictures: int, packets: int) -> bool:
+        """Whether it is so, given how many have come in all; where it is, the looks count anew."""
+        if pictures != self._pictures:
+            self._looks = 0
+        elif packets != self._packets:
+            self._looks += 1
+        self._pictures, self._packets = pictures, packets
+        if self._looks < LOOKS:
+            return False
+        self._looks = 0
+        return True
+
+
 class View:
     """One stream: the latest picture is converted, in a thread; those that it overtook are dropped."""
 
     def __init__(self, show: Callable[[Rgb], None], framerate: int) -> None:
         """`show` is called on the loop, `framerate` times a second at most."""
+        self.count = 0
+        """How many pictures have come."""
         self._show = show
         self._interval_s = 1 / framerate
         self._latest: VideoFrame | None = None
@@ -39,6 +69,7 @@ class View:
                 return
             assert isinstance(frame, VideoFrame)
             self._latest = frame
+            self.count += 1
             self._came.set()
 
     async def _keep_showing(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from aiortc.rtp import is_rtcp
 
 from appliance.calls.effects import (
     AcceptAnswer,
@@ -339,6 +340,33 @@ async def test_two_videos_each_way(screen: Screen, who_offers: str) -> None:
         door.studio.perform(ShareScreen(on=True))
         seen = len(alice.screen_numbers)
         await until(lambda: len(alice.screen_numbers) > seen, "our screen again")
+
+
+async def test_pictures_that_were_lost_for_good_are_not_waited_for(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after some seconds without a network: nobody sends again what is so old."""
+    async with a_door(pictures=screen) as door, Stranger(tone_hz=500, bundle=True) as alice:
+        sender = alice.pc.addTransceiver(Film(RED), "sendrecv").sender
+        await door.answer(alice, video=None)
+        await until(lambda: len(screen.shown) > 5, "pictures")
+        transport = sender.transport
+        send = transport._send_rtp
+        lost: set[bytes] = set()
+
+        async def lossy(data: bytes) -> None:
+            source, number = int.from_bytes(data[8:12], "big"), data[2:4]
+            if not is_rtcp(data) and source == sender._rtx_ssrc:
+                return
+            if not is_rtcp(data) and source == sender._ssrc and len(lost) < 20:
+                lost.add(number)
+            if number not in lost or source != sender._ssrc:
+                await send(data)
+
+        monkeypatch.setattr(transport, "_send_rtp", lossy)
+        await until(lambda: len(lost) == 20, "the loss")
+        shown = len(screen.shown)
+        await until(lambda: len(screen.shown) > shown + 10, "pictures again")
 
 
 async def test_the_screen_is_added_to_a_call_of_video(screen: Screen) -> None:

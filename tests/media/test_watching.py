@@ -11,7 +11,7 @@ import pytest
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from appliance.media import watching
-from appliance.media.watching import View, rgb
+from appliance.media.watching import LOOKS, Stall, View, rgb
 
 if TYPE_CHECKING:
     from appliance.media.base import Rgb
@@ -97,3 +97,19 @@ def test_colours_come_out_as_red_green_and_blue() -> None:
     assert shown.shape == (32, 48, 3)
     assert shown.flags.c_contiguous
     assert np.abs(shown.astype(int) - picture).max() < 6
+
+
+def test_packets_without_pictures_are_a_stall_and_no_packets_are_none() -> None:
+    stall = Stall()
+    assert not any(stall.look(pictures=at, packets=3 * at) for at in range(10))
+    assert not any(stall.look(pictures=9, packets=27) for _ in range(10))  # the camera is paused
+    looks = [stall.look(pictures=9, packets=27 + at) for at in range(1, 2 * LOOKS + 1)]
+    assert looks == 2 * ([False] * (LOOKS - 1) + [True])
+
+
+def test_a_picture_ends_what_was_about_to_be_a_stall() -> None:
+    stall = Stall()
+    for at in range(1, LOOKS):
+        assert not stall.look(pictures=0, packets=at)
+    assert not stall.look(pictures=1, packets=LOOKS)
+    assert not stall.look(pictures=1, packets=LOOKS + 1)
