@@ -57,6 +57,7 @@ class Media:
 
     def __init__(self) -> None:
         self.counters: list[int] = []
+        self.pictures = 0
         self.samples: list[np.ndarray[Any, Any]] = []
         self.changed = asyncio.Condition()
 
@@ -68,6 +69,7 @@ class Media:
             except Exception:
                 return
             if isinstance(frame, VideoFrame):
+                self.pictures += 1
                 number = read_counter(frame)
                 if number is not None:
                     self.counters.append(number)
@@ -160,6 +162,10 @@ class Phone:
         self._ids.add(body["id"])
         self.seen.append(body)
         self.inbox.put_nowait(body)
+        self._heard(body)
+
+    def _heard(self, message: Message) -> None:
+        """A new message came; for who reacts to some by itself."""
 
     async def online(self) -> None:
         """Tell that this endpoint is there, and know the door's connection."""
@@ -174,6 +180,10 @@ class Phone:
             }
             self._client.publish(self._presence, json.dumps(online), 1, True)
             await self.door_epoch
+
+    def is_online(self) -> bool:
+        """Whether it reaches the broker."""
+        return bool(self._client.is_connected())
 
     def close(self) -> None:
         """Leave as a clean stop does."""
@@ -203,8 +213,8 @@ class Phone:
             "clock": "unknown",
             "body": body,
         }
+        topic = changes.pop("topic", f"appliance/call/{self.device}/{self.uid}")
         envelope.update(changes)
-        topic = f"appliance/call/{self.device}/{self.uid}"
         self._client.publish(topic, json.dumps(envelope), 1)
         return envelope
 

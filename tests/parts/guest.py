@@ -1,0 +1,552 @@
+"""An independent participant of sessions of several: it believes the host's list, joins, answers, obeys.
+
+Written from the documented messages, like the phone that it is; nothing of this project's code is in it.
+What it does by itself is what every endpoint has to do; the rest a test tells it to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from aiortc import (
+    AudioStreamTrack,
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from av import AudioFrame, VideoFrame
+
+from tests.parts.phone import PATIENCE_S, RATE, Media, Message, Phone, closed
+
+FPS = 10
+MUTED_BY_HOST = ("mute", "unmute")
+Where = tuple[str, str]
+"""An endpoint: uid and the name of its program."""
+
+
+class Voice(AudioStreamTrack):
+    """A sine wave whose loudness can be changed while it lasts; 20 ms a frame."""
+
+    def __init__(self, guest: Guest) -> None:
+        super().__init__()
+        self._guest = guest
+        self._at = 0
+        self._start = time.monotonic()
+
+    async def recv(self) -> AudioFrame:
+        await asyncio.sleep(max(0.0, self._start + self._at / RATE - time.monotonic()))
+        count = RATE // 50
+        angles = 2 * math.pi * self._guest.hertz * (self._at + np.arange(count)) / RATE
+        loudness = 0 if self._guest.silent else self._guest.loudness
+        samples = (loudness * np.sin(angles)).astype(np.int16)
+        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._at, Fraction(1, RATE)
+        self._at += count
+        return frame
+
+
+class Film(VideoStreamTrack):
+    """Small pictures of one colour."""
+
+    def __init__(self, colour: tuple[int, int, int]) -> None:
+        super().__init__()
+        self._picture = np.full((90, 160, 3), colour, np.uint8)
+        self._count = 0
+        self._start = time.monotonic()
+
+    async def recv(self) -> VideoFrame:
+        await asyncio.sleep(max(0.0, self._start + self._count / FPS - time.monotonic()))
+        frame = VideoFrame.from_ndarray(self._picture, format="rgb24").reformat(format="yuv420p")
+        frame.pts, frame.time_base = self._count * (90000 // FPS), Fraction(1, 90000)
+        self._count += 1
+        return frame
+
+
+class Link:
+    """A peer connection with one other endpoint; `call_id` is under what the two know each other."""
+
+    def __init__(self, where: Where, call_id: str, *, offers: bool, generation: int = 1) -> None:
+        self.where, self.call_id, self.offers, self.generation = where, call_id, offers, generation
+        self.media = Media()
+        self.screen = Media()
+        self.connected = asyncio.Event()
+        self.connection = RTCPeerConnection(
+            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+
+
+class Guest(Phone):
+    """One endpoint of one person, that takes part in sessions of several."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.hertz, self.loudness = 880.0, 8000
+        self.colour: tuple[int, int, int] | None = None
+        """Of the pictures that it sends; None: it sends none."""
+        self.offers_screen = True
+        self.wrong_fingerprint = False
+        """Its descriptions name the certificate of somebody else."""
+        self.agrees = True
+        """To video, and to be unmuted."""
+        self.obliges = True
+        """It replaces a connection when it is asked to."""
+        self.muted = False
+        self.on_hold: set[Where] = set()
+        """Who holds this guest."""
+        self.links: dict[Where, Link] = {}
+        self.listed: list[Message] = []
+        self.version = -1
+        self.session_id = ""
+        self.hosted: Hosted | None = None
+        self._unheard: list[Message] = []
+        self._gone = False
+        self._early: dict[Where, Message] = {}
+        self._to_do: asyncio.Queue[Message] = asyncio.Queue()
+        self._working = self._loop.create_task(self._work(), name=f"guest {self.uid}")
+        self.failures: list[str] = []
+
+    # -------------------- what it does by itself
+
+    def _heard(self, message: Message) -> None:
+        if not self._gone:
+            self._to_do.put_nowait(message)
+
+    async def _work(self) -> None:
+        while True:
+            message = await self._to_do.get()
+            react = getattr(self, f"_on_{message['type']}", None)
+            if react is None:
+                continue
+            try:
+                await react(message, (message["from"], message["endpoint"]))
+            except Exception as error:
+                self.failures.append(f"{message['type']} from {message['from']}: {error!r}")
+
+    async def _on_participants(self, message: Message, sender: Where) -> None:
+        body = message["body"]
+        if body["version"] <= self.version or self.hosted is not None:
+            return
+        self.version, self.session_id = body["version"], body["session_id"]
+        self.listed = body["participants"]
+        places = [(one["uid"], one["endpoint"]) for one in self.listed]
+        for where in [where for where in self.links if where not in places]:
+            await self._drop(where)
+        me = (self.uid, self.endpoint)
+        if me in places:
+            for where in places[: places.index(me)]:
+                if where not in self.links:
+                    await self._join_with(where, message["call_id"])
+        for where in [where for where in self._early if where in places]:
+            await self._let_in(self._early.pop(where), where)
+
+    async def _join_with(self, where: Where, call_id: str) -> None:
+        link = self._open(where, call_id, offers=True)
+        self._add_sections(link)
+        await self.write(where, "join", call_id, {"offer": await self._offer_of(link)})
+
+    async def _on_join(self, message: Message, sender: Where) -> None:
+        if message["body"].get("token") is not None:
+            if self.hosted is not None:
+                await self.hosted.admit(message, sender)
+        elif self.hosted is not None or sender in self._places():
+            await self._let_in(message, sender)
+        else:
+            self._early[sender] = message
+
+    async def _let_in(self, message: Message, sender: Where) -> None:
+        link = self._open(sender, message["call_id"], offers=False)
+        answer = await self._answer_to(link, message["body"]["offer"])
+        body = {"answer": answer, "generation": 1}
+        await self.write(sender, "answer", message["call_id"], body)
+
+    async def _on_answer(self, message: Message, sender: Where) -> None:
+        link = self.links.get(sender)
+        if link is not None and message["body"]["generation"] == link.generation:
+            answer = message["body"]["answer"]
+            if link.connection.signalingState == "have-local-offer":
+                await link.connection.setRemoteDescription(RTCSessionDescription(**answer))
+
+    async def _on_accept(self, message: Message, sender: Where) -> None:
+        """The device takes a call: with the answer to this guest's offer, or with an offer."""
+        if (offer := message["body"].get("offer")) is not None:
+            link = self._open(sender, message["call_id"], offers=False)
+            answer = await self._answer_to(link, offer)
+            body = {"answer": answer, "generation": 1}
+            await self.write(sender, "answer", message["call_id"], body)
+        else:
+            link = self.links[sender]
+            answer = message["body"]["answer"]
+            await link.connection.setRemoteDescription(RTCSessionDescription(**answer))
+
+    async def _on_offer(self, message: Message, sender: Where) -> None:
+        body, link = message["body"], self.links[sender]
+        if body["generation"] == link.generation + 1:
+            old, link = (
+                link,
+                self._open(sender, link.call_id, offers=False, generation=body["generation"]),
+            )
+            await closed(old.connection)
+        if self.colour is not None and not self._films(link):
+            link.connection.addTrack(Film(self.colour))
+        answer = await self._answer_to(link, body["offer"], further=True)
+        said = {"answer": answer, "generation": link.generation}
+        await self.write(sender, "answer", message["call_id"], said)
+
+    async def _on_end(self, message: Message, sender: Where) -> None:
+        await self._drop(sender)
+
+    async def _on_state(self, message: Message, sender: Where) -> None:
+        held = message["body"].get("on_hold")
+        if held is not None:
+            (self.on_hold.add if held else self.on_hold.discard)(sender)
+
+    async def _on_request(self, message: Message, sender: Where) -> None:
+        body = message["body"]
+        action, accepted = body["action"], True
+        if action == "mute" or (action == "unmute" and self.agrees):
+            self.muted = action == "mute"
+        elif action in ("unmute", "switch_to_video"):
+            accepted = self.agrees
+        answer = {"request_id": body["request_id"], "accepted": accepted, "error": None}
+        await self.write(sender, "response", message["call_id"], answer)
+        if action in MUTED_BY_HOST and accepted:
+            await self.tell(audio_muted=self.muted)
+        link = self.links.get(sender)
+        if link is not None and link.offers and accepted:
+            if action == "switch_to_video":
+                await self.offer_again(sender, "switch_to_video")
+            elif action == "renegotiate" and body["reason"] == "reconnect":
+                if self.obliges:
+                    await self.replace(sender)
+            elif action == "renegotiate":
+                await self.offer_again(sender, body["reason"])
+
+    async def hear(self, type_: str) -> Message:
+        """The next message of that type; others stay for later."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                for message in self._unheard:
+                    if message["type"] == type_:
+                        self._unheard.remove(message)
+                        return message
+                self._unheard.append(await self.inbox.get())
+
+    # -------------------- what a test tells it to do
+
+    async def rings(self, call_id: str | None = None, type_: str = "video", **body: Any) -> str:
+        """Call the device: as a page does, with an offer; as a device (endpoint `main`), without."""
+        call_id = call_id or secrets.token_hex(16)
+        offer: Message | None = None
+        if self.endpoint != "main":
+            link = self._open(self.door, call_id, offers=True)
+            self._add_sections(link, video=type_ == "video")
+            offer = await self._offer_of(link)
+        invitation = self.invitation(type_, offer) | body
+        if offer is None:
+            invitation.pop("offer")
+        await self.send("invite", call_id, invitation)
+        return call_id
+
+    async def takes(self, invite: Message | None = None) -> Message:
+        """Accept the device's invite, by default the next that comes."""
+        invite = invite or await self.hear("invite")
+        call_id = invite["call_id"]
+        link = self._open(self.door, call_id, offers=True)
+        self._add_sections(link, video=invite["body"]["call_type"] == "video")
+        accept = {"offer": await self._offer_of(link), "custom_data": None}
+        await self.send("accept", call_id, accept)
+        return invite
+
+    async def joins(self, token: str) -> None:
+        """Enter a session of the device by its token."""
+        host, call_id = token.split(".")[:2]
+        assert host == self.device
+        await self.write(self.door, "join", call_id, {"token": token})
+
+    async def talks(self, uid: str | None = None) -> Link:
+        """Wait until media flows with the device, or with somebody else."""
+        wanted = uid or self.device
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                link = next((one for at, one in self.links.items() if at[0] == wanted), None)
+                if link is not None:
+                    await link.connected.wait()
+                    return link
+                await asyncio.sleep(0.01)
+
+    async def says(self, type_: str, **body: Any) -> None:
+        """Send the device a message about the call that they share."""
+        await self.write(self.door, type_, self.links[self.door].call_id, body)
+
+    async def tell(self, **changes: Any) -> None:
+        """Tell everyone in the session what has changed about this guest."""
+        for where, link in list(self.links.items()):
+            await self.write(where, "state", link.call_id, changes)
+
+    async def asks(self, action: str, **body: Any) -> Message:
+        """Ask the device for something; its response."""
+        request_id = body.pop("request_id", None) or secrets.token_hex(8)
+        await self.says("request", request_id=request_id, action=action, **body)
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                response = await self.hear("response")
+                if response["body"]["request_id"] == request_id:
+                    return response
+
+    async def leaves(self, reason: str = "hang_up") -> None:
+        """Leave the session."""
+        for where, link in list(self.links.items()):
+            await self.write(where, "end", link.call_id, {"reason": reason, "kicked_by": None})
+            await self._drop(where)
+
+    async def offer_again(self, where: Where, reason: str) -> None:
+        """Offer anew, in the same connection; where there was no video, with video."""
+        link = self.links[where]
+        if not any(one.kind == "video" for one in link.connection.getTransceivers()):
+            self._add_video(link)
+        await self._send_offer(link, reason)
+
+    async def replace(self, where: Where) -> None:
+        """Offer a connection of the next generation in place of the present one."""
+        old = self.links[where]
+        link = self._open(where, old.call_id, offers=True, generation=old.generation + 1)
+        self._add_sections(link)
+        await self._send_offer(link, "reconnect")
+        await closed(old.connection)
+
+    async def _send_offer(self, link: Link, reason: str) -> None:
+        offer = await self._offer_of(link)
+        body = {"offer": offer, "generation": link.generation, "reason": reason}
+        await self.write(link.where, "offer", link.call_id, body)
+
+    async def vanishes(self) -> None:
+        """Be gone without a word: close the connection with the device, and hear nothing more."""
+        self._gone = True
+        await self._drop(self.door)
+
+    def falls_silent(self, silent: bool = True) -> None:
+        """Let nothing of the media out to the device, as a dead network would; or let it out again."""
+        transport = self.links[self.door].connection.getTransceivers()[0].sender.transport
+
+        async def lost(_data: bytes) -> None:
+            """It goes nowhere."""
+
+        for name in ("_send_rtp",):
+            if silent:
+                setattr(transport, name, lost)
+            else:
+                vars(transport).pop(name, None)
+
+    async def write(self, to: Where, type_: str, call_id: str, body: Message) -> None:
+        """Send a message to any endpoint; who is no device is reached by the epoch in the list."""
+        if to[0] == self.device:
+            await self.send(type_, call_id, body)
+            return
+        epoch = next(
+            (one["epoch"] for one in self.listed if (one["uid"], one["endpoint"]) == to), None
+        )
+        topic = f"appliance/call/{to[0]}/{self.uid}"
+        await self.send(type_, call_id, body, to=to[0], to_endpoint=to[1], epoch=epoch, topic=topic)
+
+    @property
+    def door(self) -> Where:
+        """The device."""
+        return (self.device, "main")
+
+    @property
+    def silent(self) -> bool:
+        """Whether it sends no sound: muted, or held by somebody."""
+        return self.muted or bool(self.on_hold)
+
+    def _places(self) -> list[Where]:
+        return [(one["uid"], one["endpoint"]) for one in self.listed]
+
+    # -------------------- connections
+
+    def _open(self, where: Where, call_id: str, *, offers: bool, generation: int = 1) -> Link:
+        link = self.links[where] = Link(where, call_id, offers=offers, generation=generation)
+        connection = link.connection
+        if where == self.door:
+            self.connection, self.media = connection, link.media
+
+        @connection.on("track")
+        def on_track(track: MediaStreamTrack) -> None:
+            videos = [one for one in connection.getTransceivers() if one.kind == "video"]
+            is_screen = len(videos) > 1 and track is videos[1].receiver.track
+            media = link.screen if is_screen else link.media
+            task = self._loop.create_task(media.watch(track))
+            self._watching.add(task)
+            task.add_done_callback(self._watching.discard)
+
+        @connection.on("connectionstatechange")
+        def on_state() -> None:
+            if connection.connectionState == "connected":
+                link.connected.set()
+
+        return link
+
+    def _add_sections(self, link: Link, *, video: bool = True) -> None:
+        link.connection.addTrack(Voice(self))
+        if video:
+            self._add_video(link)
+
+    def _add_video(self, link: Link) -> None:
+        """A camera, and a section for the screen that the other side may share."""
+        if self.colour is None:
+            camera = link.connection.addTransceiver("video", direction="recvonly")
+        else:
+            camera = link.connection.addTransceiver(Film(self.colour), direction="sendrecv")
+        _only_h264(camera)
+        if self.offers_screen:
+            _only_h264(link.connection.addTransceiver("video", direction="recvonly"))
+
+    def _films(self, link: Link) -> bool:
+        return any(
+            one.sender.track is not None and one.kind == "video"
+            for one in link.connection.getTransceivers()
+        )
+
+    async def _offer_of(self, link: Link) -> Message:
+        await link.connection.setLocalDescription(await link.connection.createOffer())
+        return self._description(link)
+
+    async def _answer_to(self, link: Link, offer: Message, *, further: bool = False) -> Message:
+        await link.connection.setRemoteDescription(RTCSessionDescription(**offer))
+        if not further:
+            link.connection.addTrack(Voice(self))
+            if self.colour is not None and "m=video" in offer["sdp"]:
+                link.connection.addTrack(Film(self.colour))
+        await link.connection.setLocalDescription(await link.connection.createAnswer())
+        return self._description(link)
+
+    def _description(self, link: Link) -> Message:
+        description = link.connection.localDescription
+        sdp = description.sdp
+        if self.wrong_fingerprint:
+            sdp = re.sub(
+                r"(a=fingerprint:\S+ )([0-9A-F:]+)",
+                lambda found: found[1] + ":".join(reversed(found[2].split(":"))),
+                sdp,
+            )
+        return {"type": description.type, "sdp": sdp}
+
+    async def _drop(self, where: Where) -> None:
+        link = self.links.pop(where, None)
+        if link is not None:
+            await closed(link.connection)
+            self.on_hold.discard(where)
+
+    async def hang_up(self) -> None:
+        """Close everything."""
+        self._working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._working
+        for where in list(self.links):
+            await self._drop(where)
+        self.connection = None
+        await super().hang_up()
+
+
+class Hosted:
+    """A session of which a guest is the host: it lets in whoever shows its token, and tells all of all."""
+
+    def __init__(
+        self, host: Guest, *, call_id: str | None = None, token: str | None = None
+    ) -> None:
+        self.host = host
+        self.call_id = call_id or secrets.token_hex(16)
+        self.session_id = secrets.token_hex(16)
+        self.token = token or f"{host.uid}.{self.call_id}.{self.session_id}.{host.device}.1.0"
+        self.version = 0
+        self.there: list[Where] = []
+        self.admits = True
+        host.hosted = self
+
+    async def admit(self, message: Message, sender: Where) -> None:
+        """Let in who has the token, and tell everyone; others hear that it failed."""
+        if not self.admits or message["body"]["token"] != self.token:
+            refusal = {"reason": "failed", "kicked_by": None}
+            await self.host.write(sender, "end", message["call_id"], refusal)
+            return
+        if sender not in self.there:
+            self.there.append(sender)
+        await self.announce()
+
+    async def announce(self) -> None:
+        """Send the list to all."""
+        self.version += 1
+        me = (self.host.uid, self.host.endpoint)
+        everyone = [_participant(where) for where in (me, *self.there)]
+        everyone[0]["epoch"] = self.host.epoch
+        body = {
+            "session_id": self.session_id,
+            "version": self.version,
+            "participants": everyone,
+        }
+        for where in self.there:
+            await self.host.write(where, "participants", self.call_id, body)
+
+    async def puts_out(self, where: Where, by: str) -> None:
+        """Put somebody out of the session."""
+        end = {"reason": "kicked_out", "kicked_by": by}
+        await self.host.write(where, "end", self.call_id, end)
+        self.there.remove(where)
+        await self.host._drop(where)
+
+
+def _participant(where: Where) -> Message:
+    flags = ("audio_muted", "video_paused", "hand_raised", "screen_sharing", "recording", "on_hold")
+    return {
+        "uid": where[0],
+        "name": where[0].title(),
+        "endpoint": where[1],
+        "joined_at": None,
+        "state": "connected",
+        **dict.fromkeys(flags, False),
+        "epoch": None,
+        "key": None,
+    }
+
+
+def _only_h264(transceiver: RTCRtpTransceiver) -> None:
+    codecs = RTCRtpSender.getCapabilities("video").codecs
+    transceiver.setCodecPreferences(
+        [codec for codec in codecs if codec.mimeType in ("video/H264", "video/rtx")]
+    )
+
+
+@asynccontextmanager
+async def guest(
+    uid: str,
+    port: int,
+    *,
+    device: str = "front-door",
+    endpoint: str = "phone",
+    version: int = 5,
+    dress: Callable[[Guest], None] = lambda one: None,
+) -> AsyncIterator[Guest]:
+    """A guest that is online for as long as the block lasts; `dress` prepares it."""
+    one = Guest(uid, "127.0.0.1", port, device=device, endpoint=endpoint, version=version)
+    dress(one)
+    try:
+        await one.online()
+        yield one
+    finally:
+        await one.hang_up()
+        await asyncio.to_thread(one.close)
+    assert one.failures == [], one.failures
