@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that breaks connections on command."""
+"""A TCP proxy in front of loopback that breaks connections on command."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Proxy:
 
 
 @contextlib.asynccontextmanager
-async def proxy_to(target_port: int) -> AsyncIterator[Proxy]:
-    """A proxy in front of a port of this machine; its own is `port`."""
+async def proxy_to(target_port: int, host: str = "127.0.0.1") -> AsyncIterator[Proxy]:
+    """A proxy in front of a loopback port of this machine; its own is `port`, at `host`."""
     proxy = Proxy(target_port)
-    server = await asyncio.start_server(proxy._connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy._connected, host, 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy

@@ -33,13 +33,13 @@ WITH_CONSENT = ["--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-ges
 
 
 @asynccontextmanager
-async def chromium(*flags: str) -> AsyncIterator[Browser]:
-    """A real Chromium with a fake microphone and camera."""
+async def chromium(*flags: str, executable: Path = CHROMIUM) -> AsyncIterator[Browser]:
+    """A real Chromium with a fake microphone and camera; `executable` may start it elsewhere."""
     if not CHROMIUM.exists():
         skip_or_fail(f"{CHROMIUM} is not installed (apt install chromium)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*FLAGS, *flags], chromium_sandbox=False
+            executable_path=executable, args=[*FLAGS, *flags], chromium_sandbox=False
         )
         try:
             yield browser

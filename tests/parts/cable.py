@@ -1,0 +1,75 @@
+"""A network of its own for a program of the test, at the end of a cable that can be pulled."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.parts.need import program
+
+_COUNT = itertools.count()
+
+
+class Cable:
+    """A pair of network interfaces: `host` is this machine's address at its near end.
+
+    What runs within sees nothing else of the world. A pulled cable is a dead network: no packet
+    gets through, and nobody is told that none does.
+    """
+
+    def __init__(self, ip: Path, name: str, host: str) -> None:
+        self.host = host
+        self._ip, self._name = ip, name
+
+    def within(self, executable: Path, folder: Path) -> Path:
+        """A program that is `executable` at the far end; its file is made in `folder`."""
+        path = folder / f"{executable.name}-at-the-end-of-a-cable"
+        path.write_text(f'#!/bin/sh\nexec {self._ip} netns exec {self._name} {executable} "$@"\n')
+        path.chmod(0o755)
+        return path
+
+    def pull(self) -> None:
+        """Cut the far end off."""
+        self._at_the_end("link", "set", "wire", "down")
+
+    def plug(self) -> None:
+        """Connect it again; it has the address that it had."""
+        self._at_the_end("link", "set", "wire", "up")
+
+    def _at_the_end(self, *words: str) -> None:
+        subprocess.run([self._ip, "-n", self._name, *words], check=True, capture_output=True)
+
+
+@contextmanager
+def cable() -> Iterator[Cable]:
+    """A cable for as long as the block lasts; the test is skipped where the machine allows none."""
+    ip = program("ip", "iproute2")
+    count = next(_COUNT)
+    name = f"end-{os.getpid()}-{count}"
+    # RFC 2544: addresses for measuring between networks, which nobody else has
+    host, end = (f"198.18.{os.getpid() % 256}.{4 * count % 256 + last}" for last in (1, 2))
+
+    def run(*words: str) -> None:
+        subprocess.run([ip, *words], check=True, capture_output=True, text=True)
+
+    try:
+        run("netns", "add", name)
+    except subprocess.CalledProcessError as refusal:
+        pytest.skip(f"networks can only be made by root, with CAP_SYS_ADMIN: {refusal.stderr}")
+    try:
+        near = f"near-{os.getpid()}-{count}"[-15:]
+        run("link", "add", near, "type", "veth", "peer", "name", "wire", "netns", name)
+        run("addr", "add", f"{host}/30", "dev", near)
+        run("link", "set", near, "up")
+        run("-n", name, "addr", "add", f"{end}/30", "dev", "wire")
+        run("-n", name, "link", "set", "lo", "up")
+        run("-n", name, "link", "set", "wire", "up")
+        yield Cable(ip, name, host)
+    finally:
+        run("netns", "delete", name)  # and with it both ends of the pair
