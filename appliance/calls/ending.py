@@ -123,13 +123,22 @@ def remember(turn: Turn, call_id: str, reason: CallEndReason) -> None:
     turn.set(remembered=kept)
 
 
-def hang_up(turn: Turn, call: LiveCall) -> None:
+def hang_up(
+    turn: Turn, call: LiveCall, reason: CallEndReason = CallEndReason.LOCAL_HANG_UP
+) -> None:
     """Leave a call that was answered; with one other in it, or as its host, it is over for all."""
-    turn.send_all(call, End("hang_up"))
-    end(turn, call, CallEndReason.LOCAL_HANG_UP)
+    _say(turn, call, End("hang_up"))
+    end(turn, call, reason)
 
 
 def break_off(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
     """End a call that cannot go on, and tell the others that it failed."""
-    turn.send_all(call, End("failed"))
+    _say(turn, call, End("failed"))
     end(turn, call, reason)
+
+
+def _say(turn: Turn, call: LiveCall, last_word: End) -> None:
+    """To all, and to a host that has let this device in, connected or not."""
+    turn.send_all(call, last_word)
+    if call.direct and not turn.hosts(call) and call.member(call.host) is None:
+        turn.send(call.host, call, last_word)

@@ -131,6 +131,12 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
         roster.watch_alone(turn, call)
 
 
+def not_there(turn: Turn, call_id: str, sender: Address, message: Participants) -> None:
+    """Somebody's list names this device, which is in no such session (any more): it is told so."""
+    if any(Address(one.uid, one.endpoint) == turn.policy.address for one in message.participants):
+        turn.send(sender, call_id, End("hang_up"))
+
+
 def _admitted(turn: Turn, call: LiveCall) -> LiveCall:
     """A direct session is entered when the host lists this device."""
     if not call.lists(turn.policy.address):

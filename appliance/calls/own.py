@@ -131,8 +131,7 @@ def stop_ringing_in(turn: Turn, call: LiveCall) -> None:
 
 def stop_answered(turn: Turn, call: LiveCall) -> None:
     """The daemon ends in a call: the others are told."""
-    turn.send_all(call, messages.End("hang_up"))
-    ending.end(turn, call, CallEndReason.DEVICE_RESTART)
+    ending.hang_up(turn, call, CallEndReason.DEVICE_RESTART)
 
 
 # -------------------- saying

@@ -271,8 +271,9 @@ def ended(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:
         ending.end(turn, call, ENDS[message.reason])
         return
     if member is None and any(one.address == sender for one in call.admitted):
-        kept = tuple(one for one in call.admitted if one.address != sender)
-        roster.announce(turn, turn.put(call, admitted=kept))
+        roster.announce(turn, roster.let_go(turn, call, sender))
+        return
+    if member is None and sender in call.gone:
         return
     call = roster.drop(turn, call, sender_of(call, sender), _left_reason(message))
     roster.go_on_without(turn, call, ENDS[message.reason])

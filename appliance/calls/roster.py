@@ -28,6 +28,7 @@ from appliance.model import (
 
 LIST_EVERY_S = 10.0
 """How often the host sends the list again, for who missed one."""
+GONE_KEPT = 16
 ADMITTED_S = 30.0
 """Who was let in has so long to open a connection."""
 
@@ -54,11 +55,24 @@ def send_list(turn: Turn, call: LiveCall) -> None:
     if not turn.hosts(call):
         return
     now_s = turn.now.monotonic_s
-    kept = tuple(one for one in call.admitted if now_s - one.since_s < ADMITTED_S)
-    if kept != call.admitted:
-        announce(turn, turn.put(call, admitted=kept))
+    late = tuple(one for one in call.admitted if now_s - one.since_s >= ADMITTED_S)
+    for one in late:
+        call = let_go(turn, call, one.address)
+    if late:
+        announce(turn, call)
     else:
         _send(turn, call)
+
+
+def let_go(turn: Turn, call: LiveCall, address: Address) -> LiveCall:
+    """Who was let in does not come."""
+    admitted = tuple(one for one in call.admitted if one.address != address)
+    return turn.put(call, admitted=admitted, gone=gone_with(call, address))
+
+
+def gone_with(call: LiveCall, address: Address) -> tuple[Address, ...]:
+    """Who was here lately, and one more."""
+    return (*(one for one in call.gone if one != address), address)[-GONE_KEPT:]
 
 
 def _send(turn: Turn, call: LiveCall) -> None:
@@ -109,6 +123,7 @@ def disconnect(
     call = turn.put(
         call,
         members=tuple(one for one in call.members if one.address != gone),
+        gone=gone_with(call, gone),
         speaker=None if call.speaker == member.peer else call.speaker,
         muted_by={who: by for who, by in call.muted_by.items() if who != gone},
         digits={who: pressed for who, pressed in call.digits.items() if who != gone},

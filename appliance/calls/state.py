@@ -294,6 +294,8 @@ class LiveCall(Struct, frozen=True):
     order: tuple[Address, ...] = ()
     """In which the others were let in, which never changes while they are there: in each pair the
     later one offers."""
+    gone: tuple[Address, ...] = ()
+    """Who was here lately: what they still say crosses what they were told."""
     alone: bool = False
     """Nobody's media has connected, or nobody is left: the idle time runs."""
     early_joins: tuple[tuple[Address, str, SessionDescription], ...] = ()

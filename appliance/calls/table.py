@@ -318,8 +318,8 @@ _on(
 )
 _on(
     "<participants>",
-    ((IDLE,), _UNKNOWN),
-    ((ENDED,), _OVER),
+    ((IDLE,), _go(meshing.not_there, IDLE)),
+    ((ENDED,), _go(meshing.not_there, ENDED)),
     ((INCOMING,), Ignore("not taken yet; the host sends it again")),
     ((OUTGOING,), _NOT_NOW),
     ((CONNECTING,), _go(meshing.list_came, CONNECTING, CONNECTED)),
