@@ -46,7 +46,6 @@ def merge(turn: Turn, call: LiveCall, command: MergeCalls) -> None:
     recordings.follow(turn, second, first)
     turn.emit(GroupToggled(second.public(turn.now), grouped=True), second)
     roster.changed(turn, first)
-    roster.announce(turn, first)
     roster.watch_alone(turn, first)
 
 
@@ -55,6 +54,7 @@ _KNOWN = ("muted_by", "digits")
 _NOTHING_OPEN: dict[str, Any] = {
     "members": (),
     "order": (),
+    "told": (),
     "grouped": (),
     "asked": (),
     "admitted": (),
@@ -108,7 +108,6 @@ def split(turn: Turn, call: LiveCall, command: SplitCall) -> None:
         turn.emit(SessionJoined(apart.session_id, apart.call_id), apart)
     for one in (rest, apart):
         roster.changed(turn, one)
-        roster.announce(turn, one)
         outage.judge(turn, one)
         roster.watch_alone(turn, one)
     holding.put_on_hold(turn, rest, on_hold=True, waits=True)

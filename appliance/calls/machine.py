@@ -18,6 +18,7 @@ from appliance.calls import (
     recordings,
     relays,
     requests,
+    roster,
     screens,
     tokens,
 )
@@ -85,6 +86,7 @@ def advance(
     """Decide what one input means."""
     turn = Turn(policy, state, now)
     _RULES[type(arrived)](turn, arrived)
+    roster.announce_changes(turn)
     return turn.state, turn.outputs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.calls import outage, participants, peers, roster, tokens
+from appliance.calls import outage, outgoing, participants, peers, roster, tokens
 from appliance.calls.effects import StopTimer
 from appliance.calls.inputs import Timer
 from appliance.calls.state import Admitted, LiveCall, Member, Way
@@ -54,8 +54,9 @@ def _admit(turn: Turn, call: LiveCall, sender: Address, token: str | None) -> No
     name = turn.policy.name_of(sender.uid)
     newcomer = Participant(sender.uid, name, sender.endpoint or "")
     admitted = Admitted(newcomer, turn.now.monotonic_s)
+    call = outgoing.came_by_token(turn, call, sender)
     order = roster.order_with(call, sender)
-    roster.announce(turn, turn.put(call, admitted=(*call.admitted, admitted), order=order))
+    turn.put(call, admitted=(*call.admitted, admitted), order=order)
 
 
 def _connect(turn: Turn, call: LiveCall, sender: Address, offer: SessionDescription) -> None:
@@ -65,6 +66,8 @@ def _connect(turn: Turn, call: LiveCall, sender: Address, offer: SessionDescript
         _connect_anew(turn, call, member, call_id, offer)
     elif any(one.address == sender for one in call.admitted) or call.lists(sender):
         _let_in(turn, call, sender, call_id, offer)
+    elif turn.hosts(call) and sender in call.gone:
+        turn.send(sender, call_id, End("failed"))
     elif turn.hosts(call):
         raise Refused("not_listed", f"{sender.uid} joins without having been let in")
     elif len(call.early_joins) >= EARLY_JOINS:
@@ -112,6 +115,7 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
         return
     if message.version == call.list_version:
         _connect_with_earlier(turn, call)  # with whom that did not succeed
+        participants.correct(turn, call)
         return
     call = turn.put(
         call,
@@ -126,6 +130,7 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
     call = _connect_with_earlier(turn, call)
     _take_early_joins(turn, call)
     participants.follow_list(turn, call)
+    participants.correct(turn, turn.now_of(call))
     outage.judge(turn, call)
     if call.joined:
         roster.watch_alone(turn, call)

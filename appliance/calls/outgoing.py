@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import devices, ending, holding, peers, roster
-from appliance.calls.effects import PlaySound, Sound, StartTimer, StopTimer
+from appliance.calls import devices, ending, holding, peers
+from appliance.calls.effects import PlaySound, SettleMessage, Sound, StartTimer, StopTimer
 from appliance.calls.inputs import LinkState, PresenceChanged, Timer
 from appliance.calls.sizes import check_json
 from appliance.calls.state import Invitee, Leg, LiveCall, Way
@@ -194,9 +194,7 @@ def accepted(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> No
     turn.emit(OutgoingCallAccepted(call.public(turn.now), callee), call)
     if first:
         turn.session_state(call, SessionStateReason.LOGGING_IN)
-    call = peers.open_towards(turn, call, sender, message.offer, Way.ANSWERING)
-    if len(call.members) > 1:
-        roster.announce(turn, call)  # who was there before is to believe the newcomer's join
+    peers.open_towards(turn, call, sender, message.offer, Way.ANSWERING)
 
 
 def _accepted_or_cancelled(invitee: Invitee, winner: str, first_takes_it: bool) -> Invitee:
@@ -218,6 +216,18 @@ def accepted_late(turn: Turn, call: LiveCall, sender: Address, message: Accept) 
     winner = call.members[0].address if call.members else None
     about = turn.envelope or call.call_id
     turn.send(sender, about, Cancel(CancelReason.ANSWERED_ELSEWHERE, by=winner))
+
+
+def came_by_token(turn: Turn, call: LiveCall, sender: Address) -> LiveCall:
+    """Who is rung comes in by another way: that is an answer, and nothing of it rings any more."""
+    invitee = call.invitee(sender.uid)
+    if invitee is None or not invitee.open:
+        return call
+    turn.do(SettleMessage(sender, call.call_id, Invite.TYPE))
+    cancel = Cancel(CancelReason.ANSWERED_ELSEWHERE, by=sender)
+    for address in invitee.addresses:
+        turn.send(address, call, cancel)
+    return _put_invitee(turn, call, replace(invitee, state=CalleeState.ACCEPTED))
 
 
 def accepted_too_late(turn: Turn, call_id: str, sender: Address, message: Accept) -> None:

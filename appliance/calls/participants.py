@@ -11,6 +11,7 @@ from appliance.calls import (
     ending,
     holding,
     moderating,
+    outage,
     recordings,
     relays,
     renegotiating,
@@ -68,8 +69,7 @@ def told_state(turn: Turn, call: LiveCall, sender: Address, message: messages.St
     """A participant's own state changed: one event for each thing that did."""
     changes = message.changes
     flags = {name: value for name, value in changes.items() if isinstance(value, bool)}
-    if _apply(turn, call, sender_of(call, sender), flags):
-        roster.announce(turn, call)
+    _apply(turn, call, sender_of(call, sender), flags)
     member = sender_of(turn.now_of(call), sender)
     for name, kind in (
         ("camera_exception", RemoteCameraException),
@@ -82,22 +82,24 @@ def told_state(turn: Turn, call: LiveCall, sender: Address, message: messages.St
 
 
 def follow_list(turn: Turn, call: LiveCall) -> None:
-    """What the host's list says of the others' state, for who missed a `state` of theirs.
-
-    Where it says of this device what is not so, the host has missed one of this device's.
-    """
-    me, myself = turn.policy.address, turn.myself(call)
+    """What the host's list says of the others' state, for who missed a `state` of theirs."""
     for listed in call.listed:
         address = Address(listed.uid, listed.endpoint)
         said = {name: getattr(listed, name) for name in FLAGS}
         member = turn.now_of(call).member(address)
         if member is not None:
             _apply(turn, turn.now_of(call), member, said)
-        elif address == me and call.joined:
-            true = {name: getattr(myself, name) for name in FLAGS}
-            missed = {name: on for name, on in true.items() if said[name] is not on}
-            if missed:
-                turn.send(call.host, call, messages.State(missed))
+
+
+def correct(turn: Turn, call: LiveCall) -> None:
+    """Where the host's list says of this device what is not so, the host has missed a `state`."""
+    myself = turn.myself(call)
+    for listed in call.listed:
+        if Address(listed.uid, listed.endpoint) == turn.policy.address and call.joined:
+            wrong = [name for name in FLAGS if getattr(listed, name) is not getattr(myself, name)]
+            if wrong:
+                changes = {name: getattr(myself, name) for name in wrong}
+                turn.send(call.host, call, messages.State(changes))
 
 
 FLAGS = (
@@ -200,6 +202,9 @@ def sent_custom(turn: Turn, call: LiveCall, sender: Address, message: messages.C
 
 def requested(turn: Turn, call: LiveCall, sender: Address, message: Request) -> None:
     """A participant asks for something: with the right it is done, else answered with a no."""
+    if turn.hosts(call) and sender in call.gone and not roster.is_in(call, sender):
+        turn.send(sender, turn.envelope or call.call_id, End("failed"))
+        return
     sender_of(call, sender)
     try:
         _grant(turn, call, sender, message)
@@ -256,6 +261,8 @@ def unanswered(turn: Turn, call: LiveCall, request_id: str) -> None:
         switching.not_decided(turn, call)
     elif asked.action is RequestAction.SWITCH_TO_VIDEO:
         switching.answered(turn, turn.now_of(call), asked.of, accepted=False)
+    elif asked.action is RequestAction.PARTICIPANTS and call.member(asked.of) is None:
+        outage.give_up(turn, call, CallEndReason.CONNECTION_CLOSED)  # the host is gone
 
 
 # -------------------- they leave
@@ -271,7 +278,7 @@ def ended(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:
         ending.end(turn, call, ENDS[message.reason])
         return
     if member is None and any(one.address == sender for one in call.admitted):
-        roster.announce(turn, roster.let_go(turn, call, sender))
+        roster.let_go(turn, call, sender)
         return
     if member is None and sender in call.gone:
         return

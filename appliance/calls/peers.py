@@ -11,6 +11,7 @@ from appliance.calls import (
     outage,
     recordings,
     renegotiating,
+    requests,
     roster,
     switching,
 )
@@ -55,6 +56,7 @@ from appliance.model import (
     Participant,
     ParticipantLeftReason,
     ParticipantState,
+    RequestAction,
     SessionStateReason,
 )
 
@@ -208,7 +210,6 @@ def _come_in(turn: Turn, call: LiveCall, member: Member) -> None:
     devices.tell(turn, call, member.address)
     turn.emit(ParticipantJoined(participant), call)
     roster.changed(turn, call)
-    roster.announce(turn, call)
     roster.watch_alone(turn, call)
     missed = tuple(one for one in turn.state.missed if one.caller.uid != member.peer.uid)
     turn.set(missed=missed)
@@ -270,6 +271,9 @@ def _drop(turn: Turn, call: LiveCall, member: Member, reason: CallEndReason) -> 
         turn.send(member.address, call, End("failed"))
     call = roster.drop(turn, call, member, ParticipantLeftReason.CONNECTION_LOST)
     roster.go_on_without(turn, call, reason)
+    if member.address == call.host and turn.state.call(call.call_id) is not None:
+        # does it list this device still? its list makes both connect again, or its `end` comes
+        requests.ask(turn, call, call.host, RequestAction.PARTICIPANTS)
 
 
 def failed(turn: Turn, call: LiveCall, report: PeerFailed) -> None:

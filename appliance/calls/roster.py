@@ -24,6 +24,7 @@ from appliance.model import (
     CallState,
     Participant,
     ParticipantLeftReason,
+    ParticipantState,
 )
 
 LIST_EVERY_S = 10.0
@@ -41,26 +42,36 @@ def changed(turn: Turn, call: LiveCall) -> None:
 # -------------------- as host
 
 
-def announce(turn: Turn, call: LiveCall) -> None:
-    """The list has changed: as the host, send it to all, now and again every 10 s."""
-    if not turn.hosts(call):
-        return
-    version = turn.state.list_version + 1
-    turn.set(list_version=version)
-    _send(turn, turn.put(call, list_version=version))
+def announce_changes(turn: Turn) -> None:
+    """As the host, send the list wherever it is another than the one that was sent last.
+
+    It is looked at behind every turn, so that nothing that changes in it remains untold.
+    """
+    for call in turn.state.calls:
+        several = len(call.members) + len(call.admitted) > 1
+        if not turn.hosts(call) or not (call.joined or (call.answered and several)):
+            continue
+        present = tuple(_as_told(one) for one in everyone(turn, call))
+        if present != call.told:
+            version = turn.state.list_version + 1
+            turn.set(list_version=version)
+            _send(turn, turn.put(call, told=present, list_version=version))
+
+
+def _as_told(one: Participant) -> Participant:
+    """How well it is connected with the host is not what the others need to know."""
+    return replace(one, state=ParticipantState.CONNECTED)
 
 
 def send_list(turn: Turn, call: LiveCall) -> None:
-    """Send the list once more; of the same version, as long as nothing in it is another."""
+    """Send the list once more, for who missed it; without those who were let in and do not come."""
     if not turn.hosts(call):
         return
     now_s = turn.now.monotonic_s
-    late = tuple(one for one in call.admitted if now_s - one.since_s >= ADMITTED_S)
-    for one in late:
-        call = let_go(turn, call, one.address)
-    if late:
-        announce(turn, call)
-    else:
+    late = [one.address for one in call.admitted if now_s - one.since_s >= ADMITTED_S]
+    for address in late:
+        call = let_go(turn, call, address)
+    if not late:
         _send(turn, call)
 
 
@@ -87,6 +98,11 @@ def everyone(turn: Turn, call: LiveCall) -> tuple[Participant, ...]:
     """The host first, then the others in the order in which they were let in."""
     there = _let_in(call)
     return (turn.myself(call), *(there[one] for one in call.order if one in there))
+
+
+def is_in(call: LiveCall, address: Address) -> bool:
+    """Whether the host has let it in."""
+    return address in _let_in(call)
 
 
 def order_with(call: LiveCall, newcomer: Address) -> tuple[Address, ...]:
@@ -173,7 +189,6 @@ def go_on_without(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
         return
     if call.state is CallState.CONNECTING and not call.members:
         turn.do(StopTimer(Timer("setup", call.call_id)))  # until the next one takes the call
-    announce(turn, call)
     outage.judge(turn, call)
     watch_alone(turn, call)
 

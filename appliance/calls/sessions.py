@@ -87,7 +87,6 @@ def _call(turn: Turn, token: Token, settings: CallSettings) -> LiveCall:
 def _open_own(turn: Turn, call: LiveCall) -> None:
     turn.session_state(call, SessionStateReason.LOGGED_IN)
     turn.emit(SessionJoined(call.session_id, call.call_id), call)
-    roster.announce(turn, call)
     roster.watch_alone(turn, call)
 
 

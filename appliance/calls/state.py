@@ -294,6 +294,8 @@ class LiveCall(Struct, frozen=True):
     order: tuple[Address, ...] = ()
     """In which the others were let in, which never changes while they are there: in each pair the
     later one offers."""
+    told: tuple[Participant, ...] = ()
+    """A host's: the list as it was sent last."""
     gone: tuple[Address, ...] = ()
     """Who was here lately: what they still say crosses what they were told."""
     alone: bool = False

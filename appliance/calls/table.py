@@ -453,7 +453,7 @@ _on(
     Report.REQUEST_TIMED_OUT,
     (NO_CALL, _GONE),
     (RINGING, Ignore("nothing was asked")),
-    *_stay(participants.unanswered, ANSWERED),
+    *_stay_or_end(participants.unanswered, ANSWERED),
 )
 _on(
     Report.SPEAKER_CHANGED,

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from appliance.calls.effects import AddCandidate, ClosePeer, OpenMicrophone, OpenPeer, Reply, Send
+from appliance.calls.effects import (
+    AddCandidate,
+    ClosePeer,
+    OpenMicrophone,
+    OpenPeer,
+    Reply,
+    Send,
+    SettleMessage,
+)
 from appliance.calls.inputs import (
     HangUpAnswered,
     MessageExpired,
@@ -280,6 +288,23 @@ def test_a_newcomer_with_a_token_is_listed_before_it_connects() -> None:
     answers(play, BOB)
     assert play.sent[0] != ("bob", "phone", "accept")
     assert [one.uid for one in play.call.participants] == ["alice", "bob"]
+
+
+def test_who_is_rung_and_comes_by_token_is_rung_no_more() -> None:
+    play = session_of(ALICE)
+    play.orders(Invite(receiver="bob"))
+    play.hears(BOB, Join(token=with_token(play)))
+    assert SettleMessage(BOB, play.call.call_id, "invite") in play.done(SettleMessage)
+    assert play.message("cancel").by == BOB, "which it ignores; bob's other programs do not"
+    play.hears(BOB, Join(offer=OFFER))
+    answers(play, BOB)
+    play.wait(40)
+    assert play.find(OutgoingCallTimeout) == []
+    play.hears(BOB, End("hang_up"))
+    assert {one.uid: one.state for one in play.event(InvitationUserStateChanged).callees} == {
+        "alice": CalleeState.ACCEPTED,
+        "bob": CalleeState.LEFT,
+    }
 
 
 def test_who_comes_in_second_keeps_its_place_though_it_connects_first() -> None:

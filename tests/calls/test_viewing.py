@@ -174,7 +174,7 @@ def test_the_screen_is_shared_with_all_and_no_longer(play: Play) -> None:
     play.orders(ShareCommand())
     assert play.events == ["screen_share_started"]
     assert play.done(ShareScreen) == [ShareScreen(on=True)]
-    assert [one[2] for one in play.sent] == ["state", "state"], "every connection has its section"
+    assert {one[2] for one in play.sent} == {"state", "participants"}, "all have a section for it"
     play.orders(ShareCommand())
     assert play.outputs == [Reply(1)]
     play.orders(ShareCommand(sharing=False))

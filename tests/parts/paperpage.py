@@ -112,7 +112,9 @@ class PaperPage:
                 self._invited(sender, call_id)
             case Cancel() if self.rings == (call_id, sender):
                 self.rings = None
-            case Cancel() | End() if self.call_id == call_id and self._is_host(sender):
+            case Cancel() if self.call_id == call_id and self._unanswered(sender):
+                self._leave()
+            case End() if self.call_id == call_id and self._is_host(sender):
                 self._leave()
             case End() if self.rings == (call_id, sender):
                 self.rings = None
@@ -120,6 +122,8 @@ class PaperPage:
                 self._close(self.lines.pop(sender))
             case Join(offer=SessionDescription()) if self.call_id is None:
                 self.net.send(self.address, sender, call_id, End("failed"))
+            case Participants() if self.call_id != call_id and self._named_in(message):
+                self.net.send(self.address, sender, call_id, End("hang_up"))
             case _ if self.call_id is not None:
                 self._hear_in_call(sender, message)
 
@@ -147,6 +151,13 @@ class PaperPage:
                 self._replace(sender, line)
             case Request(request_id):
                 self._send(sender, Response(request_id, accepted=False, error="no"))
+
+    def _unanswered(self, sender: Address) -> bool:
+        line = self.lines.get(sender)
+        return self._is_host(sender) and line is not None and not line.connected
+
+    def _named_in(self, message: Participants) -> bool:
+        return self.address in [Address(one.uid, one.endpoint) for one in message.participants]
 
     def _is_host(self, sender: Address) -> bool:
         return self.host is not None and sender.uid == self.host.uid
@@ -278,6 +289,8 @@ class PaperPage:
     def unheard(self, parcel: Parcel) -> None:
         asked_in = isinstance(parcel.message, Join) and parcel.message.token is not None
         if asked_in and parcel.call_id == self.call_id and not self.listed:
+            assert self.host is not None
+            self._send(self.host, End("failed"))
             self._leave()
 
     def pass_time(self, seconds: float) -> None:
