@@ -28,6 +28,7 @@ from tests.parts.guest import Guest, guest
 from tests.parts.house import House, Item, config_for, house, name_of
 from tests.parts.mosquitto import Mosquitto, mosquitto
 from tests.parts.proxy import proxy_to
+from tests.parts.urgency import urgent, urgently
 from tests.web.conftest import CHROMIUM, WITH_CONSENT, chromium
 from tests.web.visiting import part, shows
 
@@ -198,6 +199,8 @@ async def all_at_home(
 ) -> AsyncIterator[Four]:
     """Everybody is online, and nobody is called yet."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(urgent())
+        browser = urgently(CHROMIUM, folder)
         wire = stack.enter_context(cable())
         sockets = await stack.enter_async_context(proxy_to(broker.websocket_port, wire.host))
         config = small(broker.port, "")
@@ -206,8 +209,8 @@ async def all_at_home(
         config = replace(config, http=replace(config.http, origins=(url,)))
         websocket_url = f"ws://{wire.host}:{sockets.port}/"
         one = await stack.enter_async_context(house(config, folder, websocket_url=websocket_url))
-        alice = await stack.enter_async_context(at_home(f"{url}/", "alice", folder, CHROMIUM))
-        cut_off = wire.within(CHROMIUM, folder)
+        alice = await stack.enter_async_context(at_home(f"{url}/", "alice", folder, browser))
+        cut_off = wire.within(browser, folder)
         bob = await stack.enter_async_context(at_home(f"{url}/", "bob", folder, cut_off))
 
         def dress(carol: Guest) -> None:
