@@ -6,7 +6,6 @@ from appliance.calls.effects import HoldPeer
 from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.commands import HoldCall
-from appliance.errors import Refused
 from appliance.events import HoldToggled
 from appliance.messages import State
 
@@ -16,12 +15,8 @@ CALLS_MAX = 2
 def hold(turn: Turn, call: LiveCall, command: HoldCall) -> None:
     """Put the active call on hold or take it off; with a second call that is held, change places."""
     other = turn.state.other_than(call)
-    if command.on_hold is call.on_hold:
-        return
     if other is not None and other.on_hold and other.joined:
         _swap(turn, call, other)
-    elif other is not None and not command.on_hold:
-        raise Refused("busy", "the other call is not over; it goes on hold when it is answered")
     else:
         put_on_hold(turn, call, on_hold=command.on_hold)
 

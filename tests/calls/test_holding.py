@@ -193,9 +193,19 @@ def test_a_second_call_is_made_and_they_change_places(play: Play) -> None:
     play.orders(HoldCall())
     assert held(play) == {"bob": False, "alice": True}
     play.orders(HoldCall(on_hold=False))
-    assert play.outputs == [Reply(1)], "it is off hold already"
+    assert held(play) == {"alice": False, "bob": True}, "whichever is asked for"
     play.orders(LeaveSession())
-    assert held(play) == {"alice": False}
+    assert held(play) == {"bob": False}
+
+
+def test_a_held_call_is_taken_up_again_while_another_rings(play: Play) -> None:
+    play.orders(HoldCall())
+    play.is_called(BOB, "second")
+    play.orders(HoldCall(on_hold=False))
+    assert play.state.calls[0].on_hold is False
+    play.orders(AcceptCall())
+    play.connects(BOB)
+    assert held(play) == {"bob": False, "alice": True}
 
 
 def test_a_second_call_that_nobody_takes(play: Play) -> None:

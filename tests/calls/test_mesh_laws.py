@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from msgspec.structs import replace
 
 from appliance.calls.state import ContactPolicy, Policy
@@ -77,6 +77,17 @@ class Mesh(RuleBasedStateMachine):
         reply = self.door.orders(GenerateToken(session_id=session_id, uid=uid))
         assert reply is not None
         return str(reply.result["token"])
+
+    @initialize(uids=st.lists(guests, unique=True), tokens=flags)
+    def some_are_there_from_the_beginning(self, uids: list[str], tokens: bool) -> None:
+        for uid in uids:
+            if tokens:
+                self.somebody_comes_with_a_token(uid)
+            else:
+                self.door.orders(Invite(receiver=uid))
+                self.net.deliver_all()
+                self.somebody_answers(uid)
+            self.net.wait(1, calm=True)
 
     # -------------------- people
 
@@ -237,7 +248,7 @@ def plain(one: Participant) -> Participant:
 
 TestMesh = Mesh.TestCase
 TestMesh.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     derandomize=bool(os.environ.get("CI")),

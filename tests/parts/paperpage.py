@@ -35,6 +35,8 @@ from appliance.model import Participant, RequestAction
 from appliance.signaling.outbox import Parcel
 from tests.parts.meshnet import MeshNet
 
+ADMISSION_S = 10.0
+
 
 @dataclass
 class Line:
@@ -67,6 +69,7 @@ class PaperPage:
         self.call_id: str | None = None
         self.host: Address | None = None
         self.version = 0
+        self.came_s = 0.0
         self.listed: tuple[Participant, ...] = ()
         self.lines: dict[Address, Line] = {}
         self.early: dict[Address, SessionDescription] = {}
@@ -85,6 +88,7 @@ class PaperPage:
         """Show a token to the host that it names."""
         host, call_id, *_ = token.split(".")
         self.call_id, self.host = call_id, Address(host, None)
+        self.came_s = self.net.now_s
         self._send(self.host, Join(token=token), ttl_s=10)
 
     def set_flag(self, name: str, on: bool) -> None:
@@ -287,11 +291,10 @@ class PaperPage:
         self.net.send(self.address, to, self.call_id or "", message, ttl_s)
 
     def unheard(self, parcel: Parcel) -> None:
-        asked_in = isinstance(parcel.message, Join) and parcel.message.token is not None
-        if asked_in and parcel.call_id == self.call_id and not self.listed:
-            assert self.host is not None
-            self._send(self.host, End("failed"))
-            self._leave()
+        """What it waits for it sees by the time."""
 
     def pass_time(self, seconds: float) -> None:
-        """It has no clock of its own."""
+        late = self.net.now_s - self.came_s >= ADMISSION_S
+        if self.host is not None and late and not (self.listed or self.lines):
+            self._send(self.host, End("failed"))
+            self._leave()
