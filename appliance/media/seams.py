@@ -16,6 +16,7 @@ import aiortc
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import AnyRtcpPacket
 
 from appliance.errors import ApplianceError
@@ -26,6 +27,9 @@ CONNECT = "_RTCPeerConnection__connect"
 
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 """Where a receiver keeps what reorders its packets: the slot for a playout buffer of our own."""
+
+MISSING = "_RTCRtpReceiver__nack_generator"
+"""Where it keeps which packets of video have not come."""
 
 VIDEO_BUFFER_PACKETS = 512
 """As aiortc's own."""
@@ -43,6 +47,7 @@ def self_check() -> None:
         ("_handle_rtcp_packet", RTCDtlsTransport._handle_rtcp_data),  # called on the sender itself
         ("_ssrc", RTCRtpSender.__init__),
         (JITTER_BUFFER, RTCRtpReceiver._handle_rtp_packet),
+        (MISSING, RTCRtpReceiver._handle_rtp_packet),
         ("_enabled", RTCRtpReceiver._handle_rtp_packet),
         ("_rtp_router", RTCDtlsTransport._handle_rtp_data),
         ("ssrc_table", RtpRouter.route_rtp),
@@ -119,9 +124,10 @@ def receive_video(receiver: RTCRtpReceiver, on: bool, /) -> None:
 async def begin_anew(receiver: RTCRtpReceiver) -> None:
     """Go on with the next keyframe, and ask for it (PLI, RFC 4585 section 6.3.1).
 
-    The buffer is an empty one, or it would wait for what was not taken notice of.
+    Nothing is kept of before, or it would ask and wait for what was not taken notice of.
     """
     use_jitter_buffer(receiver, JitterBuffer(VIDEO_BUFFER_PACKETS, is_video=True))
+    setattr(receiver, MISSING, NackGenerator())
     for source in receiver.getSynchronizationSources():
         await receiver._send_rtcp_pli(source.source)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from aiortc import RTCRtpReceiver
 from aiortc.rtp import is_rtcp
 
 from appliance.calls.effects import (
@@ -31,7 +33,7 @@ from appliance.calls.inputs import (
     PeerOffered,
     SpeakerChanged,
 )
-from appliance.media import leg
+from appliance.media import leg, seams
 from appliance.media.feeding import FrameEncoder
 from appliance.media.hold_tone import TONE_HZ
 from appliance.media.synthetic import dominant_hz, level_dbfs
@@ -60,6 +62,9 @@ class Screen:
 
     def gone(self, uid: str, endpoint: str, screen: bool, /) -> None:
         self.ended.append((uid, endpoint, screen))
+
+    def count(self, *, screen: bool) -> int:
+        return sum(of_screen == screen for _, _, of_screen, _ in self.shown)
 
     def colour(self, *, screen: bool = False) -> str | None:
         """Of what is shown last: red, green or blue."""
@@ -367,6 +372,38 @@ async def test_pictures_that_were_lost_for_good_are_not_waited_for(
         await until(lambda: len(lost) == 20, "the loss")
         shown = len(screen.shown)
         await until(lambda: len(screen.shown) > shown + 10, "pictures again")
+
+
+async def test_of_two_videos_what_is_lost_is_sent_again(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retransmission has a source of its own, and aiortc does not know whose it is."""
+    async with a_door(pictures=screen) as door, Stranger(tone_hz=500, bundle=True) as alice:
+        alice.pc.addTransceiver(Film(RED), "sendrecv")
+        alice.pc.addTransceiver(Film(BLUE), "sendrecv")
+        await door.answer(alice, video=None)
+        await until(lambda: screen.colour() and screen.colour(screen=True), "both")
+        transport = alice.pc.getSenders()[0].transport
+        send, videos = transport._send_rtp, alice.pc.getTransceivers()[1:]
+        sources = {line.sender._ssrc for line in videos}
+        lost: Counter[int] = Counter()
+
+        async def lossy(data: bytes) -> None:
+            source = int.from_bytes(data[8:12], "big")
+            if not is_rtcp(data) and source in sources and lost[source] < 3:
+                lost[source] += 1
+            else:
+                await send(data)
+
+        async def begin_anew(receiver: RTCRtpReceiver) -> None:
+            """What helps where nothing is sent again."""
+
+        monkeypatch.setattr(seams, "begin_anew", begin_anew)
+        monkeypatch.setattr(transport, "_send_rtp", lossy)
+        await until(lambda: len(lost) == 2 and min(lost.values()) == 3, "the loss")
+        for of_screen in (False, True):
+            shown = screen.count(screen=of_screen)
+            await until(lambda: screen.count(screen=of_screen) > shown + 10, "pictures again")  # noqa: B023 - at once
 
 
 async def test_the_screen_is_added_to_a_call_of_video(screen: Screen) -> None:

@@ -144,6 +144,25 @@ async def test_each_request_for_a_keyframe_gets_one_and_a_burst_gets_two(camera:
         await peer.close()
 
 
+async def test_the_second_video_gets_its_keyframes_too(camera: Watched) -> None:
+    """A source that makes none by itself: the screen's."""
+    peer = Peer(Diary(), AudioFanout(), VideoFanout(), screen=camera.fanout)
+    async with Stranger(bundle=True) as alice:
+        alice.pc.addTransceiver("video", "recvonly")
+        await alice.take(await peer.answer(await alice.call()))
+        assert peer.carries_screen
+        await until(lambda: len(alice.screen_numbers) > 5, "the screen")
+        await asyncio.sleep(0.35)  # longer than keyframes are kept apart
+        before = camera.keyframes
+        await alice.ask_for_keyframe()
+        feedback = peer.feedback[Role.SCREEN]
+        await until(lambda: feedback.keyframe_requests == 1, "the request")
+        await until(lambda: camera.keyframes == before + 1, "its keyframe")
+        assert peer.feedback[Role.CAMERA].keyframe_requests == 0, "nothing has come there"
+        await until(lambda: feedback.fraction_lost is not None, "a report on the screen")
+        await peer.close()
+
+
 async def test_the_far_side_s_reports_on_the_video_are_noted(camera: Watched) -> None:
     peer = Peer(Diary(), AudioFanout(), camera.fanout)
     async with Stranger() as alice:
