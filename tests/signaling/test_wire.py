@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import random
 from typing import Any
@@ -44,7 +45,16 @@ def refused(payload: bytes, topic: str = TOPIC) -> Rejected:
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
 def test_every_message_survives_the_wire(message: Message) -> None:
     sent = envelope(message, to=Address("door", "main"), epoch="e1", synced=False)
-    assert decode(TOPIC, encode(sent)) == sent
+    came = decode(TOPIC, encode(sent))
+    assert dataclasses.replace(came, listed={}) == sent
+    assert bool(came.listed) == (message.TYPE == "participants")
+
+
+def test_a_list_tells_under_which_epoch_each_is_reached() -> None:
+    [listing] = [one for one in MESSAGES if one.TYPE == "participants"]
+    sent = envelope(listing, to=Address("door", "main"), epoch="e1", synced=False)
+    came = decode(TOPIC, encode(sent, lambda uid, endpoint: f"of-{uid}"))
+    assert came.listed == {Address("alice", "phone-1"): "of-alice"}
 
 
 def test_there_is_a_sample_of_every_type() -> None:
