@@ -130,6 +130,8 @@ class Door:
         self.faults: list[str] = []
         self.repeats: Counter[str] = Counter()
         self.legs: dict[tuple[str, str], Leg] = {}
+        self.picture = (640, 360)
+        """What it films, in pixels."""
         self._inbox: list[Message] = []
         self._changed = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
@@ -352,7 +354,7 @@ class Door:
         leg = self._leg((uid, endpoint))
         leg.connection.addTrack(Tone(440))
         if type_ == "video":
-            leg.connection.addTrack(Street())
+            leg.connection.addTrack(Street(*self.picture))
         offer = await self._offer(leg)
         body = {**self.invitation(uid, type_), "offer": offer}
         self.send(uid, endpoint, "invite", secrets.token_hex(16), body)
@@ -367,7 +369,7 @@ class Door:
 
     async def widen(self, leg: Leg) -> None:
         """Offer a picture beside the sound, in the generation that stands."""
-        leg.connection.addTrack(Street())
+        leg.connection.addTrack(Street(*self.picture))
         body = {"offer": await self._offer(leg), "generation": 1, "reason": "switch_to_video"}
         self.reply(leg.accept, "offer", body)
         answer = (await self.hear("answer"))["body"]["answer"]
@@ -435,7 +437,7 @@ class Door:
         sent = {transceiver.kind for transceiver in connection.getTransceivers()}
         sent -= {each.kind for each in connection.getSenders() if each.track is not None}
         for kind in sent:  # the first section of each: a door shares no screen
-            connection.addTrack(Tone(440) if kind == "audio" else Street())
+            connection.addTrack(Tone(440) if kind == "audio" else Street(*self.picture))
         await connection.setLocalDescription(await connection.createAnswer())
         description = connection.localDescription
         return {"type": description.type, "sdp": description.sdp}

@@ -26,7 +26,7 @@ async def sees(tab: Page, uid: str, more: int = 5) -> None:
     video = part(tab, f"tile-{uid}").locator("video")
     await expect(part(tab, f"tile-{uid}")).to_have_attribute("data-picture", "yes")
     before = await video.evaluate(FRAMES)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while await video.evaluate(FRAMES) < before + more:
             await tab.wait_for_timeout(100)
 
@@ -252,6 +252,31 @@ async def test_a_link_leads_into_the_session_without_ringing(
         front_door.reply(expired, "end", {"reason": "failed", "kicked_by": None})
         await shows(tab, "ended", "failed")
         await expect(part(tab, "line")).to_contain_text("Ask for a new one.")
+
+
+async def test_the_pictures_are_laid_out_as_one_likes(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with meeting(browser, server, front_door) as (alice, _, __):
+        large = alice.locator(".tile[data-main=yes]")
+        await part(alice, "tile-bob").get_by_role("button").click()
+        await expect(large).to_have_attribute("data-testid", "tile-bob")
+        # what is dropped on the large one becomes that; elsewhere the two change places
+        await part(alice, "tile-front-door").drag_to(part(alice, "tile-bob"))
+        await expect(large).to_have_attribute("data-testid", "tile-front-door")
+        before = [await where(alice, uid) for uid in ("bob", "me")]
+        await part(alice, "tile-me").drag_to(part(alice, "tile-bob"))
+        assert [await where(alice, uid) for uid in ("me", "bob")] == before
+        for layout in ("tile", "single", "spotlight"):
+            await alice.keyboard.press("l")
+            await expect(part(alice, "stage")).to_have_attribute("data-layout", layout)
+        await part(alice, "zoom").click()
+        await expect(part(alice, "frame")).to_have_attribute("data-zoom", "yes")
+
+
+async def where(tab: Page, uid: str) -> object:
+    """The place of a tile."""
+    return await part(tab, f"tile-{uid}").bounding_box()
 
 
 async def test_nothing_is_cropped_on_a_small_phone(

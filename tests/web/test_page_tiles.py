@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
+from appliance.model import CallSettings
 from tests.web.playing import HERE, TALKING, at_link, play, says
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -105,3 +106,23 @@ async def test_a_face_is_made_of_initials(modules: Page) -> None:
     initials = "async (name) => (await import('/tiles.js')).initials(name)"
     for name, letters in {"Front door": "FD", "bob": "B", "é": "É", "": "", "a b c": "AC"}.items():
         assert await modules.evaluate(initials, name) == letters
+
+
+async def test_whose_picture_is_large_can_be_set(modules: Page) -> None:
+    call = await session(modules, "bob")
+    main, _ = await arranged(modules, call, main_video="bob", speaker="host")
+    assert main == "bob/page"
+    main, _ = await arranged(modules, call, main_video="zed", speaker="host")
+    assert main == "host"
+
+
+async def test_a_setting_takes_controls_away_and_gives_the_recorder(modules: Page) -> None:
+    disabled = """async ([enabled_controls, type]) =>
+      (await import('/settings.js')).disabledButtons({ enabled_controls }, type)"""
+    most = list(CallSettings().enabled_controls)
+    assert await modules.evaluate(disabled, [most, "video"]) == ["record"]
+    assert await modules.evaluate(disabled, [[*most, "recording"], "video"]) == []
+    none = await modules.evaluate(disabled, [[], "audio"])
+    assert sorted(none) == ["camera", "hang-up", "mute", "record"]
+    assert "camera" not in await modules.evaluate(disabled, [["toggle_video"], "video"])
+    assert "camera" in await modules.evaluate(disabled, [["toggle_video"], "audio"])

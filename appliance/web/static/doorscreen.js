@@ -3,7 +3,7 @@
 
 import { element, part } from './dom.js';
 
-const EVERY_MS = 300;
+const EVERY_MS = 400;
 /** So long is waited after a look that showed nothing. */
 const NOTHING_MS = 2000;
 

@@ -13,6 +13,7 @@ import { button, element, label, say, toggle } from './dom.js';
 import { HOST } from './links.js';
 import { LAYOUT_WORDS } from './notes.js';
 import { flagsOf } from './roster.js';
+import { disabledButtons } from './settings.js';
 import { Stage } from './stage.js';
 import { LAYOUTS, arrange } from './tiles.js';
 
@@ -25,22 +26,31 @@ export class InCall {
   /** @type {string | null} */ #chosen = null;
   /** @type {string | null} */ #speaker = null;
   /** @type {string[]} */ #audible = [];
-  /** @type {Layout} */ #layout = keptLayout();
+  /** @type {Layout} */ #layout;
 
   /**
    * @param {HTMLElement} pane
    * @param {(input: import('./call.js').Input) => void} put
    * @param {(action: string) => void} ask
+   * @param {import('./settings.js').Settings} settings
    */
-  constructor(pane, put, ask) {
+  constructor(pane, put, ask, settings) {
     this.pane = pane;
+    this.settings = settings;
+    this.#layout = keptLayout() ?? settings.layout;
     this.stage = new Stage(element('stage', HTMLElement), {
       onPick: (id) => this.#pick(id),
       onBlocked: (blocked) => (button('hear').hidden = !blocked),
       onPicture: (has) => (pane.dataset.picture = has ? 'yes' : 'no'),
     });
+    this.stage.use(settings);
+    const { full_screen_button, zoom_button } = settings.main_video_container;
+    button('full-screen').hidden = !full_screen_button || !document.fullscreenEnabled;
+    button('zoom').hidden = !zoom_button;
     /** @type {Record<string, () => void>} */
     const pressed = {
+      'full-screen': () => this.#fillScreen(),
+      zoom: () => this.#zoom(this.#frame.dataset.zoom !== 'yes'),
       hear: () => this.stage.play(),
       mute: () => put({ type: 'mute', on: !this.#call?.muted }),
       camera: () =>
@@ -73,8 +83,13 @@ export class InCall {
     if (!isTalking(state)) {
       this.#chosen = null;
       this.#showMore(false);
+      this.#zoom(false);
+      if (document.fullscreenElement) document.exitFullscreen().catch(() => undefined);
     }
     this.#showToggles(call);
+    if (isTalking(state)) {
+      for (const id of disabledButtons(this.settings, call?.type ?? '')) button(id).hidden = true;
+    }
     this.#arrange();
   }
 
@@ -125,7 +140,12 @@ export class InCall {
   /** Lay the pictures out, as the call is now. */
   #arrange() {
     const call = this.#state && isTalking(this.#state) ? this.#call : null;
-    const wish = { layout: this.#layout, chosen: this.#chosen, speaker: this.#speaker };
+    const wish = {
+      layout: this.#layout,
+      chosen: this.#chosen,
+      speaker: this.#speaker,
+      main_video: this.settings.main_video,
+    };
     const arrangement = call ? arrange(call, wish) : NOTHING;
     const several = arrangement.tiles.length > 1;
     const pictured = call !== null && (call.type === 'video' || several);
@@ -140,6 +160,19 @@ export class InCall {
   #pick(id) {
     this.#chosen = this.#chosen === id ? null : id;
     this.#arrange();
+  }
+
+  /** @param {boolean} on */
+  #zoom(on) {
+    this.#frame.dataset.zoom = on ? 'yes' : 'no';
+    button('zoom').setAttribute('aria-pressed', String(on));
+  }
+
+  #fillScreen() {
+    const done = document.fullscreenElement
+      ? document.exitFullscreen()
+      : this.#frame.requestFullscreen();
+    done.catch((error) => console.info('The screen could not be filled.', error));
   }
 
   #nextLayout() {
@@ -159,5 +192,5 @@ export class InCall {
 /** @type {import('./tiles.js').Arrangement} */
 const NOTHING = { tiles: [], main: null, layout: 'single' };
 
-/** @returns {Layout} */
-const keptLayout = () => LAYOUTS.find((one) => one === localStorage.getItem(LAYOUT)) ?? 'spotlight';
+/** What was chosen here before. */
+const keptLayout = () => LAYOUTS.find((one) => one === localStorage.getItem(LAYOUT));

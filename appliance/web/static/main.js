@@ -8,6 +8,7 @@
  * @property {string} root
  * @property {string | null} websocket_url
  * @property {4 | 5} [mqtt_version]
+ * @property {import('./settings.js').Settings} [settings]
  * @property {boolean} [demo]
  * @property {{uid: string, name: string}[]} [people]
  * @property {import('./door.js').ConfiguredButton[]} [buttons]
@@ -25,6 +26,7 @@ import { PhoneView } from './phone.js';
 import { Ringtone } from './ringtone.js';
 import { ScreenView } from './doorscreen.js';
 import { Session, parseInvitation } from './session.js';
+import { DEFAULTS } from './settings.js';
 import { Signaling } from './signaling.js';
 import { CHOOSE_PERSON, NO_SERVER, NO_WEBSOCKET, notForYou, unknownPerson } from './words.js';
 
@@ -210,6 +212,7 @@ async function openPhone(client, websocket_url) {
     client.name,
     (client.people ?? []).filter(({ uid }) => uid !== client.device_id),
     who.uid,
+    { ...DEFAULTS, ...client.settings },
   );
   const ringtone = new Ringtone((enabled) => view.showSound(enabled));
   view.showSound(ringtone.enabled);

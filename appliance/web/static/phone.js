@@ -46,8 +46,14 @@ export class PhoneView {
   /** @type {Link} */ #link = 'connecting';
   /** @type {State | null} */ #state = null;
 
-  /** @param {Actions} actions @param {string} door_name @param {Person[]} people @param {string} own_uid */
-  constructor(actions, door_name, people, own_uid) {
+  /**
+   * @param {Actions} actions
+   * @param {string} door_name
+   * @param {Person[]} people  whom one may invite
+   * @param {string} own_uid
+   * @param {import('./settings.js').Settings} settings
+   */
+  constructor(actions, door_name, people, own_uid, settings) {
     const { put, ask } = actions;
     this.#doors_name = door_name;
     this.panels = new Panels({
@@ -59,10 +65,10 @@ export class PhoneView {
         about: (action, uid) => ask(action, { uid }),
         invite: (receiver) => ask('invite', { receiver }),
       },
-      people.filter(({ name }) => name !== door_name),
+      people,
       own_uid,
     );
-    this.in_call = new InCall(this.#pane, put, ask);
+    this.in_call = new InCall(this.#pane, put, ask, settings);
     const decide = (/** @type {boolean} */ accepted) => {
       const request_id = this.#call?.questions[0]?.request_id;
       if (request_id) put({ type: 'decide', request_id, accepted });

@@ -20,11 +20,15 @@ import { drawMarks } from './marks.js';
 import { STATE_WORDS } from './notes.js';
 import { ME, hue, initials } from './tiles.js';
 
+const DRAGGED = 'application/x-tile';
+
 export class Stage {
   /** @type {Map<string, Drawn>} */ #drawn = new Map();
   /** @type {Map<string, Remote>} */ #remotes = new Map();
   /** @type {MediaStream | null} */ #own = null;
   #main = '';
+  #draggable = true;
+  /** Where each tile was dragged to. @type {Map<string, number>} */ #order = new Map();
 
   /**
    * @param {HTMLElement} root
@@ -36,6 +40,17 @@ export class Stage {
   constructor(root, listener) {
     this.root = root;
     this.listener = listener;
+  }
+
+  /** @param {import('./settings.js').Settings} settings */
+  use({ main_video_container, avatar_mode, enable_video_tile_click, enable_video_tile_drag }) {
+    Object.assign(this.root.dataset, {
+      fit: main_video_container.fit,
+      labels: main_video_container.name_label ? 'yes' : 'no',
+      avatar: avatar_mode,
+      click: enable_video_tile_click ? 'yes' : 'no',
+    });
+    this.#draggable = enable_video_tile_drag;
   }
 
   /** What comes from somebody. @param {string} link @param {Remote | null} remote */
@@ -120,12 +135,41 @@ export class Stage {
     caption.append(name, marks);
     const pick = make('button', '', 'pick');
     pick.type = 'button';
-    pick.addEventListener('click', () => this.listener.onPick(tile.id));
+    pick.addEventListener('click', () => {
+      if (this.root.dataset.click !== 'no') this.listener.onPick(tile.id);
+    });
+    this.#letDrag(figure, tile.id);
     figure.append(video, avatar, caption, pick);
     const drawn = { figure, video, avatar, name, marks, pick };
     this.#drawn.set(tile.id, drawn);
     this.root.append(figure);
     return drawn;
+  }
+
+  /** A tile that is dropped on another takes its place; on the large one, it becomes that. @param {HTMLElement} figure @param {string} id */
+  #letDrag(figure, id) {
+    figure.draggable = this.#draggable;
+    figure.addEventListener('dragstart', ({ dataTransfer }) => dataTransfer?.setData(DRAGGED, id));
+    figure.addEventListener('dragover', (over) => {
+      if (over.dataTransfer?.types.includes(DRAGGED)) over.preventDefault();
+    });
+    figure.addEventListener('drop', (drop) => {
+      const other = drop.dataTransfer?.getData(DRAGGED);
+      if (!other || other === id || !this.#drawn.has(other)) return;
+      drop.preventDefault();
+      if (id === this.#main) this.listener.onPick(other);
+      else this.#swap(id, other);
+    });
+  }
+
+  /** @param {string} one @param {string} other */
+  #swap(one, other) {
+    const ids = [...this.#drawn.keys()];
+    const place = (/** @type {string} */ id) => this.#order.get(id) ?? ids.indexOf(id);
+    const [first, second] = [place(one), place(other)];
+    for (const id of ids) this.#order.set(id, place(id));
+    this.#order.set(one, second).set(other, first);
+    for (const [id, { figure }] of this.#drawn) figure.style.order = String(place(id));
   }
 
   /** @param {Tile} tile @returns {MediaStream | null} */

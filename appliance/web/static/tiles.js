@@ -18,7 +18,12 @@
  * @property {string[]} marks  muted, hand, sharing, recording, hold, paused
  *
  * @typedef {{tiles: Tile[], main: string | null, layout: Layout}} Arrangement
- * @typedef {{layout: Layout, chosen: string | null, speaker: string | null}} Wish
+ *
+ * @typedef {object} Wish
+ * @property {Layout} layout
+ * @property {string | null} chosen  by a click
+ * @property {string | null} speaker
+ * @property {string} [main_video]  dominant_speaker, or whose picture is to be large
  */
 
 import { HOST, isSilenced, nameOf, others, whereto } from './links.js';
@@ -30,7 +35,7 @@ export const ME = 'me';
 export const LAYOUTS = ['spotlight', 'tile', 'single'];
 
 /** @param {Call} call @param {Wish} wish @returns {Arrangement} */
-export function arrange(call, { layout, chosen, speaker }) {
+export function arrange(call, { layout, chosen, speaker, main_video }) {
   const ids = others(call);
   const cameras = ids.map((id) => camera(call, id));
   const screens = ids
@@ -41,7 +46,8 @@ export function arrange(call, { layout, chosen, speaker }) {
   const with_me = layout === 'tile' || ids.length > 1;
   const tiles = with_me ? [...remote, mine(call)] : remote;
   const has = (/** @type {string | null} */ id) => tiles.some((tile) => tile.id === id);
-  const automatic = [screens[0]?.id ?? null, speaker, HOST, cameras[0]?.id ?? null];
+  const fixed = cameras.find(({ uid }) => uid === main_video)?.id ?? null;
+  const automatic = [fixed, screens[0]?.id ?? null, speaker, HOST, cameras[0]?.id ?? null];
   const main = [chosen, ...automatic].find(has) ?? null;
   return { tiles, main, layout: tiles.length > 1 ? layout : 'single' };
 }
