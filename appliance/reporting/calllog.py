@@ -74,6 +74,7 @@ class CallLog:
         self._closing = False
         self._tasks = asyncio.TaskGroup()
         self._taking: set[asyncio.Task[None]] = set()
+        self._keeping = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Read what there is; calls that were running when the daemon died have ended."""
@@ -207,14 +208,15 @@ class CallLog:
         try:
             async with asyncio.timeout(PICTURE_TAKES_S):
                 jpeg = None if entry.picture else await self._snapshot()
-            if jpeg is None or entry.picture or entry.id not in self._entries:
-                return
-            await asyncio.to_thread(self._ledger.keep_picture, name, jpeg)
+            async with self._keeping:  # a call that is answered at once is looked at twice
+                if jpeg is None or entry.picture or entry.id not in self._entries:
+                    return
+                await asyncio.to_thread(self._ledger.keep_picture, name, jpeg)
+                entry.picture = name
         except Exception as error:  # a call goes on without its picture
             sentence = f"there is no picture of who rang: {error or type(error).__name__}"
             self._post(FaultReported("picture_failed", sentence, "call_log", entry.call_id))
             return
-        entry.picture = name
         self._keep(entry)
         if entry.id not in self._entries:  # so many calls came since that it is gone already
             self._dropped.append(name)

@@ -345,6 +345,31 @@ async def test_an_incoming_call_has_its_picture_once_the_camera_may_look(office:
     assert office.camera.asked == 2
 
 
+async def test_a_call_that_is_answered_at_once_has_one_picture(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.camera.pictures = [JPEG, JPEG]
+    kept: list[str] = []
+    async with office.day():
+        ledger = office.log._ledger
+        keep = ledger.keep_picture
+        both_looked = threading.Event()
+
+        def slowly(name: str, jpeg: bytes) -> None:
+            kept.append(name)
+            both_looked.wait(30)
+            keep(name, jpeg)
+
+        monkeypatch.setattr(ledger, "keep_picture", slowly)
+        office.tell(IncomingCallReceived(visit()), "v1")
+        office.tell(IncomingCallAccepted(visit()), "v1")
+        await office.until(lambda: office.camera.asked == 2)
+        both_looked.set()
+        await office.photographed()
+    assert len(kept) == 1
+    assert office.faults() == []
+
+
 async def test_a_call_of_sound_alone_has_none(office: Office) -> None:
     async with office.day():
         office.tell(OutgoingCallStarted(ring(type=CallType.AUDIO)))
