@@ -33,6 +33,7 @@ from appliance.socket_path import listening_path, only_one
 from appliance.state_directory import state_directory
 
 if TYPE_CHECKING:
+    from appliance.media.base import Devices
     from appliance.media.studio import Studio
     from appliance.reporting.calllog import CallLog
     from appliance.screen.screen import Screen
@@ -81,6 +82,7 @@ class Appliance:
                 "screen": self._screen_status,
             },
         )
+        self.devices: Devices | None = None
         self.studio: Studio | None = None
         self.screen: Screen | None = None
         self.calls: CallLog | None = None
@@ -143,15 +145,18 @@ async def running(
     websocket_url: str | None = None,
     demo: MakeDemo | None = None,
     state_folder: Path | None = None,
+    devices: Devices | None = None,
     on_alive: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Appliance]:
     """A whole appliance for as long as the block lasts; its end ends calls first.
 
     `websocket_url` is where pages reach the broker, if not where [mqtt] says; `demo` makes the door
     pane of the page, for a simulated board. `on_alive` is called when buttons and LEDs are; the block
-    begins when it can take calls too. `state_folder` is where it keeps what is to survive it.
+    begins when it can take calls too. `state_folder` is where it keeps what is to survive it,
+    `devices` are cameras and microphones of a program's own, which win over the configured ones.
     """
     appliance = Appliance(config, state_folder or state_directory())
+    appliance.devices = devices
     engine, bus, board = appliance.engine, appliance.bus, appliance.board
     engine.bind()
     loop = asyncio.get_running_loop()

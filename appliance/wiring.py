@@ -145,6 +145,7 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         volumes=appliance.engine.state.volumes,
         pictures=shown,
         screen_source=None if shown is None else await _shared(shown, config, stack),
+        devices=appliance.devices,
     )
     await studio.load()
     appliance.studio = await stack.enter_async_context(studio)
