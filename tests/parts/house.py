@@ -82,14 +82,17 @@ def config_for(port: int, **changes: Any) -> Config:
 
 
 @asynccontextmanager
-async def house(config: Config, folder: Path, **options: Any) -> AsyncIterator[House]:
-    """A house that is connected to its broker."""
+async def house(
+    config: Config, folder: Path, *, connected: bool = True, **options: Any
+) -> AsyncIterator[House]:
+    """A house that is connected to its broker, unless that is to come later."""
     options.setdefault("state_folder", folder / "state")
     async with running(config, socket_path=folder / "appliance.sock", **options) as appliance:
         one = House(appliance)
         watching = asyncio.get_running_loop().create_task(one.watch())
         try:
-            await one.until_connected()
+            if connected:
+                await one.until_connected()
             yield one
         finally:
             watching.cancel()

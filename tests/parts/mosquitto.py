@@ -57,6 +57,11 @@ class Mosquitto:
         """What it has logged."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not killed."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, on the same ports as before, and wait until it listens."""
         with self._log.open("ab") as log:
