@@ -7,87 +7,25 @@ What it does by itself is what every endpoint has to do; the rest a test tells i
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
 import re
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-from aiortc import (
-    AudioStreamTrack,
-    MediaStreamTrack,
-    RTCBundlePolicy,
-    RTCConfiguration,
-    RTCPeerConnection,
-    RTCRtpSender,
-    RTCRtpTransceiver,
-    RTCSessionDescription,
-    VideoStreamTrack,
-)
-from av import AudioFrame, VideoFrame
+from aiortc import MediaStreamTrack, RTCSessionDescription
 
-from tests.parts.phone import PATIENCE_S, RATE, Media, Message, Phone, closed
+from tests.parts.links import Film, Link, Voice, Where, only_h264
+from tests.parts.phone import PATIENCE_S, Message, Phone, closed
 
-FPS = 10
 MUTED_BY_HOST = ("mute", "unmute")
-Where = tuple[str, str]
-"""An endpoint: uid and the name of its program."""
 
 
-class Voice(AudioStreamTrack):
-    """A sine wave whose loudness can be changed while it lasts; 20 ms a frame."""
+class Host(Protocol):
+    """What lets others into a session of a guest's."""
 
-    def __init__(self, guest: Guest) -> None:
-        super().__init__()
-        self._guest = guest
-        self._at = 0
-        self._start = time.monotonic()
-
-    async def recv(self) -> AudioFrame:
-        await asyncio.sleep(max(0.0, self._start + self._at / RATE - time.monotonic()))
-        count = RATE // 50
-        angles = 2 * math.pi * self._guest.hertz * (self._at + np.arange(count)) / RATE
-        loudness = 0 if self._guest.silent else self._guest.loudness
-        samples = (loudness * np.sin(angles)).astype(np.int16)
-        frame = AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = RATE, self._at, Fraction(1, RATE)
-        self._at += count
-        return frame
-
-
-class Film(VideoStreamTrack):
-    """Small pictures of one colour."""
-
-    def __init__(self, colour: tuple[int, int, int]) -> None:
-        super().__init__()
-        self._picture = np.full((90, 160, 3), colour, np.uint8)
-        self._count = 0
-        self._start = time.monotonic()
-
-    async def recv(self) -> VideoFrame:
-        await asyncio.sleep(max(0.0, self._start + self._count / FPS - time.monotonic()))
-        frame = VideoFrame.from_ndarray(self._picture, format="rgb24").reformat(format="yuv420p")
-        frame.pts, frame.time_base = self._count * (90000 // FPS), Fraction(1, 90000)
-        self._count += 1
-        return frame
-
-
-class Link:
-    """A peer connection with one other endpoint; `call_id` is under what the two know each other."""
-
-    def __init__(self, where: Where, call_id: str, *, offers: bool, generation: int = 1) -> None:
-        self.where, self.call_id, self.offers, self.generation = where, call_id, offers, generation
-        self.media = Media()
-        self.screen = Media()
-        self.connected = asyncio.Event()
-        self.connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
+    async def admit(self, message: Message, sender: Where) -> None:
+        """Somebody shows a token."""
 
 
 class Guest(Phone):
@@ -112,11 +50,12 @@ class Guest(Phone):
         self.listed: list[Message] = []
         self.version = -1
         self.session_id = ""
-        self.hosted: Hosted | None = None
+        self.hosted: Host | None = None
         self._unheard: list[Message] = []
         self._gone = False
+        self._over: set[str] = set()
         self._early: dict[Where, Message] = {}
-        self._to_do: asyncio.Queue[Message] = asyncio.Queue()
+        self._to_do: asyncio.Queue[Message | None] = asyncio.Queue()
         self._working = self._loop.create_task(self._work(), name=f"guest {self.uid}")
         self.failures: list[str] = []
 
@@ -127,8 +66,7 @@ class Guest(Phone):
             self._to_do.put_nowait(message)
 
     async def _work(self) -> None:
-        while True:
-            message = await self._to_do.get()
+        while (message := await self._to_do.get()) is not None and not self._gone:
             react = getattr(self, f"_on_{message['type']}", None)
             if react is None:
                 continue
@@ -141,11 +79,13 @@ class Guest(Phone):
         body = message["body"]
         if body["version"] <= self.version or self.hosted is not None:
             return
+        if message["call_id"] in self._over:  # it was on its way when this guest left
+            return
         self.version, self.session_id = body["version"], body["session_id"]
         self.listed = body["participants"]
         places = [(one["uid"], one["endpoint"]) for one in self.listed]
         for where in [where for where in self.links if where not in places]:
-            await self._drop(where)
+            await self.drop(where)
         me = (self.uid, self.endpoint)
         if me in places:
             for where in places[: places.index(me)]:
@@ -169,6 +109,7 @@ class Guest(Phone):
             self._early[sender] = message
 
     async def _let_in(self, message: Message, sender: Where) -> None:
+        await self.drop(sender)
         link = self._open(sender, message["call_id"], offers=False)
         answer = await self._answer_to(link, message["body"]["offer"])
         body = {"answer": answer, "generation": 1}
@@ -184,6 +125,7 @@ class Guest(Phone):
     async def _on_accept(self, message: Message, sender: Where) -> None:
         """The device takes a call: with the answer to this guest's offer, or with an offer."""
         if (offer := message["body"].get("offer")) is not None:
+            await self.drop(sender)
             link = self._open(sender, message["call_id"], offers=False)
             answer = await self._answer_to(link, offer)
             body = {"answer": answer, "generation": 1}
@@ -208,7 +150,10 @@ class Guest(Phone):
         await self.write(sender, "answer", message["call_id"], said)
 
     async def _on_end(self, message: Message, sender: Where) -> None:
-        await self._drop(sender)
+        link = self.links.get(sender)
+        if link is not None and link.call_id == message["call_id"]:
+            self._over.add(link.call_id)
+            await self.drop(sender)
 
     async def _on_state(self, message: Message, sender: Where) -> None:
         held = message["body"].get("on_hold")
@@ -251,6 +196,7 @@ class Guest(Phone):
     async def rings(self, call_id: str | None = None, type_: str = "video", **body: Any) -> str:
         """Call the device: as a page does, with an offer; as a device (endpoint `main`), without."""
         call_id = call_id or secrets.token_hex(16)
+        await self.drop(self.door)  # of a call before this
         offer: Message | None = None
         if self.endpoint != "main":
             link = self._open(self.door, call_id, offers=True)
@@ -266,6 +212,7 @@ class Guest(Phone):
         """Accept the device's invite, by default the next that comes."""
         invite = invite or await self.hear("invite")
         call_id = invite["call_id"]
+        await self.drop(self.door)
         link = self._open(self.door, call_id, offers=True)
         self._add_sections(link, video=invite["body"]["call_type"] == "video")
         accept = {"offer": await self._offer_of(link), "custom_data": None}
@@ -311,8 +258,9 @@ class Guest(Phone):
     async def leaves(self, reason: str = "hang_up") -> None:
         """Leave the session."""
         for where, link in list(self.links.items()):
+            self._over.add(link.call_id)
             await self.write(where, "end", link.call_id, {"reason": reason, "kicked_by": None})
-            await self._drop(where)
+            await self.drop(where)
 
     async def offer_again(self, where: Where, reason: str) -> None:
         """Offer anew, in the same connection; where there was no video, with video."""
@@ -337,7 +285,7 @@ class Guest(Phone):
     async def vanishes(self) -> None:
         """Be gone without a word: close the connection with the device, and hear nothing more."""
         self._gone = True
-        await self._drop(self.door)
+        await self.drop(self.door)
 
     def falls_silent(self, silent: bool = True) -> None:
         """Let nothing of the media out to the device, as a dead network would; or let it out again."""
@@ -346,11 +294,10 @@ class Guest(Phone):
         async def lost(_data: bytes) -> None:
             """It goes nowhere."""
 
-        for name in ("_send_rtp",):
-            if silent:
-                setattr(transport, name, lost)
-            else:
-                vars(transport).pop(name, None)
+        if silent:
+            transport._send_rtp = lost
+        else:
+            del transport._send_rtp
 
     async def write(self, to: Where, type_: str, call_id: str, body: Message) -> None:
         """Send a message to any endpoint; who is no device is reached by the epoch in the list."""
@@ -411,9 +358,9 @@ class Guest(Phone):
             camera = link.connection.addTransceiver("video", direction="recvonly")
         else:
             camera = link.connection.addTransceiver(Film(self.colour), direction="sendrecv")
-        _only_h264(camera)
+        only_h264(camera)
         if self.offers_screen:
-            _only_h264(link.connection.addTransceiver("video", direction="recvonly"))
+            only_h264(link.connection.addTransceiver("video", direction="recvonly"))
 
     def _films(self, link: Link) -> bool:
         return any(
@@ -445,7 +392,8 @@ class Guest(Phone):
             )
         return {"type": description.type, "sdp": sdp}
 
-    async def _drop(self, where: Where) -> None:
+    async def drop(self, where: Where) -> None:
+        """Close the connection with somebody, if there is one."""
         link = self.links.pop(where, None)
         if link is not None:
             await closed(link.connection)
@@ -453,81 +401,13 @@ class Guest(Phone):
 
     async def hang_up(self) -> None:
         """Close everything."""
-        self._working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._working
+        self._gone = True
+        self._to_do.put_nowait(None)
+        await self._working  # not cancelled: what it opens half way, nobody would close
         for where in list(self.links):
-            await self._drop(where)
+            await self.drop(where)
         self.connection = None
         await super().hang_up()
-
-
-class Hosted:
-    """A session of which a guest is the host: it lets in whoever shows its token, and tells all of all."""
-
-    def __init__(
-        self, host: Guest, *, call_id: str | None = None, token: str | None = None
-    ) -> None:
-        self.host = host
-        self.call_id = call_id or secrets.token_hex(16)
-        self.session_id = secrets.token_hex(16)
-        self.token = token or f"{host.uid}.{self.call_id}.{self.session_id}.{host.device}.1.0"
-        self.version = 0
-        self.there: list[Where] = []
-        self.admits = True
-        host.hosted = self
-
-    async def admit(self, message: Message, sender: Where) -> None:
-        """Let in who has the token, and tell everyone; others hear that it failed."""
-        if not self.admits or message["body"]["token"] != self.token:
-            refusal = {"reason": "failed", "kicked_by": None}
-            await self.host.write(sender, "end", message["call_id"], refusal)
-            return
-        if sender not in self.there:
-            self.there.append(sender)
-        await self.announce()
-
-    async def announce(self) -> None:
-        """Send the list to all."""
-        self.version += 1
-        me = (self.host.uid, self.host.endpoint)
-        everyone = [_participant(where) for where in (me, *self.there)]
-        everyone[0]["epoch"] = self.host.epoch
-        body = {
-            "session_id": self.session_id,
-            "version": self.version,
-            "participants": everyone,
-        }
-        for where in self.there:
-            await self.host.write(where, "participants", self.call_id, body)
-
-    async def puts_out(self, where: Where, by: str) -> None:
-        """Put somebody out of the session."""
-        end = {"reason": "kicked_out", "kicked_by": by}
-        await self.host.write(where, "end", self.call_id, end)
-        self.there.remove(where)
-        await self.host._drop(where)
-
-
-def _participant(where: Where) -> Message:
-    flags = ("audio_muted", "video_paused", "hand_raised", "screen_sharing", "recording", "on_hold")
-    return {
-        "uid": where[0],
-        "name": where[0].title(),
-        "endpoint": where[1],
-        "joined_at": None,
-        "state": "connected",
-        **dict.fromkeys(flags, False),
-        "epoch": None,
-        "key": None,
-    }
-
-
-def _only_h264(transceiver: RTCRtpTransceiver) -> None:
-    codecs = RTCRtpSender.getCapabilities("video").codecs
-    transceiver.setCodecPreferences(
-        [codec for codec in codecs if codec.mimeType in ("video/H264", "video/rtx")]
-    )
 
 
 @asynccontextmanager

@@ -1,0 +1,99 @@
+"""The houses of the conformance test: how each differs from the one in `house.toml`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from appliance.config import Button, Config, Http, load
+from appliance.media.base import Devices
+from appliance.media.synthetic import CardCamera, ToneMicrophone
+from appliance.model import AudioMode
+from tests.parts.breakable import BreakableCamera, BreakableMicrophone
+from tests.parts.mosquitto import free_port
+
+HOUSE = Path(__file__).parent / "house.toml"
+
+WRONG = (
+    "unlock relay=attic",
+    "set_volume percent=140",
+    "set_audio_mode mode=bluetooth",
+    "send_custom_event name=a/b",
+    "generate_token session_id=0123456789abcdef0123456789abcdef uid=nobody",
+    "set_do_not_disturb on=true until=2001-01-01",
+    "start_session token=no-token",
+    "initiate_call receiver=nobody",
+)
+"""What is refused whenever it is asked for."""
+
+
+def bare(config: Config) -> Config:
+    """One camera, one loudspeaker, a screen that nobody may touch, calls that wait, and buttons that
+    ask for what there is not.
+    """
+    buttons = {name: one for name, one in config.buttons.items() if name.startswith("commands")}
+    for at, (press, hold) in enumerate(zip(WRONG[::2], WRONG[1::2], strict=True), 3):
+        buttons[f"wrong_{at}"] = Button(
+            f"GPIO{at}", press=f"command:{press}", hold=f"command:{hold}", hold_s=0.6
+        )
+    return replace(
+        config,
+        buttons=buttons,
+        cameras={"front": config.cameras["front"]},
+        audio={AudioMode.SPEAKER: config.audio[AudioMode.SPEAKER]},
+        call=replace(
+            config.call,
+            call_waiting=True,
+            enable_video_tile_click=False,
+            enable_video_tile_drag=False,
+        ),
+    )
+
+
+def quiet(config: Config) -> Config:
+    """The quiet hours are now."""
+    now = datetime.now().astimezone()
+    begin, end = now - timedelta(hours=1), now + timedelta(hours=1)
+    hours = f"{begin:%H:%M}-{end:%H:%M}"
+    return replace(
+        config, call=replace(config.call, quiet_hours=hours, enabled_controls=("leave",))
+    )
+
+
+def same(config: Config) -> Config:
+    """As it stands there."""
+    return config
+
+
+HOUSES: dict[str, Callable[[Config], Config]] = {
+    "house": same,
+    "bare": bare,
+    "quiet": quiet,
+    "broken": same,
+    "offline": same,
+    "stopping": same,
+}
+
+
+def devices(name: str) -> dict[str, Any]:
+    """What stands in for the devices of a house."""
+    if name != "broken":
+        return {}
+    camera = BreakableCamera(CardCamera(160, 90, 10, 150))
+    return {"devices": Devices(camera=camera, microphone=BreakableMicrophone(ToneMicrophone()))}
+
+
+def config_of(house: str, port: int) -> Config:
+    """The configuration of a house, with its broker, and its page on a free port."""
+    config = load(HOUSE, {})
+    mqtt = replace(config.mqtt, host="127.0.0.1", port=port)
+    return HOUSES[house](replace(config, mqtt=mqtt, http=Http(port=free_port())))
+
+
+def is_awake(name: str) -> bool:
+    """Whether its broker runs when it begins."""
+    return name != "offline"

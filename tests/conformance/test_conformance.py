@@ -1,0 +1,121 @@
+"""Everything that the vocabulary names happens for a real reason, and everybody is told the same.
+
+The scenarios are played once; then each event, command, setting, value and decision has a test of its
+own, which fails by its name if nothing of it was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import breaking, commanding, endings, ringing, setting, talking
+from tests.conformance.houses import HOUSES, config_of, devices, is_awake
+from tests.conformance.rows import rows
+from tests.conformance.scenes import SCENES, Scene
+from tests.conformance.stage import Seen, Stage, stage
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.need import program
+
+PLAYS = (ringing, talking, endings, commanding, setting, breaking)
+"""Their scenarios are entered by their import."""
+
+WAITING = {"enum:right=view": "nobody can look through the camera without a call yet"}
+"""Rows that cannot be seen yet, and why."""
+
+SCENE_LIMIT_S = 120.0
+"""Far more than any takes; only a fault waits for it."""
+
+pytestmark = pytest.mark.timeout(600)
+
+
+class Played:
+    """What came of it."""
+
+    def __init__(self) -> None:
+        self.seen = Seen()
+        self.failures: dict[str, str] = {}
+        self.differences: dict[str, list[str]] = {}
+        self.hooked: dict[str, tuple[list[str], list[str]]] = {}
+
+
+async def play(played: Played, folder: Path) -> None:
+    """Every scenario in its house, one house after the other."""
+    for house in HOUSES:
+        scenes = SCENES[house]
+        place = folder / house
+        place.mkdir()
+        broker = Mosquitto(program("mosquitto"), place)
+        if is_awake(house):
+            await asyncio.to_thread(broker.start)
+        try:
+            await play_house(played, broker, place, house, scenes)
+        finally:
+            await asyncio.to_thread(broker.kill)
+
+
+async def play_house(
+    played: Played, broker: Mosquitto, place: Path, house: str, scenes: dict[str, Scene]
+) -> None:
+    async with stage(
+        broker, place, played.seen, config=config_of(house, broker.port), **devices(house)
+    ) as one:
+        for name, scene in scenes.items():
+            await play_one(played, one, name, scene)
+        played.hooked[house] = await one.hooked()
+
+
+async def play_one(played: Played, one: Stage, name: str, scene: Scene) -> None:
+    try:
+        async with asyncio.timeout(SCENE_LIMIT_S):
+            await one.begin(name)
+            await scene(one)
+    except Exception:
+        played.failures[name] = traceback.format_exc()
+    try:
+        async with asyncio.timeout(SCENE_LIMIT_S):
+            await one.end()
+    except Exception:
+        played.failures.setdefault(name, traceback.format_exc())
+    played.differences[name], one.differences = one.differences, []
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    result = Played()
+    asyncio.run(play(result, tmp_path_factory.mktemp("conformance")))
+    return result
+
+
+SCENARIOS = [name for scenes in SCENES.values() for name in scenes]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_scenario_can_be_played(played: Played, name: str) -> None:
+    if name in played.failures:
+        pytest.fail(played.failures[name], pytrace=False)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_everybody_is_told_the_same_in_the_same_order(played: Played, name: str) -> None:
+    assert played.differences[name] == []
+
+
+@pytest.mark.parametrize("house", SCENES)
+def test_hooks_are_started_in_the_order_of_the_events(played: Played, house: str) -> None:
+    told, started = played.hooked[house]
+    assert started == told
+
+
+def _row(row: str) -> object:
+    if row not in WAITING:
+        return row
+    return pytest.param(row, marks=pytest.mark.xfail(strict=True, reason=WAITING[row]))
+
+
+@pytest.mark.parametrize("row", [_row(row) for row in rows()])
+def test_it_was_seen(played: Played, row: str) -> None:
+    assert played.seen.rows[row], f"nothing of {row} was seen in any scenario"
