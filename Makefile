@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench fmt clean lock packages
+.PHONY: help install demo test check conformance bench fmt clean lock packages
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -40,6 +40,9 @@ check: $(TEST) ## the whole gate: format, lint, types, tests
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
 	@$(MAKE) --no-print-directory test
+
+conformance: $(TEST) packages ## everything that the vocabulary names, seen to happen; some minutes
+	$(BIN)/pytest tests/conformance tests/test_four.py -m conformance
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

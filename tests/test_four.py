@@ -34,7 +34,12 @@ from tests.web.visiting import part, shows
 
 __all__ = ["mosquitto"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.broker,
+    pytest.mark.timeout(300),
+    pytest.mark.conformance,
+]
 
 PATIENCE_S = 30.0
 """Far longer than anything takes; only a fault waits for it."""

@@ -295,7 +295,7 @@ class Guest(Phone):
             """It goes nowhere."""
 
         if silent:
-            transport._send_rtp = lost
+            transport._send_rtp = lost  # type: ignore[method-assign,assignment]
         else:
             del transport._send_rtp
 
