@@ -89,6 +89,11 @@ def own_connecting(
         connecting.add(task)
         try:
             await connect()
+        except IndexError as fault:
+            # a further answer is being taken, and aiortc looks its new section up in the one before; it
+            # connects once more as soon as that is done
+            if pc.signalingState != "have-local-offer":
+                failed(fault)
         except Exception as fault:  # DTLS without a fingerprint, ICE without a password, ..
             failed(fault)
         finally:

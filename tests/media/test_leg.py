@@ -133,6 +133,7 @@ async def test_an_offer_that_had_video_in_a_call_of_sound_gets_it_later(door: Do
         await until(lambda: len(alice.numbers) > 5, "pictures")
 
 
+@pytest.mark.leaves("error", reason="the stranger's aiortc looks a new section up in an old answer")
 async def test_a_renegotiation_before_media_flows(door: Door) -> None:
     door.studio.perform(StartCapture(video=True))
     async with Stranger() as alice:

@@ -10,7 +10,7 @@ from functools import partial
 
 import aiortc
 import pytest
-from aiortc import RTCRtpSender
+from aiortc import RTCDtlsParameters, RTCIceCandidate, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtp import RtpPacket
 
@@ -22,7 +22,7 @@ from appliance.media.peer import Peer
 from appliance.media.seams import UnknownAiortc, self_check
 from appliance.media.synthetic import CardCamera
 from appliance.messages import IceCandidate, SessionDescription
-from tests.media.stranger import Stranger, until
+from tests.media.stranger import Film, Stranger, until
 
 
 class Diary:
@@ -213,6 +213,36 @@ async def test_whoever_has_another_key_than_was_agreed_is_not_trusted() -> None:
 def flipped(octet: str) -> str:
     """Another octet in hexadecimal."""
     return f"{int(octet, 16) ^ 0xFF:02X}"
+
+
+async def test_a_further_answer_is_taken_while_the_first_still_connects(camera: Watched) -> None:
+    """aiortc, which connects, sees the new section before the answer that it is in."""
+    diary = Diary()
+    peer = Peer(diary, AudioFanout(), camera.fanout, watch_framerate=5)
+    async with Stranger(tone_hz=300) as alice:
+        first = await alice.reply(await peer.offer(video=False))
+        dtls = peer._pc.getTransceivers()[0].sender.transport
+        ice, start, add = dtls.transport, dtls.start, dtls.transport.addRemoteCandidate
+        in_the_midst = asyncio.Event()
+
+        async def start_late(parameters: RTCDtlsParameters) -> None:
+            await in_the_midst.wait()
+            await start(parameters)
+
+        async def add_late(candidate: RTCIceCandidate | None) -> None:
+            in_the_midst.set()
+            await until(lambda: dtls.state == "connected", "the first connecting")
+            await add(candidate)
+
+        dtls.start = start_late  # type: ignore[method-assign, assignment]
+        await peer.accept(first)
+        second = await alice.reply_again(await peer.offer(video=True), Film((200, 0, 0)))
+        ice.addRemoteCandidate = add_late  # type: ignore[method-assign]
+        await peer.accept(second)
+        await until(lambda: len(alice.numbers) > 3, "pictures")
+        assert (diary.connections, diary.failures) == (1, [])
+        await peer.close()
+    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def test_a_jitter_buffer_of_our_own_takes_the_place_of_aiortc_s() -> None:
