@@ -4,6 +4,8 @@
 PYTHON ?= python3
 EXTRAS ?= demo
 TESTS ?= tests
+# most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
+WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check conformance bench fmt clean lock packages
+.PHONY: help install demo test check bench fmt clean lock packages
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -33,16 +35,13 @@ demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope $(TESTS)
 
 check: $(TEST) ## the whole gate: format, lint, types, tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
 	@$(MAKE) --no-print-directory test
-
-conformance: $(TEST) packages ## everything that the vocabulary names, seen to happen; some minutes
-	$(BIN)/pytest tests/conformance tests/test_four.py -m conformance
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -5,7 +5,10 @@ In a test folder's conftest: `from tests.parts.mosquitto import mosquitto`, and 
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import itertools
+import os
 import socket
 import subprocess
 import time
@@ -22,12 +25,31 @@ START_S = 20.0
 __all__ = ["Mosquitto", "free_port", "mosquitto"]
 
 
+FIRST_PORT = 18_000
+"""Below those that the kernel gives to whoever asks for any (32768 and up)."""
+PORTS = 2_000
+"""For each process of the tests."""
+
+
+def _ports() -> Iterator[int]:
+    """Each once, as long as there are others; other processes of the same run have others."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    first = FIRST_PORT + PORTS * (int(worker.removeprefix("gw")) % 7)
+    begin = os.getpid() * 37 % PORTS
+    return itertools.cycle([*range(first + begin, first + PORTS), *range(first, first + begin)])
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nobody listens on, and that nobody is given by chance meanwhile."""
+    for port in itertools.islice(_PORTS, PORTS):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("all ports are taken")
 
 
 class Mosquitto:
