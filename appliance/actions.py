@@ -13,7 +13,13 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from appliance.commands import Command, parse_command, spell_command
+from appliance.commands import (
+    Command,
+    EndCall,
+    LeaveSession,
+    parse_command,
+    spell_command,
+)
 from appliance.errors import did_you_mean
 from appliance.model import Receiver, ReceiverType
 
@@ -63,6 +69,12 @@ class Action(Struct, frozen=True):
     receiver: Receiver | None = None
     digit: str | None = None
     command: Command | None = None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it leaves a running call, at least where its button is held for it."""
+        commanded = isinstance(self.command, LeaveSession | EndCall)
+        return commanded or self.verb in (Verb.LEAVE, Verb.ANSWER, Verb.DECLINE)
 
     def __str__(self) -> str:
         if self.receiver is not None:

@@ -103,7 +103,7 @@ class EndCall(Command, frozen=True, kw_only=True):
 
 @_command("v5:leaveSession", "v4:endSession", "v4:clearActiveCall")
 class LeaveSession(Command, frozen=True, kw_only=True):
-    """Leave the session; the others stay."""
+    """Leave the session; others of it stay, unless this device is the host or only one is left."""
 
 
 @_command("v4:generateToken", "ringing:generateToken")
@@ -303,9 +303,9 @@ class MuteParticipant(Command, frozen=True, kw_only=True):
 
 @_command("v4:CallSwitchRequestInfo")
 class AnswerRequest(Command, frozen=True, kw_only=True):
-    """Say yes or no to a participant's request."""
+    """Say yes or no to a participant's request; without its id, to the one that waits."""
 
-    request_id: str
+    request_id: str | None = None
     accepted: bool
 
 

@@ -479,5 +479,9 @@ class View(Struct, frozen=True):
     """The index of the large tile in a spotlight, or of the only one in `single`."""
     avatar_mode: AvatarMode = AvatarMode.CIRCLE
     container: MainVideoContainer = MainVideoContainer()
+    tile_click: bool = True
+    """A tap on a tile makes it the large one, and another on it lets the view choose again."""
+    tile_drag: bool = True
+    """Tiles may be rearranged."""
     do_not_disturb: bool = False
     missed_calls: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from appliance.actions import Action, Verb, parse_action
+from appliance.actions import Action, parse_action
 from appliance.calls.state import ContactPolicy, GroupPolicy, Policy
 from appliance.config import Button, Config
 from appliance.model import AudioMode, CallSettings, CameraFacing, Gesture, Receiver, ReceiverType
@@ -71,7 +71,7 @@ def _buttons(config: Config) -> dict[tuple[str, Gesture], Action]:
 
 def hold_of(button: Button, config: Config) -> str | None:
     """What holding a button does; where leaving is to be confirmed by it, the same as its press."""
-    leaves = button.press in (Verb.LEAVE, Verb.ANSWER)
-    if button.hold is None and leaves and config.call.hang_up_confirmation == "hold":
+    confirms = config.call.hang_up_confirmation == "hold"
+    if button.hold is None and confirms and button.press and parse_action(button.press).leaves:
         return button.press
     return button.hold

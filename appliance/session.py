@@ -176,7 +176,7 @@ class CallSession:
         return await self.command(commands.EndCall())
 
     async def leave_session(self) -> Json:
-        """Leave the session; the others stay."""
+        """Leave the session; others of it stay, unless this device is the host or only one is left."""
         return await self.command(commands.LeaveSession())
 
     async def generate_token(self, session_id: str, *, uid: str, expires_s: float = 600) -> Json:

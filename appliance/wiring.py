@@ -94,13 +94,7 @@ async def screen(appliance: Appliance, stack: AsyncExitStack) -> None:
     from appliance.screen.screen import Screen
 
     config, engine = appliance.config, appliance.engine
-    display = Screen(
-        config.screen,
-        config.device.name,
-        engine.post,
-        click=config.call.enable_video_tile_click,
-        drag=config.call.enable_video_tile_drag,
-    )
+    display = Screen(config.screen, config.device.name, engine.post)
     appliance.screen = await stack.enter_async_context(display)
     if config.screen.kind != "none":
         engine.observers.append(lambda state: _show(appliance, state))

@@ -497,6 +497,17 @@ def test_a_button_that_switches_to_no_camera_is_told(author: Author) -> None:
     assert author.warnings() == []
 
 
+def test_a_button_that_could_leave_no_call_is_told(author: Author) -> None:
+    confirming = '[call]\nhang_up_confirmation = "hold"\n[buttons.end]\npin = 5\npress = "leave"\n'
+    author.writes(confirming + 'hold = "chat"')
+    assert author.warnings() == [
+        'buttons.end.hold: with [call] hang_up_confirmation = "hold" a press leaves no running call'
+    ]
+    for rest in ("", 'hold = "decline"', 'kind = "hook"'):
+        author.writes(confirming + rest)
+        assert author.warnings() == []
+
+
 def test_the_simulated_one_lets_everybody_in_and_needs_no_hardware() -> None:
     config = load(shipped("simulated.toml"), {})
     assert config.device.board == "simulated"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.actions import Verb
 from appliance.config import Button, CallSection, Config, Contact, Device, Group, Relay
 from appliance.model import Gesture, Receiver, ReceiverType, Right
-from appliance.policy import policy_of
+from appliance.policy import hold_of, policy_of
 
 CONFIG = Config(
     device=Device(id="front-door", name="Front door"),
@@ -43,6 +43,19 @@ def test_the_call_section() -> None:
     assert policy.auto_answer == frozenset({"alice"})
     assert policy.settings.audio_only
     assert policy_of(Config()).receiver is None
+
+
+def test_where_leaving_is_confirmed_by_holding_the_button_that_leaves_is_held() -> None:
+    confirms = CallSection(hang_up_confirmation="hold")
+    for press, hold, held in (
+        ("leave", None, "leave"),
+        ("command:end_call", None, "command:end_call"),
+        ("answer", "decline", "decline"),
+        ("chat", None, None),
+    ):
+        button = Button(1, press=press, hold=hold)
+        assert hold_of(button, Config(call=confirms)) == held
+        assert hold_of(button, Config()) == hold
 
 
 def test_buttons_and_relays() -> None:

@@ -14,6 +14,7 @@ from appliance.commands import (
     AcceptCall,
     CallBack,
     Command,
+    EndCall,
     EnterPictureInPicture,
     ExitPictureInPicture,
     HoldCall,
@@ -89,7 +90,7 @@ def _is_too_short(turn: Turn, report: ButtonGestured, command: Command | None) -
     call = turn.state.active
     return (
         turn.policy.hold_to_hang_up
-        and isinstance(command, LeaveSession)
+        and isinstance(command, LeaveSession | EndCall)
         and report.gesture is not Gesture.HOLD
         and call is not None
         and call.answered
@@ -163,19 +164,22 @@ def _rings_elsewhere(turn: Turn, active: LiveCall, action: Action) -> bool:
 
 
 def _answer(turn: Turn, call: LiveCall | None) -> Meaning:
-    if call is None or turn.state.incoming is not None:
-        return IncomingCallAcceptButtonPressed, AcceptCall() if call else None
-    return _leave(turn, call)
+    if turn.state.incoming is not None:
+        return IncomingCallAcceptButtonPressed, AcceptCall()
+    return _leave(turn, call) if call else (None, AcceptCall())
 
 
 def _decline(turn: Turn, call: LiveCall | None) -> Meaning:
-    rings = turn.state.incoming is not None
-    return IncomingCallDeclineButtonPressed, RejectCall() if rings else None
+    if turn.state.incoming is not None:
+        return IncomingCallDeclineButtonPressed, RejectCall()
+    if turn.policy.hold_to_hang_up and call is not None and call.answered:
+        return _leave(turn, call)  # it is the one that is held, where a press of another answers
+    return None, RejectCall()
 
 
 def _leave(turn: Turn, call: LiveCall | None) -> Meaning:
     if call is None:
-        return LeaveSessionButtonClicked, None
+        return LeaveSessionButtonClicked, LeaveSession()
     if call.state is CallState.INCOMING:
         return _decline(turn, call)
     if call.state is CallState.OUTGOING:

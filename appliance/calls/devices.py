@@ -23,6 +23,7 @@ from appliance.events import (
     AudioMuted,
     AudioSessionToggled,
     AudioUnmuted,
+    CallLayoutChanged,
     CameraFacingChanged,
     VideoPaused,
     VideoResumed,
@@ -52,7 +53,10 @@ def _begin_as_set(turn: Turn, call: LiveCall) -> None:
     settings = call.settings
     muted = settings.start_with_audio_muted
     paused = settings.start_with_video_paused and call.type is CallType.VIDEO
-    turn.set(audio_muted=muted, video_paused=paused, layout=settings.layout)
+    turn.set(audio_muted=muted, video_paused=paused)
+    if settings.layout is not turn.state.layout:
+        turn.set(layout=settings.layout)
+        turn.emit(CallLayoutChanged(settings.layout), call)
     turn.do(OpenMicrophone(on=not muted), OpenCamera(on=not paused))
     mode = settings.default_audio_mode
     if turn.state.handset_lifted and AudioMode.EARPIECE in turn.state.audio_available:
@@ -72,12 +76,24 @@ def adjust(turn: Turn, call: LiveCall) -> None:
     turn.set(capturing=need)
     if need is None:
         turn.do(StopCapture())
-        turn.set(audio_muted=False, video_paused=False)
+        _open_again(turn, call)
         turn.emit(AudioSessionToggled(active=False), call)
         return
     turn.do(StartCapture(video=need is CallType.VIDEO))
     if before is None:
         turn.emit(AudioSessionToggled(active=True), call)
+
+
+def _open_again(turn: Turn, call: LiveCall) -> None:
+    """What was muted or paused was so for its calls: nobody is to believe it of the next one."""
+    muted, paused = turn.state.audio_muted, turn.state.video_paused
+    turn.set(audio_muted=False, video_paused=False)
+    if muted:
+        turn.do(OpenMicrophone(on=True))
+        turn.emit(AudioUnmuted(), call)
+    if paused:
+        turn.do(OpenCamera(on=True))
+        turn.emit(VideoResumed(), call)
 
 
 def _needed(turn: Turn) -> CallType | None:

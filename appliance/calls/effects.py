@@ -217,7 +217,7 @@ class Sound(StrEnum):
 
 
 class PlaySound(Effect, frozen=True):
-    """Play a sound until it ends by itself (chime) or is stopped (ring tone)."""
+    """Play a sound until it ends by itself, or is stopped (the ring tone)."""
 
     sound: Sound
 

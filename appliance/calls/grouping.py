@@ -14,7 +14,13 @@ from appliance.calls.turn import Turn
 from appliance.commands import MergeCalls, SplitCall
 from appliance.errors import Refused, did_you_mean
 from appliance.events import GroupToggled, SessionJoined
-from appliance.model import CallState, CallType, Receiver, ReceiverType
+from appliance.model import (
+    CallState,
+    CallType,
+    Receiver,
+    ReceiverType,
+    SessionStateReason,
+)
 
 
 def merge(turn: Turn, call: LiveCall, command: MergeCalls) -> None:
@@ -105,6 +111,8 @@ def split(turn: Turn, call: LiveCall, command: SplitCall) -> None:
     turn.put(apart)
     if not apart.joined:
         apart = turn.put(apart, joined=True)
+        turn.session_state(apart, SessionStateReason.LOGGING_IN)
+        turn.session_state(apart, SessionStateReason.LOGGED_IN)
         turn.emit(SessionJoined(apart.session_id, apart.call_id), apart)
     for one in (rest, apart):
         roster.changed(turn, one)

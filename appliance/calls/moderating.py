@@ -114,6 +114,7 @@ def _pass_on(turn: Turn, call: LiveCall, member: Member, action: RequestAction, 
 
 def _put_out(turn: Turn, call: LiveCall, members: tuple[Member, ...], by: str) -> None:
     for member in members:
+        call = turn.put(turn.now_of(call), put_out=call.put_out | {member.peer.uid})
         turn.send(member.address, call, End("kicked_out", kicked_by=by))
         call = roster.drop(turn, call, member, ParticipantLeftReason.KICKED_OUT)
     roster.go_on_without(turn, call, CallEndReason.LOCAL_HANG_UP)

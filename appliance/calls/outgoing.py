@@ -28,6 +28,7 @@ from appliance.model import (
     CallState,
     CallType,
     CancelReason,
+    Json,
     Receiver,
     ReceiverType,
     RejectReason,
@@ -311,9 +312,9 @@ def _stop_open(turn: Turn, call: LiveCall) -> LiveCall:
     return call
 
 
-def cancelled(turn: Turn, call: LiveCall) -> None:
+def cancelled(turn: Turn, call: LiveCall, custom_data: Json = None) -> None:
     """This device takes its call back before anybody answered."""
-    give_up(turn, call, CallEndReason.CANCELLED)
+    ending.end(turn, take_back(turn, call, custom_data), CallEndReason.CANCELLED)
 
 
 def give_up(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
@@ -321,10 +322,10 @@ def give_up(turn: Turn, call: LiveCall, reason: CallEndReason) -> None:
     ending.end(turn, take_back(turn, call), reason)
 
 
-def take_back(turn: Turn, call: LiveCall) -> LiveCall:
+def take_back(turn: Turn, call: LiveCall, custom_data: Json = None) -> LiveCall:
     """Tell everyone who may still ring that the call is cancelled."""
     for address in call.still_rung:
-        turn.send(address, call, Cancel(CancelReason.CANCELLED))
+        turn.send(address, call, Cancel(CancelReason.CANCELLED, custom_data=custom_data))
     taken_back = tuple(
         replace(one, state=CalleeState.CANCELLED) if one.open else one for one in call.invitees
     )
@@ -359,7 +360,12 @@ def invite_further(turn: Turn, call: LiveCall, receiver: Receiver) -> None:
         raise Refused("already_there", f"{receiver.id} is in the session, or is rung already")
     kept = tuple(one for one in call.invitees if one.uid not in {other.uid for other in new})
     deadline_s = turn.now.monotonic_s + policy.ring_timeout_s
-    call = turn.put(call, invitees=(*kept, *new), deadline_s=deadline_s)
+    call = turn.put(
+        call,
+        invitees=(*kept, *new),
+        deadline_s=deadline_s,
+        put_out=call.put_out - {invitee.uid for invitee in new},
+    )
     _tell_states(turn, call)
     for invitee in new:
         for leg in invitee.legs:

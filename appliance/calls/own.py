@@ -81,7 +81,10 @@ def cancel(turn: Turn, call: LiveCall, command: RejectCall) -> None:
     """`reject_call` of one's own call takes it back."""
     if command.call_id is not None and command.call_id != call.call_id:
         raise Refused("unknown_call", f"no call {command.call_id} rings")
-    outgoing.cancelled(turn, call)
+    if command.reason not in ("rejected", "cancelled"):  # the former is what none was given means
+        raise Refused("bad_reason", f"an own call is cancelled, not {command.reason}")
+    check_json(command.custom_data, "custom_data")
+    outgoing.cancelled(turn, call, command.custom_data)
 
 
 def end_ringing_out(turn: Turn, call: LiveCall, command: EndCall | LeaveSession) -> None:

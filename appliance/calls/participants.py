@@ -241,9 +241,9 @@ def _record(turn: Turn, call: LiveCall, sender: Address, message: Request) -> No
     if not turn.policy.may(sender.uid, Right.MODERATE):
         raise Refused("not_allowed", f"{sender.uid} has no right to have the call recorded")
     if message.action is RequestAction.START_RECORDING:
-        recordings.start(turn, call)
-    else:
-        recordings.stop(turn, call)
+        recordings.start(turn, call, asked=(sender, message.request_id))
+        return
+    recordings.stop(turn, call)
     turn.send(sender, call, Response(message.request_id, accepted=True))
 
 

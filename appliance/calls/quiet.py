@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from appliance.calls.effects import StartTimer, StopTimer
+from appliance.calls.effects import PlaySound, Sound, StartTimer, StopSound, StopTimer
 from appliance.calls.inputs import Timer
 from appliance.calls.state import DoNotDisturb
 from appliance.calls.turn import Turn
@@ -113,6 +113,8 @@ def _switch(turn: Turn, quiet: DoNotDisturb | None, *, by_clock: bool = False) -
     turn.do(StopTimer(UNTIL))
     if quiet is not None and quiet.until is not None and not quiet.scheduled:
         turn.do(StartTimer(UNTIL, _seconds_to(turn, quiet.until)))
+    if turn.state.incoming is not None:  # who sees it may answer it all the same
+        turn.do((StopSound if quiet else PlaySound)(Sound.RINGTONE))
     until = quiet.until if quiet else None
     text = until.astimezone(UTC).isoformat().replace("+00:00", "Z") if until else None
     turn.emit(DoNotDisturbChanged(quiet is not None, text))

@@ -307,6 +307,8 @@ class LiveCall(Struct, frozen=True):
     speaker: PeerKey | None = None
     asked: tuple[Asked, ...] = ()
     switch: SwitchRequest | None = None
+    put_out: frozenset[str] = frozenset()
+    """A host's: uids that were kicked out, and have been neither invited nor given a token since."""
     muted_by: Mapping[Address, str] = field(default_factory=dict)
     """Whose microphone somebody else wanted muted, and who."""
     digits: Mapping[Address, str] = field(default_factory=dict)
@@ -428,6 +430,8 @@ class Recording(Struct, frozen=True):
     path: str | None = None
     request: int | None = None
     """The command that waits for its beginning."""
+    asked: tuple[Address, str] | None = None
+    """The participant that waits for it, and the id of its request."""
 
 
 class Closing(Struct, frozen=True):

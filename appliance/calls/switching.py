@@ -83,8 +83,10 @@ def decide(turn: Turn, call: LiveCall, command: AnswerRequest) -> None:
     """Somebody at this device says yes or no."""
     request = call.switch
     waits = request is not None and request.asker is not None and request.accepted_by is None
-    if request is None or not waits or request.request_id != command.request_id:
-        raise Refused("unknown_request", f"no request {command.request_id} waits for an answer")
+    named = command.request_id
+    if request is None or not waits or named not in (None, request.request_id):
+        which = "" if named is None else f" {named}"
+        raise Refused("unknown_request", f"no request{which} waits for an answer")
     turn.do(StopTimer(requests.timer(request.request_id)))
     if command.accepted:
         _consent(turn, call, request)

@@ -50,6 +50,8 @@ def generate(turn: Turn, command: GenerateToken) -> Json:
     call = _call_of(turn, command.session_id)
     if call is not None and not turn.hosts(call):
         raise Refused("not_the_host", f"the host of this session is {call.host.uid}")
+    if call is not None:
+        turn.put(call, put_out=call.put_out - {command.uid})
     call_id = call.call_id if call else command.session_id
     expiry_s = math.ceil(turn.now.monotonic_s + command.expires_s)
     rest = f"{policy.uid}.{call_id}.{command.session_id}.{command.uid}.{expiry_s}"
@@ -91,6 +93,8 @@ def check(turn: Turn, call: LiveCall, uid: str, text: str | None) -> None:
         raise Refused("bad_token", f"{uid} wants to join with the token of {token.uid}")
     if token.session_id != call.session_id:
         raise Refused("bad_token", f"the token of {uid} is for another session")
+    if uid in call.put_out:
+        raise Refused("kicked_out", f"{uid} was put out of this session; a new token lets it in")
 
 
 def _call_of(turn: Turn, session_id: str) -> LiveCall | None:

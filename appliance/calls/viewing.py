@@ -23,6 +23,8 @@ def view_of(policy: Policy, state: State, now: Moment) -> View:
         main=_main(call, tiles) if call is not None else None,
         avatar_mode=settings.avatar_mode,
         container=settings.main_video_container,
+        tile_click=settings.enable_video_tile_click,
+        tile_drag=settings.enable_video_tile_drag,
         do_not_disturb=state.do_not_disturb is not None,
         missed_calls=len(state.missed),
     )

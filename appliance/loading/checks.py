@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from appliance.actions import parse_action
 from appliance.commands import COMMANDS
-from appliance.config import Config, Http, IceServer, Mqtt
+from appliance.config import Button, Config, Http, IceServer, Mqtt
 from appliance.errors import did_you_mean
 from appliance.loading.extensions import hooks, plugins
 from appliance.loading.findings import Check, Finding, Path
@@ -94,6 +94,18 @@ def buttons(config: Config) -> Iterator[Finding]:
         for gesture, text in actions.items():
             if text:
                 yield from _action(config, ("buttons", name, gesture), text)
+        if config.call.hang_up_confirmation == "hold" and _cannot_leave(button):
+            sentence = 'with [call] hang_up_confirmation = "hold" a press leaves no running call'
+            yield Finding(("buttons", name, "hold"), sentence, warning=True)
+
+
+def _cannot_leave(button: Button) -> bool:
+    """Its press would leave a call, and what holding it does would not."""
+    try:
+        press, hold = (parse_action(text or "call") for text in (button.press, button.hold))
+    except ValueError:
+        return False  # which is told elsewhere
+    return button.kind != "hook" and press.leaves and bool(button.hold) and not hold.leaves
 
 
 def _action(config: Config, path: Path, text: str) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from appliance.calls.effects import PlaySound, Sound, StopSound
 
 CHIME_S = 2.0
-"""How long a chime lasts; a ring tone lasts until it is stopped."""
+"""How long a sound lasts; a ring tone alone lasts until it is stopped."""
 
 
 class SoundOutput(Protocol):
@@ -56,7 +56,7 @@ class Chime:
         self._stop_timer(effect.sound)
         if isinstance(effect, PlaySound):
             timer = None
-            if effect.sound is Sound.CHIME:
+            if effect.sound is not Sound.RINGTONE:
                 loop = asyncio.get_running_loop()
                 timer = loop.call_later(self._chime_s, self._stop, effect.sound)
             self._playing[effect.sound] = timer

@@ -29,7 +29,12 @@ PICTURE_TAKES_S = 10.0
 MISSED = (CallEndReason.TIMED_OUT, CallEndReason.CANCELLED, CallEndReason.DEVICE_RESTART)
 """How an incoming call ends that somebody here would have wanted to take."""
 
-BEGIN = ("outgoing_call_started", "incoming_call_received", "session_joined")
+BEGIN = (
+    "outgoing_call_started",
+    "incoming_call_received",
+    "session_joined",
+    "call_switched_to_video",
+)
 """Events at which somebody stands at the door, or a camera may run already."""
 
 Snapshot = Callable[[], Awaitable[bytes | None]]

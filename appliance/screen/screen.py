@@ -45,17 +45,14 @@ class Screen:
         post: Callable[[Input], None],
         *,
         on_tile: Callable[[str, str], None] = lambda uid, endpoint: None,
-        click: bool = True,
-        drag: bool = True,
         now: Callable[[], datetime] = _local_time,
     ) -> None:
-        """`name` is the device's. With `click` a tap on a tile makes it the large one, and another on it
-        lets the view choose again; `drag` lets tiles be rearranged. Both are this screen's own, until the
-        call ends. `on_tile` hears uid and endpoint of each that was tapped. `now` is local time.
+        """`name` is the device's. What a finger makes of the tiles is this screen's own, until the call
+        ends. `on_tile` hears uid and endpoint of each that was tapped. `now` is local time.
         """
         self._config, self._name, self._post = screen, name, post
         self._on_tile, self._now = on_tile, now
-        self._touch = Touch(click=click, drag=drag)
+        self._touch = Touch()
         self._view: View | None = None
         self._pictures: dict[Key, Pixels] = {}
         self._own: Pixels | None = None
@@ -140,6 +137,7 @@ class Screen:
         if view == self._view:
             return
         self._view = view
+        self._touch.click, self._touch.drag = view.tile_click, view.tile_drag
         if not view.tiles:  # nobody's last picture waits here for the next call
             self._pictures.clear()
             self._own, self._order, self._chosen = None, (), None

@@ -47,9 +47,9 @@ class Swapped:
 class Touch:
     """One finger, from its press to its release."""
 
-    def __init__(self, *, click: bool, drag: bool) -> None:
+    def __init__(self, *, click: bool = True, drag: bool = True) -> None:
         """What is allowed: `enable_video_tile_click` and `enable_video_tile_drag`."""
-        self._click, self._drag = click, drag
+        self.click, self.drag = click, drag
         self._start: Pointer | None = None
         self._tile: Tile | None = None
         self.held: Key | None = None
@@ -71,7 +71,7 @@ class Touch:
 
     def _move(self, plan: Plan, pointer: Pointer) -> None:
         """Beyond a small distance it drags."""
-        if self._start is None or self._tile is None or not self._drag or len(plan.tiles) < 2:
+        if self._start is None or self._tile is None or not self.drag or len(plan.tiles) < 2:
             return
         far = max(abs(pointer.x - self._start.x), abs(pointer.y - self._start.y))
         if far > SLIP_GAPS * plan.gap:
@@ -84,7 +84,7 @@ class Touch:
         if tile is None or placed is None:
             return None
         if key_of(placed.tile) == key_of(tile):
-            return Tapped(tile) if self._click and held is None else None
+            return Tapped(tile) if self.click and held is None else None
         return Swapped(tile, placed.tile) if held is not None else None
 
 

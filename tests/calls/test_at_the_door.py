@@ -151,6 +151,43 @@ def test_where_it_is_set_so_a_call_is_left_by_holding_only() -> None:
     assert play.event(CallEnded).reason is CallEndReason.CANCELLED, "it only rang"
 
 
+def test_the_button_that_answers_declines_where_held_and_leaves_where_that_is_to_be_held() -> None:
+    buttons = {
+        ("green", Gesture.PRESS): parse_action("answer"),
+        ("green", Gesture.HOLD): parse_action("decline"),
+        ("end", Gesture.PRESS): parse_action("command:end_call"),
+        ("end", Gesture.HOLD): parse_action("command:end_call"),
+    }
+    play = Play(replace(PATIENT, buttons=buttons, hold_to_hang_up=True), online=HOME)
+    for button in ("green", "end"):
+        play.is_in_call_with(ALICE)
+        press(play, button)
+        assert play.done(PlaySound) == [PlaySound(Sound.REFUSED)]
+        press(play, button, Gesture.HOLD)
+        assert play.event(CallEnded).reason is CallEndReason.LOCAL_HANG_UP
+    play.is_called(ALICE)
+    press(play, "green", Gesture.HOLD)
+    assert play.events[0] == "incoming_call_decline_button_pressed"
+
+
+@pytest.mark.parametrize("action", ["answer", "decline"])
+def test_where_nothing_rings_there_is_nothing_to_answer_or_decline(action: str) -> None:
+    buttons = {("green", Gesture.PRESS): parse_action(action)}
+    play = Play(replace(PATIENT, buttons=buttons), online=HOME)
+    press(play, "green")
+    assert play.events == ["error"]
+    assert play.event(Error).where in ("accept_call", "reject_call")
+
+
+def test_an_own_call_is_taken_back_with_a_word_and_not_for_any_reason(play: Play) -> None:
+    play.orders(command_of("initiate_call", receiver="alice"))
+    play.orders(command_of("reject_call", reason="busy"))
+    assert play.done(Reply)[0].code == "bad_reason"
+    play.orders(command_of("reject_call", reason="cancelled", custom_data={"why": "mistake"}))
+    assert play.message("cancel").custom_data == {"why": "mistake"}
+    assert play.event(CallEnded).reason is CallEndReason.CANCELLED
+
+
 def test_the_chat_button_says_one_after_the_other(play: Play) -> None:
     play.is_in_call_with(ALICE)
     said = []

@@ -83,7 +83,7 @@ def commands() -> st.SearchStrategy[Command]:
         made[name] = st.builds(COMMANDS[name], uid=uids)
     made["invite"] = st.builds(COMMANDS["invite"], receiver=uids | st.just("group:party"))
     made["answer_request"] = st.builds(
-        COMMANDS["answer_request"], request_id=st.just("r"), accepted=flags
+        COMMANDS["answer_request"], request_id=st.sampled_from(["r", None]), accepted=flags
     )
     made["start_session"] = st.builds(
         COMMANDS["start_session"], token=st.sampled_from([own_token(), "gate.c.s.front-door.9.x"])

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from msgspec.structs import replace
 
-from appliance.calls.effects import PlaySound, Reply, Sound, StartTimer
+from appliance.calls.effects import PlaySound, Reply, Sound, StartTimer, StopSound
 from appliance.calls.inputs import ButtonGestured, ButtonPressed, Started, TimerFired
 from appliance.calls.machine import advance
 from appliance.calls.quiet import HOURS
 from appliance.calls.state import DoNotDisturb, Moment, State
-from appliance.commands import InitiateCall, Invite, SetDoNotDisturb
+from appliance.commands import AcceptCall, InitiateCall, Invite, SetDoNotDisturb
 from appliance.events import CallEnded, DoNotDisturbChanged, Error
 from appliance.messages import Address, Reject
 from appliance.model import CallEndReason, CallState, Gesture, RejectReason
@@ -118,6 +118,19 @@ def command_end() -> InitiateCall:
     from appliance.commands import COMMANDS
 
     return COMMANDS["end_call"]()  # type: ignore[return-value]
+
+
+def test_a_call_that_rings_falls_silent_and_can_still_be_answered(play: Play) -> None:
+    play.is_called(ALICE)
+    play.orders(SetDoNotDisturb())
+    assert play.done(StopSound) == [StopSound(Sound.RINGTONE)]
+    assert play.call.state is CallState.INCOMING
+    play.orders(SetDoNotDisturb(on=False))
+    assert play.done(PlaySound) == [PlaySound(Sound.RINGTONE)]
+    play.orders(SetDoNotDisturb())
+    play.orders(AcceptCall())
+    assert play.done(StopSound) == [StopSound(Sound.RINGTONE)]
+    assert play.call.answered
 
 
 def test_a_call_that_runs_goes_on() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.actions import parse_action
-from appliance.calls.effects import Reply, StopRecording
+from appliance.calls.effects import Reply, Send, StopRecording
 from appliance.calls.effects import StartRecording as Record
 from appliance.calls.inputs import (
     ButtonGestured,
@@ -15,15 +15,15 @@ from appliance.calls.inputs import (
     RecordingStopped,
 )
 from appliance.calls.situation import situation
-from appliance.commands import EndCall, StartRecording
+from appliance.commands import EndCall, HoldCall, MergeCalls, StartRecording
 from appliance.commands import StopRecording as StopCommand
 from appliance.events import Error
 from appliance.events import RecordingStarted as Started
 from appliance.events import RecordingStopped as Stopped
-from appliance.messages import Accept, Request, State
+from appliance.messages import Accept, Request, Response, State
 from appliance.model import Gesture, RequestAction, Situation
 from tests.parts.household import ALICE, BOB, HOME, PATIENT, joins, session_of
-from tests.parts.play import OFFER, Play, command_of
+from tests.parts.play import OFFER, RICH, Play, command_of
 
 BEGUN = RecordingStarted("/var/a.mp4")
 CLOSED = RecordingStopped("/var/a.mp4", 12.5, 4000)
@@ -107,10 +107,38 @@ def test_who_comes_later_is_told(play: Play) -> None:
 def test_somebody_else_has_it_recorded(who: object, accepted: bool) -> None:
     play = session_of(ALICE, BOB)
     play.hears(who, Request("r1", RequestAction.START_RECORDING))  # type: ignore[arg-type]
-    assert play.message("response").accepted is accepted
     assert bool(play.done(Record)) is accepted
+    if accepted:
+        assert not play.sent, "that waits for the file"
+        play.happens(BEGUN)
+    assert play.message("response").accepted is accepted
     play.hears(ALICE, Request("r2", RequestAction.STOP_RECORDING))
     assert play.message("response").accepted is accepted
+
+
+def test_somebody_else_hears_that_it_cannot_be_recorded() -> None:
+    play = session_of(ALICE, BOB)
+    play.hears(ALICE, Request("r1", RequestAction.START_RECORDING))
+    play.happens(RecordingFailed("the disk is full"))
+    assert play.message("response") == Response("r1", accepted=False, error="the disk is full")
+
+
+def test_only_those_who_are_recorded_are_told() -> None:
+    play = session_of(ALICE, play=Play(RICH, online=HOME))
+    play.orders(HoldCall(on_hold=True))
+    play.orders(command_of("initiate_call", receiver="bob"))
+    play.hears(BOB, Accept(offer=OFFER))
+    play.connects(BOB)
+    play.orders(StartRecording())
+    play.happens(BEGUN)
+    assert {send.to for send in play.done(Send)} == {BOB}
+    assert play.message_of(BOB, State).changes == {"recording": True}
+    play.orders(MergeCalls())
+    told = [send.message for send in play.done(Send) if send.to == ALICE]
+    assert State({"recording": True}) in told
+    play.orders(command_of("stop_recording"))
+    play.happens(CLOSED)
+    assert {send.to for send in play.done(Send)} == {ALICE, BOB}
 
 
 def test_every_call_is_recorded_where_that_is_set() -> None:

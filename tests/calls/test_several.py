@@ -496,6 +496,27 @@ def test_the_host_kicks() -> None:
     assert play.event(CallEnded).reason is CallEndReason.LOCAL_HANG_UP
 
 
+def test_who_was_put_out_does_not_come_back_by_the_same_token() -> None:
+    play = session_of(ALICE, BOB)
+    play.orders(GenerateToken(session_id=play.call.session_id, uid="bob", expires_s=600))
+    old = play.done(Reply)[0].result["token"]
+    play.orders(KickParticipant(uid="bob"))
+    play.hears(BOB, Join(token=old))
+    assert play.event(Error).code == "kicked_out"
+    assert play.message("end").reason == "failed"
+    play.orders(GenerateToken(session_id=play.call.session_id, uid="bob", expires_s=600))
+    play.hears(BOB, Join(token=play.done(Reply)[0].result["token"]))
+    assert [one.participant.uid for one in play.call.admitted] == ["bob"]
+
+
+def test_who_was_put_out_comes_back_where_it_is_invited_anew() -> None:
+    play = session_of(ALICE, BOB)
+    play.orders(KickParticipant(uid="bob"))
+    play.orders(Invite(receiver="bob"))
+    joins(play, BOB)
+    assert len(play.call.members) == 2
+
+
 @pytest.mark.parametrize(("uid", "code"), [("bobby", "not_in_call"), ("front-door", "own_uid")])
 def test_whom_one_cannot_kick_or_mute(uid: str, code: str) -> None:
     play = session_of(ALICE, BOB)

@@ -172,7 +172,7 @@ def test_somebody_is_asked(accepted: bool) -> None:
     assert play.sent == []
     play.orders(AnswerRequest(request_id="r2", accepted=True))
     assert play.done(Reply)[0].code == "unknown_request"
-    play.orders(AnswerRequest(request_id="r1", accepted=accepted))
+    play.orders(AnswerRequest(request_id="r1" if accepted else None, accepted=accepted))
     assert play.message("response").accepted is accepted
     assert (play.call.type is CallType.VIDEO) is accepted
     play.orders(AnswerRequest(request_id="r1", accepted=True))

@@ -35,11 +35,13 @@ from appliance.commands import (
     SendChatMessage,
     SendCustomEvent,
     SendDtmf,
+    SetLayout,
     SetVolume,
     Unlock,
 )
 from appliance.events import (
     CallEnded,
+    CallLayoutChanged,
     ChatMessage,
     ConnectionRestored,
     Custom,
@@ -59,6 +61,7 @@ from appliance.model import (
     CallType,
     DeviceException,
     Gesture,
+    Layout,
     ParticipantLeftReason,
     ReceiverType,
     RequestAction,
@@ -430,11 +433,26 @@ def test_a_call_begins_as_the_settings_say_and_who_joins_is_told() -> None:
     assert play.message("state").changes == {"audio_muted": True, "video_paused": True}
 
 
-def test_what_the_last_call_left_muted_is_open_in_the_next(play: Play) -> None:
+def test_what_was_muted_is_told_to_be_open_when_the_call_is_over(play: Play) -> None:
     play.orders(MuteAudio(muted=True))
+    play.orders(PauseVideo(paused=True))
+    play.orders(EndCall())
+    told = play.events
+    assert told.index("audio_unmuted") < told.index("video_resumed") < told.index("call_ended")
+    assert play.done(OpenMicrophone) == [OpenMicrophone(on=True)]
+    assert play.done(OpenCamera) == [OpenCamera(on=True)]
+    play.orders(command_of("initiate_call", receiver="alice"))
+    assert "audio_unmuted" not in play.events
+
+
+def test_a_call_begins_in_its_layout_and_says_so(play: Play) -> None:
+    play.orders(SetLayout(layout=Layout.TILE))
     play.orders(EndCall())
     play.orders(command_of("initiate_call", receiver="alice"))
-    assert play.done(OpenMicrophone) == [OpenMicrophone(on=True)]
+    assert play.event(CallLayoutChanged) == CallLayoutChanged(Layout.SPOTLIGHT)
+    play.orders(EndCall())
+    play.orders(command_of("initiate_call", receiver="alice"))
+    assert "call_layout_changed" not in play.events
 
 
 @pytest.mark.parametrize(

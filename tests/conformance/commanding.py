@@ -37,7 +37,7 @@ ARGUMENTS: dict[str, Item] = {
     "split_call": {"uid": "bob"},
     "kick_participant": {"uid": "bob"},
     "mute_participant": {"uid": "bob"},
-    "answer_request": {"request_id": "to-video", "accepted": True},
+    "answer_request": {"accepted": True},
     "set_volume": {"percent": 40},
     "set_do_not_disturb": {"on": True},
     "send_custom_event": {"name": "light"},
@@ -193,8 +193,8 @@ async def audio_becomes_video(stage: Stage, outlet: str) -> None:
     await alice.hear("end")
 
     await stage.call(alice, "audio")
-    asking = stage.loop.create_task(alice.asks("switch_to_video", request_id="to-video"))
-    await stage.event("switch_to_video_requested", request_id="to-video")
+    asking = stage.loop.create_task(alice.asks("switch_to_video"))
+    await stage.event("switch_to_video_requested", requested_by="alice")
     await works(stage, outlet, "answer_request")
     assert (await asking)["body"]["accepted"]
     await alice.offer_again(alice.door, "switch_to_video")

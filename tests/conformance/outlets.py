@@ -23,6 +23,7 @@ from appliance.listeners import (
     ParticipantEventListener,
     SessionStatusListener,
 )
+from tests.parts.processes import in_order_of_start
 
 Item = dict[str, Any]
 LINE_MAX = 1 << 22
@@ -187,5 +188,8 @@ class HookFolder:
 
     def started(self) -> list[str]:
         """The ids of the events, in the order in which the hook was started for them."""
-        lines = [line.split() for line in self._file.read_text().splitlines()]
-        return [id_ for _, _, id_ in sorted((int(at), int(pid), id_) for at, pid, id_ in lines)]
+        lines = (line.split() for line in self._file.read_text().splitlines())
+        ticks: dict[int, list[tuple[int, str]]] = {}
+        for at, pid, id_ in lines:
+            ticks.setdefault(int(at), []).append((int(pid), id_))
+        return [id_ for at in sorted(ticks) for id_ in in_order_of_start(ticks[at])]

@@ -46,8 +46,7 @@ def rows() -> Iterator[str]:
     yield from (f"decision:{name}" for name in DECISIONS)
     for name in COMMANDS:
         for outlet in OUTLETS:
-            if not (outlet == "mqtt" and name in NEVER_PLAIN):
-                yield f"command:{name}@{outlet}"
+            yield f"command:{name}@{outlet}"
             if outlet in ("socket", "ctl", "mqtt") or name not in NEVER_WRONG:
                 yield f"refusal:{name}@{outlet}"
 

@@ -255,9 +255,12 @@ class Stage:
         return heard and all(any(one["id"] == last for one in events[-50:]) for events in ears)
 
     def _compare(self) -> None:
-        """The same on the socket, at the broker and for the listener, from the scenario's beginning."""
+        """The same on the socket, at the broker, in Python and for the listener, since the beginning."""
         first = str(self.house.told[self._begin]["id"])
         socket = _since(self.socket.events, first)
+        read = json.loads(json.dumps(self.house.told[self._begin :]))
+        if read != socket:
+            self.differences.append(f"{len(socket)} on the socket, {len(read)} others in Python")
         mqtt = _since(self.mqtt.events, first) if self.follows else socket
         for one, other in zip(socket, mqtt, strict=False):
             if one != other:

@@ -213,9 +213,10 @@ async def the_call_becomes_small_and_the_screen_is_shared(stage: Stage) -> None:
 @scene()
 async def an_audio_call_becomes_a_video_call(stage: Stage) -> None:
     alice = await stage.talk(type_="audio")
-    answering = stage.loop.create_task(alice.asks("switch_to_video", request_id="to-video"))
-    await stage.event("switch_to_video_requested", requested_by="alice", request_id="to-video")
-    await stage.do("answer_request", request_id="to-video", accepted=True)
+    answering = stage.loop.create_task(alice.asks("switch_to_video"))
+    asked = await stage.event("switch_to_video_requested", requested_by="alice")
+    request_id = asked["data"]["request_id"]
+    await stage.do("answer_request", request_id=request_id, accepted=True)
     assert (await answering)["body"]["accepted"]
     stage.seen.note("enum:request_action=switch_to_video")
     await alice.offer_again(alice.door, "switch_to_video")

@@ -31,17 +31,18 @@ def speaker() -> Speaker:
     return Speaker()
 
 
-async def test_a_chime_ends_by_itself(speaker: Speaker) -> None:
+@pytest.mark.parametrize("sound", [one for one in Sound if one is not Sound.RINGTONE])
+async def test_all_but_the_ring_tone_end_by_themselves(speaker: Speaker, sound: Sound) -> None:
     changed = asyncio.Event()
     chime = Chime(speaker, changed=changed.set, chime_s=0.01)
-    chime.perform(PLAY_CHIME)
-    assert chime.playing == {Sound.CHIME}
-    assert speaker.heard == ["play chime"], "it is heard before perform returns"
+    chime.perform(PlaySound(sound))
+    assert chime.playing == {sound}
+    assert speaker.heard == [f"play {sound}"], "it is heard before perform returns"
     changed.clear()
     async with asyncio.timeout(20):
         await changed.wait()
     assert chime.playing == set()
-    assert speaker.heard == ["play chime", "stop chime"]
+    assert speaker.heard == [f"play {sound}", f"stop {sound}"]
 
 
 async def test_a_chime_that_is_rung_again_begins_anew(speaker: Speaker) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,8 @@ class House:
         return [name_of(item) for item in self.told]
 
     async def watch(self) -> None:
-        """Keep everything that is told."""
-        with self.appliance.bus.subscribe() as events:
+        """Keep everything that is told, as any program of Python's reads it."""
+        async with aclosing(self.appliance.session.events()) as events:
             async for item in events:
                 assert isinstance(item, dict)
                 self.told.append(item)

@@ -441,7 +441,8 @@ class Laws:
         if not live:
             assert not self.capturing, "capture without a call"
             assert not self.ringing, "it rings for nobody"
-        assert self.ringing == any(call.state.value == "incoming" for call in live.values())
+        rings = any(call.state.value == "incoming" for call in live.values())
+        assert self.ringing == (rings and state.do_not_disturb is None)
 
     def _requests(self, state: State, timers: dict[Timer, float]) -> None:
         """Every command is answered once, and the state knows all that still wait."""

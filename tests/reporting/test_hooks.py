@@ -22,6 +22,7 @@ from appliance.events import AudioMuted, AudioUnmuted, Custom, Error
 from appliance.reporting import hooks as module
 from appliance.reporting.hooks import Hooks
 from tests.panel.inbox import Inbox
+from tests.parts.processes import in_order_of_start
 
 PATIENCE_S = 30.0
 SOCKET = Path("/run/appliance/appliance.sock")
@@ -143,10 +144,14 @@ async def test_those_for_the_event_come_before_those_for_all_and_others_not_at_a
     async with owner.listening():
         owner.tells("hello")
         await owner.until(lambda: owner.says("order").count("\n") == 5)
-    # numbers of processes rise in the order of their starts
-    started = sorted((int(line.split()[0]), line.split()[1]) for line in lines(owner, "order"))
-    assert [name for _, name in started] == ["custom", "custom.a.sh", "custom.b", "all", "all.z"]
+    assert started(owner) == ["custom", "custom.a.sh", "custom.b", "all", "all.z"]
     assert not owner.there("wrong")
+
+
+def started(owner: Owner) -> list[str]:
+    """What the programs wrote behind the number of their process, in the order of their starts."""
+    words = (line.split() for line in lines(owner, "order"))
+    return in_order_of_start((int(pid), said) for pid, said in words)
 
 
 def lines(owner: Owner, name: str) -> list[str]:
@@ -159,8 +164,7 @@ async def test_programs_are_started_in_the_order_of_the_events(owner: Owner) -> 
         for number in range(40):
             owner.tells("hello", str(number))
         await owner.until(lambda: owner.says("order").count("\n") == 40)
-    started = sorted(tuple(map(int, line.split())) for line in lines(owner, "order"))
-    assert [number for _, number in started] == [*range(40)]
+    assert started(owner) == [str(number) for number in range(40)]
 
 
 async def test_four_run_at_once_and_the_fifth_waits_for_one_of_them(owner: Owner) -> None:

@@ -226,17 +226,15 @@ async def test_a_call_that_only_grows_older_is_not_drawn_again(
 
 async def test_what_is_not_allowed_does_nothing() -> None:
     chosen: list[tuple[str, str]] = []
-    async with opened(on_tile=lambda *who: chosen.append(who), click=False, drag=False) as (
-        screen,
-        _,
-    ):
+    still = replace(TALK, tile_click=False, tile_drag=False)
+    async with opened(on_tile=lambda *who: chosen.append(who)) as (screen, _):
         viewer = Viewer(screen)
-        screen.show_view(TALK)
-        await viewer.sees(expected(TALK))
-        press(screen, TALK, 1, 1)
-        press(screen, TALK, 0, 2)
+        screen.show_view(still)
+        await viewer.sees(expected(still))
+        press(screen, still, 1, 1)
+        press(screen, still, 0, 2)
         screen.show("user-0", "page-1", False, grey(9))
-        await viewer.sees(expected(TALK, user_0=9))
+        await viewer.sees(expected(still, user_0=9))
     assert chosen == []
 
 
