@@ -236,6 +236,9 @@ class Mesh(RuleBasedStateMachine):
         assert not list(self._lists())
         assert not any(self.net.legs.values()), "a connection is left open"
         assert self.net.waiting() == 0, "a message is still repeated"
+        for page in self.pages.values():
+            assert len(page.ends) == page.begun, "each call ends once, for one reason"
+            assert all(page.ends)
         for device in (self.door, self.gate):
             assert not [one for one in device.play.timers if one.kind not in ("errors", "ring")]
             assert not device.play.laws.capturing

@@ -57,15 +57,22 @@ class PaperPage:
         self.address = Address(uid, "phone")
         self.net = net
         self.rings: tuple[str, Address] | None = None
-        self._leave()
+        self.begun = 0
+        self.ends: list[str] = []
+        """Why each call that it was in ended."""
         self._over: set[str] = set()
+        self._is_idle()
 
-    def _leave(self) -> None:
-        for line in list(getattr(self, "lines", {}).values()):
+    def _leave(self, reason: str) -> None:
+        assert self.call_id is not None, f"it is in no call, and that ends: {reason}"
+        for line in list(self.lines.values()):
             self._close(line)
-        if getattr(self, "call_id", None):
-            self._over.add(self.call_id or "")
-            self.net.forget(self.address.uid, self.call_id or "")
+        self._over.add(self.call_id)
+        self.net.forget(self.address.uid, self.call_id)
+        self.ends.append(reason)
+        self._is_idle()
+
+    def _is_idle(self) -> None:
         self.call_id: str | None = None
         self.host: Address | None = None
         self.version = 0
@@ -81,6 +88,7 @@ class PaperPage:
         """Take the call that rings."""
         assert self.rings is not None
         self.call_id, self.host = self.rings
+        self.begun += 1
         self.rings = None
         self._open(self.host, None)
 
@@ -89,6 +97,7 @@ class PaperPage:
         host, call_id, *_ = token.split(".")
         self.call_id, self.host = call_id, Address(host, None)
         self.came_s = self.net.now_s
+        self.begun += 1
         self._send(self.host, Join(token=token), ttl_s=10)
 
     def set_flag(self, name: str, on: bool) -> None:
@@ -102,7 +111,7 @@ class PaperPage:
         addresses = set(self.lines) | ({self.host} if self.host else set())
         for address in addresses:
             self._send(address, End("hang_up"))
-        self._leave()
+        self._leave("local_hang_up")
 
     @property
     def busy(self) -> bool:
@@ -117,9 +126,9 @@ class PaperPage:
             case Cancel() if self.rings == (call_id, sender):
                 self.rings = None
             case Cancel() if self.call_id == call_id and self._unanswered(sender):
-                self._leave()
+                self._leave(message.reason)
             case End() if self.call_id == call_id and self._is_host(sender):
-                self._leave()
+                self._leave(message.reason)
             case End() if self.rings == (call_id, sender):
                 self.rings = None
             case End() if sender in self.lines and self.call_id is not None:
@@ -250,7 +259,7 @@ class PaperPage:
                 self._close(self.lines.pop(address))
                 if self._is_host(address):
                     self._send(address, End("failed"))
-                    self._leave()
+                    self._leave("failed")
 
     def _found(self, report: Input) -> Iterator[tuple[Address, Line]]:
         peer = getattr(report, "peer", None)
@@ -297,4 +306,4 @@ class PaperPage:
         late = self.net.now_s - self.came_s >= ADMISSION_S
         if self.host is not None and late and not (self.listed or self.lines):
             self._send(self.host, End("failed"))
-            self._leave()
+            self._leave("not_let_in")
