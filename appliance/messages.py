@@ -160,6 +160,8 @@ class Participants(Message, frozen=True):
     session_id: str
     version: int
     participants: tuple[Participant, ...]
+    may: tuple[str, ...] | None = None
+    """The rights that the host grants whoever gets this list; None where it does not say."""
 
 
 @_message

@@ -87,10 +87,13 @@ def gone_with(call: LiveCall, address: Address) -> tuple[Address, ...]:
 
 
 def _send(turn: Turn, call: LiveCall) -> None:
-    listing = messages.Participants(call.session_id, call.list_version, everyone(turn, call))
-    turn.send_all(call, listing)
-    for admitted in call.admitted:
-        turn.send(admitted.address, call, listing)
+    there = everyone(turn, call)
+    addresses = [one.address for one in call.members] + [one.address for one in call.admitted]
+    for address in addresses:
+        contact = turn.policy.contacts.get(address.uid)
+        may = tuple(sorted(contact.may)) if contact else ()
+        listing = messages.Participants(call.session_id, call.list_version, there, may)
+        turn.send(address, call, listing)
     turn.do(StartTimer(Timer("participants", call.call_id), LIST_EVERY_S))
 
 

@@ -177,6 +177,9 @@ class ParticipantsBody(Body, frozen=True):
     session_id: Id
     version: Annotated[int, Meta(ge=0, le=2**53)]
     participants: Annotated[tuple[ParticipantBody, ...], Meta(max_length=64)]
+    may: Annotated[tuple[Annotated[str, Meta(max_length=32)], ...], Meta(max_length=16)] | None = (
+        None
+    )
 
 
 class StateBody(Body, frozen=True):

@@ -33,6 +33,8 @@ class Gathering:
         self.session_id = secrets.token_hex(16)
         self.guests: list[Guest] = []
         self.version = 0
+        self.may: list[str] | None = None
+        """What it tells everybody that they may."""
 
     async def admit(self, accept: Message) -> Leg:
         """Let in who accepted an invite."""
@@ -64,6 +66,8 @@ class Gathering:
         mine = Guest(door.uid, "main", "", "connected")
         listed = [self._line(guest) for guest in [mine, *self.guests]]
         body = {"session_id": self.session_id, "version": self.version, "participants": listed}
+        if self.may is not None:
+            body["may"] = self.may
         for guest in self.guests:
             door.send(guest.uid, guest.endpoint, "participants", guest.call_id, body)
 

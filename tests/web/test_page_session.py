@@ -138,6 +138,53 @@ async def test_hand_hold_keys_and_requests_arrive_as_messages(
         )
 
 
+async def test_who_may_not_ask_for_something_is_not_offered_it(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    async with talking(browser, server, front_door) as (tab, gathering, alice):
+        gathering.guests.append(Guest("bob", "elsewhere", alice.call_id, "connected"))
+        gathering.may = ["answer", "call"]
+        gathering.tell()
+        await part(tab, "show-people").click()
+        await expect(part(tab, "member-bob")).to_be_visible()
+        for action in ("kick-bob", "mute-bob", "invite-carol"):
+            await expect(part(tab, action)).to_have_count(0)
+        await expect(part(tab, "record")).to_be_hidden()
+        gathering.may.append("moderate")
+        gathering.tell()
+        for action in ("kick-bob", "mute-bob"):
+            await expect(part(tab, action)).to_be_visible()
+
+
+OWN_CAMERA = """() => document.querySelector('#own-picture').srcObject
+  ?.getVideoTracks()[0]?.getSettings().deviceId"""
+
+
+async def test_a_phone_changes_its_camera_and_where_it_is_heard(
+    server: WebServer, front_door: Door
+) -> None:
+    two = "--use-fake-device-for-media-stream=device-count=2"
+    async with (
+        chromium(*WITH_CONSENT, two) as browser,
+        talking(browser, server, front_door) as (tab, _, _),
+    ):
+        await expect(part(tab, "switch-camera")).to_be_hidden()
+        await part(tab, "camera").click()
+        await expect(part(tab, "switch-camera")).to_be_visible()
+        first = await tab.evaluate(OWN_CAMERA)
+        await part(tab, "switch-camera").click()
+        await tab.wait_for_function(
+            f"(first) => ![undefined, first].includes(({OWN_CAMERA})())", arg=first
+        )
+        video = part(tab, "picture")
+        before = await video.evaluate("(video) => video.sinkId")
+        await part(tab, "output").click()
+        await tab.wait_for_function(
+            "(before) => document.querySelector('[data-testid=picture]').sinkId !== before",
+            arg=before,
+        )
+
+
 async def test_what_others_do_is_shown(
     browser: Browser, server: WebServer, front_door: Door
 ) -> None:

@@ -123,6 +123,6 @@ async def test_a_setting_takes_controls_away_and_gives_the_recorder(modules: Pag
     assert await modules.evaluate(disabled, [most, "video"]) == ["record"]
     assert await modules.evaluate(disabled, [[*most, "recording"], "video"]) == []
     none = await modules.evaluate(disabled, [[], "audio"])
-    assert sorted(none) == ["camera", "hang-up", "mute", "record"]
+    assert sorted(none) == ["camera", "hang-up", "mute", "output", "record", "switch-camera"]
     assert "camera" not in await modules.evaluate(disabled, [["toggle_video"], "video"])
     assert "camera" in await modules.evaluate(disabled, [["toggle_video"], "audio"])

@@ -57,7 +57,8 @@
  * @property {number | null} ended_at
  * @property {string | null} kicked_by
  * @property {Record<string, Link>} links  by their ids
- * @property {{version: number | null, members: Member[]}} roster  the host's list, once there was one
+ * @property {{version: number | null, members: Member[], may: string[] | null}} roster  the host's
+ *   list, once there was one, and the rights that it grants us
  * @property {Record<string, Record<string, any>>} told  what each last told about itself, by link id
  * @property {Record<string, {uid: string, endpoint: string, call_id: string, offer: Description}>} kept
  *   offers of who is not listed yet

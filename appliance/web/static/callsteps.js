@@ -56,7 +56,7 @@ export function newCall(
     ended_at: null,
     kicked_by: null,
     links: {},
-    roster: { version: null, members: [] },
+    roster: { version: null, members: [], may: null },
     told: {},
     kept: {},
     muted: false,

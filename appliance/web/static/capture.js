@@ -54,6 +54,7 @@ export class Capture {
   /** @type {MediaStreamTrack | null} */ camera = null;
   /** @type {MediaStreamTrack | null} */ screen = null;
   #muted = false;
+  /** Which camera, where one was chosen. @type {string | undefined} */ #camera_id;
   /** Rises when everything is closed: what was begun before is then dropped. */
   #call = 0;
 
@@ -96,12 +97,15 @@ export class Capture {
     const call = this.#call;
     this.#dropCamera();
     if (on) {
+      const cameras = await devicesOf('videoinput');
+      if (!cameras.some(({ deviceId }) => deviceId === this.#camera_id)) this.#camera_id = undefined;
       const { width, height, framerate } = this.limits;
       const track = await this.#open('camera', {
         video: {
           width: { ideal: width, max: width },
           height: { ideal: height, max: height },
           frameRate: { ideal: framerate, max: framerate },
+          ...(this.#camera_id && { deviceId: { exact: this.#camera_id } }),
         },
       });
       if (call !== this.#call || this.camera) {
@@ -112,6 +116,19 @@ export class Capture {
       this.camera = track;
     }
     await this.listener.onTracks();
+  }
+
+  /** Film with the next of this device's cameras, as a phone has one on each side. */
+  async switchCamera() {
+    const cameras = await devicesOf('videoinput');
+    const used = this.camera?.getSettings().deviceId ?? this.#camera_id;
+    const at = cameras.findIndex(({ deviceId }) => deviceId === used);
+    this.#camera_id = cameras[(at + 1) % cameras.length]?.deviceId;
+    if (!this.camera) return;
+    await this.film(true);
+    if (this.camera) return;
+    this.#camera_id = used; // the one that works is better than none
+    await this.film(true);
   }
 
   /** Ask for a screen, from within a click, or stop sharing it. @param {boolean} on */
@@ -192,6 +209,12 @@ export class Capture {
       return null;
     }
   }
+}
+
+/** The devices of one kind; none where the browser does not tell. @param {MediaDeviceKind} kind */
+export async function devicesOf(kind) {
+  const all = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
+  return all.filter((one) => one.kind === kind && one.deviceId !== '');
 }
 
 /** @param {unknown} error  what getUserMedia threw @returns {string} */

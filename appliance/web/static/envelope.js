@@ -181,7 +181,8 @@ const BODIES = new Map(
         isText(b.session_id) &&
         isCount(b.version) &&
         Array.isArray(b.participants) &&
-        b.participants.every(isParticipant),
+        b.participants.every(isParticipant) &&
+        isNothingOr(b.may, Array.isArray),
     ],
     ['state', () => true],
     ['request', (b) => isText(b.request_id) && isText(b.action)],

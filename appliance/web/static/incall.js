@@ -9,10 +9,11 @@
  */
 
 import { isTalking } from './call.js';
+import { devicesOf } from './capture.js';
 import { button, element, label, say, toggle } from './dom.js';
 import { HOST } from './links.js';
 import { LAYOUT_WORDS } from './notes.js';
-import { flagsOf } from './roster.js';
+import { flagsOf, mayModerate } from './roster.js';
 import { disabledButtons } from './settings.js';
 import { Stage } from './stage.js';
 import { LAYOUTS, arrange } from './tiles.js';
@@ -27,14 +28,18 @@ export class InCall {
   /** @type {string | null} */ #speaker = null;
   /** @type {string[]} */ #audible = [];
   /** @type {Layout} */ #layout;
+  #cameras = 0;
+  /** @type {MediaDeviceInfo[]} */ #outputs = [];
+  #output = 'default';
 
   /**
    * @param {HTMLElement} pane
    * @param {(input: import('./call.js').Input) => void} put
    * @param {(action: string) => void} ask
    * @param {import('./settings.js').Settings} settings
+   * @param {() => void} switchCamera
    */
-  constructor(pane, put, ask, settings) {
+  constructor(pane, put, ask, settings, switchCamera) {
     this.pane = pane;
     this.settings = settings;
     this.#layout = keptLayout() ?? settings.layout;
@@ -57,6 +62,8 @@ export class InCall {
         this.#call?.type === 'audio'
           ? ask('switch_to_video')
           : put({ type: 'camera', on: !this.#call?.camera_on }),
+      'switch-camera': switchCamera,
+      output: () => this.#nextOutput(),
       hand: () => put({ type: 'hand', on: !this.#call?.hand }),
       hold: () => put({ type: 'hold', on: !this.#call?.on_hold }),
       share: () => put({ type: 'share', on: !this.#call?.sharing }),
@@ -65,6 +72,7 @@ export class InCall {
       more: () => this.#showMore(pane.dataset.more !== 'open'),
     };
     for (const [id, act] of Object.entries(pressed)) button(id).addEventListener('click', act);
+    navigator.mediaDevices?.addEventListener('devicechange', () => this.#lookAtDevices());
     button('share').dataset.possible = String('getDisplayMedia' in (navigator.mediaDevices ?? {}));
   }
 
@@ -89,14 +97,37 @@ export class InCall {
     this.#showToggles(call);
     if (isTalking(state)) {
       for (const id of disabledButtons(this.settings, call?.type ?? '')) button(id).hidden = true;
+      if (call && !mayModerate(call)) button('record').hidden = true;
+      if (!call?.camera_on || this.#cameras < 2) button('switch-camera').hidden = true;
+      if (this.#outputs.length < 2) button('output').hidden = true;
     }
+    this.pane.dataset.controls = this.settings.enabled_controls.length ? 'some' : 'none';
     this.#arrange();
+  }
+
+  /** How many cameras and outputs there are to choose from: told once the microphone is granted. */
+  async #lookAtDevices() {
+    const cameras = await devicesOf('videoinput');
+    const can = 'setSinkId' in HTMLMediaElement.prototype;
+    this.#cameras = cameras.length;
+    this.#outputs = can ? await devicesOf('audiooutput') : [];
+    if (this.#state) this.show(this.#state);
+  }
+
+  #nextOutput() {
+    const at = this.#outputs.findIndex(({ deviceId }) => deviceId === this.#output);
+    const next = this.#outputs[(Math.max(at, 0) + 1) % this.#outputs.length];
+    if (!next) return;
+    this.#output = next.deviceId;
+    this.stage.hearOn(next.deviceId);
+    say(label('output'), next.label || 'Speaker');
   }
 
   /** @param {string} link @param {Remote | null} remote */
   showRemote(link, remote) {
     this.stage.setRemote(link, remote);
     this.#arrange();
+    if (remote) this.#lookAtDevices();
   }
 
   /** @param {MediaStream | null} stream */

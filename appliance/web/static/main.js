@@ -206,6 +206,7 @@ async function openPhone(client, websocket_url) {
       call: () => session.call('video', view.withCamera),
       callBack: () => callBack(session, view),
       openDoor: () => session.openDoor(),
+      switchCamera: () => session.switchCamera(),
       // whom the broker refused has to sign in anew
       retry: () => (refused ? location.reload() : session.signaling.retryNow()),
     },

@@ -142,6 +142,11 @@ export class Media {
     return this.capture.film(on);
   }
 
+  /** Film with the next camera. */
+  switchCamera() {
+    return this.capture.switchCamera();
+  }
+
   /** Share a screen; from within a click. @param {boolean} on */
   share(on) {
     return this.capture.share(on);

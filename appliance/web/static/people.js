@@ -22,7 +22,7 @@ import { element, make } from './dom.js';
 import { nameOf, others, whereto } from './links.js';
 import { drawIcon, drawMarks } from './marks.js';
 import { STATE_WORDS } from './notes.js';
-import { flagsOf } from './roster.js';
+import { flagsOf, mayModerate } from './roster.js';
 import { ME, hue, initials, marksOf, ownFlags, stateOf } from './tiles.js';
 
 /** Everybody in the call, oneself last. @param {Call} call @returns {Row[]} */
@@ -69,12 +69,14 @@ export class PeopleView {
   /** @param {Call} call */
   show(call) {
     const rows = rowsOf(call);
-    const missing = absent(this.people, call, this.own_uid);
-    const shown = JSON.stringify([rows, missing]);
+    const may = mayModerate(call);
+    const missing = may ? absent(this.people, call, this.own_uid) : [];
+    const shown = JSON.stringify([rows, missing, may]);
     if (shown === this.#shown) return;
     this.#shown = shown;
     const focused = document.activeElement?.getAttribute('data-testid');
-    this.#list.replaceChildren(...rows.map((row) => this.#drawRow(row)));
+    this.#list.replaceChildren(...rows.map((row) => this.#drawRow(row, may)));
+    element('invite-form', HTMLFormElement).hidden = this.people.length > 0 || !may;
     this.#chips.replaceChildren(...missing.map((person) => this.#drawChip(person)));
     if (focused && document.activeElement === document.body) {
       /** @type {HTMLElement | null} */ (
@@ -83,8 +85,8 @@ export class PeopleView {
     }
   }
 
-  /** @param {Row} row */
-  #drawRow({ uid, name, mine, state, marks }) {
+  /** @param {Row} row @param {boolean} may  whether something may be asked about others */
+  #drawRow({ uid, name, mine, state, marks }, may) {
     const drawn = make('li', '', 'member');
     drawn.dataset.testid = `member-${uid}`;
     drawn.dataset.state = state;
@@ -97,7 +99,7 @@ export class PeopleView {
     const shown = make('span', '', 'marks');
     drawMarks(shown, marks);
     drawn.append(face, who, shown);
-    if (mine) return drawn;
+    if (mine || !may) return drawn;
     const muted = marks.includes('muted');
     drawn.append(
       muted

@@ -15,6 +15,7 @@
  * @property {() => void} call
  * @property {() => void} callBack
  * @property {() => void} openDoor
+ * @property {() => void} switchCamera
  * @property {() => void} retry
  */
 
@@ -68,7 +69,7 @@ export class PhoneView {
       people,
       own_uid,
     );
-    this.in_call = new InCall(this.#pane, put, ask, settings);
+    this.in_call = new InCall(this.#pane, put, ask, settings, actions.switchCamera);
     const decide = (/** @type {boolean} */ accepted) => {
       const request_id = this.#call?.questions[0]?.request_id;
       if (request_id) put({ type: 'decide', request_id, accepted });

@@ -30,7 +30,7 @@ export const ROSTER_MESSAGES = {
   /** Only the host's list counts, and only a later one than that which is known. */
   participants(state, input, now) {
     const { call } = state;
-    const { session_id, version, participants } = input.body;
+    const { session_id, version, participants, may = null } = input.body;
     if (!call || !isLive(state) || state.phase === 'incoming' || state.phase === 'outgoing')
       return [state, []];
     const id = idOf(call, input.from, input.endpoint);
@@ -39,7 +39,7 @@ export const ROSTER_MESSAGES = {
     const peer = { ...call.peer, endpoint: input.endpoint };
     const members = membersOf({ ...call, peer }, participants, input.me);
     /** @type {Call} */
-    const listed = { ...call, peer, session_id, roster: { version, members } };
+    const listed = { ...call, peer, session_id, roster: { version, members, may } };
     const known = participants
       .slice(0, MAX_MEMBERS)
       .map((/** @type {any} */ { uid, endpoint, epoch }) => ({ uid, endpoint, epoch }));
@@ -144,6 +144,9 @@ export function left(
   const without = { ...state, call: { ...call, roster: { ...call.roster, members } } };
   return notify(without, { kind: 'left', name, at: now });
 }
+
+/** What only some may do; who is not told what it may does not know better. @param {Call} call */
+export const mayModerate = ({ roster }) => roster.may?.includes('moderate') ?? true;
 
 /** What somebody last told: itself first, else by the host's list. @param {Call} call @param {string} id */
 export function flagsOf(call, id) {

@@ -111,6 +111,10 @@ export class Session {
     this.put({ type: 'join', token, call_id, session_id, camera, ...between });
   }
 
+  switchCamera() {
+    this.media.switchCamera();
+  }
+
   openDoor() {
     this.put({ type: 'unlock', request_id: randomId() });
   }

@@ -25,11 +25,25 @@ export const DEFAULTS = {
   avatar_mode: 'circle',
   enable_video_tile_drag: true,
   enable_video_tile_click: true,
-  enabled_controls: ['leave', 'toggle_audio', 'toggle_video', 'switch_to_video', 'recording'],
+  enabled_controls: [
+    'leave',
+    'switch_camera',
+    'toggle_audio',
+    'toggle_video',
+    'audio_mode',
+    'switch_to_video',
+    'recording',
+  ],
 };
 
 /** The buttons that a setting can take away, by the control's name. @type {Record<string, string>} */
-const BUTTONS = { leave: 'hang-up', toggle_audio: 'mute', recording: 'record' };
+const BUTTONS = {
+  leave: 'hang-up',
+  switch_camera: 'switch-camera',
+  toggle_audio: 'mute',
+  audio_mode: 'output',
+  recording: 'record',
+};
 
 /** Which of the page's buttons are not to be shown in a call. @param {Settings} settings @param {string} call_type */
 export function disabledButtons({ enabled_controls }, call_type) {

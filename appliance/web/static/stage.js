@@ -27,6 +27,7 @@ export class Stage {
   /** @type {Map<string, Remote>} */ #remotes = new Map();
   /** @type {MediaStream | null} */ #own = null;
   #main = '';
+  #output = '';
   #draggable = true;
   /** Where each tile was dragged to. @type {Map<string, number>} */ #order = new Map();
 
@@ -79,6 +80,20 @@ export class Stage {
     this.#tellPicture();
   }
 
+  /** Let everybody be heard on that output, and who comes later. @param {string} device_id */
+  hearOn(device_id) {
+    this.#output = device_id;
+    for (const { video } of this.#drawn.values()) this.#useOutput(video);
+  }
+
+  /** @param {HTMLVideoElement} video */
+  #useOutput(video) {
+    if (!this.#output || video.sinkId === this.#output) return;
+    video.setSinkId(this.#output).catch((error) => {
+      console.info('The sound stays where it was.', error);
+    });
+  }
+
   /** Let be seen and heard what there is; from within a touch that always works. */
   play() {
     for (const { video } of this.#drawn.values()) if (video.srcObject) this.#play(video);
@@ -101,6 +116,7 @@ export class Stage {
     if (video.srcObject !== stream) {
       video.srcObject = stream;
       figure.dataset.picture = 'no';
+      this.#useOutput(video);
       if (stream) this.#play(video);
     }
     const waits = tile.state === 'connected' ? '' : ` · ${STATE_WORDS[tile.state]}`;
