@@ -281,8 +281,8 @@ class CallSession:
         """Mute another participant's microphone, or ask it to open it."""
         return await self.command(commands.MuteParticipant(uid=uid, muted=muted))
 
-    async def answer_request(self, request_id: str, *, accepted: bool) -> Json:
-        """Say yes or no to a participant's request."""
+    async def answer_request(self, request_id: str | None = None, *, accepted: bool) -> Json:
+        """Say yes or no to a participant's request; without its id, to the one that waits."""
         return await self.command(commands.AnswerRequest(request_id=request_id, accepted=accepted))
 
     async def set_do_not_disturb(self, on: bool = True, *, until: str | None = None) -> Json:
