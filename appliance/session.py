@@ -94,6 +94,8 @@ class CallSession:
             "do_not_disturb": state.do_not_disturb is not None,
             "missed_calls": len(state.missed),
             "failures": to_json(state.failures),
+            "faults": dict(state.faults),
+            "passed_over": dict(state.passed_over),
         }
         for name, part in self._parts.items():
             status[name] = {**status.get(name, {}), **part()}

@@ -190,6 +190,12 @@ class DeviceFailed(Input, frozen=True):
     message: str | None = None
 
 
+class CaptureClosed(Input, frozen=True):
+    """After the `StopCapture` of that number: microphone and camera are both closed."""
+
+    number: int
+
+
 # -------------------- the panel
 
 
@@ -204,6 +210,17 @@ class ButtonGestured(Input, frozen=True):
 
     button: str
     gesture: Gesture
+
+
+class ButtonStuck(Input, frozen=True):
+    """A button has been pressed for so long that no finger does it (`stuck`), or was let go."""
+
+    button: str
+    stuck: bool
+
+
+class PrivacyLost(Input, frozen=True):
+    """An LED that tells of open devices went dark by itself: what is open is to be closed."""
 
 
 class HookSwitched(Input, frozen=True):
@@ -274,6 +291,12 @@ class FaultReported(Input, frozen=True):
     message: str
     where: str | None = None
     call_id: str | None = None
+
+
+class FaultCleared(Input, frozen=True):
+    """What a `FaultReported` of the same `where` told of is over."""
+
+    where: str
 
 
 class StopRequested(Input, frozen=True):

@@ -14,12 +14,15 @@ from appliance.calls import (
     devices,
     ending,
     own,
+    pressing,
+    privacy,
     quiet,
     recordings,
     relays,
     requests,
     roster,
     screens,
+    sensing,
     tokens,
 )
 from appliance.calls.effects import Output, PlaySound, Reply, Sound
@@ -28,9 +31,12 @@ from appliance.calls.inputs import (
     AudioOutputs,
     ButtonGestured,
     ButtonPressed,
+    ButtonStuck,
     CameraSwitched,
+    CaptureClosed,
     CommandIssued,
     DeviceFailed,
+    FaultCleared,
     FaultReported,
     HangUpAnswered,
     HookSwitched,
@@ -49,6 +55,7 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
     PresenceChanged,
+    PrivacyLost,
     RecordingFailed,
     RecordingStarted,
     RecordingStopped,
@@ -66,7 +73,6 @@ from appliance.calls.turn import Turn
 from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.events import (
-    InputChanged,
     LocalCameraException,
     LocalMicrophoneException,
     PushRegistrationUpdated,
@@ -199,10 +205,13 @@ def _begin(turn: Turn, command: Command) -> Any:
 
 
 def _button_pressed(turn: Turn, report: ButtonPressed) -> None:
-    buttons.pressed(turn, report)
+    if pressing.taken(turn, report):
+        buttons.pressed(turn, report)
 
 
 def _button_gestured(turn: Turn, report: ButtonGestured) -> None:
+    if pressing.is_passed_over(turn, report.button):
+        return
     command = buttons.gestured(turn, report)
     if command is not None:
         origin = "bell" if buttons.chimed_at_edge(turn, report) else "button"
@@ -326,11 +335,6 @@ def _device_failed(turn: Turn, report: DeviceFailed) -> None:
         turn.send_all(call, StateMessage({f"{report.device}_exception": report.type}))
 
 
-def _input_switched(turn: Turn, report: InputSwitched) -> None:
-    turn.set(inputs={**turn.state.inputs, report.input: report.on})
-    turn.emit(InputChanged(report.input, report.kind, report.on), turn.state.active)
-
-
 def _relay_changed(turn: Turn, report: RelayChanged) -> None:
     relays.changed(turn, report)
 
@@ -351,6 +355,10 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         turn.tell_errors(key)
     elif kind == "unlock":
         relays.silent(turn, key)
+    elif kind == "left_open":
+        sensing.left_open(turn, key)
+    elif kind == "calm":
+        pressing.calm(turn, key)
     elif fired.timer == quiet.HOURS:
         quiet.look_at_clock(turn)
     elif fired.timer == quiet.UNTIL:
@@ -359,10 +367,6 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         _report(turn, requests.waiting_in(turn, key), Report.REQUEST_TIMED_OUT, key)
     else:
         _report(turn, turn.state.call(key), _CALL_TIMERS[kind])
-
-
-def _fault(turn: Turn, report: FaultReported) -> None:
-    turn.error(report.code, report.message, report.where, report.call_id)
 
 
 def _stop(turn: Turn, report: StopRequested) -> None:
@@ -397,9 +401,13 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     PeerRestored: _peer(Report.PEER_RESTORED),
     PeerFailed: _peer(Report.PEER_FAILED),
     DeviceFailed: _device_failed,
-    InputSwitched: _input_switched,
+    InputSwitched: sensing.switched,
+    ButtonStuck: sensing.stuck,
+    CaptureClosed: privacy.closed,
+    PrivacyLost: privacy.lost,
     RelayChanged: _relay_changed,
     TimerFired: _timer,
-    FaultReported: _fault,
+    FaultReported: sensing.reported,
+    FaultCleared: sensing.cleared,
     StopRequested: _stop,
 }

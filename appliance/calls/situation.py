@@ -14,6 +14,31 @@ _OF_CALL = {
 }
 
 
+FAULTS = {
+    "camera": 2,
+    "microphone": 3,
+    "speaker": 4,
+    "pin_unavailable": 5,
+    "gpio_unavailable": 5,
+    "relay_failed": 5,
+    "privacy_led_failed": 5,
+    "stuck_button": 6,
+    "left_open": 7,
+    "tamper": 8,
+}
+"""How often an LED blinks for what is wrong: a device that fails, or the code of a panel's fault."""
+BROKER_AWAY = 1
+UNKNOWN = 9
+
+
+def fault_counts(state: State) -> tuple[int, ...]:
+    """Of everything that is wrong now the number by which an LED tells of it, in rising order."""
+    kinds = {FAULTS.get(one, UNKNOWN) for one in (*state.failures, *state.faults.values())}
+    if state.link is not LinkState.CONNECTED:
+        kinds.add(BROKER_AWAY)
+    return tuple(sorted(kinds))
+
+
 def situation(state: State) -> Situation:
     """The first situation of the list in the vocabulary that holds."""
     if state.calls:
@@ -24,7 +49,7 @@ def situation(state: State) -> Situation:
         return min(shown, key=order.index)
     if state.closing is not None:
         return state.closing.situation
-    if state.failures:
+    if state.failures or state.faults:
         return Situation.ERROR
     if state.link is not LinkState.CONNECTED:
         return Situation.BROKER_AWAY
