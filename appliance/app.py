@@ -19,7 +19,7 @@ from appliance import __version__, wiring
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import FaultReported
-from appliance.calls.situation import situation
+from appliance.calls.situation import fault_counts, situation
 from appliance.calls.state import Moment, State
 from appliance.config import Config
 from appliance.errors import Refused
@@ -64,6 +64,7 @@ class Appliance:
             leds=config.leds,
             relays=config.relays,
             inputs=config.inputs,
+            keypads=config.keypads,
             post=self.engine.post,
         )
         self.session = CallSession(
@@ -118,7 +119,7 @@ class Appliance:
 
     def show(self, state: State) -> None:
         """Let the panel and systemd show what the device is about."""
-        self.board.show(situation(state))
+        self.board.show(situation(state), fault_counts(state))
         call = state.active
         doing = "no media yet" if self.studio is None else call.state if call else "idle"
         systemd.show(f"broker {state.link}, {doing}")

@@ -7,14 +7,14 @@ timer that comes late shows what is right then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpiozero import LED, PWMLED, RGBLED
 
 from appliance import config
 from appliance.model import Situation
-from appliance.panel.patterns import Rgb, patterns_for
+from appliance.panel.patterns import Pattern, Rgb, patterns_for
 from appliance.panel.pins import PinFactory
 
 ACKNOWLEDGE_S = 0.15
@@ -29,8 +29,8 @@ _WHITE: Rgb = (1.0, 1.0, 1.0)
 class Indicator:
     """One LED.
 
-    `failed` is told what its driver raised while something was shown; `changed` is called when
-    another pattern is shown, or light has come or gone.
+    `failed` is told what its driver raised while something was shown, `works` when it does again;
+    `changed` is called when another pattern is shown, or light has come or gone.
     """
 
     def __init__(
@@ -40,19 +40,22 @@ class Indicator:
         factory: PinFactory,
         failed: Callable[[Exception], None],
         changed: Callable[[], None],
+        works: Callable[[], None] = lambda: None,
     ) -> None:
         """Claim the pins, dark. Raises what gpiozero or its driver raises. Call on the loop."""
         self._loop = asyncio.get_running_loop()
         self._patterns = patterns_for(section.kind, section.patterns)
-        self._failed, self._changed = failed, changed
-        self._device = _claim(section, factory)
+        self._failed, self._changed, self._works = failed, changed, works
+        self._device = claim(section, factory)
         self._situation = Situation.IDLE
+        self._counts: tuple[int, ...] = ()
+        self._failing = False
         self._since_s = self._loop.time()
         self._answering_until_s = self._since_s
         self._answer = 1.0
         self._shown: Light = (0.0, _WHITE)
         self._alarm: asyncio.TimerHandle | None = None
-        self.pattern = self._patterns[self._situation].text
+        self.pattern: str = self._patterns[self._situation].text
         """The spelling of what is shown: of the situation's pattern, or `on` or `off` as an answer."""
         self._told = self.pattern, self.lit
         self._refresh()
@@ -62,11 +65,21 @@ class Indicator:
         """Whether there is light now, read back from the pin."""
         return bool(self._device.is_active)
 
-    def show(self, situation: Situation) -> None:
-        """Show the pattern of a situation from its beginning, unless it is shown already."""
-        if situation is not self._situation:
-            self._situation, self._since_s = situation, self._loop.time()
+    def show(self, situation: Situation, counts: Sequence[int] = ()) -> None:
+        """Show the pattern of a situation from its beginning, unless it is shown already.
+
+        `counts` are the numbers of what is wrong, for a pattern that counts.
+        """
+        if (situation, tuple(counts)) != (self._situation, self._counts):
+            counts_now = self._patterns[situation].counting(counts) != self._pattern
+            if situation is not self._situation or counts_now:
+                self._since_s = self._loop.time()
+            self._situation, self._counts = situation, tuple(counts)
             self._refresh()
+
+    @property
+    def _pattern(self) -> Pattern:
+        return self._patterns[self._situation].counting(self._counts)
 
     def acknowledge(self) -> None:
         """Answer a press: full light, or dark for a moment where there is much light already."""
@@ -92,8 +105,12 @@ class Indicator:
             self._tell()
         except Exception as error:
             # drivers raise what they like; the next situation or press tries again
+            self._failing = True
             self._failed(error)
             return
+        if self._failing:
+            self._failing = False
+            self._works()
         if wait_s is not None:
             self._alarm = self._loop.call_later(wait_s, self._refresh)
 
@@ -103,7 +120,7 @@ class Indicator:
         # a timer may be early by the clock's resolution
         if (left_s := self._answering_until_s - now_s) > 1e-6:
             return "on" if self._answer else "off", (self._answer, _WHITE), left_s
-        pattern = self._patterns[self._situation]
+        pattern = self._pattern
         level, wait_s = pattern.at(now_s - self._since_s)
         return pattern.text, (level, pattern.colour), wait_s
 
@@ -121,10 +138,11 @@ class Indicator:
             self._changed()
 
 
-def _claim(section: config.Led, factory: PinFactory) -> Any:
+def claim(section: config.Led, factory: PinFactory) -> Any:
+    """The LED of a section, dark: a device of gpiozero. Raises what that raises, or ValueError."""
     pins = section.pin if isinstance(section.pin, tuple) else (section.pin,)
     if len(pins) != (3 if section.kind == "rgb" else 1):
         wanted = "three pins, [red, green, blue]" if section.kind == "rgb" else "one pin"
         raise ValueError(f"an LED of kind {section.kind} has {wanted}")
     device = {"led": LED, "pwm": PWMLED, "rgb": RGBLED}[section.kind]
-    return device(*pins, pin_factory=factory)
+    return device(*pins, active_high=section.active_high, pin_factory=factory)
