@@ -24,6 +24,7 @@ from appliance.calls.state import Moment, State
 from appliance.config import Config
 from appliance.errors import Refused
 from appliance.model import AudioMode
+from appliance.panel import safe
 from appliance.panel.board import Board
 from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
@@ -171,6 +172,7 @@ async def running(
         await wiring.deciding(appliance, stack)
         await wiring.remembered(appliance, stack)
         await wiring.hooks(appliance, stack, path)
+        _note_outputs(config, appliance.folder)
         await stack.enter_async_context(board)
         engine.attach(board)
         engine.observers.append(appliance.show)
@@ -188,6 +190,14 @@ async def running(
         await wiring.plugins(appliance, stack)
         stack.push_async_callback(_end, engine, core)
         yield appliance
+
+
+def _note_outputs(config: Config, folder: Path) -> None:
+    """Keep which pins this run drives, for who has to release them after it, however it ends."""
+    try:
+        safe.note(safe.driven_by(config), folder)
+    except OSError as error:
+        log.warning("what is driven could not be noted in %s: %s", folder, error)
 
 
 async def _end(engine: Engine, core: asyncio.Task[None]) -> None:

@@ -79,6 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(run=_run)
 
+    release = commands.add_parser(
+        "release",
+        help="drive every relay and LED to rest, after a daemon that died",
+        description="Drive every relay, LED and buzzer to rest. It needs no daemon, and works with a"
+        " configuration that has faults; systemd runs it when the daemon has ended, however it did.",
+    )
+    release.add_argument("--config", type=Path, metavar="FILE", help="else /etc/appliance/…")
+    release.set_defaults(run=_release)
+
     check = commands.add_parser("check-config", help="every fault of a configuration in one go")
     check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="else /etc/appliance/…")
     check.set_defaults(run=_check_config)
@@ -156,6 +165,25 @@ def _run(options: argparse.Namespace) -> int:
     )  # the slow import comes once the configuration is known to be right
 
     return daemon.run(config)
+
+
+def _release(options: argparse.Namespace) -> int:
+    from appliance.panel import safe
+    from appliance.panel.pins import open_factory
+    from appliance.state_directory import state_directory
+
+    # what the dead one really drove, and only where that is not known what it should have
+    driven = safe.noted(state_directory()) or safe.configured(options.config, os.environ)
+    if not driven.outputs:
+        return DONE
+    factory = open_factory("pi", driven.factory)
+    try:
+        faults = safe.rest(driven.outputs, factory)
+    finally:
+        factory.close()
+    for fault in faults:
+        print(f"appliance: {fault}", file=sys.stderr)
+    return FAILED if faults else DONE
 
 
 def _check_config(options: argparse.Namespace) -> int:
