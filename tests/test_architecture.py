@@ -95,6 +95,7 @@ TOLD_IN = {
     "media.lines": "leg",
     "media.seams": "peer",
     "media.tracks": "fanout",
+    "panel.status": "board",
     "events": "bus",
     "listeners": "bus",
     "model": "catalog",

@@ -22,7 +22,8 @@ from appliance.calls.inputs import (
 )
 from appliance.errors import Refused
 from appliance.model import Gesture, Situation
-from appliance.panel.board import WATCH_S, Board, PanelStatus
+from appliance.panel.board import WATCH_S, Board
+from appliance.panel.status import PanelStatus
 from tests.panel.contract import BoardContract
 from tests.panel.inbox import Inbox
 from tests.panel.wires import MockWires, Wires
