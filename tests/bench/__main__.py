@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.bench import calls, media, screen, startup
+from tests.bench import calls, media, panel, screen, startup
 from tests.bench.table import Row, show
 
 BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "startup": ("From the process's start (median of 9)", startup.run),
     "calls": ("What a caller waits for (median of 15)", calls.run),
+    "panel": ("What a visitor waits for without broker and network (200 presses)", panel.run),
     "media": ("What a sent picture costs, 720p30", media.run),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
