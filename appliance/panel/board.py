@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import ClassVar, Literal, Protocol, Self, TypeVar
+from typing import ClassVar, Literal, Self
 
 from appliance import config
 from appliance.calls.effects import Effect, LightPrivacy, PlaySound, PulseRelay, StopSound
@@ -20,6 +20,7 @@ from appliance.model import Gesture, Situation
 from appliance.panel.buttons import Button
 from appliance.panel.buzzer import Buzzer
 from appliance.panel.chime import Chime, SilentOutput, SoundOutput, Together
+from appliance.panel.claims import Claims, failed, give_back
 from appliance.panel.door import MOTION, Relay
 from appliance.panel.hookswitch import HookSwitch
 from appliance.panel.indicators import Indicator
@@ -33,15 +34,6 @@ log = logging.getLogger(__name__)
 
 WATCH_S = 0.05
 """The least time between two states that a watcher is given."""
-
-
-class _Releasable(Protocol):
-    def release(self) -> None:
-        """Give the pins back."""
-
-
-Part = TypeVar("Part", bound=_Releasable)
-Section = TypeVar("Section")
 
 
 class Board:
@@ -90,19 +82,22 @@ class Board:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._stack.callback(lambda: self._chime.release())
         pins = self._pins()
+        claims = Claims(pins, self._stack, self._post)
         buttons, leds, relays, inputs = self._sections
         of_privacy = {name: led for name, led in leds.items() if led.privacy}
         shown = {name: led for name, led in leds.items() if not led.privacy}
         # what is dangerous comes to rest first, and what answers a finger comes before the finger
-        self._relays = self._claim("relays", relays, pins, self._relay)
-        self._leds = self._claim("leds", shown, pins, self._led)
-        self._privacy.use(self._claim("leds", of_privacy, pins, self._privacy_light))
-        self._chime = Chime(self._output(pins), changed=self._changed)
-        self._buttons = self._claim("buttons", buttons, pins, self._button)
-        self._keypads = self._claim("keypads", self._keypad_sections, pins, self._keypad)
-        self._inputs = self._claim("inputs", inputs, pins, self._input)
+        self._relays = claims.all("relays", relays, self._relay)
+        self._leds = claims.all("leds", shown, self._led)
+        self._privacy.use(claims.all("leds", of_privacy, self._privacy_light))
+        self._chime = Chime(self._output(claims), changed=self._changed)
+        # given back in the opposite order: silent, and looked at no more, while the pins are there
+        self._stack.callback(self._chime.release)
+        self._stack.callback(self._privacy.close)
+        self._buttons = claims.all("buttons", buttons, self._button)
+        self._keypads = claims.all("keypads", self._keypad_sections, self._keypad)
+        self._inputs = claims.all("inputs", inputs, self._input)
         self._open = True
         return self
 
@@ -111,7 +106,6 @@ class Board:
         await self._stack.aclose()
         for parts in (self._relays, self._leds, self._buttons, self._inputs, self._keypads):
             parts.update(dict.fromkeys(parts))
-        self._privacy.close()
         self._changed()
 
     # -------------------- what the core and the outside ask
@@ -205,30 +199,8 @@ class Board:
         except PinsUnavailableError as error:
             self._post(FaultReported(error.code, f"{error}.", where="panel.pin_factory"))
             return None
-        self._stack.callback(self._give_back, "panel.pin_factory", factory.close)
+        self._stack.callback(give_back, "panel.pin_factory", factory.close)
         return factory
-
-    def _claim(
-        self,
-        kind: str,
-        sections: Mapping[str, Section],
-        pins: PinFactory | None,
-        make: Callable[[str, Section, PinFactory], Part],
-    ) -> dict[str, Part | None]:
-        """Make the parts of a kind; None for those whose pin cannot be had, which are reported."""
-        parts: dict[str, Part | None] = dict.fromkeys(sections)
-        if pins is None:
-            return parts
-        for name, section in sections.items():
-            where = f"{kind}.{name}"
-            try:
-                part = parts[name] = make(name, section, pins)
-            except Exception as error:
-                # gpiozero and each driver have errors of their own, plain Exceptions among them
-                self._failed(where, _pins_of(section), error)
-            else:
-                self._stack.callback(self._give_back, where, part.release)
-        return parts
 
     def _relay(self, name: str, section: config.Relay, pins: PinFactory) -> Relay:
         return Relay(name, section, factory=pins, post=self._report)
@@ -237,7 +209,7 @@ class Board:
         return Indicator(
             section,
             factory=pins,
-            failed=lambda error: self._failed(f"leds.{name}", section.pin, error),
+            failed=lambda error: failed(self._post, f"leds.{name}", section.pin, error),
             changed=self._changed,
             works=lambda: self._post(FaultCleared(f"leds.{name}")),
         )
@@ -248,7 +220,7 @@ class Board:
     def _keypad(self, name: str, section: config.Keypad, pins: PinFactory) -> Keypad:
         return Keypad(name, section, factory=pins, post=self._report, acknowledge=self._acknowledge)
 
-    def _output(self, pins: PinFactory | None) -> SoundOutput:
+    def _output(self, claims: Claims) -> SoundOutput:
         """Where sounds go: with a buzzer, there too."""
         pin = self._panel.buzzer
         if pin is None:
@@ -257,10 +229,10 @@ class Board:
 
         def make(name: str, buzzer: str | int, factory: PinFactory) -> Buzzer:
             return Buzzer(
-                buzzer, factory=factory, failed=lambda error: self._failed(where, pin, error)
+                buzzer, factory=factory, failed=lambda error: failed(self._post, where, pin, error)
             )
 
-        found = self._claim("panel", {"buzzer": pin}, pins, make)["buzzer"]
+        found = claims.all("panel", {"buzzer": pin}, make)["buzzer"]
         return self._sound if found is None else Together(self._sound, found)
 
     def _button(self, name: str, section: config.Button, pins: PinFactory) -> Button | HookSwitch:
@@ -276,18 +248,6 @@ class Board:
 
     def _input(self, name: str, section: config.InputPin, pins: PinFactory) -> InputPin:
         return InputPin(name, section, factory=pins, post=self._report, simulated=self._simulated)
-
-    def _failed(self, where: str, pin: object, error: Exception) -> None:
-        why = str(error).rstrip(".") or type(error).__name__
-        sentence = f"{where}: pin {pin} cannot be used: {why}."
-        self._post(FaultReported("pin_unavailable", sentence, where=where))
-
-    def _give_back(self, where: str, release: Callable[[], None]) -> None:
-        """Let one part go; its driver's fault must not keep the others from being let go."""
-        try:
-            release()
-        except Exception:
-            log.exception("%s was not given back cleanly", where)
 
     # -------------------- what happens
 
@@ -333,14 +293,3 @@ class Board:
     def _changed(self) -> None:
         for news in self._watchers:
             news.set()
-
-
-def _pins_of(section: object) -> object:
-    """The pins of a section, for a sentence."""
-    match section:
-        case config.Keypad(rows=rows, columns=columns):
-            return ", ".join(str(pin) for pin in (*rows, *columns))
-        case str() | int():
-            return section
-        case _:
-            return getattr(section, "pin", None)

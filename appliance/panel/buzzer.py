@@ -66,6 +66,7 @@ class Buzzer:
     def release(self) -> None:
         """Fall silent and give the pin back."""
         self._cancel()
+        self._playing = None
         self._device.close()
 
     def _next(self, notes: Iterator[Note]) -> None:
