@@ -205,7 +205,7 @@ def _begin(turn: Turn, command: Command) -> Any:
 
 
 def _button_pressed(turn: Turn, report: ButtonPressed) -> None:
-    if pressing.taken(turn, report):
+    if pressing.taken(turn, report.button):
         buttons.pressed(turn, report)
 
 
@@ -213,14 +213,24 @@ def _button_gestured(turn: Turn, report: ButtonGestured) -> None:
     if pressing.is_passed_over(turn, report.button):
         return
     command = buttons.gestured(turn, report)
-    if command is not None:
+    if command is not None and _may_be_given(turn, command, report.button):
         origin = "bell" if buttons.chimed_at_edge(turn, report) else "button"
         _commanded(turn, CommandIssued(command, origin))
 
 
 def _hook_switched(turn: Turn, report: HookSwitched) -> None:
+    if report.lifted and not pressing.taken(turn, report.button):
+        turn.set(handset_lifted=True)
+        return
     for command in buttons.hooked(turn, report):
-        _commanded(turn, CommandIssued(command, "button"))
+        if _may_be_given(turn, command, report.button):
+            _commanded(turn, CommandIssued(command, "button"))
+
+
+def _may_be_given(turn: Turn, command: Command, button: str) -> bool:
+    """Whether the house is not rung too often already by what a button wants."""
+    rings = isinstance(command, commands.InitiateCall) and turn.state.active is None
+    return not rings or pressing.may_ring(turn, button)
 
 
 def _hang_up_answered(turn: Turn, report: HangUpAnswered) -> None:

@@ -1,13 +1,14 @@
 """How often buttons may be pressed: a flood is passed over, told once, and counted.
 
 Law: of one button at most `max_presses` within `WINDOW_S` are taken, and four times as many of all
-together. What is pressed more often is passed over until it was left alone for `CALM_S`.
+together; and of calls that presses begin, at most `MAX_RINGS`. What is pressed more often is passed over
+until it was left alone for `CALM_S`.
 """
 
 from __future__ import annotations
 
 from appliance.calls.effects import StartTimer
-from appliance.calls.inputs import ButtonPressed, Timer
+from appliance.calls.inputs import Timer
 from appliance.calls.turn import Turn
 
 WINDOW_S = 10.0
@@ -15,15 +16,17 @@ CALM_S = 10.0
 """For so long nobody may press what was passed over, until it is taken again."""
 ALL = "*"
 """All buttons together; no button has that name."""
+MAX_RINGS = 5
+RINGS = "*rings"
 ALL_TIMES = 4
 """How many times as many presses of all buttons are taken as of one."""
 
 
-def taken(turn: Turn, report: ButtonPressed) -> bool:
-    """Count a press, and say whether it is to do anything."""
+def taken(turn: Turn, button: str) -> bool:
+    """Count a press (or the lifting of a handset), and say whether it is to do anything."""
     if not turn.policy.max_presses:
         return True
-    for key, limit in ((report.button, 1), (ALL, ALL_TIMES)):
+    for key, limit in ((button, 1), (ALL, ALL_TIMES)):
         if key in turn.state.passed_over:
             _pass_over(turn, key)
             return False
@@ -32,6 +35,15 @@ def taken(turn: Turn, report: ButtonPressed) -> bool:
             _pass_over(turn, key)
             return False
     return True
+
+
+def may_ring(turn: Turn, button: str) -> bool:
+    """Count a call that a press is about to begin, and say whether it is to."""
+    if not turn.policy.max_presses or _count(turn, RINGS) <= MAX_RINGS:
+        return True
+    _tell(turn, button)
+    _pass_over(turn, button)
+    return False
 
 
 def is_passed_over(turn: Turn, button: str) -> bool:

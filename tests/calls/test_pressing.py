@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from appliance.actions import parse_action
 from appliance.calls.effects import PlaySound, Sound
-from appliance.calls.inputs import ButtonGestured, ButtonPressed
-from appliance.calls.pressing import CALM_S
+from appliance.calls.inputs import ButtonGestured, ButtonPressed, HookSwitched
+from appliance.calls.pressing import CALM_S, MAX_RINGS
 from appliance.calls.situation import situation
 from appliance.commands import EndCall
 from appliance.events import Error, OutgoingCallStarted
@@ -86,3 +87,31 @@ def test_slow_presses_are_never_too_many() -> None:
     presses(play, "mute", 300, every_s=0.6)
     assert play.find(Error) == [error for error in play.find(Error) if error.code == "no_call"]
     assert situation(play.state) is Situation.IDLE
+
+
+def test_a_handset_that_is_lifted_again_and_again_is_passed_over_too() -> None:
+    house = replace(HOUSE, buttons={**HOUSE.buttons, ("hook", Gesture.PRESS): parse_action("call")})
+    play = Play(house, online={"alice": ["phone"]})
+    rung = 0
+    for _ in range(50):
+        play.happens(HookSwitched("hook", lifted=True))
+        rung += len(play.find(OutgoingCallStarted))
+        assert play.state.handset_lifted is True
+        play.happens(HookSwitched("hook", lifted=False))
+        assert not play.state.calls, "putting it back always ends the call"
+    assert rung == MAX_RINGS
+    assert play.state.passed_over == {"hook": 50 - MAX_RINGS}
+
+
+def test_nobody_is_rung_again_and_again_by_who_takes_it_back() -> None:
+    play = Play(online={"alice": ["phone"]})
+    rung = 0
+    for _ in range(11):
+        presses(play, "call", 1)
+        rung += len(play.find(OutgoingCallStarted))
+        if play.state.active is not None:
+            presses(play, "red", 1)
+    assert rung == MAX_RINGS
+    play.wait(CALM_S)
+    presses(play, "call", 1)
+    assert len(play.find(OutgoingCallStarted)) == 1
