@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from appliance.calls.effects import Sound
 from appliance.config import InputPin, Mqtt, Panel
 from appliance.model import Gesture
+from appliance.panel.inputs import InputPin as InputSwitch
 from tests.panel.chatter import burst
 from tests.parts.house import House, config_for, house
 
@@ -55,9 +56,14 @@ async def door(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def contact(door: House, name: str) -> Any:
-    board = door.appliance.board
-    part: Any = (board._buttons | board._inputs)[name]
-    return part._contact
+    button: Any = door.appliance.board._buttons[name]
+    return button._contact
+
+
+def sensor(door: House, name: str) -> InputSwitch:
+    found = door.appliance.board._inputs[name]
+    assert found is not None
+    return found
 
 
 async def chatter(door: House, *, closed: bool, seed: int) -> None:
@@ -107,19 +113,19 @@ async def test_a_press_is_heard_on_the_buzzer(door: House) -> None:
 
 
 async def test_the_exit_button_opens_the_door(door: House) -> None:
-    contact(door, "hall").move(closed=True)
+    sensor(door, "hall").move(on=True)
     await door.until("input_changed")
     await door.until_true(lambda: door.appliance.board.status()["relays"]["door"] == "energized")
-    contact(door, "hall").move(closed=False)
+    sensor(door, "hall").move(on=False)
 
 
 async def test_a_door_that_is_left_open_is_told_and_shown_until_it_is_closed(door: House) -> None:
     board = door.appliance.board
-    contact(door, "door").move(closed=True)
+    sensor(door, "door").move(on=True)
     told = await door.until("error", lambda item: item["data"]["code"] == "left_open")
     assert told["data"]["where"] == "inputs.door"
     assert door.appliance.session.status()["faults"] == {"inputs.door": "left_open"}
     assert board.status()["leds"]["status"]["pattern"] == "count 1 7", "the broker is away too"
-    contact(door, "door").move(closed=False)
+    sensor(door, "door").move(on=False)
     await door.until_true(lambda: door.appliance.session.status()["faults"] == {})
     assert board.status()["leds"]["status"]["pattern"] != "count 1 7"

@@ -93,6 +93,10 @@ class InputPin:
         """The same in a word."""
         return "on" if self.on else "off"
 
+    def move(self, *, on: bool) -> None:
+        """Let the contact or sensor of a mock pin change."""
+        self._contact.move(closed=on)
+
     def release(self) -> None:
         """Give the pin back; nothing is posted afterwards."""
         self._contact.release()
