@@ -123,7 +123,9 @@ class Matrix:
         self._wake.clear()
         for column in self._columns:
             column.pin.output_with_state(0)
-        if not any(row.pin.state == 0 for row in self._rows) and self._held is None:
+        # looked at after the clearing: what comes from here on wakes the thread
+        closed = self._held is not None or any(row.pin.state == 0 for row in self._rows)
+        if not closed and not self._end.is_set():
             self._wake.wait()
 
     def _look(self, before: frozenset[Crossing]) -> frozenset[Crossing]:
