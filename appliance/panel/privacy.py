@@ -59,7 +59,7 @@ class PrivacyLights:
         """None yet; `changed` is called when light has come or gone."""
         self._post, self._changed, self._look_s = post, changed, look_s
         self._lights: dict[str, PrivacyLight | None] = {}
-        self._wanted = False
+        self._wanted = self._lost = False
         self._failing: set[str] = set()
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -74,7 +74,7 @@ class PrivacyLights:
 
     def light(self, *, on: bool) -> None:
         """Light them all, or let them go dark; what does not is reported."""
-        self._wanted = on
+        self._wanted, self._lost = on, False
         self._stop()
         self._bring_about()
         if on and self._lights:
@@ -106,8 +106,10 @@ class PrivacyLights:
     def _look(self) -> None:
         """Notice one that has gone dark by itself, and try to light it."""
         self._alarm = asyncio.get_running_loop().call_later(self._look_s, self._look)
-        if not self._all_lit() and not self._bring_about():
+        dark = not self._all_lit() and not self._bring_about()
+        if dark and not self._lost:
             self._post(PrivacyLost())
+        self._lost = dark
 
     def _bring_about(self) -> bool:
         """Let every one be as it is wanted; whether they are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -96,6 +97,8 @@ async def test_one_that_goes_dark_by_itself_is_lit_again_or_told(bench: Bench) -
     bench.take()
     await bench.inbox.has(PrivacyLost())
     assert bench.lights.forbidden() is not None
+    await asyncio.sleep(0.05)  # several looks
+    assert bench.inbox.of(PrivacyLost) == [PrivacyLost()], "told once"
     bench.lights.light(on=False)
 
 
