@@ -9,7 +9,8 @@ from fractions import Fraction
 
 import pytest
 
-from appliance.calls.inputs import Input
+from appliance.calls.effects import StartCapture, StopCapture
+from appliance.calls.inputs import DeviceFailed, Input, PeerConnected
 from appliance.config import Camera, Media, Recording
 from appliance.media.base import Devices, SourceFailed
 from appliance.media.camera import PiCamera
@@ -17,7 +18,8 @@ from appliance.media.card import read_counter
 from appliance.media.equipment import Equipment
 from appliance.media.synthetic import CardCamera
 from appliance.model import CameraFacing, DeviceException
-from tests.media.stranger import until
+from tests.media.stranger import Stranger, until
+from tests.media.studio_door import a_door
 from tests.media.videosource import decoded
 from tests.parts.pi import Pi, pi
 
@@ -71,3 +73,26 @@ async def test_a_camera_that_was_warm_while_it_rang_shows_its_picture_at_once(pi
     assert pi.kernel.opened == encoders
     assert len(encoders) == 1, "one encode for everybody, from the start"
     assert not pi.front.running
+
+
+async def test_a_call_through_the_hardware_encoder_outlives_its_camera(pi: Pi) -> None:
+    """It is unplugged in the middle of it, and seen again when it is back."""
+    async with a_door(camera="imx708") as door:
+        door.studio.perform(StartCapture(video=True))
+        async with Stranger(tone_hz=660) as alice:
+            await door.answer(alice)
+            await door.next(PeerConnected)
+            await until(lambda: len(alice.numbers) > 10, "pictures")
+            assert None not in alice.numbers
+            assert door.studio.status()["encoder"] == "v4l2"
+            pi.front.plugged = False
+            lost = await door.next(DeviceFailed)
+            assert (lost.device, lost.type) == ("camera", DeviceException.DEVICE_UNPLUGGED)
+            count = len(alice.numbers)
+            pi.front.plugged = True
+            while (await door.next(DeviceFailed)).type is not None:
+                pass  # it was tried once more before it was back
+            await until(lambda: len(alice.numbers) > count + 10, "pictures again")
+            door.studio.perform(StopCapture())
+            await until(lambda: not pi.front.running)
+    assert not pi.front.busy
