@@ -65,6 +65,8 @@ class TestSoftwarePath(VideoSourceContract, SteppingContract):
 class TestRealCamera(VideoSourceContract, SteppingContract):
     """The first camera that libcamera lists, with what encodes here; APPLIANCE_CAMERA names another."""
 
+    low_kbps = 150
+
     @pytest.fixture
     def source(self) -> VideoSource:
         if "libcamera" in sys.modules and not hasattr(sys.modules["libcamera"], "__file__"):
