@@ -64,6 +64,7 @@ class PiCamera:
     def locate(self) -> None:
         """Look whether it is there, without opening it. Raises SourceFailed where it is not."""
         locate(self._plan.device, has_worked=self._has_worked)
+        self._has_worked = True
 
     def start(
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]

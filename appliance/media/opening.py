@@ -36,10 +36,10 @@ def opened(device: str, *, has_worked: bool) -> tuple[Any, str]:
             number = _find(device, cameras, has_worked=has_worked)
             return _make(picamera2.Picamera2, number), str(cameras[number]["Id"])
         except SourceFailed:
-            _forget_manager(picamera2.Picamera2)
+            forget(picamera2.Picamera2)
             raise
         except Exception as error:
-            _forget_manager(picamera2.Picamera2)
+            forget(picamera2.Picamera2)
             raise explained(f'the camera "{device}" cannot be opened', error) from error
 
 
@@ -47,22 +47,25 @@ def close(camera: Any) -> None:
     """Let go of a Picamera2, whatever state it is in."""
     with _manager:
         _close(camera)
-        _forget_manager(type(camera))
+        forget(type(camera))
 
 
 def locate(device: str, *, has_worked: bool = False) -> None:
-    """Look whether libcamera lists it, without opening it. Raises SourceFailed where it does not."""
+    """Look whether libcamera lists it, without opening it. Raises SourceFailed where it does not.
+
+    libcamera stays loaded where it does, so that to look again costs next to nothing.
+    """
     picamera2 = load()
     with _manager:
         try:
             cameras = picamera2.Picamera2.global_camera_info()
             _find(device, cameras, has_worked=has_worked)
         except SourceFailed:
+            forget(picamera2.Picamera2)
             raise
         except Exception as error:
+            forget(picamera2.Picamera2)
             raise explained("libcamera does not say which cameras there are", error) from error
-        finally:
-            _forget_manager(picamera2.Picamera2)
 
 
 def explained(what: str, error: BaseException, *, has_worked: bool = False) -> SourceFailed:
@@ -155,7 +158,10 @@ def _free(allocator: Any) -> None:
             memory.close()
 
 
-def _forget_manager(make: Any) -> None:
-    """Let go of libcamera where no camera is open, so that it looks anew when the next one is wanted."""
-    if not make._cm.cameras:
-        make._cm._cms = None
+def forget(kind: Any) -> None:
+    """Let go of libcamera where no camera is open, so that it looks anew when one is wanted next.
+
+    `kind` is picamera2's class.
+    """
+    if not kind._cm.cameras:
+        kind._cm._cms = None

@@ -89,6 +89,7 @@ def test_a_camera_is_looked_for_without_being_opened(pi: Pi) -> None:
     camera = PiCamera(plan(pi.front.model))
     pi.front.busy = True
     camera.locate()
+    camera.locate()
     assert not pi.front.configured
     pi.front.busy = False
     works(camera)

@@ -15,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from appliance.media import encoders
+from appliance.media import encoders, opening
 from appliance.media.base import SourceFailed
 from appliance.media.camera import PiCamera
 from appliance.media.encoders import Kind
@@ -66,7 +66,7 @@ def pi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pi]:
         Sensor("ov5647", "i2c0", CameraFacing.REAR),
     ]
     _import_picamera2()
-    from picamera2 import dma_heap
+    from picamera2 import Picamera2, dma_heap
     from picamera2.allocators import dmaallocator
     from picamera2.encoders import v4l2_encoder
 
@@ -83,6 +83,7 @@ def pi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pi]:
     monkeypatch.setattr(encoders, "DEVICE", SimpleNamespace(open=kernel.open))
     yield Pi(kernel)
     SENSORS.clear()
+    opening.forget(Picamera2)
 
 
 KINDS: tuple[Kind, ...] = ("v4l2", "software")
