@@ -44,6 +44,9 @@ class PictureEncoder(Protocol):
     def set_bitrate(self, kbps: int, /) -> None:
         """Aim at that from the next picture on; at most the first one. Raises SourceFailed."""
 
+    def set_framerate(self, framerate: int, /) -> None:
+        """So many pictures a second come from now on: the bitrate is for all of them together."""
+
     def check(self, patience_s: float, /) -> None:
         """Raises SourceFailed where it is gone, or has done nothing for longer than that."""
 
@@ -82,6 +85,9 @@ class SoftwareEncoder:
     def set_bitrate(self, kbps: int) -> None:
         """Aim at that from the next picture on."""
         self._h264.set_bitrate(kbps)
+
+    def set_framerate(self, framerate: int) -> None:
+        """It goes by the time stamps."""
 
     def check(self, patience_s: float) -> None:
         """It owes nothing: it gives each picture at once."""

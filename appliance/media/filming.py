@@ -193,6 +193,7 @@ class Filming:
             logger.warning("the camera stays as it is: %s", fault)
             encoder = self._stream(eye, before)
         self.size, self.encoder = eye.size, encoder.name
+        encoder.set_framerate(self._framerate)
         self._kbps = plan.bitrate_kbps
         self._seen_s = self._listed_s = time.monotonic()
         return encoder
@@ -215,6 +216,7 @@ class Filming:
         if wishes.framerate != self._framerate:
             self._framerate = wishes.framerate
             eye.set_framerate(self._framerate)
+            encoder.set_framerate(self._framerate)
         if not self._cadence.admits(taken.at_us, self._framerate, at_once=wishes.keyframe):
             return
         if wishes.kbps != self._kbps:

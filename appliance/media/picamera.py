@@ -16,6 +16,8 @@ from appliance.model import DeviceException
 
 SMALL_WIDTH = 640
 """Of the second, small picture that libcamera makes beside the large one at no cost of ours."""
+SMALLEST = 32
+"""The hardware encoder makes larger what is smaller, without saying so."""
 BUFFERS = 6
 """Pictures that can be under way: one being taken, up to three in the encoder, one looked at."""
 FOCUS_BY_ITSELF = 2
@@ -102,7 +104,9 @@ class Eye:
     def not_for_hardware(self) -> str:
         """Why no hardware encodes what it gives; empty where it could."""
         form = self.layout("main")["format"]
-        return "" if form == PLANAR else f"it does not take this camera's pictures ({form})"
+        if form != PLANAR:
+            return f"it does not take this camera's pictures ({form})"
+        return "" if min(self.size) >= SMALLEST else f"it takes none below {SMALLEST} pixels"
 
     @property
     def has_small(self) -> bool:

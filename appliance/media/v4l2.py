@@ -120,6 +120,14 @@ class _Encoder(H264Encoder, _Levelled):  # type: ignore[misc]
         control.id, control.value = videodev2.V4L2_CID_MPEG_VIDEO_BITRATE, bit_s
         fcntl.ioctl(self.vd, videodev2.VIDIOC_S_CTRL, control)
 
+    def set_framerate(self, framerate: int) -> None:
+        """While it runs. Raises OSError."""
+        rate = videodev2.v4l2_streamparm()
+        rate.type = videodev2.V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE
+        rate.parm.output.timeperframe.numerator = 1
+        rate.parm.output.timeperframe.denominator = framerate
+        fcntl.ioctl(self.vd, videodev2.VIDIOC_S_PARM, rate)
+
 
 class _Outlet(Output):  # type: ignore[misc]
     """Where picamera2 puts what was encoded, on its own thread."""
@@ -194,6 +202,13 @@ class HardwareEncoder:
         self._kbps = min(kbps, self._ceiling_kbps)
         try:
             self._encoder.set_bitrate(_bit_s(self._kbps))
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def set_framerate(self, framerate: int) -> None:
+        """The driver counts pictures, and not by their time stamps, to keep to the bitrate."""
+        try:
+            self._encoder.set_framerate(framerate)
         except OSError as error:
             raise self._gone(error) from error
 

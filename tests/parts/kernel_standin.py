@@ -138,6 +138,11 @@ class Encoder:
             self.size = arg.fmt.pix_mp.width, arg.fmt.pix_mp.height
             self.stride = arg.fmt.pix_mp.plane_fmt[0].bytesperline
 
+    @property
+    def framerate(self) -> float:
+        """In pictures per second: what it was told last."""
+        return float(self._rate)
+
     def _set_parm(self, arg: Any) -> None:
         per = arg.parm.output.timeperframe
         self._rate = Fraction(per.denominator, per.numerator)
