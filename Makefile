@@ -13,6 +13,8 @@ CONSTRAINTS := .ci/constraints.txt
 DEMO := $(VENV)/.demo-installed
 TEST := $(VENV)/.test-installed
 CODE := appliance tests
+# Debian's on a Pi. Elsewhere its source, on a stand-in for libcamera, without what it needs compilers for
+PICAMERA2 := picamera2==0.3.38
 
 # the versions that this commit was tested with, for what is installed and for what builds it
 export PIP_CONSTRAINT := $(CONSTRAINTS)
@@ -89,6 +91,8 @@ $(DEMO): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@echo "Setting up in $(VENV), with what the tests need: a minute."
 	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test]'
+	@$(BIN)/python -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("libcamera"))' \
+	  || $(BIN)/python -m pip install --quiet --no-deps $(PICAMERA2)
 	@touch $@ $(DEMO)
 
 # -------------------- what only the tests want, and Debian has

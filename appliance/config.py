@@ -107,7 +107,7 @@ class Media(Struct, frozen=True):
 
 
 class Camera(Struct, frozen=True):
-    """[cameras.front] [cameras.rear]: `device` is a camera's name or number, or test-card."""
+    """[cameras.front] [cameras.rear]: `device` is a camera's number, model or id, or test-card."""
 
     device: str = "0"
 

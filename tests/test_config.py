@@ -462,10 +462,29 @@ def test_the_shipped_configurations_have_no_faults(name: str) -> None:
 
 
 def test_what_has_no_effect_yet_is_told(author: Author) -> None:
-    author.writes('[security]\nunsigned = "allow"\n[cameras.front]\ndevice = "0"\n')
+    author.writes('[security]\nunsigned = "allow"\n[audio.speaker]\ncapture = "default"\n')
     assert author.warnings() == [
-        'cameras.front.device: this version has no driver for "0" yet; "test-card" works',
+        'audio.speaker.capture: this version has no driver for "default" yet; "tone" works',
     ]
+
+
+def test_two_cameras_are_two_devices(author: Author) -> None:
+    author.writes('[cameras.front]\ndevice = "0"\n[cameras.rear]\ndevice = "0"\n')
+    assert author.warnings() == ['cameras.rear.device: "0" is the device of cameras.front already']
+    author.writes('[cameras.front]\ndevice = "0"\n[cameras.rear]\ndevice = "imx708"\n')
+    assert author.warnings() == []
+    author.writes('[cameras.front]\ndevice = " "\n')
+    assert author.faults() == [
+        "cameras.front.device: is empty: a camera's number, model or id, or test-card"
+    ]
+
+
+def test_more_than_the_hardware_encodes_is_told(author: Author) -> None:
+    fast = "[media]\nwidth = 1920\nheight = 1080\nframerate = 60\nencoder = "
+    author.writes(fast + '"v4l2"\n')
+    assert author.warnings() == ["media.encoder: 1920x1080 at 60/s is more than it can encode"]
+    author.writes(fast + '"auto"\n')
+    assert author.warnings() == []
 
 
 def test_a_folder_for_recordings_is_there_or_can_be_made(author: Author, tmp_path: Path) -> None:

@@ -228,19 +228,30 @@ def recordings(config: Config) -> Iterator[Finding]:
         yield Finding(path, f"{nearest} cannot be written by who asks now", warning=True)
 
 
-CAMERAS = ("test-card",)
+TEST_CARD = "test-card"
 SOUNDS = ("tone", "silence")
+
+
+def cameras(config: Config) -> Iterator[Finding]:
+    """Two cameras are two devices, and each has a name."""
+    used: dict[str, str] = {}
+    for name, camera in config.cameras.items():
+        path: Path = ("cameras", name, "device")
+        if not camera.device.strip():
+            yield Finding(path, "is empty: a camera's number, model or id, or test-card")
+        elif camera.device in used and camera.device != TEST_CARD:
+            sentence = f'"{camera.device}" is the device of cameras.{used[camera.device]} already'
+            yield Finding(path, sentence, warning=True)
+        used[camera.device] = name
+    fastest = 30 * 1920 * 1088
+    media = config.media
+    if media.encoder == "v4l2" and media.width * media.height * media.framerate > fastest:
+        sentence = f"{media.width}x{media.height} at {media.framerate}/s is more than it can encode"
+        yield Finding(("media", "encoder"), sentence, warning=True)
 
 
 def not_yet(config: Config) -> Iterator[Finding]:
     """Nobody is to believe that something works which does not yet."""
-    if config.media.encoder == "v4l2":
-        sentence = "this version encodes in software only"
-        yield Finding(("media", "encoder"), sentence, warning=True)
-    for name, camera in config.cameras.items():
-        if camera.device not in CAMERAS:
-            sentence = f'this version has no driver for "{camera.device}" yet; "test-card" works'
-            yield Finding(("cameras", name, "device"), sentence, warning=True)
     for mode, audio in config.audio.items():
         if audio.capture not in SOUNDS:
             sentence = f'this version has no driver for "{audio.capture}" yet; "tone" works'
@@ -248,6 +259,7 @@ def not_yet(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
+    cameras,
     not_yet,
     people,
     keys,

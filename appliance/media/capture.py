@@ -15,7 +15,7 @@ from appliance.media.base import (
 )
 from appliance.media.encoding import OpusEncoder
 from appliance.media.fanout import AudioFanout, VideoFanout
-from appliance.media.handover import Handover
+from appliance.media.handover import Handover, PictureHandover
 
 
 class Live(Protocol):
@@ -105,7 +105,7 @@ class LiveCamera:
         self.fault: SourceFailed | None = None
         self._fanout = fanout
         self._changed = changed
-        self._units = Handover(self._see)
+        self._units = PictureHandover(self._see, source.request_keyframe)
         self._failures = Handover(self._fail)
 
     async def open(self) -> None:
