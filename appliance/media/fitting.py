@@ -21,7 +21,7 @@ MAX_STRETCH = 4
 """but never more than these: 0.42 %."""
 SPLICE_FROM_S = 0.008
 """From here on, in quiet moments, a piece is cut out or put in,"""
-HURRY_FROM_S = 0.06
+HURRY_FROM_S = 0.04
 """and from here on whatever sounds."""
 QUIET_RMS = 100.0
 """50 dB below full scale."""

@@ -6,7 +6,7 @@ Packets go in as they come, 20 ms come out whenever they are pulled. Nothing her
   frame; two where packets are being lost, so that the next one, which may have the lost sound, is there.
 * What is missing then is taken from the packet after it, or else made up, fading. Time goes on meanwhile.
 * Where nothing at all was there, and then what was missing comes after all, playing goes back for it, but
-  never to more than a frame after it was due: it is dropped then. So no delay outlasts its cause.
+  never to more than 15 ms after it was due: it is dropped then. So no delay outlasts its cause.
 * What is too late or too early by and by (clocks differ) is stretched or spliced (`fitting.py`).
 """
 
@@ -33,6 +33,8 @@ MARGIN_S = 0.005
 """How much more than the transit is waited for: `fitting` lets the delay be off by so much."""
 LOSSES, LOSSES_S = 2, 30.0
 """After so many losses in so many seconds sound is played a frame later, so that it can be corrected."""
+BACK_S = 0.015
+"""So much later than it is due something is played at most that came when it had been given up."""
 EARLY_S = 1.0
 """What comes earlier by more, or too late, is of another stream, if what follows is as well."""
 CAPACITY = 256
@@ -177,7 +179,7 @@ class Playout:
         if place in self._kept or place in self._played:
             self.counts.duplicates += 1
         elif place + samples <= self._settled:
-            self.counts.late += 1
+            self._excuse(packet.sequence_number)
         elif len(self._kept) == CAPACITY:
             self.counts.out_of_place += 1
         else:
@@ -276,7 +278,7 @@ class Playout:
 
     def _go_back(self, packet: _Kept, now_s: float) -> None:
         """Play what is at hand, or came while there was nothing: as far as it would not be too late."""
-        at_most = max(0, int((FRAME_S - self.excess_s(now_s)) * SAMPLE_RATE_HZ))
+        at_most = max(0, int((BACK_S - self.excess_s(now_s)) * SAMPLE_RATE_HZ))
         left_out = max(0, self._end - at_most - packet.place)
         if left_out >= packet.samples:
             self._drop(packet)
@@ -285,7 +287,16 @@ class Playout:
 
     def _drop(self, packet: _Kept) -> None:
         del self._kept[packet.place]
+        self._excuse(packet.sequence_number)
+
+    def _excuse(self, sequence_number: int) -> None:
+        """It is late, but not lost."""
         self.counts.late += 1
+        last = self._last_sequence
+        if last is None or (sequence_number - last) & 0xFFFF < 0x8000:
+            self._last_sequence = sequence_number
+        elif self._losses:
+            self._losses.pop()
 
     def _play(self, packet: _Kept, now_s: float, left_out: int = 0) -> None:
         del self._kept[packet.place]

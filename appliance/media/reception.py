@@ -1,7 +1,7 @@
 """From aiortc's receiver to who listens: packets in, 20 ms of sound out at a steady pace.
 
-aiortc decodes what its jitter buffer gives it. The one that stands in its place here gives it nothing, so its
-decoder is idle; its statistics, its reports and its list of sources are made before.
+aiortc decodes what its jitter buffer gives it. The one that stands in its place here gives it nothing, so
+its decoder is idle; its statistics, its reports and its list of sources are made before.
 """
 
 from __future__ import annotations

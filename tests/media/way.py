@@ -1,4 +1,4 @@
-"""A sender and a network by the seed, with a playout buffer at the far end: hours of a call within seconds."""
+"""A sender and a network by the seed, and a playout buffer at the far end: an hour of a call in seconds."""
 
 from __future__ import annotations
 
@@ -71,20 +71,24 @@ class Way:
     drop: Callable[[int], bool] = field(default=lambda number: False)
     extra_s: Callable[[int], float] = field(default=lambda number: 0.0)
 
-    def arrivals(self, seconds: float) -> Iterator[tuple[float, int]]:
-        """When each packet comes that comes, by its number, in the order of coming."""
+    def arrivals(self, seconds: float, calm_s: float = 0.0) -> Iterator[tuple[float, int]]:
+        """When each packet comes that comes, by its number, in the order of coming.
+
+        After the seconds there are some more in which none is lost or late.
+        """
         rng = random.Random(self.seed)
         waiting: list[tuple[float, int]] = []
         interval_s = self.samples / SAMPLE_RATE_HZ / (1 + self.ppm * 1e-6)
-        for number in range(int(seconds / interval_s)):
+        for number in range(int((seconds + calm_s) / interval_s)):
             sent_s = 1.0 + number * interval_s
             at_s = sent_s + self.delay_s + self.extra_s(number)
-            if self.jitter_s:
+            rough = number * interval_s < seconds
+            if self.jitter_s and rough:
                 at_s += min(rng.expovariate(1 / self.jitter_s), 10 * self.jitter_s)
             for begin_s, end_s in self.stalls:
                 if begin_s <= at_s < end_s:
                     at_s = end_s + (at_s - begin_s) * 1e-3
-            lost = rng.random() < self.loss or self.drop(number)
+            lost = (rough and rng.random() < self.loss) or self.drop(number)
             if not lost:
                 heapq.heappush(waiting, (at_s, number))
             while waiting and waiting[0][0] <= sent_s:
@@ -124,6 +128,7 @@ def play(
     way: Way,
     seconds: float,
     *,
+    calm_s: float = 0.0,
     quiet: bool = False,
     first_timestamp: int = 4_000_000_000,
     first_sequence: int = 65_000,
@@ -135,7 +140,7 @@ def play(
     heard = Heard(playout, decoder)
     came: dict[int, float] = {}
     pulls = 0
-    for at_s, number in way.arrivals(seconds):
+    for at_s, number in way.arrivals(seconds, calm_s):
         while pulls * FRAME_S + phase_s < at_s:
             _pull(heard, pulls * FRAME_S + phase_s, came, way.samples, first_timestamp)
             pulls += 1
