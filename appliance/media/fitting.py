@@ -69,7 +69,7 @@ def _lag(wave: Floats, excess_s: float) -> int:
     """How many samples to cut out, or below 0 to put in; 0 where it is not the moment."""
     if excess_s > 0 and len(wave) < _NEEDED:
         return 0
-    if abs(excess_s) < HURRY_FROM_S and math.sqrt(float(np.mean(wave * wave))) > QUIET_RMS:
+    if abs(excess_s) < HURRY_FROM_S and float(np.dot(wave, wave)) > QUIET_RMS**2 * len(wave):
         return 0
     most = min(LONGEST, int(abs(excess_s) * SAMPLE_RATE_HZ))
     if excess_s > 0:

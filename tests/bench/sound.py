@@ -2,8 +2,8 @@
 
 One lost packet: both receivers hear the same packets, sent from the same process over real connections;
 one is not sent. The tone in them has a louder mark every 0.4 s, which is found again in what is heard: the
-delay is from when the packet with the mark in it came until the mark is given to the loudspeaker. The 6.5 ms
-by which Opus itself is late are in it.
+delay is from when the packet with the mark in it came until the mark is given to the loudspeaker. The
+6.5 ms by which Opus itself is late are in it.
 
 A call: sender and receiver of pictures and sound are separate processes, and only the one that stands for
 the device is measured. Its pictures are encoded already for both; its microphone's frames are not. With an
@@ -17,6 +17,7 @@ import contextlib
 import importlib
 import multiprocessing as mp
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,12 +34,10 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
 from appliance.media import opus
-from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit
 from appliance.media.encoding import OpusEncoder
 from appliance.media.fanout import AudioFanout, VideoFanout
-from appliance.media.handover import Handover
 from appliance.media.negotiation import h264_only, opus_only
-from appliance.media.pacing import Paced
 from appliance.media.peer import Peer
 from appliance.media.playout import Playout, VoicePacket
 from appliance.media.tracks import sound_packet
@@ -384,11 +383,29 @@ class Hearing(Silent):
             self._canceller.far(frame)
 
 
+class StillCamera(ClipCamera):
+    """It gives what it is told to, from a keyframe on where that is wanted."""
+
+    place = 0
+
+    def request_keyframe(self) -> None:
+        self.place = 0
+
+
+async def every(interval_s: float, work: Callable[[int, float], None]) -> None:
+    """On the loop, as aiortc's tracks have it."""
+    start_s, number = time.monotonic(), 0
+    while True:
+        work(number, start_s + number * interval_s)
+        number += 1
+        await asyncio.sleep(max(0.0, start_s + number * interval_s - time.monotonic()))
+
+
 async def call_ours(line: Connection, units: list[bytes], voice: Any, *, echo: bool) -> float:
     canceller = echo_canceller() if echo else None
     fanout, audio = VideoFanout(), AudioFanout()
-    camera = ClipCamera([], units)
-    pictures, sound = Handover(fanout.deliver), Handover(audio.deliver)
+    camera = StillCamera([], units)
+    fanout.attach(camera)
     encoder = OpusEncoder()
     frames = [part.tobytes() for part in np.split(voice, len(voice) // FRAME_SAMPLES)]
 
@@ -396,25 +413,26 @@ async def call_ours(line: Connection, units: list[bytes], voice: Any, *, echo: b
         frame = frames[number % len(frames)]
         if canceller is not None:
             frame = canceller.near(frame, 40)
-        sound.put(encoder.encode(frame))
+        audio.deliver(encoder.encode(frame))
+
+    def see(number: int, at_s: float) -> None:
+        place, camera.place = camera.place, (camera.place + 1) % len(units)
+        fanout.deliver(AccessUnit(units[place], int(at_s * 1e6), place == 0))
 
     hearing = Hearing(canceller)
     peer = Peer(hearing, audio, fanout)
     line.send((await peer.offer()).sdp)
     async with asyncio.TaskGroup() as tasks:
         await peer.accept(SessionDescription("answer", await asyncio.to_thread(line.recv)))
-        listening = tasks.create_task(peer.listen())
-        fanout.attach(camera)
-        camera.start(pictures.put, print)
-        microphone = Paced("microphone", 1 / FRAME_S, hear, print, catch_up=True)
+        working = [
+            tasks.create_task(work)
+            for work in (peer.listen(), every(FRAME_S, hear), every(1 / FPS, see))
+        ]
         await wait_until(lambda: hearing.frames > 10 and fanout.listeners == 1)
         cpu_s = await cpu_of_window()
-        for door in (pictures, sound):
-            door.close()
-        microphone.stop()
-        camera.stop()
         line.send(None)
-        listening.cancel()
+        for task in working:
+            task.cancel()
         await peer.close()
     if canceller is not None:
         canceller.close()
