@@ -38,6 +38,13 @@ _END = _CUT + _BLEND
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
+_NUMBERS = np.arange(FRAME_SAMPLES + MAX_STRETCH + 1, dtype=np.float64)
+_PLACES = {
+    count: np.arange(FRAME_SAMPLES) * (count / FRAME_SAMPLES)
+    for count in range(FRAME_SAMPLES - MAX_STRETCH, FRAME_SAMPLES + MAX_STRETCH + 1)
+}
+"""Where each sample of a frame is taken from, for each number of samples that goes into it."""
+
 
 def needed(excess_s: float) -> int:
     """How many samples ahead `fitted` can make use of."""
@@ -61,8 +68,7 @@ def fitted(ahead: Samples, excess_s: float) -> tuple[Samples, int]:
     if count == FRAME_SAMPLES or count > len(ahead):
         return ahead[:FRAME_SAMPLES], FRAME_SAMPLES
     source = ahead[: count + 1]  # the one after tells where the last one is going
-    places = np.arange(FRAME_SAMPLES) * (count / FRAME_SAMPLES)
-    return np.interp(places, np.arange(len(source)), source).astype(np.int16), count
+    return np.interp(_PLACES[count], _NUMBERS[: len(source)], source).astype(np.int16), count
 
 
 def _lag(wave: Floats, excess_s: float) -> int:

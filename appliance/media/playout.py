@@ -232,15 +232,15 @@ class Playout:
         return frame.tobytes()
 
     def _begin(self, now_s: float) -> bool:
-        """Whether the time has come for the first of what is there."""
+        """Whether the time has come for the first of what is there: within this frame."""
         for place, packet in sorted(self._kept.items()):
             excess_s = now_s - place / SAMPLE_RATE_HZ - self.due_s(now_s)
-            if excess_s < 0:
+            if excess_s < -FRAME_S:
                 return False
             if excess_s <= FRAME_S + packet.samples / SAMPLE_RATE_HZ:
                 self._begun = True
                 self._end = self._settled = place
-                self._ahead = self._ahead[:0]
+                self._ahead = np.zeros(max(0, int(-excess_s * SAMPLE_RATE_HZ)), np.int16)
                 self._last_value = 0
                 return True
             self._drop(packet)

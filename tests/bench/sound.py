@@ -93,13 +93,14 @@ class Ready(MediaStreamTrack):
         self.left_out: int | None = None
         self.leave_one_out = False
         self._packets = packets
-        self._start_s = time.monotonic()
+        self._start_s: float | None = None
 
     async def recv(self) -> av.Packet[Any]:
         if self.leave_one_out and self.sent % MARK_FRAMES == 10:
             self.leave_one_out = False
             self.left_out = self.sent
         number, self.sent = self.sent, self.sent + 1
+        self._start_s = self._start_s or time.monotonic()
         await asyncio.sleep(max(0.0, self._start_s + number * FRAME_S - time.monotonic()))
         return sound_packet(self._packets[number % len(self._packets)], number * FRAME_SAMPLES)
 
@@ -296,10 +297,11 @@ class Microphone(MediaStreamTrack):
         super().__init__()
         self._frames = [part.tobytes() for part in np.split(samples, len(samples) // FRAME_SAMPLES)]
         self._sent = 0
-        self._start_s = time.monotonic()
+        self._start_s: float | None = None
 
     async def recv(self) -> av.AudioFrame:
         number, self._sent = self._sent, self._sent + 1
+        self._start_s = self._start_s or time.monotonic()
         await asyncio.sleep(max(0.0, self._start_s + number * FRAME_S - time.monotonic()))
         frame = av.AudioFrame(format="s16", layout="mono", samples=FRAME_SAMPLES)
         frame.planes[0].update(self._frames[number % len(self._frames)])
@@ -317,10 +319,11 @@ class ReadyPictures(MediaStreamTrack):
         super().__init__()
         self._units = units
         self._sent = 0
-        self._start_s = time.monotonic()
+        self._start_s: float | None = None
 
     async def recv(self) -> av.Packet[Any]:
         number, self._sent = self._sent, self._sent + 1
+        self._start_s = self._start_s or time.monotonic()
         await asyncio.sleep(max(0.0, self._start_s + number / FPS - time.monotonic()))
         packet = av.Packet(self._units[number % len(self._units)])
         packet.pts, packet.time_base = number * 90_000 // FPS, Fraction(1, 90_000)

@@ -85,7 +85,7 @@ async def test_frames_come_while_there_is_sound_and_for_two_seconds_after() -> N
                 assert reception.slot.add(rtp(number, packet)) == (False, None)
                 await asyncio.sleep(FRAME_S)
             await until(
-                lambda: len(ear.frames) > 100 and set(ear.frames[-100:]) == {SILENT_FRAME},
+                lambda: len(ear.frames) > 90 and set(ear.frames[-90:]) == {SILENT_FRAME},
                 "silence",
             )
             await until(lambda: reception.playout.silent, "the end")
