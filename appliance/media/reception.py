@@ -36,38 +36,57 @@ class Reception:
         self.slot: JitterBuffer = _Slot(self._take)
         """What stands in for the jitter buffer of a receiver, or of one after the other."""
         self._heard = heard
-        self._clock = asyncio.get_running_loop().time
-        self._came = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._failure: asyncio.Future[None] | None = None
+        """Of `run`, while it runs."""
+        self._timer: asyncio.Handle | None = None
+        """Of the next frame; None while there is nothing to play."""
+        self._due_s = 0.0
+        self._silent = 0
 
     async def run(self) -> None:
         """Give frames whenever there is something to play; to be cancelled at the end."""
+        self._failure = self._loop.create_future()
+        if not self.playout.silent:
+            self._wake()
         try:
-            while True:
-                self._came.clear()
-                await self._came.wait()
-                await self._play()
+            await self._failure
         finally:
+            self._failure = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             logger.debug("of a connection's sound: %s", self.playout.counts)
 
     def _take(self, packet: RtpPacket) -> None:
         self.playout.put(
             VoicePacket(packet.ssrc, packet.sequence_number, packet.timestamp, packet.payload),
-            self._clock(),
+            self._loop.time(),
         )
-        self._came.set()
+        if self._failure is not None and self._timer is None:
+            self._wake()
 
-    async def _play(self) -> None:
-        """Play until there has been nothing for a while."""
-        due_s = self._clock()
-        silent = 0
-        while silent < SILENT_FRAMES:
-            self._heard(self.playout.pull(due_s))
-            silent = silent + 1 if self.playout.silent else 0
-            due_s += FRAME_S
-            now_s = self._clock()
-            if now_s - due_s > STALL_S:
-                due_s = now_s
-            await asyncio.sleep(max(CATCH_UP_S, due_s - now_s))
+    def _wake(self) -> None:
+        self._due_s, self._silent = self._loop.time(), 0
+        self._timer = self._loop.call_soon(self._give)
+
+    def _give(self) -> None:
+        """The frame that is due, and a timer for the next one: a task would wake the loop up twice."""
+        self._timer = None
+        try:
+            self._heard(self.playout.pull(self._due_s))
+        except Exception as fault:
+            if self._failure is not None and not self._failure.done():
+                self._failure.set_exception(fault)
+            return
+        self._silent = self._silent + 1 if self.playout.silent else 0
+        if self._silent >= SILENT_FRAMES or self._failure is None:
+            return
+        self._due_s += FRAME_S
+        now_s = self._loop.time()
+        if now_s - self._due_s > STALL_S:
+            self._due_s = now_s
+        self._timer = self._loop.call_at(max(self._due_s, now_s + CATCH_UP_S), self._give)
 
 
 class _Slot(JitterBuffer):

@@ -117,6 +117,19 @@ async def test_a_loop_that_was_held_up_does_not_flood_the_loudspeaker() -> None:
     assert len(ear.frames) <= longest_s / FRAME_S + 2, "half a second is past"
 
 
+async def test_who_cannot_hear_ends_it_with_what_is_wrong() -> None:
+    def deaf(frame: bytes) -> None:
+        raise OSError("no ears")
+
+    reception = Reception(deaf)
+    for number, packet in enumerate(packets_of(tone(440, 0.1))):
+        reception.slot.add(rtp(number, packet))
+    with pytest.raises(OSError, match="no ears"):
+        await reception.run()
+    reception.slot.add(rtp(9, b"\xf8"))
+    assert reception._timer is None, "nor does it begin again"
+
+
 # -------------------- over real connections
 
 
