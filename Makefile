@@ -100,4 +100,4 @@ $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 CJK_FONT := /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf
 
 packages:
-	@.ci/packages mosquitto chromium ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto chromium libopus.so.0:libopus0 ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 $(CJK_FONT):fonts-droid-fallback

@@ -9,6 +9,7 @@ from aiortc import RTCIceServer
 
 from appliance.calls.inputs import Input
 from appliance.config import Audio, Camera, IceServer, Media, Recording
+from appliance.media import opus, seams
 from appliance.media.audience import Audience
 from appliance.media.base import (
     AudioSink,
@@ -26,13 +27,21 @@ from appliance.media.hold_tone import HoldTone
 from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
 from appliance.media.recorder import Recorder
-from appliance.media.seams import self_check
 from appliance.media.shelf import Shelf
 from appliance.media.synthetic import CardCamera, SimulatedOutputs
 from appliance.model import AudioMode, CameraFacing, DeviceException
 from appliance.state_directory import state_directory
 
 __all__ = ["Audience", "Equipment", "ice_servers", "self_check"]
+
+
+def self_check() -> None:
+    """See that the libraries are those that were tested, before a call needs them. Raises UnknownAiortc.
+
+    A missing libopus is told: it can be done without.
+    """
+    seams.self_check()
+    opus.decoder()
 
 
 class Equipment:
