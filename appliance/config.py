@@ -117,6 +117,9 @@ class Audio(Struct, frozen=True):
 
     playback: str = "default"
     capture: str = "default"
+    echo: Literal["auto", "aec3", "duck", "off"] = "auto"
+    """How the loudspeaker is kept out of the microphone: WebRTC's canceller, the microphone made quieter
+    while the other side speaks, or not at all. `auto` is what the output needs and what is installed."""
 
 
 class Screen(Struct, frozen=True):

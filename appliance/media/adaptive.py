@@ -1,0 +1,113 @@
+"""An adaptive filter that learns the way from the loudspeaker to the microphone, and takes it out.
+
+A partitioned-block Kalman filter in the frequency domain (Enzner and Vary, Signal Processing 86, 2006; in
+partitions: Kuech, Mabande and Enzner, ICASSP 2014). It has no double-talk detector: each bin knows how sure
+it is of itself, and what the far side cannot explain makes its steps small. It is linear, so the near voice
+passes untouched; what it leaves of the echo is for who comes after it.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from appliance.media.wideband import WIDE_SAMPLES, Samples
+
+Bins: TypeAlias = npt.NDArray[np.complex64]
+
+BLOCK = WIDE_SAMPLES
+PARTITIONS = 20
+"""Of 20 ms: an echo may come 400 ms late, reverberation included."""
+KEEPS = np.float32(0.999**2)
+"""How much of what is known is still true 20 ms later; the rest is how fast a room may change."""
+SMOOTHING = np.float32(0.8)
+UNKNOWN = 0.3
+"""The variance of what nothing is known of: the square of a gain, in the first 20 ms."""
+UNKNOWN_FALLS = 6.0
+"""It falls by e to this power over the partitions, as sound in a room does."""
+SURE = np.float32(1e-9)
+STILL = np.float32(100)
+"""A power (of a bin, in the scale of 16 bit) that is nothing: keeps from dividing by zero."""
+SETTLING = 4
+"""Every fourth partition is made a filter of one block again, in turn: often enough, and cheaper."""
+LOST_BLOCKS = 25
+"""Half a second in which the filter adds more than it takes, and it begins anew."""
+ADDS = 1.5
+
+
+class AdaptiveFilter:
+    """At 16 kHz, a block of 320 samples at a time; without delay."""
+
+    def __init__(self) -> None:
+        """Knows nothing of the room."""
+        shape = PARTITIONS, BLOCK + 1
+        self._spectra: Bins = np.zeros(shape, np.complex64)
+        self._powers = np.zeros(shape, np.float32)
+        self._block: Samples = np.zeros(2 * BLOCK, np.float32)
+        self._error: Samples = np.zeros(2 * BLOCK, np.float32)
+        self._silent = PARTITIONS
+        self._turn = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew with the room."""
+        shape = PARTITIONS, BLOCK + 1
+        falling = UNKNOWN * np.exp(-UNKNOWN_FALLS * np.arange(PARTITIONS) / PARTITIONS)
+        self._weights: Bins = np.zeros(shape, np.complex64)
+        self._variance = np.repeat(falling[:, None], BLOCK + 1, axis=1).astype(np.float32)
+        self._noise = np.full(BLOCK + 1, 1e4, np.float32)
+        self._lost = 0
+
+    def moved(self, blocks: int) -> None:
+        """The far side's time has leapt ahead by `blocks`: its echo comes that much later than before."""
+        blocks = min(blocks, PARTITIONS)
+        for line in (self._weights, self._variance, self._spectra, self._powers):
+            line[blocks:] = line[: PARTITIONS - blocks].copy()
+        self._weights[:blocks] = 0
+        self._spectra[:blocks] = 0
+        self._powers[:blocks] = 0
+
+    def __call__(self, far: Samples, near: Samples) -> Samples:
+        """What `near` has beside the echo of `far` and of what came before it."""
+        self._silent = 0 if far.any() else self._silent + 1
+        if self._silent > PARTITIONS:
+            return near
+        self._remember(far)
+        echo = np.fft.irfft((self._spectra * self._weights).sum(axis=0))[BLOCK:]
+        error = (near - echo).astype(np.float32)
+        self._learn(error)
+        self._watch(near, error)
+        return error
+
+    def _remember(self, far: Samples) -> None:
+        self._block[:BLOCK] = self._block[BLOCK:]
+        self._block[BLOCK:] = far
+        for line in (self._spectra, self._powers):
+            line[1:] = line[:-1].copy()
+        newest = np.fft.rfft(self._block)
+        self._spectra[0] = newest
+        self._powers[0] = newest.real**2 + newest.imag**2
+
+    def _learn(self, error: Samples) -> None:
+        self._error[BLOCK:] = error
+        told = np.fft.rfft(self._error).astype(np.complex64)
+        doubt = 0.5 * (self._powers * self._variance).sum(axis=0)
+        self._noise = SMOOTHING * self._noise + (1 - SMOOTHING) * (told.real**2 + told.imag**2)
+        step = self._variance / (doubt + self._noise + STILL)
+        self._variance *= KEEPS * (1 - np.float32(0.5) * step * self._powers)
+        self._weights += step * self._spectra.conj() * told
+        turn, self._turn = self._turn, (self._turn + 1) % SETTLING
+        response = np.fft.irfft(self._weights[turn::SETTLING], axis=1)
+        response[:, BLOCK:] = 0
+        self._weights[turn::SETTLING] = np.fft.rfft(response, axis=1)
+        self._variance += (1 - KEEPS) * (self._weights.real**2 + self._weights.imag**2)
+        np.maximum(self._variance, SURE, out=self._variance)
+
+    def _watch(self, near: Samples, error: Samples) -> None:
+        """A filter that makes it worse for long has lost its way: the loudspeaker was moved, or broke."""
+        worse = float(error @ error) > ADDS * float(near @ near) + BLOCK
+        self._lost = self._lost + 1 if worse else max(0, self._lost - 1)
+        if self._lost >= LOST_BLOCKS:
+            self.forget()
