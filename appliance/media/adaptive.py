@@ -35,6 +35,14 @@ SETTLING = 4
 LOST_BLOCKS = 25
 """Half a second in which the filter adds more than it takes, and it begins anew."""
 ADDS = 1.5
+USEFUL = 10.0
+"""The filter's work is used from when it has taken 10 dB out, in the mean of some 100 ms."""
+USELESS_BLOCKS = 150
+"""And no more once it has not for three seconds of far voice: two clocks that differ are beyond it. While
+somebody here speaks it seems to take nothing, but nobody speaks for three seconds without a pause."""
+
+
+RAMP: Samples = np.linspace(0, 1, BLOCK, dtype=np.float32)
 
 
 class AdaptiveFilter:
@@ -59,6 +67,8 @@ class AdaptiveFilter:
         self._variance = np.repeat(falling[:, None], BLOCK + 1, axis=1).astype(np.float32)
         self._noise = np.full(BLOCK + 1, 1e4, np.float32)
         self._lost = 0
+        self._came = self._rest = 0.0
+        self._trusted = 0
 
     def moved(self, blocks: int) -> None:
         """The far side's time has leapt ahead by `blocks`: its echo comes that much later than before."""
@@ -78,8 +88,17 @@ class AdaptiveFilter:
         echo = np.fft.irfft((self._spectra * self._weights).sum(axis=0))[BLOCK:]
         error = (near - echo).astype(np.float32)
         self._learn(error)
+        before = self.useful
         self._watch(near, error)
-        return error
+        if before == self.useful:
+            return error if before else near
+        ramp = RAMP if self.useful else RAMP[::-1]
+        return near + ramp * (error - near)
+
+    @property
+    def useful(self) -> bool:
+        """It takes the echo out, and what is given back is its work; else `near` as it came."""
+        return self._trusted > 0
 
     def _remember(self, far: Samples) -> None:
         self._block[:BLOCK] = self._block[BLOCK:]
@@ -106,8 +125,16 @@ class AdaptiveFilter:
         np.maximum(self._variance, SURE, out=self._variance)
 
     def _watch(self, near: Samples, error: Samples) -> None:
-        """A filter that makes it worse for long has lost its way: the loudspeaker was moved, or broke."""
-        worse = float(error @ error) > ADDS * float(near @ near) + BLOCK
-        self._lost = self._lost + 1 if worse else max(0, self._lost - 1)
+        """Whether it helps; and one that makes it worse for long has lost its way: something was moved."""
+        came, rest = float(near @ near), float(error @ error)
+        self._lost = self._lost + 1 if rest > ADDS * came + BLOCK else max(0, self._lost - 1)
         if self._lost >= LOST_BLOCKS:
             self.forget()
+            return
+        smoothing = float(SMOOTHING)
+        self._came = smoothing * self._came + (1 - smoothing) * came
+        self._rest = smoothing * self._rest + (1 - smoothing) * rest
+        if self._came > USEFUL * (self._rest + BLOCK):
+            self._trusted = USELESS_BLOCKS
+        elif self._powers[0].any():
+            self._trusted = max(0, self._trusted - 1)

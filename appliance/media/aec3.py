@@ -1,11 +1,11 @@
 """WebRTC's echo canceller (AEC3), from the optional library, behind an adaptive filter of our own.
 
 AEC3 has a filter too, but trusts it little: where both speak at once it takes the near voice down by 5 dB
-and more, and its library has no setting for that. Behind a filter that has already taken 15 to 30 dB out it
-finds little to suppress, and lets the near voice pass; what is not linear (a small loudspeaker's distortion),
-or comes while the filter still learns, it takes out as ever. It also has noise suppression, a high-pass and,
-where wanted, gain control. All of it at 16 kHz: what it gives has nothing above 7 kHz, as a telephone's
-wideband voice.
+and more, and its library has no setting for that. Behind a filter that has already taken 15 to 30 dB out
+it finds little to suppress, and lets the near voice pass; what is not linear (a small loudspeaker's
+distortion), or comes while the filter still learns, it takes out as ever. It also has noise suppression, a
+high-pass and, where wanted, gain control. All of it at 16 kHz: what it gives has nothing above 7 kHz, as a
+telephone's wideband voice.
 
 The library (livekit) is large, and imported when the first of these is made. It starts a few native threads
 of its own, once, which end with the process; it opens no connection unless a room of its maker's is joined,
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import threading
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,7 +121,7 @@ class Library:
                 self._module.process_stream(frame)
         except RuntimeError as fault:
             if not self._failed:
-                log.error("the echo canceller's library refuses: %s", fault)
+                log.error("the echo canceller's library refuses: %s", fault)  # noqa: TRY400 - said in full
             self._failed = True
             return near
         return np.concatenate([_samples(frame) for frame in self._nears]).astype(np.float32)
@@ -137,4 +136,3 @@ class Library:
 def _samples(frame: AudioFrame) -> npt.NDArray[np.int16]:
     """A view into the library's frame."""
     return np.frombuffer(frame.data, "<i2")
-

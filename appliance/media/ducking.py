@@ -1,8 +1,8 @@
 """Half duplex, where there is no echo canceller: the microphone is quieter while the other side speaks.
 
-How loud an echo can be is learned: the ratio of microphone to loudspeaker is least where nobody speaks here.
-Who is clearly louder than that has the floor and is heard, whoever else speaks, so nobody has to wait for
-the end of the other's sentence. It opens and closes by a ramp, and a pause between two words is no end.
+How loud an echo can be is learned: the microphone's loudest beside the loudspeaker's, half a second at a
+time. Who is clearly louder than that has the floor and is heard, whoever else speaks, so nobody has to wait
+for the end of the other's sentence. It opens and closes by a ramp, and a pause between two words is no end.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from appliance.media.base import FRAME_S, FRAME_SAMPLES, check_frame
-from appliance.media.reference import FRAME_MS
+from appliance.media.base import FRAME_MS, FRAME_SAMPLES, check_frame
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
@@ -45,9 +44,11 @@ HOLDS_FRAMES = 15
 """And keeps it for 300 ms after the last loud syllable."""
 UNKNOWN_DB = 6.0
 """The microphone hears the loudspeaker so much louder than it was told to be, until it is known better."""
-LEARNS_DOWN = 0.1
-LEARNS_UP_DB = 0.02
-"""In 20 ms: somebody here who speaks into the echo raises it a little, a turned knob in half a minute."""
+LEARNS_FRAMES = 25
+LEARNS_DOWN = 0.5
+"""Of the difference, in half a second: to what is least, since somebody here may be speaking too."""
+LEARNS_UP_DB = 0.5
+"""In half a second: who is here does not spoil it, and a knob that was turned up is found out in time."""
 NOTHING_DBFS = -96.0
 
 
@@ -64,6 +65,8 @@ class Ducking:
         self._noise_dbfs = FAR_VOICE_DBFS
         self._hang = 0
         self._coupling_db = UNKNOWN_DB
+        self._peaks: list[tuple[float, float]] = []
+        """Far and near, of the half second that is being learned from."""
         self._loud = 0
         self._floor = 0
         self._gain_db = 0.0
@@ -106,16 +109,15 @@ class Ducking:
         self._floor = max(0, self._floor - 1)
         if self._hang == 0:
             self._loud = 0
+            self._peaks.clear()
             return 0.0
         far_dbfs = max(self._levels)
-        ratio_db = near_dbfs - far_dbfs
-        if near_dbfs > NEAR_VOICE_DBFS and ratio_db > self._coupling_db + LOUDER_DB:
-            self._loud += 1
-        else:
-            self._loud = 0
+        echo_dbfs = far_dbfs + self._coupling_db
+        louder = near_dbfs > max(NEAR_VOICE_DBFS, echo_dbfs + LOUDER_DB)
+        self._loud = self._loud + 1 if louder else 0
         if self._loud >= TAKES_FRAMES:
             self._floor = HOLDS_FRAMES
-        self._learn(ratio_db)
+        self._learn(far_dbfs, near_dbfs)
         return 0.0 if self._floor else DUCKED_DB
 
     def _hear(self, fresh: list[float], delay_ms: int) -> None:
@@ -131,12 +133,19 @@ class Ducking:
             if level > max(FAR_VOICE_DBFS, noise + OVER_NOISE_DB):
                 self._hang = reach
 
-    def _learn(self, ratio_db: float) -> None:
-        """How much of the loudspeaker is in the microphone: at once where less, slowly where more."""
+    def _learn(self, far_dbfs: float, near_dbfs: float) -> None:
+        """How much of the loudspeaker is in the microphone."""
         if self._floor:
+            self._peaks.clear()
             return
-        if ratio_db < self._coupling_db:
-            self._coupling_db += LEARNS_DOWN * (ratio_db - self._coupling_db)
+        self._peaks.append((far_dbfs, near_dbfs))
+        if len(self._peaks) < LEARNS_FRAMES + len(self._levels):
+            return
+        far, near = zip(*self._peaks, strict=True)
+        self._peaks.clear()
+        found_db = max(near) - max(far)
+        if found_db < self._coupling_db:
+            self._coupling_db += LEARNS_DOWN * (found_db - self._coupling_db)
         else:
             self._coupling_db = min(UNKNOWN_DB, self._coupling_db + LEARNS_UP_DB)
 

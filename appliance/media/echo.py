@@ -21,7 +21,7 @@ AT_THE_EAR = (AudioMode.HEADPHONES, AudioMode.BLUETOOTH)
 def installed() -> bool:
     """Whether WebRTC's canceller is there (the extra `echo`), without importing it."""
     try:
-        return importlib.util.find_spec("livekit.rtc.apm") is not None
+        return importlib.util.find_spec("livekit.rtc") is not None
     except ModuleNotFoundError:
         return False
 
@@ -40,7 +40,9 @@ def choice(kind: Kind, mode: AudioMode = AudioMode.SPEAKER) -> Kind:
     return "off" if mode is AudioMode.EARPIECE else "duck"
 
 
-def canceller(kind: Kind = "auto", mode: AudioMode = AudioMode.SPEAKER) -> EchoCanceller:
+def canceller(
+    kind: Kind = "auto", mode: AudioMode = AudioMode.SPEAKER, *, gain_control: bool = False
+) -> EchoCanceller:
     """A new one for a loudspeaker and its microphone, to be closed with them.
 
     May take some 100 ms the first time, and is therefore to be made where a sound card is opened, not on
@@ -53,7 +55,7 @@ def canceller(kind: Kind = "auto", mode: AudioMode = AudioMode.SPEAKER) -> EchoC
         from appliance.media.aec3 import Aec3
 
         try:
-            return Aec3()
+            return Aec3(gain_control=gain_control)
         except ImportError as fault:
             log.warning("no WebRTC echo canceller, the microphone is ducked instead: %s", fault)
     from appliance.media.ducking import Ducking

@@ -1,8 +1,8 @@
 """What the loudspeaker was given, kept until the microphone's thread asks for it: frame for frame.
 
-Two threads at their own pace meet here. The sound card smooths what they do, and an echo canceller needs the
-same smoothness: one far frame for each near one, always equally late. What is written in bursts therefore
-waits in line, but never for so long that its echo would be heard before it; and where one clock runs faster
+Two threads at their own pace meet here. The sound card smooths what they do, and an echo canceller needs
+the same smoothness: one far frame for each near one, always equally late. What is written in bursts
+therefore waits in line, but never for so long that its echo would be heard before it; and where one clock runs faster
 than the other a frame is left out (or there is silence for one), and whoever adapts is told.
 """
 
@@ -11,9 +11,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from appliance.media.base import FRAME_S, SILENT_FRAME
+from appliance.media.base import FRAME_MS, SILENT_FRAME
 
-FRAME_MS = round(FRAME_S * 1000)
 CUSHION_FRAMES = 2
 """As many wait before the first is taken, where the delay permits: a thread may be that late."""
 LONGEST_FRAMES = 25

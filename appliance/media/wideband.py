@@ -31,7 +31,7 @@ def _low_pass() -> Samples:
     turns = 2 * CUTOFF_HZ / SAMPLE_RATE_HZ
     at = np.arange(TAPS) - (TAPS - 1) / 2
     taps = turns * np.sinc(turns * at) * np.kaiser(TAPS, BETA)
-    return (taps / taps.sum()).astype(np.float32)
+    return np.asarray(taps / taps.sum(), np.float32)
 
 
 _PHASES = [_low_pass()[phase::FACTOR].copy() for phase in range(FACTOR)]
