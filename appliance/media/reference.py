@@ -2,8 +2,8 @@
 
 Two threads at their own pace meet here. The sound card smooths what they do, and an echo canceller needs
 the same smoothness: one far frame for each near one, always equally late. What is written in bursts
-therefore waits in line, but never for so long that its echo would be heard before it; and where one clock runs faster
-than the other a frame is left out (or there is silence for one), and whoever adapts is told.
+therefore waits in line, but never for so long that its echo would be heard before it; and where one clock
+runs faster than the other a frame is left out (or there is silence for one), and whoever adapts is told.
 """
 
 from __future__ import annotations
