@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
+from appliance.config import Audio
 from appliance.media.base import EchoCanceller, check_frame
 from appliance.model import AudioMode
 
@@ -61,6 +63,20 @@ def canceller(
     from appliance.media.ducking import Ducking
 
     return Ducking()
+
+
+def cancellers(
+    audio: Mapping[AudioMode, Audio],
+) -> Callable[[AudioMode], EchoCanceller | None]:
+    """What makes the one of an output, as it is configured; None where there is to be none."""
+
+    def make(mode: AudioMode) -> EchoCanceller | None:
+        configured = audio.get(mode, Audio())
+        if choice(configured.echo, mode) == "off":
+            return None
+        return canceller(configured.echo, mode, gain_control=configured.gain_control)
+
+    return make
 
 
 class NoCanceller:

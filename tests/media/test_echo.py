@@ -11,10 +11,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from appliance.config import Audio
 from appliance.media import echo
 from appliance.media.base import FRAME_BYTES, SILENT_FRAME, EchoCanceller
 from appliance.media.ducking import Ducking
-from appliance.media.echo import NoCanceller, canceller, choice
+from appliance.media.echo import NoCanceller, canceller, cancellers, choice
 from appliance.model import AudioMode
 from tests.parts import webrtc
 from tests.parts.rooms import (
@@ -185,6 +186,23 @@ def test_a_loudspeaker_that_stops_and_goes_on(make: Make, kind: str) -> None:
 
 
 # -------------------- which one
+
+
+def test_an_output_gets_the_one_that_is_configured() -> None:
+    webrtc.need()
+    make = cancellers(
+        {
+            SPEAKER: Audio(echo="duck"),
+            EARPIECE: Audio(gain_control=True),
+            HEADPHONES: Audio(),
+        }
+    )
+    made = [make(mode) for mode in AudioMode]
+    assert [type(one).__name__ for one in made] == ["Ducking", "Aec3", "NoneType", "NoneType"]
+    talk = voice(4, 190, 2, -46)
+    loud = made[1]
+    assert loud is not None
+    assert level_dbfs(part(cancelled(loud, np.zeros_like(talk), talk), 2, 4)) > -35
 
 
 @pytest.fixture
