@@ -20,8 +20,10 @@ Bins: TypeAlias = npt.NDArray[np.complex64]
 BLOCK = WIDE_SAMPLES
 PARTITIONS = 20
 """Of 20 ms: an echo may come 400 ms late, reverberation included."""
-KEEPS = np.float32(0.999**2)
-"""How much of what is known is still true 20 ms later; the rest is how fast a room may change."""
+SETTLING = 4
+"""Every fourth partition is made a filter of one block again, in turn: often enough, and cheaper."""
+KEEPS = np.float32(0.999 ** (2 * SETTLING))
+"""How much of what is known is still true when its turn comes again; the rest is how fast a room may change."""
 SMOOTHING = np.float32(0.8)
 UNKNOWN = 0.3
 """The variance of what nothing is known of: the square of a gain, in the first 20 ms."""
@@ -30,8 +32,6 @@ UNKNOWN_FALLS = 6.0
 SURE = np.float32(1e-9)
 STILL = np.float32(100)
 """A power (of a bin, in the scale of 16 bit) that is nothing: keeps from dividing by zero."""
-SETTLING = 4
-"""Every fourth partition is made a filter of one block again, in turn: often enough, and cheaper."""
 LOST_BLOCKS = 25
 """Half a second in which the filter adds more than it takes, and it begins anew."""
 ADDS = 1.5
@@ -115,14 +115,25 @@ class AdaptiveFilter:
         doubt = 0.5 * (self._powers * self._variance).sum(axis=0)
         self._noise = SMOOTHING * self._noise + (1 - SMOOTHING) * (told.real**2 + told.imag**2)
         step = self._variance / (doubt + self._noise + STILL)
-        self._variance *= KEEPS * (1 - np.float32(0.5) * step * self._powers)
-        self._weights += step * self._spectra.conj() * told
-        turn, self._turn = self._turn, (self._turn + 1) % SETTLING
-        response = np.fft.irfft(self._weights[turn::SETTLING], axis=1)
+        gain = self._spectra.conj()
+        gain *= step
+        gain *= told
+        self._weights += gain
+        step *= self._powers
+        step *= np.float32(-0.5)
+        step += 1
+        self._variance *= step
+        self._settle(slice(self._turn, None, SETTLING))
+        self._turn = (self._turn + 1) % SETTLING
+
+    def _settle(self, some: slice) -> None:
+        """Make these partitions filters of one block, and less sure, since the room may have changed."""
+        response = np.fft.irfft(self._weights[some], axis=1)
         response[:, BLOCK:] = 0
-        self._weights[turn::SETTLING] = np.fft.rfft(response, axis=1)
-        self._variance += (1 - KEEPS) * (self._weights.real**2 + self._weights.imag**2)
-        np.maximum(self._variance, SURE, out=self._variance)
+        weights = np.fft.rfft(response, axis=1).astype(np.complex64)
+        self._weights[some] = weights
+        changed = (1 - KEEPS) * (weights.real**2 + weights.imag**2)
+        self._variance[some] = np.maximum(KEEPS * self._variance[some] + changed, SURE)
 
     def _watch(self, near: Samples, error: Samples) -> None:
         """Whether it helps; and one that makes it worse for long has lost its way: something was moved."""
