@@ -22,10 +22,9 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 DUCKED_DB = -36.0
 HANG_MS = 200
 """The far side still sounds in the room this long after its last word."""
-CLOSES_DB = DUCKED_DB / 1.5
-"""In 20 ms: an echo's first syllable is not to slip through."""
 OPENS_DB = 5.0
-"""In 20 ms, so all the way in some 150 ms: slowly enough not to be heard as a click of its own."""
+"""In 20 ms, so all the way in some 150 ms. It closes in one frame, also by a ramp: an echo's first syllable
+is not to slip through."""
 
 FAR_VOICE_DBFS = -52.0
 OVER_NOISE_DB = 9.0
@@ -90,10 +89,7 @@ class Ducking:
         samples = _samples(frame)
         wanted_db = self._judge(fresh, _level_dbfs(samples), delay_ms)
         begin_db = self._gain_db
-        if wanted_db < begin_db:
-            self._gain_db = max(wanted_db, begin_db + CLOSES_DB)
-        else:
-            self._gain_db = min(wanted_db, begin_db + OPENS_DB)
+        self._gain_db = min(wanted_db, begin_db + OPENS_DB)
         if begin_db == self._gain_db == 0:
             return frame
         ramp = np.linspace(begin_db / 20, self._gain_db / 20, FRAME_SAMPLES, dtype=np.float32)

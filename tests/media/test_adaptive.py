@@ -59,6 +59,17 @@ def test_who_speaks_into_it_is_untouched_and_does_not_put_it_off() -> None:
     assert reduced_db(heard, out - talk) > 12
 
 
+def test_who_speaks_long_alone_does_not_make_it_forget() -> None:
+    far, talk = far_side(seconds=4), far_side(3, seconds=12)
+    filter_ = AdaptiveFilter()
+    run(filter_, far, through(far, way(500)))
+    hum = np.full(len(talk), 3, np.float32)  # the far side's line is never quite silent
+    run(filter_, hum, talk)
+    assert filter_.useful
+    heard = through(far, way(500))
+    assert reduced_db(heard[:WIDE_RATE_HZ], run(filter_, far, heard)[:WIDE_RATE_HZ]) > 15
+
+
 def test_before_it_has_learned_and_where_it_cannot_the_near_side_is_as_it_came() -> None:
     far, unrelated = far_side(), far_side(7)
     filter_ = AdaptiveFilter()
@@ -71,8 +82,14 @@ def test_a_way_that_is_lost_is_no_longer_followed() -> None:
     heard = through(far, way(500))
     filter_ = AdaptiveFilter()
     run(filter_, far, heard)
-    out = run(filter_, far, np.zeros_like(far))  # the microphone is covered
-    assert float(np.mean(out[-WIDE_RATE_HZ:] ** 2)) < 1
+    covered = run(filter_, far, np.zeros_like(far))
+    assert float(np.mean(covered[WIDE_RATE_HZ:] ** 2)) < 1
+    run(filter_, far, heard)
+    turned = through(far, way(900, 5))
+    out = run(filter_, far, turned)
+    begin, end = WIDE_RATE_HZ, 3 * WIDE_RATE_HZ // 2
+    after = reduced_db(turned[begin:end], out[begin:end])
+    assert after > 10, "within a second"
 
 
 def test_a_reference_that_leaps_takes_what_was_learned_along() -> None:
@@ -107,3 +124,24 @@ def test_a_leap_over_everything_leaves_nothing() -> None:
     filter_.moved(PARTITIONS + 5)
     near = np.ones(BLOCK, np.float32)
     np.testing.assert_allclose(filter_(np.zeros(BLOCK, np.float32), near), near, atol=1e-3)
+
+
+def test_while_nothing_sounds_there_is_nothing_to_do() -> None:
+    far = far_side(seconds=2)
+    filter_ = AdaptiveFilter()
+    run(filter_, far, through(far, way(0)))
+    silence, near = np.zeros(BLOCK, np.float32), np.ones(BLOCK, np.float32)
+    out = [filter_(silence, near) for _ in range(PARTITIONS + 2)]
+    assert out[-1] is near
+
+
+@pytest.mark.parametrize("ppm", [-200, -50, 50, 200])
+def test_a_clock_that_is_slower_or_faster_is_followed(ppm: int) -> None:
+    far = far_side(seconds=8)
+    heard = through(far, way(900))
+    at = np.arange(len(heard))
+    heard = np.interp(at * (1 - ppm * 1e-6), at, heard).astype(np.float32)
+    filter_ = AdaptiveFilter()
+    # white noise is harder than a voice: linear interpolation alone spoils its highest octave
+    assert reduced_db(heard, run(filter_, far, heard)) > 10
+    assert filter_.drift_ppm == pytest.approx(ppm, abs=15)
