@@ -55,6 +55,8 @@ DRIFTS = 0.06
 """How much of the drift that is seen in one step is believed: it is found within two seconds or three."""
 MOST_DRIFT = 500e-6 * BLOCK
 """In samples per block; no clock is so wrong."""
+DRIFTING_PPM = 10.0
+"""More than what noise makes of no drift at all."""
 TURNS: Samples = (np.pi * np.arange(BLOCK + 1) / BLOCK).astype(np.float32)
 """By what angle each bin turns for a sample."""
 TELLING = slice(6, 200)
@@ -170,7 +172,14 @@ class AdaptiveFilter:
         response[:, BLOCK:] = 0
         weights = np.fft.rfft(response, axis=1).astype(np.complex64)
         self._weights[some] = weights
-        changed = (1 - KEEPS) * (weights.real**2 + weights.imag**2)
+        powers = np.abs(self._weights) ** 2
+        changing = powers[some]
+        if abs(self.drift_ppm) > DRIFTING_PPM:  # then it comes in from the partitions beside it
+            beside = powers.copy()
+            beside[1:] += powers[:-1]
+            beside[:-1] += powers[1:]
+            changing = beside[some]
+        changed = (1 - KEEPS) * changing
         self._variance[some] = np.maximum(KEEPS * self._variance[some] + changed, SURE)
 
     def _watch(self, far: Samples, near: Samples, error: Samples) -> None:

@@ -126,6 +126,21 @@ def test_a_leap_over_everything_leaves_nothing() -> None:
     np.testing.assert_allclose(filter_(np.zeros(BLOCK, np.float32), near), near, atol=1e-3)
 
 
+@pytest.mark.parametrize("ppm", [-400, 400])
+def test_an_echo_that_wanders_from_one_partition_into_the_next_is_not_lost(ppm: int) -> None:
+    far = far_side(seconds=14)
+    response = way(4 * BLOCK - int(np.sign(ppm)) * 40)[: 4 * BLOCK + 200]
+    heard = through(far, response)
+    at = np.arange(len(heard))
+    heard = np.interp(at * (1 - ppm * 1e-6), at, heard).astype(np.float32)
+    filter_ = AdaptiveFilter()
+    out = run(filter_, far, heard)
+    seconds = [
+        slice(at, at + WIDE_RATE_HZ) for at in range(5 * WIDE_RATE_HZ, len(far), WIDE_RATE_HZ)
+    ]
+    assert min(reduced_db(heard[second], out[second]) for second in seconds) > 6
+
+
 def test_while_nothing_sounds_there_is_nothing_to_do() -> None:
     far = far_side(seconds=2)
     filter_ = AdaptiveFilter()
