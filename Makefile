@@ -60,7 +60,7 @@ clean: ## remove everything that was made
 lock: $(VENV)/bin/python ## choose the newest versions of all dependencies anew
 	@mkdir -p .cache
 	PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(BIN)/python -m pip install --quiet --dry-run \
-	  --ignore-installed --report .cache/lock.json '.[demo,pi,test]' hatchling
+	  --ignore-installed --report .cache/lock.json '.[demo,echo,pi,test]' hatchling
 	$(BIN)/python .ci/lock.py .cache/lock.json > .cache/constraints.txt
 	mv .cache/constraints.txt $(CONSTRAINTS)
 

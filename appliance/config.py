@@ -117,6 +117,11 @@ class Audio(Struct, frozen=True):
 
     playback: str = "default"
     capture: str = "default"
+    echo: Literal["auto", "aec3", "duck", "off"] = "auto"
+    """How the loudspeaker is kept out of the microphone: WebRTC's canceller, the microphone made quieter
+    while the other side speaks, or not at all. `auto` is what the output needs and what is installed."""
+    gain_control: bool = False
+    """Whether a quiet voice is brought up; WebRTC's canceller does it, no other."""
 
 
 class Screen(Struct, frozen=True):

@@ -17,7 +17,7 @@ from msgspec import structs
 
 from appliance.config import Config, Keypad, load
 from appliance.errors import ConfigError
-from appliance.loading.checks import patterns
+from appliance.loading.checks import echo, patterns
 from appliance.loading.reading import Reading, read
 from appliance.loading.shipped import shipped
 from appliance.model import AudioMode, Right
@@ -403,6 +403,51 @@ def test_a_contact_without_keys_is_warned_of_where_signatures_are_wanted(author:
             "contacts.alice: has no keys yet: neither rung nor believed until paired, which comes "
             'later; until then [security] unsigned = "allow"'
         )
+    ]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_echo_canceller_that_is_asked_for_and_not_installed_is_warned_of(
+    author: Author, installed: bool
+) -> None:
+    author.writes(
+        """
+        [audio.speaker]
+        capture = "tone"
+        echo = "aec3"
+        gain_control = true
+        [audio.earpiece]
+        capture = "tone"
+        gain_control = true
+        [audio.headphones]
+        capture = "tone"
+        echo = "off"
+        gain_control = true
+        [audio.bluetooth]
+        capture = "tone"
+        echo = "duck"
+        """
+    )
+    reading = read(author.file, {}, [echo(lambda: installed)])
+    told = [each.removeprefix(f"{author.file}: ") for each in reading.warnings]
+    useless = "gain_control: has no effect without WebRTC's echo canceller"
+    if installed:
+        assert told == [f"audio.headphones.{useless}"]
+    else:
+        assert told == [
+            (
+                "audio.speaker.echo: WebRTC's echo canceller is not installed (the extra `echo`): "
+                "the microphone is made quieter instead while the other side speaks"
+            ),
+            f"audio.speaker.{useless}",
+            f"audio.earpiece.{useless}",
+            f"audio.headphones.{useless}",
+        ]
+
+
+def test_how_an_echo_is_cancelled_is_one_of_four_words(author: Author) -> None:
+    assert author.writes('[audio.speaker]\necho = "aec4"').faults() == [
+        'audio.speaker.echo: "aec4" is not one of auto, aec3, duck, off; did you mean aec3?'
     ]
 
 

@@ -258,6 +258,24 @@ def not_yet(config: Config) -> Iterator[Finding]:
             yield Finding(("audio", mode, "capture"), sentence, warning=True)
 
 
+def echo(installed: Callable[[], bool]) -> Check:
+    """The check of echo cancelling; media's `installed()` tells whether WebRTC's canceller is there."""
+
+    def check(config: Config) -> Iterator[Finding]:
+        for mode, audio in config.audio.items():
+            if audio.echo == "aec3" and not installed():
+                sentence = (
+                    "WebRTC's echo canceller is not installed (the extra `echo`): the microphone "
+                    "is made quieter instead while the other side speaks"
+                )
+                yield Finding(("audio", mode, "echo"), sentence, warning=True)
+            if audio.gain_control and (audio.echo in ("duck", "off") or not installed()):
+                sentence = "has no effect without WebRTC's echo canceller"
+                yield Finding(("audio", mode, "gain_control"), sentence, warning=True)
+
+    return check
+
+
 CHECKS: tuple[Check, ...] = (
     cameras,
     not_yet,

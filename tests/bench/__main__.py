@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.bench import calls, media, panel, screen, sound, startup
+from tests.bench import calls, echo, media, panel, screen, sound, startup
 from tests.bench.table import Row, show
 
 BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -15,6 +15,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "panel": ("What a visitor waits for without broker and network (200 presses)", panel.run),
     "media": ("What a sent picture costs, 720p30", media.run),
     "sound": ("What incoming sound costs, and a call with pictures and sound", sound.run),
+    "echo": ("What is left of an echo: ERLE, and the near voice in double talk", echo.run),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
 
