@@ -72,6 +72,12 @@ class BreakableCamera(_Breakable):
     def set_bitrate(self, kbps: int) -> None:
         self._camera.set_bitrate(kbps)
 
+    def set_framerate(self, fps: int) -> None:
+        self._camera.set_framerate(fps)
+
+    def set_scale(self, divisor: int) -> None:
+        self._camera.set_scale(divisor)
+
 
 class BreakableMicrophone(_Breakable):
     """A microphone of another make, with a weakness."""
