@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.bench import calls, echo, media, panel, screen, sound, startup
+from tests.bench import calls, echo, losses, media, panel, screen, sound, startup
 from tests.bench.table import Row, show
 
 BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -16,6 +16,10 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "media": ("What a sent picture costs, 720p30", media.run),
     "sound": ("What incoming sound costs, and a call with pictures and sound", sound.run),
     "echo": ("What is left of an echo: ERLE, and the near voice in double talk", echo.run),
+    "losses": (
+        "What a bad network costs, Chromium, 720p30: 2 s without, 2 % loss, PLI",
+        losses.run,
+    ),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
 
