@@ -184,7 +184,7 @@ class Peer:
             if isinstance(line.track, VideoTrack):
                 line.track.feedback = feedback
             seams.observe_rtcp(line.transceiver.sender, feedback, wanted)
-        else:
+        elif line.role is Role.SOUND:
             seams.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
 
     async def _agreed(self) -> None:
