@@ -29,14 +29,17 @@ SILENT_FRAME = bytes(FRAME_BYTES)
 
 
 class SourceFailed(ApplianceError):
-    """A camera or microphone cannot be opened, or has stopped; `type` is the reason in ZEGO's words."""
+    """A camera, microphone or loudspeaker cannot be opened, or has stopped; `type` is the reason in ZEGO's
+    words, `errno` the system's where there is one (`causes.py` makes the one from the other).
+    """
 
     code = "source_failed"
 
-    def __init__(self, type: DeviceException, message: str) -> None:
+    def __init__(self, type: DeviceException, message: str, errno: int | None = None) -> None:
         """Keep the reason beside the sentence."""
         super().__init__(message)
         self.type = type
+        self.errno = errno
 
 
 class BadDescription(ApplianceError):
