@@ -13,6 +13,7 @@ from appliance.calls import (
     buttons,
     devices,
     ending,
+    faults,
     own,
     quiet,
     recordings,
@@ -31,6 +32,7 @@ from appliance.calls.inputs import (
     CameraSwitched,
     CommandIssued,
     DeviceFailed,
+    FaultOver,
     FaultReported,
     HangUpAnswered,
     HookSwitched,
@@ -49,10 +51,12 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
     PresenceChanged,
+    PressureChanged,
     RecordingFailed,
     RecordingStarted,
     RecordingStopped,
     RelayChanged,
+    Resumed,
     ReturnedToIdle,
     SpeakerChanged,
     Started,
@@ -67,12 +71,9 @@ from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.events import (
     InputChanged,
-    LocalCameraException,
-    LocalMicrophoneException,
     PushRegistrationUpdated,
 )
 from appliance.messages import Join
-from appliance.messages import State as StateMessage
 from appliance.model import CallState
 
 PRESENCES = 256
@@ -312,20 +313,6 @@ def _peer(report: Report) -> Callable[[Turn, Any], None]:
     return rule
 
 
-def _device_failed(turn: Turn, report: DeviceFailed) -> None:
-    failures = dict(turn.state.failures)
-    if report.type is None:
-        failures.pop(report.device, None)
-    else:
-        failures[report.device] = report.type
-    turn.set(failures=failures)
-    camera = report.device == "camera"
-    event = LocalCameraException if camera else LocalMicrophoneException
-    turn.emit(event(report.type, report.message), turn.state.active)
-    for call in turn.state.calls:
-        turn.send_all(call, StateMessage({f"{report.device}_exception": report.type}))
-
-
 def _input_switched(turn: Turn, report: InputSwitched) -> None:
     turn.set(inputs={**turn.state.inputs, report.input: report.on})
     turn.emit(InputChanged(report.input, report.kind, report.on), turn.state.active)
@@ -361,10 +348,6 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         _report(turn, turn.state.call(key), _CALL_TIMERS[kind])
 
 
-def _fault(turn: Turn, report: FaultReported) -> None:
-    turn.error(report.code, report.message, report.where, report.call_id)
-
-
 def _stop(turn: Turn, report: StopRequested) -> None:
     turn.set(stopping=True)
     for call in turn.state.calls:
@@ -396,10 +379,13 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     PeerLost: _peer(Report.PEER_LOST),
     PeerRestored: _peer(Report.PEER_RESTORED),
     PeerFailed: _peer(Report.PEER_FAILED),
-    DeviceFailed: _device_failed,
+    DeviceFailed: faults.device_failed,
+    PressureChanged: faults.pressure_changed,
+    Resumed: faults.resumed,
     InputSwitched: _input_switched,
     RelayChanged: _relay_changed,
     TimerFired: _timer,
-    FaultReported: _fault,
+    FaultReported: faults.reported,
+    FaultOver: faults.over,
     StopRequested: _stop,
 }

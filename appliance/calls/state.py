@@ -455,6 +455,11 @@ class State(Struct, frozen=True):
     inputs: Mapping[str, bool] = field(default_factory=dict)
     unlocking: tuple[Unlocking, ...] = ()
     failures: Mapping[str, DeviceException] = field(default_factory=dict)
+    """Camera and microphone, by name."""
+    pressure: str | None = None
+    """Why the camera takes fewer pictures, in a sentence: the device is too hot or its supply too weak."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Other parts that do not work, as `leds.status`, and the code of the error."""
     errors: Mapping[str, Error] = field(default_factory=dict)
     """The errors of the last second; each counts how often it came again since it was told."""
     stopping: bool = False

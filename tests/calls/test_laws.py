@@ -16,6 +16,7 @@ from appliance.calls.inputs import (
     ButtonPressed,
     CommandIssued,
     DeviceFailed,
+    FaultOver,
     FaultReported,
     HookSwitched,
     Input,
@@ -32,10 +33,12 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
     PresenceChanged,
+    PressureChanged,
     RecordingFailed,
     RecordingStarted,
     RecordingStopped,
     RelayChanged,
+    Resumed,
     ReturnedToIdle,
     SpeakerChanged,
     StopRequested,
@@ -168,6 +171,9 @@ unlikely = st.one_of(
     st.tuples(st.just("relay"), flags),
     st.tuples(st.just("camera"), st.none() | st.sampled_from(DeviceException)),
     st.tuples(st.just("fault"), st.integers(0, 100)),
+    st.tuples(st.just("part"), flags),
+    st.tuples(st.just("pressure"), st.sampled_from([None, "it is hot"])),
+    st.tuples(st.just("resumed"), st.sampled_from([2.0, 3600.0])),
 )
 
 
@@ -223,6 +229,13 @@ def take(play: Play, step: tuple[object, ...]) -> None:
             )
         case ("fault", int(number)):
             play.happens(FaultReported("malformed", "no JSON", f"topic/{number}"))
+        case ("part", bool(broken)):
+            fault = FaultReported("pin_unavailable", "busy", "leds.status", lasts=True)
+            play.happens(fault if broken else FaultOver("leds.status"))
+        case ("pressure", str() | None as message):
+            play.happens(PressureChanged(message))
+        case ("resumed", float(away_s)):
+            play.happens(Resumed(away_s))
 
 
 def likely_next(play: Play) -> list[Input]:
