@@ -132,6 +132,14 @@ class VideoSource(Protocol):
 
 
 @runtime_checkable
+class Adjustable(Protocol):
+    """A camera whose frame rate can be changed while it runs."""
+
+    def set_framerate(self, fps: int) -> None:
+        """At most `fps` pictures a second from the next one on, never more than configured."""
+
+
+@runtime_checkable
 class Viewfinder(Protocol):
     """A camera whose pictures can be had before they are encoded, too.
 
@@ -159,6 +167,23 @@ class AudioSource(Protocol):
 
     def stop(self) -> None:
         """Release it; returns when its thread has ended."""
+
+
+@runtime_checkable
+class Silent(Protocol):
+    """A microphone that may be silent on purpose: its silence is then no fault."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is."""
+
+
+@runtime_checkable
+class Locatable(Protocol):
+    """A camera or microphone that can be looked for without being opened: it neither sees nor hears."""
+
+    def locate(self) -> None:
+        """Look whether it is there and may be used; may block. Raises SourceFailed where it is not."""
 
 
 class AudioSink(Protocol):

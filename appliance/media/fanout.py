@@ -18,6 +18,7 @@ from appliance.media.base import (
     FRAME_S,
     FRAME_SAMPLES,
     AccessUnit,
+    Adjustable,
     AudioSource,
     Onlooker,
     PictureFormat,
@@ -30,6 +31,9 @@ VIDEO_CLOCK = Fraction(1, 90_000)
 
 KEYFRAME_INTERVAL_S = 0.3
 """A keyframe is some ten times as large as another picture: more of them would crowd the rest out."""
+
+AS_CONFIGURED = 1000
+"""More pictures a second than any camera takes: none goes above what it is configured for."""
 
 NEXT_US = 1000
 """How much later than the last picture of one camera the first of another is, at least."""
@@ -52,6 +56,9 @@ class VideoFanout(Fanout[VideoTrack]):
         self._onlookers: set[Onlooker] = set()
         self._parameter_sets = b""
         self.paused = False
+        self.resumed_at_s = 0.0
+        """When the latest pause ended, by the loop's clock."""
+        self._framerate_limit: int | None = None
         self._asked_at_s = -KEYFRAME_INTERVAL_S
         self._postponed: asyncio.TimerHandle | None = None
 
@@ -94,6 +101,23 @@ class VideoFanout(Fanout[VideoTrack]):
         if self._source is not None and self._source is not source:
             self.detach()
         self._source = source
+        self._slow_down(source)
+
+    def limit_framerate(self, fps: int | None, /) -> None:
+        """Let the camera, and each that takes its place, take at most `fps` pictures a second; None: as
+        many as it is configured for.
+        """
+        eased = self._framerate_limit is not None and fps is None
+        self._framerate_limit = fps
+        if self._source is not None:
+            self._slow_down(self._source, eased=eased)
+
+    def _slow_down(self, source: VideoSource, *, eased: bool = False) -> None:
+        if isinstance(source, Adjustable):
+            if self._framerate_limit is not None:
+                source.set_framerate(self._framerate_limit)
+            elif eased:
+                source.set_framerate(AS_CONFIGURED)
 
     def detach(self) -> None:
         """There is no source any more; the tracks stay, and begin with a keyframe when one comes."""
@@ -104,6 +128,7 @@ class VideoFanout(Fanout[VideoTrack]):
     def pause(self, paused: bool, /) -> None:
         """Let no picture out from now on, not even one that is queued; or again, from a keyframe on."""
         self.paused = paused
+        self.resumed_at_s = self._loop.time()
         self._begin_anew()
         if self._source is not None:
             self._source.rest(paused)
