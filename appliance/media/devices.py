@@ -134,7 +134,7 @@ class DeviceKeeper(Generic[C]):
     def attend(self) -> None:
         """Look after it while it is closed, too: from now on it is one that there should be."""
         self._attends = True
-        self._changed.set()
+        self.hurry()
 
     def interrupt(self, reason: str) -> None:
         """What is open has been cut off from outside, as the sentence says: open it anew."""

@@ -20,6 +20,7 @@ from appliance.media.base import (
 )
 from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.handover import Handover
 from appliance.media.hold_tone import HoldTone
 from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
@@ -52,8 +53,13 @@ class Equipment:
         self.video = VideoFanout()
         self.screen = VideoFanout()
         self.hold = HoldTone(lambda: self.speaker)
-        self.outputs: Outputs = devices.outputs or SimulatedOutputs(audio, devices.speaker)
-        self.loudspeaker = Loudspeaker(self.outputs, volumes)
+        faults: Handover[tuple[AudioMode, SourceFailed | None]] = Handover(
+            lambda told: self.loudspeaker.failed(*told)
+        )
+        self.outputs: Outputs = devices.outputs or SimulatedOutputs(
+            audio, devices.speaker, failed=lambda mode, fault: faults.put((mode, fault))
+        )
+        self.loudspeaker = Loudspeaker(self.outputs, volumes, post)
         self.recorder = Recorder(
             Shelf(recordings_folder(recording), recording.max_mb),
             self.audio,
@@ -64,6 +70,11 @@ class Equipment:
         self._media, self._cameras = media, cameras
         self._servers = servers
         self._devices = devices
+
+    @property
+    def films(self) -> bool:
+        """Whether there should be a front camera."""
+        return CameraFacing.FRONT in self._cameras or self._devices.camera is not None
 
     @property
     def speaker(self) -> AudioSink:

@@ -377,3 +377,28 @@ async def test_sound_goes_to_everybody_and_what_is_too_old_is_dropped() -> None:
     for track in tracks:
         track.stop()
     assert fanout.listeners == 0
+
+
+class Slow(Encoder):
+    """One whose frame rate can be changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates: list[int] = []
+
+    def set_framerate(self, fps: int) -> None:
+        self.rates.append(min(fps, self.framerate))
+
+
+async def test_a_limit_of_the_frame_rate_is_for_each_camera_that_can_be_slowed_down() -> None:
+    fanout = VideoFanout()
+    fanout.attach(Encoder())
+    fanout.limit_framerate(10)
+    front, rear = Slow(), Slow()
+    fanout.attach(front)
+    fanout.attach(rear)
+    fanout.limit_framerate(None)
+    assert (front.rates, rear.rates) == ([10], [10, 30])
+    fanout.limit_framerate(None)
+    fanout.attach(front)
+    assert (front.rates, rear.rates) == ([10], [10, 30])
