@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from appliance.calls.effects import LimitFramerate, RenewCapture
-from appliance.calls.inputs import DeviceFailed, FaultOver, FaultReported, PressureChanged, Resumed
+from appliance.calls.inputs import (
+    DeviceFailed,
+    FaultCleared,
+    FaultReported,
+    PressureChanged,
+    Resumed,
+)
 from appliance.calls.state import State
 from appliance.calls.turn import Turn
 from appliance.events import LocalCameraException, LocalMicrophoneException
@@ -19,6 +25,8 @@ PRESSED_FRAMERATE = 10
 """Pictures per second while the device is too hot: enough to see who stands there, a third of the work."""
 
 CAMERA = "camera"
+LASTING = frozenset({"pin_unavailable", "gpio_unavailable", "relay_failed"})
+"""Faults of the panel that are so until somebody says that they are over."""
 SYSTEM = "system"
 """Where the pressure is told of, on a device without a camera."""
 
@@ -30,9 +38,9 @@ def exceptions(state: State) -> Mapping[str, DeviceException]:
     return {CAMERA: DeviceException.BY_SYSTEM_PRESSURE, **state.failures}
 
 
-def faults(state: State) -> dict[str, str]:
+def all_faults(state: State) -> dict[str, str]:
     """All that does not work: device or part, and the exception or the error's code."""
-    return {**state.broken, **exceptions(state)}
+    return {**state.faults, **exceptions(state)}
 
 
 def device_failed(turn: Turn, report: DeviceFailed) -> None:
@@ -52,7 +60,7 @@ def device_failed(turn: Turn, report: DeviceFailed) -> None:
 def pressure_changed(turn: Turn, report: PressureChanged) -> None:
     """It became too hot, or its current too low, for all that it does; or that is over."""
     pressed = report.message is not None
-    if pressed is (turn.state.pressure is not None or SYSTEM in turn.state.broken):
+    if pressed is (turn.state.pressure is not None or SYSTEM in turn.state.faults):
         return
     if not turn.policy.films:
         _part(turn, SYSTEM, DeviceException.BY_SYSTEM_PRESSURE if pressed else None, report.message)
@@ -72,22 +80,23 @@ def resumed(turn: Turn, report: Resumed) -> None:
 
 def reported(turn: Turn, report: FaultReported) -> None:
     """Something could not be done or believed; what lasts is shown while nobody calls."""
-    if report.lasts and report.where is not None:
-        turn.set(broken={**turn.state.broken, report.where: report.code})
+    lasts = report.lasts or report.code in LASTING
+    if lasts and report.where is not None:
+        turn.set(faults={**turn.state.faults, report.where: report.code})
     turn.error(report.code, report.message, report.where, report.call_id)
 
 
-def over(turn: Turn, report: FaultOver) -> None:
+def cleared(turn: Turn, report: FaultCleared) -> None:
     """A part works again."""
     _part(turn, report.where, None, None)
 
 
 def _part(turn: Turn, where: str, code: str | None, message: str | None) -> None:
-    broken = {name: known for name, known in turn.state.broken.items() if name != where}
+    faults = {name: known for name, known in turn.state.faults.items() if name != where}
     if code is not None:
-        broken[where] = code
+        faults[where] = code
         turn.error(code, message or code, where)
-    turn.set(broken=broken)
+    turn.set(faults=faults)
 
 
 def _tell(turn: Turn, device: str, type_: DeviceException | None, message: str | None) -> None:

@@ -282,7 +282,7 @@ class FaultReported(Input, frozen=True):
     """An edge could not do or believe something: it becomes an `error` event, and is counted.
 
     `code` is snake_case for programs, `message` a sentence, `where` a topic, file or name. What `lasts`
-    is the state of a part (`where`: leds.status, audio.speaker) until `FaultOver`.
+    is the state of a part (`where`: leds.status, audio.speaker) until `FaultCleared`.
     """
 
     code: str
@@ -292,7 +292,7 @@ class FaultReported(Input, frozen=True):
     lasts: bool = False
 
 
-class FaultOver(Input, frozen=True):
+class FaultCleared(Input, frozen=True):
     """A part of which a lasting fault was reported works again."""
 
     where: str

@@ -32,7 +32,7 @@ from appliance.calls.inputs import (
     CameraSwitched,
     CommandIssued,
     DeviceFailed,
-    FaultOver,
+    FaultCleared,
     FaultReported,
     HangUpAnswered,
     HookSwitched,
@@ -386,6 +386,6 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     RelayChanged: _relay_changed,
     TimerFired: _timer,
     FaultReported: faults.reported,
-    FaultOver: faults.over,
+    FaultCleared: faults.cleared,
     StopRequested: _stop,
 }

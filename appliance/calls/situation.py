@@ -24,7 +24,7 @@ def situation(state: State) -> Situation:
         return min(shown, key=order.index)
     if state.closing is not None:
         return state.closing.situation
-    if state.failures or state.pressure or state.broken:
+    if state.failures or state.pressure or state.faults:
         return Situation.ERROR
     if state.link is not LinkState.CONNECTED:
         return Situation.BROKER_AWAY

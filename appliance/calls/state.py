@@ -458,8 +458,8 @@ class State(Struct, frozen=True):
     """Camera and microphone, by name."""
     pressure: str | None = None
     """Why the camera takes fewer pictures, in a sentence: the device is too hot or its supply too weak."""
-    broken: Mapping[str, str] = field(default_factory=dict)
-    """Other parts that do not work, as `leds.status`, and the code of the error."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with other parts now: the part (`leds.status`) and the code of its error."""
     errors: Mapping[str, Error] = field(default_factory=dict)
     """The errors of the last second; each counts how often it came again since it was told."""
     stopping: bool = False

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from appliance.calls.inputs import FaultOver, FaultReported, Input
+from appliance.calls.inputs import FaultCleared, FaultReported, Input
 from appliance.media.base import AudioSink, Measuring, Outputs, SourceFailed
 from appliance.media.causes import failure
 from appliance.model import AudioMode
@@ -116,7 +116,7 @@ class Loudspeaker:
         if what is None:
             del self._broken[mode]
             self._again_at_s.pop(mode, None)
-            self._post(FaultOver(f"audio.{mode}"))
+            self._post(FaultCleared(f"audio.{mode}"))
             if mode is self._left and mode in self.available:
                 self.use(mode)
         else:

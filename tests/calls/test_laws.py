@@ -16,7 +16,7 @@ from appliance.calls.inputs import (
     ButtonPressed,
     CommandIssued,
     DeviceFailed,
-    FaultOver,
+    FaultCleared,
     FaultReported,
     HookSwitched,
     Input,
@@ -231,7 +231,7 @@ def take(play: Play, step: tuple[object, ...]) -> None:
             play.happens(FaultReported("malformed", "no JSON", f"topic/{number}"))
         case ("part", bool(broken)):
             fault = FaultReported("pin_unavailable", "busy", "leds.status", lasts=True)
-            play.happens(fault if broken else FaultOver("leds.status"))
+            play.happens(fault if broken else FaultCleared("leds.status"))
         case ("pressure", str() | None as message):
             play.happens(PressureChanged(message))
         case ("resumed", float(away_s)):

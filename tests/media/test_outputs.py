@@ -7,7 +7,7 @@ import errno
 import numpy as np
 import pytest
 
-from appliance.calls.inputs import FaultOver, FaultReported, Input
+from appliance.calls.inputs import FaultCleared, FaultReported, Input
 from appliance.config import Audio
 from appliance.media.base import SILENT_FRAME, Measuring, SourceFailed
 from appliance.media.outputs import Loudspeaker, gain, scaled
@@ -88,7 +88,7 @@ def test_an_output_whose_driver_tells_that_it_broke_is_left_until_it_works_again
     speaker.push("alice", LOUD)
     assert (peak(there, SPEAKER), peak(there, HEADPHONES)) == (0, 20_000)
     there.fail(SPEAKER, None)
-    assert told[1:] == [FaultOver("audio.speaker")]
+    assert told[1:] == [FaultCleared("audio.speaker")]
     assert (speaker.mode, speaker.available) == (SPEAKER, (SPEAKER, HEADPHONES))
     assert changes == [HEADPHONES, SPEAKER]
 
@@ -121,7 +121,7 @@ def test_an_output_whose_driver_raises_is_tried_again_and_the_call_goes_on() -> 
     now_s[0] += 3.1
     speaker.push("alice", LOUD)
     assert weak.heard == ["alice"]
-    assert told[1:] == [FaultOver("audio.speaker")]
+    assert told[1:] == [FaultCleared("audio.speaker")]
     assert speaker.mode is SPEAKER
 
 
