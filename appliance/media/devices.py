@@ -309,6 +309,7 @@ class DeviceKeeper(Generic[C]):
             old, self._live, self._coming = self._live, coming, None
             before, self._interrupted = self._used, None
             self._began_at_s = self._now_s
+            self._diagnosis.works(self._coming_choice)
             self._settle(self._coming_choice)
             if old is not None:
                 await self._let_go(before, old)
@@ -335,7 +336,6 @@ class DeviceKeeper(Generic[C]):
     def _settle(self, choice: C) -> None:
         """It works."""
         self._used = choice
-        self._diagnosis.works(choice)
         self._tell(None)
         if self._asked and choice == self._chosen:
             self._asked = False
