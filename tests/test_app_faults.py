@@ -200,6 +200,34 @@ async def test_what_is_closed_is_missed_and_found_without_being_opened(
         await one.rests()
 
 
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        (errno.EIO, (GENERIC, DeviceException.REBOOT_REQUIRED)),
+        (LOST, (LOST,)),
+        ("stall", (DeviceException.ZERO_CAPTURE_FPS,)),
+    ],
+)
+async def test_what_broke_while_nobody_called_is_told_with_the_next_press(
+    how: Any, expected: tuple[DeviceException, ...], tmp_path: Path
+) -> None:
+    async with place(tmp_path) as one:
+        if how == "stall":
+            one.camera.stalls()
+        else:
+            one.camera.locate = lambda: None  # type: ignore[method-assign]
+            one.camera.breaks(how)
+        await one.alice.answer(await one._rings())
+        await one.house.until("participant_joined")
+        await one.told("camera", *expected)
+        assert one.call_state == "connected"
+        await one.alice.media.until(lambda: len(one.alice.media.samples) > 20)
+        one.camera.works_again()
+        await one.told("camera", None)
+        await one.alice.media.until(lambda: bool(one.alice.media.counters))
+        await one.rests()
+
+
 # -------------------- what gives nothing, or never comes back
 
 
