@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.bench import calls, media, screen, startup
+from tests.bench import calls, faults, media, screen, startup
 from tests.bench.table import Row, show
 
 BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "startup": ("From the process's start (median of 9)", startup.run),
     "calls": ("What a caller waits for (median of 15)", calls.run),
     "media": ("What a sent picture costs, 720p30", media.run),
+    "faults": ("How soon a device that comes back works again (worst of 8)", faults.run),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
 
