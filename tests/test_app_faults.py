@@ -26,6 +26,7 @@ from appliance.media.causes import failure
 from appliance.media.studio import Studio
 from appliance.media.synthetic import CardCamera, Meter, SimulatedOutputs, ToneMicrophone
 from appliance.model import AudioMode, DeviceException, Gesture
+from appliance.panel import indicators
 from appliance.panel.indicators import Indicator
 from appliance.service import pressure
 from appliance.signaling.broker import EmbeddedBroker
@@ -47,6 +48,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "STALL_LIMIT_S", 2.0)
     monkeypatch.setattr(driver, "OPEN_LIMIT_S", 1.0)
     monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 1.0)
+    monkeypatch.setattr(indicators, "RETRY_S", 0.05)
     monkeypatch.setattr(hush, "TOO_LONG_S", 0.3)
     monkeypatch.setitem(Studio.__init__.__kwdefaults__ or {}, "setup_limit_s", 3600.0)
     monkeypatch.setattr(peers, "SETUP_S", 3600.0)
@@ -343,7 +345,10 @@ async def test_a_loudspeaker_and_a_pin_break_in_any_situation(
             led.acknowledge()
             error = await one.house.until("error", lambda it: it["data"]["where"] == "leds.status")
             assert error["data"]["code"] == "pin_unavailable"
+            assert one.failures["leds.status"] == "pin_unavailable"
             one.still_stands()
+        await one.house.until_true(lambda: not one.failures)
+        one.still_stands()
         await one.rests()
 
 

@@ -12,9 +12,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import ClassVar, Literal, Protocol, Self, TypedDict, TypeVar
 
+from gpiozero import GPIOZeroError
+
 from appliance import config
 from appliance.calls.effects import Effect, PlaySound, PulseRelay, StopSound
-from appliance.calls.inputs import FaultReported, Input, InputSwitched, RelayChanged
+from appliance.calls.inputs import FaultCleared, FaultReported, Input, InputSwitched, RelayChanged
 from appliance.errors import Refused, did_you_mean
 from appliance.model import Gesture, Situation
 from appliance.panel.buttons import Button
@@ -27,6 +29,8 @@ from appliance.panel.pins import PinFactory, PinsUnavailableError, open_factory
 
 log = logging.getLogger(__name__)
 
+RETRY_S = 3.0
+"""How soon a pin that could not be had is claimed again."""
 WATCH_S = 0.05
 """The least time between two states that a watcher is given."""
 
@@ -91,6 +95,8 @@ class Board:
         self._leds: dict[str, Indicator | None] = {}
         self._relays: dict[str, Relay | None] = {}
         self._inputs: dict[str, InputPin | None] = {}
+        self._again: dict[str, asyncio.TimerHandle] = {}
+        """Parts whose pin could not be had, and when they are tried again."""
         self._watchers: set[asyncio.Event] = set()
         self._open = False
 
@@ -109,6 +115,8 @@ class Board:
 
     async def __aexit__(self, *_: object) -> None:
         self._open = False
+        for alarm in self._again.values():
+            alarm.cancel()
         await self._stack.aclose()
         for parts in (self._relays, self._leds, self._buttons, self._inputs):
             parts.update(dict.fromkeys(parts))
@@ -202,15 +210,34 @@ class Board:
         if pins is None:
             return parts
         for name, section in sections.items():
-            where = f"{kind}.{name}"
-            try:
+
+            def claim(name: str = name, section: Section = section) -> Part:
                 part = parts[name] = make(name, section, pins)
-            except Exception as error:
-                # gpiozero and each driver have errors of their own, plain Exceptions among them
-                self._failed(where, getattr(section, "pin", None), error)
-            else:
-                self._stack.callback(self._give_back, where, part.release)
+                return part
+
+            self._take(f"{kind}.{name}", getattr(section, "pin", None), claim)
         return parts
+
+    def _take(self, where: str, pin: object, claim: Callable[[], Part], told: str = "") -> None:
+        """Claim one part; what another program has, or a chip that does not answer, is tried again.
+
+        `told` is the fault that has been reported so far.
+        """
+        try:
+            part = claim()
+        except Exception as error:
+            # gpiozero and each driver have errors of their own, plain Exceptions among them
+            if str(error) != told:
+                self._failed(where, pin, error)
+            if not isinstance(error, ValueError | GPIOZeroError):  # those are of the configuration
+                self._again[where] = self._loop.call_later(
+                    RETRY_S, self._take, where, pin, claim, str(error)
+                )
+            return
+        self._stack.callback(self._give_back, where, part.release)
+        if told:
+            self._post(FaultCleared(where))
+            self._changed()
 
     def _relay(self, name: str, section: config.Relay, pins: PinFactory) -> Relay:
         return Relay(name, section, factory=pins, post=self._report)
@@ -221,6 +248,7 @@ class Board:
             factory=pins,
             failed=lambda error: self._failed(f"leds.{name}", section.pin, error),
             changed=self._changed,
+            works=lambda: self._post(FaultCleared(f"leds.{name}")),
         )
 
     def _button(self, name: str, section: config.Button, pins: PinFactory) -> Button | HookSwitch:

@@ -20,6 +20,9 @@ from appliance.panel.pins import PinFactory
 ACKNOWLEDGE_S = 0.15
 """How long an LED answers a press: long enough to be seen, short enough to go unnoticed in a ring."""
 
+RETRY_S = 3.0
+"""How soon an LED whose driver raised is written again."""
+
 Light = tuple[float, Rgb]
 """A level, and the colour of full light."""
 
@@ -29,8 +32,8 @@ _WHITE: Rgb = (1.0, 1.0, 1.0)
 class Indicator:
     """One LED.
 
-    `failed` is told what its driver raised while something was shown; `changed` is called when
-    another pattern is shown, or light has come or gone.
+    `failed` is told what its driver raised while something was shown, `works` when it does again;
+    `changed` is called when another pattern is shown, or light has come or gone.
     """
 
     def __init__(
@@ -40,13 +43,15 @@ class Indicator:
         factory: PinFactory,
         failed: Callable[[Exception], None],
         changed: Callable[[], None],
+        works: Callable[[], None] = lambda: None,
     ) -> None:
         """Claim the pins, dark. Raises what gpiozero or its driver raises. Call on the loop."""
         self._loop = asyncio.get_running_loop()
         self._patterns = patterns_for(section.kind, section.patterns)
-        self._failed, self._changed = failed, changed
+        self._failed, self._changed, self._works = failed, changed, works
         self._device = _claim(section, factory)
         self._situation = Situation.IDLE
+        self._failing = False
         self._since_s = self._loop.time()
         self._answering_until_s = self._since_s
         self._answer = 1.0
@@ -91,9 +96,15 @@ class Indicator:
             self._write(light)
             self._tell()
         except Exception as error:
-            # drivers raise what they like; the next situation or press tries again
-            self._failed(error)
+            # drivers raise what they like; it is tried again, and told once until it works
+            if not self._failing:
+                self._failing = True
+                self._failed(error)
+            self._alarm = self._loop.call_later(RETRY_S, self._refresh)
             return
+        if self._failing:
+            self._failing = False
+            self._works()
         if wait_s is not None:
             self._alarm = self._loop.call_later(wait_s, self._refresh)
 
