@@ -20,7 +20,7 @@ import pytest
 
 from appliance.calls import peers
 from appliance.commands import EndCall, HoldCall, Unlock
-from appliance.media import capture, devices, driver, hush
+from appliance.media import devices, driver, hush
 from appliance.media.base import Devices, SourceFailed
 from appliance.media.causes import failure
 from appliance.media.studio import Studio
@@ -45,11 +45,7 @@ OPEN = ("ringing_out", "connecting", "in_call", "on_hold")
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "RETRY_S", (0.05,))
     monkeypatch.setattr(devices, "LOOK_S", 0.05)
-    monkeypatch.setattr(capture, "STALL_LIMIT_S", 2.0)
-    monkeypatch.setattr(driver, "OPEN_LIMIT_S", 1.0)
-    monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 1.0)
     monkeypatch.setattr(indicators, "RETRY_S", 0.05)
-    monkeypatch.setattr(hush, "TOO_LONG_S", 0.3)
     monkeypatch.setitem(Studio.__init__.__kwdefaults__ or {}, "setup_limit_s", 3600.0)
     monkeypatch.setattr(peers, "SETUP_S", 3600.0)
 
@@ -234,7 +230,11 @@ async def test_what_broke_while_nobody_called_is_told_with_the_next_press(
 
 
 @pytest.mark.parametrize("situation", OPEN)
-async def test_what_stalls_or_hangs_holds_nobody_up(situation: str, tmp_path: Path) -> None:
+async def test_what_stalls_or_hangs_holds_nobody_up(
+    situation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "OPEN_LIMIT_S", 1.0)
+    monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 1.0)
     async with place(tmp_path) as one:
         await one.stands(situation)
         for device, it, nothing in (
@@ -267,7 +267,10 @@ async def test_what_stalls_or_hangs_holds_nobody_up(situation: str, tmp_path: Pa
         )
 
 
-async def test_a_microphone_that_hears_nothing_is_told_until_it_does(tmp_path: Path) -> None:
+async def test_a_microphone_that_hears_nothing_is_told_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hush, "TOO_LONG_S", 0.3)
     async with place(tmp_path) as one:
         await one.stands("in_call")
         one.microphone.deaf = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -46,17 +47,21 @@ def ignore(_: object) -> None: ...
 
 @pytest.fixture
 async def source(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Source]:
-    monkeypatch.setattr(driver, "OPEN_LIMIT_S", 0.05)
-    monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 0.05)
+    monkeypatch.setattr(driver, "OPEN_LIMIT_S", 30)
+    monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 30)
     one = Source()
     yield one
     one.opens.set()
     one.closes.set()
 
 
-async def test_it_is_opened_and_closed(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "OPEN_LIMIT_S", 30)
-    monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 30)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets a limit that nothing which hangs keeps."""
+    return lambda limit: monkeypatch.setattr(driver, limit, 0.05)
+
+
+async def test_it_is_opened_and_closed(source: Source) -> None:
     one: Driver[bytes] = Driver("camera", source)
     assert one.released
     await one.start(ignore, ignore)
@@ -65,7 +70,10 @@ async def test_it_is_opened_and_closed(source: Source, monkeypatch: pytest.Monke
     assert (source.open, one.released) == (0, True)
 
 
-async def test_what_hangs_while_it_is_opened_is_closed_when_it_comes_back(source: Source) -> None:
+async def test_what_hangs_while_it_is_opened_is_closed_when_it_comes_back(
+    source: Source, impatient: Callable[[str], None]
+) -> None:
+    impatient("OPEN_LIMIT_S")
     source.opens.clear()
     one: Driver[bytes] = Driver("camera", source)
     with pytest.raises(SourceFailed, match="does not open") as told:
@@ -79,10 +87,7 @@ async def test_what_hangs_while_it_is_opened_is_closed_when_it_comes_back(source
     assert source.open == 0
 
 
-async def test_who_gives_up_opening_leaves_nothing_open(
-    source: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver, "OPEN_LIMIT_S", 30)
+async def test_who_gives_up_opening_leaves_nothing_open(source: Source) -> None:
     source.opens.clear()
     one: Driver[bytes] = Driver("camera", source)
     with pytest.raises(TimeoutError):
@@ -93,7 +98,32 @@ async def test_who_gives_up_opening_leaves_nothing_open(
     assert source.open == 0
 
 
-async def test_what_hangs_while_it_is_closed_is_told(source: Source) -> None:
+async def test_what_comes_back_in_the_last_moment_is_closed_as_well(
+    source: Source, impatient: Callable[[str], None]
+) -> None:
+    impatient("OPEN_LIMIT_S")
+    source.opens.clear()
+    one: Driver[bytes] = Driver("camera", source)
+
+    async def be_late() -> None:
+        await asyncio.sleep(0.01)
+        source.opens.set()
+        while source.open == 0:
+            time.sleep(0.01)  # noqa: ASYNC251
+        time.sleep(0.1)  # noqa: ASYNC251
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(be_late())
+        with pytest.raises(SourceFailed, match="does not open"):
+            await one.start(ignore, ignore)
+    await until(lambda: one.released, "it to be released")
+    assert source.open == 0
+
+
+async def test_what_hangs_while_it_is_closed_is_told(
+    source: Source, impatient: Callable[[str], None]
+) -> None:
+    impatient("CLOSE_LIMIT_S")
     one: Driver[bytes] = Driver("microphone", source)
     await one.start(ignore, ignore)
     source.closes.clear()
