@@ -102,8 +102,8 @@ class Place:
 
     @property
     def failures(self) -> dict[str, str]:
-        found: dict[str, str] = self.house.appliance.session.status()["failures"]
-        return found
+        status = self.house.appliance.session.status()
+        return {**status["failures"], **status["faults"]}
 
     async def told(self, device: str, *types: DeviceException | None) -> None:
         """These exceptions are told of it, in that order."""

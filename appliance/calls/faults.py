@@ -38,11 +38,6 @@ def exceptions(state: State) -> Mapping[str, DeviceException]:
     return {CAMERA: DeviceException.BY_SYSTEM_PRESSURE, **state.failures}
 
 
-def all_faults(state: State) -> dict[str, str]:
-    """All that does not work: device or part, and the exception or the error's code."""
-    return {**state.faults, **exceptions(state)}
-
-
 def device_failed(turn: Turn, report: DeviceFailed) -> None:
     """A camera or microphone failed, failed otherwise, or works again."""
     failures = dict(turn.state.failures)

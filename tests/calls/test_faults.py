@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.calls.effects import LimitFramerate, RenewCapture
-from appliance.calls.faults import PRESSED_FRAMERATE, all_faults
+from appliance.calls.faults import PRESSED_FRAMERATE, exceptions
 from appliance.calls.inputs import (
     DeviceFailed,
     FaultCleared,
@@ -45,19 +45,19 @@ def test_heat_slows_the_camera_down_and_is_told(play: Play) -> None:
     play.happens(PressureChanged(None))
     assert play.done(LimitFramerate)[-1].fps is None
     assert play.event(LocalCameraException).type is None
-    assert all_faults(play.state) == {}
+    assert exceptions(play.state) == {}
 
 
 def test_a_camera_that_fails_is_worse_than_one_that_is_slow(play: Play) -> None:
     play.happens(PressureChanged(HOT))
     play.happens(DeviceFailed("camera", UNPLUGGED, "it is gone"))
-    assert all_faults(play.state) == {"camera": UNPLUGGED}
+    assert exceptions(play.state) == {"camera": UNPLUGGED}
     play.happens(DeviceFailed("camera", None))
     assert play.event(LocalCameraException) == LocalCameraException(PRESSURE, HOT)
     play.happens(DeviceFailed("camera", UNPLUGGED, "it is gone"))
     told = play.happens(PressureChanged(None))
     assert told == [LimitFramerate(None)], "the failure is still the news"
-    assert all_faults(play.state) == {"camera": UNPLUGGED}
+    assert exceptions(play.state) == {"camera": UNPLUGGED}
 
 
 def test_heat_of_a_device_without_a_camera_is_an_error() -> None:
@@ -90,7 +90,8 @@ def test_after_a_sleep_what_was_open_is_opened_anew(play: Play) -> None:
 def test_a_broken_part_is_told_once_and_shown_while_nobody_calls(play: Play) -> None:
     fault = FaultReported("pin_unavailable", "it is busy", "leds.status", lasts=True)
     play.happens(fault, DeviceFailed("microphone", UNPLUGGED))
-    assert all_faults(play.state) == {"leds.status": "pin_unavailable", "microphone": UNPLUGGED}
+    assert play.state.faults == {"leds.status": "pin_unavailable"}
+    assert exceptions(play.state) == {"microphone": UNPLUGGED}
     assert situation(play.state) is Situation.IN_CALL, "the visitor is to see that somebody answers"
     play.orders(EndCall())
     assert situation(play.state) is Situation.ERROR
@@ -104,5 +105,5 @@ def test_a_broken_part_is_told_once_and_shown_while_nobody_calls(play: Play) -> 
 def test_what_happened_once_is_over_with_its_telling() -> None:
     play = Play(HOUSE)
     play.happens(FaultReported("malformed", "no JSON", "a/topic"))
-    assert all_faults(play.state) == {}
+    assert play.state.faults == {}
     assert situation(play.state) is Situation.IDLE
