@@ -13,6 +13,8 @@ CONSTRAINTS := .ci/constraints.txt
 DEMO := $(VENV)/.demo-installed
 TEST := $(VENV)/.test-installed
 CODE := appliance tests
+# Debian's on a Pi. Elsewhere its source, on a stand-in for libcamera, without what it needs compilers for
+PICAMERA2 := picamera2==0.3.38
 
 # the versions that this commit was tested with, for what is installed and for what builds it
 export PIP_CONSTRAINT := $(CONSTRAINTS)
@@ -58,7 +60,7 @@ clean: ## remove everything that was made
 lock: $(VENV)/bin/python ## choose the newest versions of all dependencies anew
 	@mkdir -p .cache
 	PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(BIN)/python -m pip install --quiet --dry-run \
-	  --ignore-installed --report .cache/lock.json '.[demo,pi,test]' hatchling
+	  --ignore-installed --report .cache/lock.json '.[demo,echo,pi,test]' hatchling
 	$(BIN)/python .ci/lock.py .cache/lock.json > .cache/constraints.txt
 	mv .cache/constraints.txt $(CONSTRAINTS)
 
@@ -89,6 +91,8 @@ $(DEMO): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@echo "Setting up in $(VENV), with what the tests need: a minute."
 	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test]'
+	@$(BIN)/python -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("libcamera"))' \
+	  || $(BIN)/python -m pip install --quiet --no-deps $(PICAMERA2)
 	@touch $@ $(DEMO)
 
 # -------------------- what only the tests want, and Debian has
@@ -96,4 +100,4 @@ $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 CJK_FONT := /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf
 
 packages:
-	@.ci/packages mosquitto chromium ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto chromium libopus.so.0:libopus0 ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 $(CJK_FONT):fonts-droid-fallback

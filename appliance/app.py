@@ -19,11 +19,12 @@ from appliance import __version__, wiring
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import FaultReported
-from appliance.calls.situation import situation
+from appliance.calls.situation import fault_counts, situation
 from appliance.calls.state import Moment, State
 from appliance.config import Config
 from appliance.errors import Refused
 from appliance.model import AudioMode
+from appliance.panel import safe
 from appliance.panel.board import Board
 from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
@@ -64,6 +65,7 @@ class Appliance:
             leds=config.leds,
             relays=config.relays,
             inputs=config.inputs,
+            keypads=config.keypads,
             post=self.engine.post,
         )
         self.session = CallSession(
@@ -118,7 +120,7 @@ class Appliance:
 
     def show(self, state: State) -> None:
         """Let the panel and systemd show what the device is about."""
-        self.board.show(situation(state))
+        self.board.show(situation(state), fault_counts(state))
         call = state.active
         doing = "no media yet" if self.studio is None else call.state if call else "idle"
         systemd.show(f"broker {state.link}, {doing}")
@@ -172,6 +174,7 @@ async def running(
         await wiring.deciding(appliance, stack)
         await wiring.remembered(appliance, stack)
         await wiring.hooks(appliance, stack, path)
+        _note_outputs(config, appliance.folder)
         await stack.enter_async_context(board)
         engine.attach(board)
         engine.observers.append(appliance.show)
@@ -192,6 +195,14 @@ async def running(
         await wiring.plugins(appliance, stack)
         stack.push_async_callback(_end, engine, core)
         yield appliance
+
+
+def _note_outputs(config: Config, folder: Path) -> None:
+    """Keep which pins this run drives, for who has to release them after it, however it ends."""
+    try:
+        safe.note(safe.driven_by(config), folder)
+    except OSError as error:
+        log.warning("what is driven could not be noted in %s: %s", folder, error)
 
 
 async def _end(engine: Engine, core: asyncio.Task[None]) -> None:

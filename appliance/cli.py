@@ -8,10 +8,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance import __version__
 from appliance.errors import ApplianceError, ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from appliance.loading.findings import Check
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EX_CONFIG = 78
@@ -79,6 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(run=_run)
 
+    release = commands.add_parser(
+        "release",
+        help="drive every relay and LED to rest, after a daemon that died",
+        description="Drive every relay, LED and buzzer to rest. It needs no daemon, and works with a"
+        " configuration that has faults; systemd runs it when the daemon has ended, however it did.",
+    )
+    release.add_argument("--config", type=Path, metavar="FILE", help="else /etc/appliance/…")
+    release.set_defaults(run=_release)
+
     check = commands.add_parser("check-config", help="every fault of a configuration in one go")
     check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="else /etc/appliance/…")
     check.set_defaults(run=_check_config)
@@ -145,12 +157,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from appliance.config import load
-    from appliance.loading.checks import patterns
-    from appliance.panel.patterns import parse_pattern
     from appliance.service.journal import set_up
 
     set_up()
-    config = load(options.config, os.environ, [patterns(parse_pattern)])
+    config = load(options.config, os.environ, _edge_checks())
     from appliance import (
         daemon,
     )  # the slow import comes once the configuration is known to be right
@@ -158,13 +168,30 @@ def _run(options: argparse.Namespace) -> int:
     return daemon.run(config)
 
 
+def _release(options: argparse.Namespace) -> int:
+    from appliance.panel import safe
+    from appliance.panel.pins import open_factory
+    from appliance.state_directory import state_directory
+
+    # what the dead one really drove, and only where that is not known what it should have
+    driven = safe.noted(state_directory()) or safe.configured(options.config, os.environ)
+    if not driven.outputs:
+        return DONE
+    factory = open_factory("pi", driven.factory)
+    try:
+        faults = safe.rest(driven.outputs, factory)
+    finally:
+        factory.close()
+    for fault in faults:
+        print(f"appliance: {fault}", file=sys.stderr)
+    return FAILED if faults else DONE
+
+
 def _check_config(options: argparse.Namespace) -> int:
-    from appliance.loading.checks import patterns
     from appliance.loading.layers import DEFAULT_FILE
     from appliance.loading.reading import read
-    from appliance.panel.patterns import parse_pattern
 
-    reading = read(options.file, os.environ, [patterns(parse_pattern)])
+    reading = read(options.file, os.environ, _edge_checks())
     for warning in reading.warnings:
         print(f"warning: {warning}")
     for fault in reading.faults:
@@ -175,6 +202,15 @@ def _check_config(options: argparse.Namespace) -> int:
     warnings = f", {_count(len(reading.warnings), 'warning')}" if reading.warnings else ""
     print(f"{options.file or DEFAULT_FILE}: no faults{warnings}")
     return DONE
+
+
+def _edge_checks() -> list[Check]:
+    """Those that only an edge can make."""
+    from appliance.loading.checks import echo, patterns
+    from appliance.media.echo import installed
+    from appliance.panel.patterns import parse_pattern
+
+    return [patterns(parse_pattern), echo(installed)]
 
 
 def _count(number: int, noun: str) -> str:

@@ -107,7 +107,7 @@ class Media(Struct, frozen=True):
 
 
 class Camera(Struct, frozen=True):
-    """[cameras.front] [cameras.rear]: `device` is a camera's name or number, or test-card."""
+    """[cameras.front] [cameras.rear]: `device` is a camera's number, model or id, or test-card."""
 
     device: str = "0"
 
@@ -117,6 +117,11 @@ class Audio(Struct, frozen=True):
 
     playback: str = "default"
     capture: str = "default"
+    echo: Literal["auto", "aec3", "duck", "off"] = "auto"
+    """How the loudspeaker is kept out of the microphone: WebRTC's canceller, the microphone made quieter
+    while the other side speaks, or not at all. `auto` is what the output needs and what is installed."""
+    gain_control: bool = False
+    """Whether a quiet voice is brought up; WebRTC's canceller does it, no other."""
 
 
 class Screen(Struct, frozen=True):
@@ -130,10 +135,18 @@ class Screen(Struct, frozen=True):
     """Of `frames`: where each shown picture is written as a file, besides being given to the page."""
 
 
+Pull = Literal["up", "down", "none"]
+"""The resistor inside the Pi that says what a pin reads while nothing is connected to it."""
+
+
 class Panel(Struct, frozen=True):
-    """[panel]: how pins are reached; by default what gpiozero finds."""
+    """[panel]: how pins are reached (by default what gpiozero finds), and what is about all of it."""
 
     pin_factory: str | None = None
+    buzzer: str | int | None = None
+    """The pin of a passive buzzer, which plays the chime and the ring tone."""
+    max_presses: Annotated[int, Meta(ge=0, le=1000)] = 20
+    """Of one button within 10 s, and four times as many of all; 0 is no limit."""
 
 
 class Button(Struct, frozen=True):
@@ -149,7 +162,20 @@ class Button(Struct, frozen=True):
     hold: str | None = None
     bounce_ms: Annotated[float, Meta(ge=0, le=1000)] = 30
     hold_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
-    pull: Literal["up", "down"] = "up"
+    pull: Pull = "up"
+    active_high: bool | None = None
+    """Which level is pressed; by default the one that `pull` keeps it from."""
+
+
+class Keypad(Struct, frozen=True):
+    """[keypads.<name>]: a matrix of keys, one character each; each row of `keys` is a text."""
+
+    rows: tuple[str | int, ...]
+    columns: tuple[str | int, ...]
+    keys: tuple[str, ...]
+    actions: dict[str, str] = field(default_factory=dict)
+    """What a key does; a key of a telephone sends its tone (`dtmf:<key>`) unless it says otherwise."""
+    bounce_ms: Annotated[float, Meta(ge=0, le=1000)] = 30
 
 
 class Led(Struct, frozen=True):
@@ -157,6 +183,9 @@ class Led(Struct, frozen=True):
 
     pin: str | int | tuple[str | int, str | int, str | int]
     kind: Literal["led", "pwm", "rgb"] = "led"
+    active_high: bool = True
+    privacy: bool = False
+    """Lit whenever microphone or camera may be open, and never for anything else."""
     patterns: dict[str, str] = field(default_factory=dict)
 
 
@@ -176,6 +205,14 @@ class InputPin(Struct, frozen=True):
 
     pin: str | int
     kind: Literal["door_contact", "exit", "tamper", "motion"]
+    pull: Pull | None = None
+    """By default up; of a motion sensor, which drives its pin, down."""
+    active_high: bool | None = None
+    """Which level is on; by default low for an exit button, and high for the others."""
+    left_open_s: Seconds | None = None
+    """Of a door contact: after how long an open door is told."""
+    relay: str | None = None
+    """Of an exit button: what it opens, by default the relay named door; empty is nothing."""
 
 
 class Recording(Struct, frozen=True):
@@ -229,6 +266,7 @@ class Config(Struct, frozen=True):
     screen: Screen = Screen()
     panel: Panel = Panel()
     buttons: dict[Id, Button] = field(default_factory=dict)
+    keypads: dict[Id, Keypad] = field(default_factory=dict)
     leds: dict[Id, Led] = field(default_factory=dict)
     relays: dict[Id, Relay] = field(default_factory=dict)
     inputs: dict[Id, InputPin] = field(default_factory=dict)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 
-from appliance.actions import Action, parse_action
+from appliance.actions import DTMF_DIGITS, Action, parse_action
 from appliance.calls.state import ContactPolicy, GroupPolicy, Policy
-from appliance.config import Button, Config
+from appliance.config import Button, Config, Keypad
 from appliance.model import AudioMode, CallSettings, CameraFacing, Gesture, Receiver, ReceiverType
 
 
@@ -37,6 +37,14 @@ def policy_of(config: Config) -> Policy:
         cameras=frozenset(CameraFacing(facing) for facing in config.cameras),
         audio_modes=tuple(mode for mode in AudioMode if mode in config.audio)
         or (AudioMode.SPEAKER,),
+        max_presses=config.panel.max_presses,
+        privacy=any(led.privacy for led in config.leds.values()),
+        exits=_exits(config),
+        left_open_s={
+            name: pin.left_open_s
+            for name, pin in config.inputs.items()
+            if pin.kind == "door_contact" and pin.left_open_s is not None
+        },
         has_screen=config.screen.kind != "none",
         token_key=secrets.token_bytes(32),
     )
@@ -66,7 +74,29 @@ def _buttons(config: Config) -> dict[tuple[str, Gesture], Action]:
         ):
             if text is not None:
                 bound[name, gesture] = parse_action(text)
+    for name, keypad in config.keypads.items():
+        for key in "".join(keypad.keys):
+            text = action_of(key, keypad)
+            if text is not None:
+                bound[f"{name}.{key}", Gesture.PRESS] = parse_action(text)
     return bound
+
+
+def action_of(key: str, keypad: Keypad) -> str | None:
+    """What a key does: what its section says, else the tone of a telephone's key."""
+    return keypad.actions.get(key, f"dtmf:{key}" if key in DTMF_DIGITS else None)
+
+
+def _exits(config: Config) -> dict[str, str]:
+    """What each exit button opens."""
+    doors = [name for name, relay in config.relays.items() if relay.on is None]
+    usual = "door" if "door" in doors else ""
+    opened = {
+        name: usual if pin.relay is None else pin.relay
+        for name, pin in config.inputs.items()
+        if pin.kind == "exit"
+    }
+    return {name: relay for name, relay in opened.items() if relay}
 
 
 def hold_of(button: Button, config: Config) -> str | None:

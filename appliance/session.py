@@ -96,6 +96,7 @@ class CallSession:
             "missed_calls": len(state.missed),
             "failures": to_json(exceptions(state)),
             "faults": dict(state.faults),
+            "passed_over": dict(state.passed_over),
         }
         for name, part in self._parts.items():
             status[name] = {**status.get(name, {}), **part()}

@@ -141,6 +141,7 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         pictures=shown,
         screen_source=None if shown is None else await _shared(shown, config, stack),
         devices=appliance.devices,
+        forbidden=appliance.board.capture_forbidden,
     )
     try:
         await studio.load()

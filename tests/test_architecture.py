@@ -95,6 +95,8 @@ TOLD_IN = {
     "media.lines": "leg",
     "media.seams": "peer",
     "media.tracks": "fanout",
+    "panel.claims": "board",
+    "panel.status": "board",
     "events": "bus",
     "listeners": "bus",
     "model": "catalog",

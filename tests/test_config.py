@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from appliance.config import Config, load
+from appliance.config import Config, Keypad, load
 from appliance.errors import ConfigError
-from appliance.loading.checks import patterns
+from appliance.loading.checks import echo, patterns
 from appliance.loading.reading import Reading, read
 from appliance.loading.shipped import shipped
 from appliance.model import AudioMode, Right
@@ -406,6 +406,51 @@ def test_a_contact_without_keys_is_warned_of_where_signatures_are_wanted(author:
     ]
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_echo_canceller_that_is_asked_for_and_not_installed_is_warned_of(
+    author: Author, installed: bool
+) -> None:
+    author.writes(
+        """
+        [audio.speaker]
+        capture = "tone"
+        echo = "aec3"
+        gain_control = true
+        [audio.earpiece]
+        capture = "tone"
+        gain_control = true
+        [audio.headphones]
+        capture = "tone"
+        echo = "off"
+        gain_control = true
+        [audio.bluetooth]
+        capture = "tone"
+        echo = "duck"
+        """
+    )
+    reading = read(author.file, {}, [echo(lambda: installed)])
+    told = [each.removeprefix(f"{author.file}: ") for each in reading.warnings]
+    useless = "gain_control: has no effect without WebRTC's echo canceller"
+    if installed:
+        assert told == [f"audio.headphones.{useless}"]
+    else:
+        assert told == [
+            (
+                "audio.speaker.echo: WebRTC's echo canceller is not installed (the extra `echo`): "
+                "the microphone is made quieter instead while the other side speaks"
+            ),
+            f"audio.speaker.{useless}",
+            f"audio.earpiece.{useless}",
+            f"audio.headphones.{useless}",
+        ]
+
+
+def test_how_an_echo_is_cancelled_is_one_of_four_words(author: Author) -> None:
+    assert author.writes('[audio.speaker]\necho = "aec4"').faults() == [
+        'audio.speaker.echo: "aec4" is not one of auto, aec3, duck, off; did you mean aec3?'
+    ]
+
+
 def test_a_broker_with_tls_may_be_anywhere(author: Author) -> None:
     author.writes('[mqtt]\nhost = "broker.example"\nport = 8883\n')
     assert author.warnings() == []
@@ -462,10 +507,29 @@ def test_the_shipped_configurations_have_no_faults(name: str) -> None:
 
 
 def test_what_has_no_effect_yet_is_told(author: Author) -> None:
-    author.writes('[security]\nunsigned = "allow"\n[cameras.front]\ndevice = "0"\n')
+    author.writes('[security]\nunsigned = "allow"\n[audio.speaker]\ncapture = "default"\n')
     assert author.warnings() == [
-        'cameras.front.device: this version has no driver for "0" yet; "test-card" works',
+        'audio.speaker.capture: this version has no driver for "default" yet; "tone" works',
     ]
+
+
+def test_two_cameras_are_two_devices(author: Author) -> None:
+    author.writes('[cameras.front]\ndevice = "0"\n[cameras.rear]\ndevice = "0"\n')
+    assert author.warnings() == ['cameras.rear.device: "0" is the device of cameras.front already']
+    author.writes('[cameras.front]\ndevice = "0"\n[cameras.rear]\ndevice = "imx708"\n')
+    assert author.warnings() == []
+    author.writes('[cameras.front]\ndevice = " "\n')
+    assert author.faults() == [
+        "cameras.front.device: is empty: a camera's number, model or id, or test-card"
+    ]
+
+
+def test_more_than_the_hardware_encodes_is_told(author: Author) -> None:
+    fast = "[media]\nwidth = 1920\nheight = 1080\nframerate = 60\nencoder = "
+    author.writes(fast + '"v4l2"\n')
+    assert author.warnings() == ["media.encoder: 1920x1080 at 60/s is more than it can encode"]
+    author.writes(fast + '"auto"\n')
+    assert author.warnings() == []
 
 
 def test_a_folder_for_recordings_is_there_or_can_be_made(author: Author, tmp_path: Path) -> None:
@@ -525,14 +589,16 @@ def test_the_shipped_configuration_shows_every_key() -> None:
     sections = re.split(r"^(?:# )?\[+([\w.]+)\]+", text, flags=re.MULTILINE)
     shown = dict(zip(sections[1::2], sections[2::2], strict=True))
     hints = {"contacts": "alice", "groups": "residents", "cameras": "front", "audio": "speaker",
-             "buttons": "call", "leds": "status", "relays": "door", "inputs": "door"}  # fmt: skip
+             "buttons": "call", "keypads": "front", "leds": "status", "relays": "door",
+             "inputs": "door"}  # fmt: skip
     config = load(shipped("appliance.toml"), {})
     missing = []
     for section in structs.fields(config):
         value: Any = getattr(config, section.name)
         heading = section.name
         if section.name in hints:
-            heading, value = f"{section.name}.{hints[section.name]}", value[hints[section.name]]
+            heading = f"{section.name}.{hints[section.name]}"
+            value = value.get(hints[section.name], Keypad((), (), ()))
         for key in structs.fields(value):
             lines = "".join(
                 body for name, body in shown.items() if name.startswith(heading.split(".")[0])

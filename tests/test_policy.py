@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from appliance.actions import Verb
-from appliance.config import Button, CallSection, Config, Contact, Device, Group, Relay
+from appliance.config import (
+    Button,
+    CallSection,
+    Config,
+    Contact,
+    Device,
+    Group,
+    InputPin,
+    Keypad,
+    Led,
+    Panel,
+    Relay,
+)
 from appliance.model import Gesture, Receiver, ReceiverType, Right
 from appliance.policy import hold_of, policy_of
 
@@ -67,3 +79,29 @@ def test_buttons_and_relays() -> None:
     held = policy.buttons["bell", Gesture.HOLD]
     assert held.receiver == Receiver(ReceiverType.GROUP, "all")
     assert policy.relays == {"door"}, "a gong follows its situation and is no door"
+
+
+def test_keys_are_buttons_and_exit_buttons_open() -> None:
+    settings = Config(
+        relays={"door": Relay(pin=5), "gong": Relay(pin=6, on="ringing"), "gate": Relay(pin=7)},
+        keypads={
+            "front": Keypad((8,), (9, 10, 11), ("1#x",), {"#": "call", "x": "unlock"}),
+        },
+        inputs={
+            "hall": InputPin(12, "exit"),
+            "yard": InputPin(13, "exit", relay="gate"),
+            "none": InputPin(14, "exit", relay=""),
+            "front": InputPin(15, "door_contact", left_open_s=60),
+            "back": InputPin(16, "door_contact"),
+        },
+        leds={"privacy": Led(pin=17, privacy=True)},
+        panel=Panel(max_presses=7),
+    )
+    policy = policy_of(settings)
+    verbs = {key: action.verb for (key, _), action in policy.buttons.items()}
+    assert verbs == {"front.1": Verb.DTMF, "front.#": Verb.CALL, "front.x": Verb.UNLOCK}
+    assert policy.exits == {"hall": "door", "yard": "gate"}
+    assert policy.left_open_s == {"front": 60}
+    assert (policy.privacy, policy.max_presses) == (True, 7)
+    assert policy_of(Config(inputs={"hall": InputPin(12, "exit")})).exits == {}
+    assert not policy_of(Config(leds={"status": Led(pin=17)})).privacy

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from appliance.config import Panel
 from appliance.model import Gesture
 from appliance.signaling.broker import EmbeddedBroker
 from tests.parts.house import House, config_for, house
@@ -27,7 +28,7 @@ STEADY_LOOKS = 12
 async def test_three_hundred_calls_leave_nothing_behind(tmp_path: Path) -> None:
     async with (
         EmbeddedBroker() as broker,
-        house(config_for(broker.port), tmp_path) as door,
+        house(config_for(broker.port, panel=Panel(max_presses=0)), tmp_path) as door,
         phone("alice", "127.0.0.1", broker.port, version=4) as alice,
     ):
         await door.until_true(lambda: "alice" in door.appliance.engine.state.presence)

@@ -60,6 +60,9 @@ from appliance.model import AudioMode, CallState, Gesture, Layout
 VOLUME_STEP = 10
 """Percent, of a press."""
 
+BELL_S = 1.0
+"""The bell chimes again so often at most, however often it is pressed."""
+
 Meaning = tuple[type[ButtonEvent] | None, Command | None]
 """The event of a button in the present situation, and the command behind it, if any."""
 
@@ -68,7 +71,10 @@ def pressed(turn: Turn, report: ButtonPressed) -> None:
     """The first edge: a visitor hears at once that the bell was pressed, whatever comes of it."""
     action = turn.policy.buttons.get((report.button, Gesture.PRESS))
     if action is not None and action.verb is Verb.CALL and _bell_is_free(turn):
-        turn.do(PlaySound(Sound.CHIME))
+        now_s, before_s = turn.now.monotonic_s, turn.state.bell_heard_s
+        if before_s is None or now_s - before_s >= BELL_S:
+            turn.set(bell_heard_s=now_s)
+            turn.do(PlaySound(Sound.CHIME))
 
 
 def gestured(turn: Turn, report: ButtonGestured) -> Command | None:

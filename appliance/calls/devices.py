@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.calls import privacy
 from appliance.calls.effects import (
     OpenCamera,
     OpenMicrophone,
@@ -76,10 +77,13 @@ def adjust(turn: Turn, call: LiveCall) -> None:
         return
     turn.set(capturing=need)
     if need is None:
-        turn.do(StopCapture())
+        turn.set(closings=turn.state.closings + 1)
+        turn.do(StopCapture(turn.state.closings))
         _open_again(turn, call)
         turn.emit(AudioSessionToggled(active=False), call)
         return
+    if before is None:
+        privacy.light(turn)
     turn.do(StartCapture(video=need is CallType.VIDEO))
     if before is None:
         turn.emit(AudioSessionToggled(active=True), call)

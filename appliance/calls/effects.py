@@ -67,13 +67,18 @@ class ForgetCall(Effect, frozen=True):
 
 
 class StartCapture(Effect, frozen=True):
-    """Open the microphone, and the camera for a video call; the privacy LED is lit before."""
+    """Open the microphone, and the camera for a video call; close the camera for any other.
+
+    The privacy LED is lit before. A device opens, and stays open, only while it is.
+    """
 
     video: bool
 
 
 class StopCapture(Effect, frozen=True):
-    """Close microphone and camera."""
+    """Close microphone and camera; `CaptureClosed` with the same number tells once they are."""
+
+    number: int = 0
 
 
 class RenewCapture(Effect, frozen=True):
@@ -226,6 +231,8 @@ class Sound(StrEnum):
     """To the visitor: nobody can be rung now."""
     RINGTONE = "ringtone"
     """In the house: somebody calls."""
+    ALARM = "alarm"
+    """At the door: it stands open for too long."""
 
 
 class PlaySound(Effect, frozen=True):
@@ -244,6 +251,15 @@ class PulseRelay(Effect, frozen=True):
     """Energize a relay for its pulse time; while it is energized the pulse begins anew."""
 
     relay: str
+
+
+class LightPrivacy(Effect, frozen=True):
+    """Light the LEDs that tell of open devices (`on`), or let them go dark; done when it returns.
+
+    Where one cannot be lit, that is reported, and no device opens.
+    """
+
+    on: bool
 
 
 # -------------------- timers

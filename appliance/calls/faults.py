@@ -25,7 +25,7 @@ PRESSED_FRAMERATE = 10
 """Pictures per second while the device is too hot: enough to see who stands there, a third of the work."""
 
 CAMERA = "camera"
-LASTING = frozenset({"pin_unavailable", "gpio_unavailable", "relay_failed"})
+LASTING = frozenset({"pin_unavailable", "gpio_unavailable", "relay_failed", "privacy_led_failed"})
 """Faults of the panel that are so until somebody says that they are over."""
 SYSTEM = "system"
 """Where the pressure is told of, on a device without a camera."""

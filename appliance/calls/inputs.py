@@ -204,6 +204,12 @@ class Resumed(Input, frozen=True):
     away_s: float
 
 
+class CaptureClosed(Input, frozen=True):
+    """After the `StopCapture` of that number: microphone and camera are both closed."""
+
+    number: int
+
+
 # -------------------- the panel
 
 
@@ -218,6 +224,17 @@ class ButtonGestured(Input, frozen=True):
 
     button: str
     gesture: Gesture
+
+
+class ButtonStuck(Input, frozen=True):
+    """A button has been pressed for so long that no finger does it (`stuck`), or was let go."""
+
+    button: str
+    stuck: bool
+
+
+class PrivacyLost(Input, frozen=True):
+    """An LED that tells of open devices went dark by itself: what is open is to be closed."""
 
 
 class HookSwitched(Input, frozen=True):

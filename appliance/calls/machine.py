@@ -15,12 +15,15 @@ from appliance.calls import (
     ending,
     faults,
     own,
+    pressing,
+    privacy,
     quiet,
     recordings,
     relays,
     requests,
     roster,
     screens,
+    sensing,
     tokens,
 )
 from appliance.calls.effects import Output, PlaySound, Reply, Sound
@@ -29,7 +32,9 @@ from appliance.calls.inputs import (
     AudioOutputs,
     ButtonGestured,
     ButtonPressed,
+    ButtonStuck,
     CameraSwitched,
+    CaptureClosed,
     CommandIssued,
     DeviceFailed,
     FaultCleared,
@@ -52,6 +57,7 @@ from appliance.calls.inputs import (
     PeerRestored,
     PresenceChanged,
     PressureChanged,
+    PrivacyLost,
     RecordingFailed,
     RecordingStarted,
     RecordingStopped,
@@ -70,7 +76,6 @@ from appliance.calls.turn import Turn
 from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.events import (
-    InputChanged,
     PushRegistrationUpdated,
 )
 from appliance.messages import Join
@@ -200,19 +205,32 @@ def _begin(turn: Turn, command: Command) -> Any:
 
 
 def _button_pressed(turn: Turn, report: ButtonPressed) -> None:
-    buttons.pressed(turn, report)
+    if pressing.taken(turn, report.button):
+        buttons.pressed(turn, report)
 
 
 def _button_gestured(turn: Turn, report: ButtonGestured) -> None:
+    if pressing.is_passed_over(turn, report.button):
+        return
     command = buttons.gestured(turn, report)
-    if command is not None:
+    if command is not None and _may_be_given(turn, command, report.button):
         origin = "bell" if buttons.chimed_at_edge(turn, report) else "button"
         _commanded(turn, CommandIssued(command, origin))
 
 
 def _hook_switched(turn: Turn, report: HookSwitched) -> None:
+    if report.lifted and not pressing.taken(turn, report.button):
+        turn.set(handset_lifted=True)
+        return
     for command in buttons.hooked(turn, report):
-        _commanded(turn, CommandIssued(command, "button"))
+        if _may_be_given(turn, command, report.button):
+            _commanded(turn, CommandIssued(command, "button"))
+
+
+def _may_be_given(turn: Turn, command: Command, button: str) -> bool:
+    """Whether the house is not rung too often already by what a button wants."""
+    rings = isinstance(command, commands.InitiateCall) and turn.state.active is None
+    return not rings or pressing.may_ring(turn, button)
 
 
 def _hang_up_answered(turn: Turn, report: HangUpAnswered) -> None:
@@ -313,11 +331,6 @@ def _peer(report: Report) -> Callable[[Turn, Any], None]:
     return rule
 
 
-def _input_switched(turn: Turn, report: InputSwitched) -> None:
-    turn.set(inputs={**turn.state.inputs, report.input: report.on})
-    turn.emit(InputChanged(report.input, report.kind, report.on), turn.state.active)
-
-
 def _relay_changed(turn: Turn, report: RelayChanged) -> None:
     relays.changed(turn, report)
 
@@ -338,6 +351,10 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         turn.tell_errors(key)
     elif kind == "unlock":
         relays.silent(turn, key)
+    elif kind == "left_open":
+        sensing.left_open(turn, key)
+    elif kind == "calm":
+        pressing.calm(turn, key)
     elif fired.timer == quiet.HOURS:
         quiet.look_at_clock(turn)
     elif fired.timer == quiet.UNTIL:
@@ -382,7 +399,10 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     DeviceFailed: faults.device_failed,
     PressureChanged: faults.pressure_changed,
     Resumed: faults.resumed,
-    InputSwitched: _input_switched,
+    InputSwitched: sensing.switched,
+    ButtonStuck: sensing.stuck,
+    CaptureClosed: privacy.closed,
+    PrivacyLost: privacy.lost,
     RelayChanged: _relay_changed,
     TimerFired: _timer,
     FaultReported: faults.reported,

@@ -72,6 +72,9 @@ def stopped(turn: Turn, report: RecordingStopped) -> None:
     recording = turn.state.recording
     turn.set(recording=None)
     call = turn.state.call(recording.call_id) if recording else None
+    if recording is not None and recording.request is not None:
+        sentence = report.error or "the recording ended as soon as it had begun"
+        turn.do(Reply(recording.request, code="recording_failed", message=sentence))
     if report.error is not None:
         turn.error("recording_failed", report.error, report.path, call.call_id if call else None)
     turn.emit(RecordingStoppedEvent(report.path, report.duration_s, report.bytes), call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.calls.faults import exceptions
 from appliance.calls.inputs import LinkState
 from appliance.calls.state import LiveCall, State
 from appliance.model import CallState, Situation
@@ -12,6 +13,34 @@ _OF_CALL = {
     CallState.CONNECTING: Situation.CONNECTING,
     CallState.RECONNECTING: Situation.RECONNECTING,
 }
+
+
+FAULTS = {
+    "camera": 2,
+    "microphone": 3,
+    "speaker": 4,
+    "pin_unavailable": 5,
+    "gpio_unavailable": 5,
+    "relay_failed": 5,
+    "privacy_led_failed": 5,
+    "stuck_button": 6,
+    "left_open": 7,
+    "tamper": 8,
+}
+"""How often an LED blinks for what is wrong: a device that fails, or the code of a panel's fault."""
+BROKER_AWAY = 1
+UNKNOWN = 9
+
+
+def fault_counts(state: State) -> tuple[int, ...]:
+    """Of everything that is wrong now the number by which an LED tells of it, in rising order."""
+    parts = (
+        "speaker" if where.startswith("audio.") else code for where, code in state.faults.items()
+    )
+    kinds = {FAULTS.get(one, UNKNOWN) for one in (*exceptions(state), *parts)}
+    if state.link is not LinkState.CONNECTED:
+        kinds.add(BROKER_AWAY)
+    return tuple(sorted(kinds))
 
 
 def situation(state: State) -> Situation:

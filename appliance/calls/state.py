@@ -92,6 +92,14 @@ class Policy(Struct, frozen=True):
     buttons: Mapping[tuple[str, Gesture], Action] = field(default_factory=dict)
     hold_to_hang_up: bool = False
     """A button that leaves a running call is to be held."""
+    max_presses: int = 20
+    """How often a button may be pressed within `calls.pressing.WINDOW_S`; 0 is no limit."""
+    privacy: bool = False
+    """There is an LED that is lit whenever microphone or camera may be open."""
+    exits: Mapping[str, str] = field(default_factory=dict)
+    """Exit buttons, and the relay that each opens."""
+    left_open_s: Mapping[str, float] = field(default_factory=dict)
+    """Door contacts, and after how long an open door is told."""
     relays: frozenset[str] = frozenset()
     relay_digits: Mapping[str, str] = field(default_factory=dict)
     """Keypad digits, and the relay that they open for a participant who may."""
@@ -460,11 +468,19 @@ class State(Struct, frozen=True):
     """Why the camera takes fewer pictures, in a sentence: the device is too hot or its supply too weak."""
     faults: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with other parts now: the part (`leds.status`) and the code of its error."""
+    presses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """When each button was last pressed, within the window of the limit."""
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """Buttons that are pressed too often, and how many presses of each were not taken so far."""
+    bell_heard_s: float | None = None
+    """When the bell's chime last began for a press."""
     errors: Mapping[str, Error] = field(default_factory=dict)
     """The errors of the last second; each counts how often it came again since it was told."""
     stopping: bool = False
     capturing: CallType | None = None
     """What is open: nothing, the microphone, or the camera as well."""
+    closings: int = 0
+    """How often the devices were told to close: a report of an earlier time is no news."""
     camera_facing: CameraFacing = CameraFacing.FRONT
     audio_mode: AudioMode = AudioMode.SPEAKER
     audio_available: tuple[AudioMode, ...] = (AudioMode.SPEAKER,)

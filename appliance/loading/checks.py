@@ -10,23 +10,20 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Literal
 
-from appliance.actions import parse_action
+from appliance.actions import DTMF_DIGITS, parse_action
 from appliance.commands import COMMANDS
 from appliance.config import Button, Config, Http, IceServer, Mqtt
-from appliance.errors import did_you_mean
 from appliance.loading.extensions import hooks, plugins
-from appliance.loading.findings import Check, Finding, Path
-from appliance.loading.pins import gpio
-from appliance.model import CONTROLS, QUIET_HOURS, ReceiverType, Right, Situation
+from appliance.loading.findings import Check, Finding, Path, one_of
+from appliance.loading.panel import SITUATIONS, inputs, leds, pins, relays
+from appliance.model import CONTROLS, QUIET_HOURS, ReceiverType, Right
 
 NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
 TLS_PORT = 8883
 """IANA's secure-mqtt: a broker at this port is spoken to with TLS, whatever else is configured."""
-SITUATIONS = ("ringing", *Situation)
-"""For LEDs and relays; `ringing` is both ringing_in and ringing_out."""
 
 
 Kind = Literal["led", "pwm", "rgb"]
@@ -39,7 +36,7 @@ def patterns(parse: Callable[[str, Kind], object]) -> Check:
         for name, led in config.leds.items():
             for situation, text in led.patterns.items():
                 path: Path = ("leds", name, "patterns", situation)
-                yield from _one_of(path, situation, SITUATIONS)
+                yield from one_of(path, situation, SITUATIONS)
                 try:
                     parse(text, led.kind)
                 except ValueError as error:
@@ -55,12 +52,12 @@ def people(config: Config) -> Iterator[Finding]:
         yield Finding(("contacts", config.device.id), "is this device's own id")
     for name, group in groups.items():
         for at, uid in enumerate(group.members):
-            yield from _one_of(("groups", name, "members", at), uid, contacts, "contact")
+            yield from one_of(("groups", name, "members", at), uid, contacts, "contact")
     for at, uid in enumerate(config.call.auto_answer):
-        yield from _one_of(("call", "auto_answer", at), uid, contacts, "contact")
+        yield from one_of(("call", "auto_answer", at), uid, contacts, "contact")
     if config.call.main_video != "dominant_speaker":
         names = ["dominant_speaker", *contacts]
-        yield from _one_of(("call", "main_video"), config.call.main_video, names, "contact")
+        yield from one_of(("call", "main_video"), config.call.main_video, names, "contact")
     if config.call.receiver is not None:
         kind, _, name = config.call.receiver.partition(":")
         yield from _receiver(config, ("call", "receiver"), kind, name)
@@ -91,6 +88,8 @@ def buttons(config: Config) -> Iterator[Finding]:
                     yield Finding(("buttons", name, gesture), "is nothing that a handset can do")
         elif not any(actions.values()):
             yield Finding(("buttons", name), "does nothing: no press, no hold", warning=True)
+        if button.pull == "none" and button.active_high is None:
+            yield Finding(("buttons", name, "active_high"), _FLOATS)
         for gesture, text in actions.items():
             if text:
                 yield from _action(config, ("buttons", name, gesture), text)
@@ -106,6 +105,31 @@ def _cannot_leave(button: Button) -> bool:
     except ValueError:
         return False  # which is told elsewhere
     return button.kind != "hook" and press.leaves and bool(button.hold) and not hold.leaves
+
+
+_FLOATS = 'is wanted with pull = "none": nothing else says which level is pressed'
+
+
+def keypads(config: Config) -> Iterator[Finding]:
+    """The keys fit the pins, and each does something."""
+    for name, keypad in config.keypads.items():
+        path: Path = ("keypads", name)
+        if len(keypad.keys) != len(keypad.rows):
+            sentence = f"has {len(keypad.rows)} rows of pins and {len(keypad.keys)} of keys"
+            yield Finding((*path, "keys"), sentence)
+        for at, row in enumerate(keypad.keys):
+            if len(row) != len(keypad.columns):
+                sentence = f"has {len(row)} keys for {len(keypad.columns)} columns"
+                yield Finding((*path, "keys", at), sentence)
+        keys = "".join(keypad.keys).replace(" ", "")
+        for key in dict.fromkeys(keys):
+            if keys.count(key) > 1:
+                yield Finding((*path, "keys"), f"has the key {key} twice")
+            if key not in keypad.actions and key not in DTMF_DIGITS:
+                yield Finding((*path, "keys"), f"the key {key} does nothing", warning=True)
+        for key, text in keypad.actions.items():
+            yield from one_of((*path, "actions", key), key, keys, "key")
+            yield from _action(config, (*path, "actions", key), text)
 
 
 def _action(config: Config, path: Path, text: str) -> Iterator[Finding]:
@@ -124,44 +148,14 @@ def _action(config: Config, path: Path, text: str) -> Iterator[Finding]:
         yield Finding(path, "opens nothing: there is no [relays.door]", warning=True)
 
 
-def relays(config: Config) -> Iterator[Finding]:
-    """A relay follows a situation that exists."""
-    for name, relay in config.relays.items():
-        if relay.on is not None:
-            yield from _one_of(("relays", name, "on"), relay.on, SITUATIONS)
-
-
-def pins(config: Config) -> Iterator[Finding]:
-    """A pin has one use, however it is spelled."""
-    users: dict[int | str, Path] = {}
-    sections: dict[str, dict[Any, Any]] = {
-        "buttons": config.buttons,
-        "leds": config.leds,
-        "relays": config.relays,
-        "inputs": config.inputs,
-    }
-    for section, entries in sections.items():
-        for name, entry in entries.items():
-            path: Path = (section, name, "pin")
-            for pin in entry.pin if isinstance(entry.pin, tuple) else (entry.pin,):
-                number = gpio(pin)
-                if number is None:
-                    yield Finding(path, f"{pin} is no GPIO of the 40-pin header", warning=True)
-                used = users.setdefault(str(pin) if number is None else number, path)
-                if used is not path:
-                    yield Finding(path, f"{pin} is the pin of {used[0]}.{used[1]} already")
-            if isinstance(entry.pin, tuple) != (getattr(entry, "kind", "") == "rgb"):
-                yield Finding(path, "wants three pins for an rgb LED, and one for any other")
-
-
 def call_settings(config: Config) -> Iterator[Finding]:
     """The settings whose values the vocabulary describes in words."""
     call = config.call
-    yield from _one_of(("call", "accept_video"), call.accept_video, ["auto", "ask"])
+    yield from one_of(("call", "accept_video"), call.accept_video, ["auto", "ask"])
     fit = call.main_video_container.fit
-    yield from _one_of(("call", "main_video_container", "fit"), fit, ["contain", "cover"])
+    yield from one_of(("call", "main_video_container", "fit"), fit, ["contain", "cover"])
     for at, control in enumerate(call.enabled_controls):
-        yield from _one_of(("call", "enabled_controls", at), control, CONTROLS)
+        yield from one_of(("call", "enabled_controls", at), control, CONTROLS)
     if not (math.isfinite(call.idle_timeout_s) and call.idle_timeout_s > 0):
         yield Finding(("call", "idle_timeout_s"), "is to be above 0")
     if not re.fullmatch(QUIET_HOURS, call.quiet_hours):
@@ -175,7 +169,7 @@ def mqtt(config: Config) -> Iterator[Finding]:
         yield Finding(("mqtt", "root"), "is no topic: no + or #, no space, no empty level")
     for at, name in enumerate(broker.plain_commands):
         path: Path = ("mqtt", "plain_commands", at)
-        yield from _one_of(path, name, COMMANDS, "command")
+        yield from one_of(path, name, COMMANDS, "command")
         if name in NEVER_PLAIN:
             yield Finding(path, f"{name} is never taken plain")
         if name == "unlock":
@@ -234,30 +228,63 @@ def recordings(config: Config) -> Iterator[Finding]:
         yield Finding(path, f"{nearest} cannot be written by who asks now", warning=True)
 
 
-CAMERAS = ("test-card",)
+TEST_CARD = "test-card"
 SOUNDS = ("tone", "silence")
+
+
+def cameras(config: Config) -> Iterator[Finding]:
+    """Two cameras are two devices, and each has a name."""
+    used: dict[str, str] = {}
+    for name, camera in config.cameras.items():
+        path: Path = ("cameras", name, "device")
+        if not camera.device.strip():
+            yield Finding(path, "is empty: a camera's number, model or id, or test-card")
+        elif camera.device in used and camera.device != TEST_CARD:
+            sentence = f'"{camera.device}" is the device of cameras.{used[camera.device]} already'
+            yield Finding(path, sentence, warning=True)
+        used[camera.device] = name
+    fastest = 30 * 1920 * 1088
+    media = config.media
+    if media.encoder == "v4l2" and media.width * media.height * media.framerate > fastest:
+        sentence = f"{media.width}x{media.height} at {media.framerate}/s is more than it can encode"
+        yield Finding(("media", "encoder"), sentence, warning=True)
 
 
 def not_yet(config: Config) -> Iterator[Finding]:
     """Nobody is to believe that something works which does not yet."""
-    if config.media.encoder == "v4l2":
-        sentence = "this version encodes in software only"
-        yield Finding(("media", "encoder"), sentence, warning=True)
-    for name, camera in config.cameras.items():
-        if camera.device not in CAMERAS:
-            sentence = f'this version has no driver for "{camera.device}" yet; "test-card" works'
-            yield Finding(("cameras", name, "device"), sentence, warning=True)
     for mode, audio in config.audio.items():
         if audio.capture not in SOUNDS:
             sentence = f'this version has no driver for "{audio.capture}" yet; "tone" works'
             yield Finding(("audio", mode, "capture"), sentence, warning=True)
 
 
+def echo(installed: Callable[[], bool]) -> Check:
+    """The check of echo cancelling; media's `installed()` tells whether WebRTC's canceller is there."""
+
+    def check(config: Config) -> Iterator[Finding]:
+        for mode, audio in config.audio.items():
+            if audio.echo == "aec3" and not installed():
+                sentence = (
+                    "WebRTC's echo canceller is not installed (the extra `echo`): the microphone "
+                    "is made quieter instead while the other side speaks"
+                )
+                yield Finding(("audio", mode, "echo"), sentence, warning=True)
+            if audio.gain_control and (audio.echo in ("duck", "off") or not installed()):
+                sentence = "has no effect without WebRTC's echo canceller"
+                yield Finding(("audio", mode, "gain_control"), sentence, warning=True)
+
+    return check
+
+
 CHECKS: tuple[Check, ...] = (
+    cameras,
     not_yet,
     people,
     keys,
     buttons,
+    keypads,
+    leds,
+    inputs,
     relays,
     pins,
     call_settings,
@@ -271,15 +298,6 @@ CHECKS: tuple[Check, ...] = (
 """The checks that need nothing but the vocabulary."""
 
 
-def _one_of(path: Path, name: str, names: Any, noun: str = "") -> Iterator[Finding]:
-    if name not in names:
-        near = did_you_mean(name, names)
-        if noun:
-            yield Finding(path, f"{name} is no {noun}{near}")
-        else:
-            yield Finding(path, f"{name} is not one of {', '.join(names)}{near}")
-
-
 def _receiver(config: Config, path: Path, kind: str, name: str) -> Iterator[Finding]:
     """A receiver is a contact or a group, and somebody in it may answer."""
     if kind == ReceiverType.USER:
@@ -291,7 +309,7 @@ def _receiver(config: Config, path: Path, kind: str, name: str) -> Iterator[Find
     else:
         yield Finding(path, f'"{kind}:{name}" is to be user:<uid> or group:<id>')
         return
-    yield from _one_of(path, name, known, "contact" if kind == ReceiverType.USER else "group")
+    yield from one_of(path, name, known, "contact" if kind == ReceiverType.USER else "group")
     if name in known:
         contacts = [config.contacts[uid] for uid in rung if uid in config.contacts]
         if not any(Right.ANSWER in contact.may for contact in contacts):

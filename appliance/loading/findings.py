@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from appliance.config import Config
+from appliance.errors import did_you_mean
 
 Path = tuple[str | int, ...]
 """Where a value stands: `("contacts", "alice", "may", 1)`."""
@@ -35,3 +37,13 @@ def spelled(path: Path) -> str:
             bare = part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
             words += f".{bare}" if words else bare
     return words
+
+
+def one_of(path: Path, name: str, names: Any, noun: str = "") -> Iterator[Finding]:
+    """A finding where a name is none of those that there are, with the nearest."""
+    if name not in names:
+        near = did_you_mean(name, names)
+        if noun:
+            yield Finding(path, f"{name} is no {noun}{near}")
+        else:
+            yield Finding(path, f"{name} is not one of {', '.join(names)}{near}")

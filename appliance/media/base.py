@@ -24,8 +24,17 @@ if TYPE_CHECKING:
 SAMPLE_RATE_HZ = 48_000
 FRAME_SAMPLES = 960
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
+FRAME_MS = 1000 * FRAME_SAMPLES // SAMPLE_RATE_HZ
 FRAME_BYTES = 2 * FRAME_SAMPLES
 SILENT_FRAME = bytes(FRAME_BYTES)
+
+
+def check_frame(frame: bytes) -> None:
+    """Raise ValueError, with a sentence, for what is no frame of 20 ms."""
+    if len(frame) != FRAME_BYTES:
+        raise ValueError(
+            f"a frame of sound has {FRAME_BYTES} bytes (20 ms at 48 kHz, mono, 16 bit), not {len(frame)}"
+        )
 
 
 class SourceFailed(ApplianceError):
@@ -194,6 +203,31 @@ class AudioSink(Protocol):
 
     def remove(self, participant: str) -> None:
         """Nothing more comes from `participant`."""
+
+
+class EchoCanceller(Protocol):
+    """Takes out of the microphone what comes to it from the loudspeaker beside it.
+
+    `far` is called on the playback's thread and `near` on the capture's, at the same time. Frames are
+    those of this module; another length raises ValueError. Once closed it passes `near` through as it
+    comes and forgets `far`, so that the threads can end after it.
+    """
+
+    def far(self, frame: bytes, /) -> None:
+        """20 ms that are being written to the loudspeaker now: all that sounds, mixed, after the volume.
+
+        Told for silence, too, as long as the loudspeaker is open.
+        """
+
+    def near(self, frame: bytes, delay_ms: int, /) -> bytes:
+        """20 ms of the microphone, with what the far side says taken out.
+
+        `delay_ms`: how long after the latest `far` its sound is in `near`, as far as the sound card can
+        tell: what still waits in the playback's buffer and in the capture's; 0 where it cannot tell.
+        """
+
+    def close(self) -> None:
+        """Release what it holds; may be called again."""
 
 
 class Outputs(Protocol):

@@ -19,7 +19,7 @@ from appliance.media.base import (
 from appliance.media.driver import Driver
 from appliance.media.encoding import OpusEncoder
 from appliance.media.fanout import AudioFanout, VideoFanout
-from appliance.media.handover import Handover
+from appliance.media.handover import Handover, PictureHandover
 from appliance.media.hush import TOO_LONG_S, TOO_LOW_DBFS, Hush
 from appliance.model import DeviceException
 
@@ -178,7 +178,7 @@ class LiveCamera:
         self._changed = changed
         self._driver: Driver[AccessUnit] = Driver("camera", source)
         self._seen_at_s = 0.0
-        self._units = Handover(self._see)
+        self._units = PictureHandover(self._see, source.request_keyframe)
         self._failures = Handover(self._fail)
 
     @property

@@ -20,7 +20,13 @@ from appliance.calls.effects import (
     SwitchCamera,
     UseAudioMode,
 )
-from appliance.calls.inputs import AudioOutputs, CameraSwitched, FaultReported, Input
+from appliance.calls.inputs import (
+    AudioOutputs,
+    CameraSwitched,
+    CaptureClosed,
+    FaultReported,
+    Input,
+)
 from appliance.media.base import Pluggable, VideoSource, Viewfinder
 from appliance.media.devices import Device, DeviceKeeper
 from appliance.media.handover import Handover
@@ -50,18 +56,38 @@ class Desk:
     )
 
     def __init__(
-        self, loaded: Callable[[], Awaitable[Equipment]], post: Callable[[Input], None]
+        self,
+        loaded: Callable[[], Awaitable[Equipment]],
+        post: Callable[[Input], None],
+        forbidden: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`loaded` gives the equipment as soon as there is one; `equip` is told of it too."""
+        """`loaded` gives the equipment as soon as there is one; `equip` is told of it too.
+
+        `forbidden` says why nothing may be open now, which ends what is at each `StartCapture`.
+        """
         self._loaded, self._post = loaded, post
         self._equipment: Equipment | None = None
         self._kept: list[Effect] = []
         self._audio_muted = self._video_paused = False
+        self._closing: int | None = None
+        """The number of the `StopCapture` that is being carried out."""
         self._microphone = DeviceKeeper(
-            Device.MICROPHONE, AudioMode.SPEAKER, self._make_microphone, post, lambda _: None
+            Device.MICROPHONE,
+            AudioMode.SPEAKER,
+            self._make_microphone,
+            post,
+            lambda _: None,
+            forbidden=forbidden,
+            at_rest=self._tell_closed,
         )
         self._camera = DeviceKeeper(
-            Device.CAMERA, CameraFacing.FRONT, self._make_camera, post, self._camera_switched
+            Device.CAMERA,
+            CameraFacing.FRONT,
+            self._make_camera,
+            post,
+            self._camera_switched,
+            forbidden=forbidden,
+            at_rest=self._tell_closed,
         )
 
     # -------------------- its life
@@ -129,9 +155,11 @@ class Desk:
     def _capture(self, effect: StartCapture | StopCapture | RenewCapture) -> None:
         match effect:
             case StartCapture(video=video):
+                self._closing = None
                 self._microphone.want(wanted=True)
                 self._camera.want(wanted=video)
-            case StopCapture():
+            case StopCapture(number):
+                self._closing = number
                 self._stop_capture()
             case RenewCapture(reason=reason):
                 self._microphone.interrupt(reason)
@@ -157,6 +185,11 @@ class Desk:
         self._camera.want(wanted=False)
         if self._camera.used is not CameraFacing.FRONT:
             self._camera.choose(CameraFacing.FRONT)  # with which the next call is to begin
+
+    def _tell_closed(self) -> None:
+        if self._closing is not None and self._microphone.rests and self._camera.rests:
+            number, self._closing = self._closing, None
+            self._post(CaptureClosed(number))
 
     def _tell_equipment(self) -> None:
         if self._equipment is not None:

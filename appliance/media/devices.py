@@ -84,11 +84,18 @@ class DeviceKeeper(Generic[C]):
         make: Make[C],
         post: Callable[[Input], None],
         switched: Callable[[C], None],
+        *,
+        forbidden: Callable[[], str | None] = lambda: None,
+        at_rest: Callable[[], None] = lambda: None,
     ) -> None:
         """`make` gives a device that is not open yet, and raises SourceFailed where there is none.
 
-        `switched` is told each time that `choose` has been carried out.
+        `switched` is told each time that `choose` has been carried out. `forbidden` says why none may
+        be open now; it is asked before each is opened, and whenever `want` was called. `at_rest` is
+        told when none is wanted and all are closed.
         """
+        self._forbidden, self._at_rest = forbidden, at_rest
+        self._rests = True
         self._device, self._make, self._post, self._switched = device, make, post, switched
         self._wanted = self._ending = self._asked = self._attends = False
         self._chosen = self._used = self._coming_choice = choice
@@ -110,6 +117,11 @@ class DeviceKeeper(Generic[C]):
         return any((self._live, self._coming, self._stuck))
 
     @property
+    def rests(self) -> bool:
+        """Whether none is wanted, and all are closed and were heard to be."""
+        return self._rests and not self._wanted
+
+    @property
     def used(self) -> C:
         """Which one is in use, or would be."""
         return self._used
@@ -124,6 +136,7 @@ class DeviceKeeper(Generic[C]):
         if wanted and not self._wanted:
             self._failures, self._retry_at_s, self._tell_again = 0, 0.0, True
         self._wanted = wanted
+        self._rests = self._rests and not wanted
         self._changed.set()
 
     def choose(self, choice: C) -> None:
@@ -157,11 +170,18 @@ class DeviceKeeper(Generic[C]):
         while True:
             self._changed.clear()
             if not await self._step():
+                self._rest()
                 if self._ending:
                     return
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(self._deadline_s):
                         await self._changed.wait()
+
+    def _rest(self) -> None:
+        """Nothing is left to be done."""
+        if not self._wanted and not self._stuck:  # what hangs may see and hear still
+            self._rests = True
+            self._at_rest()
 
     @property
     def _now_s(self) -> float:
@@ -182,6 +202,10 @@ class DeviceKeeper(Generic[C]):
         """Do one thing, if there is one to be done."""
         if not self._wanted:
             return await self._close() or await self._choose_closed() or await self._look()
+        if (self._live or self._coming) and (why := self._forbidden()) is not None:
+            await self._close()
+            self._fail(_not_granted(why))
+            return True
         if self._coming is not None:
             return await self._receive(self._coming)
         if self._live is not None and (fault := self._fault_of(self._live)) is not None:
@@ -283,6 +307,8 @@ class DeviceKeeper(Generic[C]):
                 self._settle(choice)  # it is the same one by another name
                 return
             self._wait_for_stuck(choice, live)
+            if (why := self._forbidden()) is not None:
+                raise _not_granted(why)  # noqa: TRY301 - told and tried again as what cannot be opened
             self._coming, self._coming_choice = live, choice
             await live.open()
             self._begin_by_s = self._now_s + BEGIN_LIMIT_S
@@ -366,3 +392,7 @@ class DeviceKeeper(Generic[C]):
         self._tell_again = self._tell_again and what is None
         self._post(DeviceFailed(self._device, *(what or (None,))))
         return True
+
+
+def _not_granted(why: str) -> SourceFailed:
+    return SourceFailed(DeviceException.PERMISSION_NOT_GRANTED, why)

@@ -9,6 +9,7 @@ from aiortc import RTCIceServer
 
 from appliance.calls.inputs import Input
 from appliance.config import Audio, Camera, IceServer, Media, Recording
+from appliance.media import opus, seams
 from appliance.media.audience import Audience
 from appliance.media.base import (
     AudioSink,
@@ -18,20 +19,30 @@ from appliance.media.base import (
     SourceFailed,
     VideoSource,
 )
+from appliance.media.camera import PiCamera
 from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.filming import Plan
 from appliance.media.handover import Handover
 from appliance.media.hold_tone import HoldTone
 from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
 from appliance.media.recorder import Recorder
-from appliance.media.seams import self_check
 from appliance.media.shelf import Shelf
 from appliance.media.synthetic import CardCamera, SimulatedOutputs
 from appliance.model import AudioMode, CameraFacing, DeviceException
 from appliance.state_directory import state_directory
 
 __all__ = ["Audience", "Equipment", "ice_servers", "self_check"]
+
+
+def self_check() -> None:
+    """See that the libraries are those that were tested, before a call needs them. Raises UnknownAiortc.
+
+    A missing libopus is told: it can be done without.
+    """
+    seams.self_check()
+    opus.decoder()
 
 
 class Equipment:
@@ -70,6 +81,7 @@ class Equipment:
         self._media, self._cameras = media, cameras
         self._servers = servers
         self._devices = devices
+        self._found: dict[str, PiCamera] = {}
 
     @property
     def films(self) -> bool:
@@ -107,7 +119,7 @@ class Equipment:
         return LiveMicrophone(source, self.audio, changed)
 
     def camera(self, facing: CameraFacing, changed: Callable[[], None]) -> LiveCamera:
-        """A camera, closed. Raises SourceFailed where there is no driver for it."""
+        """A camera, closed. Raises SourceFailed where none is configured."""
         standing_in = {
             CameraFacing.FRONT: self._devices.camera,
             CameraFacing.REAR: self._devices.rear,
@@ -121,14 +133,13 @@ class Equipment:
                 DeviceException.INVALID_ID,
                 f"there is no {facing} camera: it is not configured, see [cameras.{facing}]",
             )
-        device = self._cameras[facing].device
-        if device != "test-card":
-            raise SourceFailed(
-                DeviceException.INVALID_ID,
-                f'there is no camera "{device}": this release knows "test-card"',
-            )
-        media = self._media
-        return CardCamera(media.width, media.height, media.framerate, media.bitrate_kbps, facing)
+        device, media = self._cameras[facing].device, self._media
+        looks = media.width, media.height, media.framerate, media.bitrate_kbps
+        if device == "test-card":
+            return CardCamera(*looks, facing)
+        if device not in self._found:  # one and the same each time: it remembers that it was there
+            self._found[device] = PiCamera(Plan(device, media.encoder, *looks))
+        return self._found[device]
 
 
 def recordings_folder(recording: Recording) -> Path:

@@ -6,7 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from appliance.media.base import AccessUnit
+
 T = TypeVar("T")
+
+WAITING_LIMIT = 15
+"""Pictures on their way: half a second at 30 a second, in which the loop did nothing else."""
 
 
 class Handover(Generic[T]):
@@ -33,3 +38,35 @@ class Handover(Generic[T]):
     def _arrive(self, item: T) -> None:
         if self._open:
             self._take(item)
+
+
+class PictureHandover(Handover[AccessUnit]):
+    """A door with a queue of bounded length: what finds it full is dropped, up to the next keyframe."""
+
+    def __init__(
+        self, take: Callable[[AccessUnit], None], request_keyframe: Callable[[], None]
+    ) -> None:
+        """`request_keyframe` is called on the thread that puts."""
+        super().__init__(self._count)
+        self.dropped = 0
+        self._take_on = take
+        self._request_keyframe = request_keyframe
+        self._put = self._taken = 0
+        self._dropping = False
+
+    def put(self, item: AccessUnit) -> None:
+        """From the source's thread."""
+        room = self._put - self._taken < WAITING_LIMIT
+        if room and (item.keyframe or not self._dropping):
+            self._dropping = False
+            self._put += 1
+            super().put(item)
+            return
+        self._dropping = True
+        self.dropped += 1
+        if room:
+            self._request_keyframe()
+
+    def _count(self, unit: AccessUnit) -> None:
+        self._taken += 1
+        self._take_on(unit)

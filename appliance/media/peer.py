@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from aiortc import (
@@ -20,7 +20,6 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpReceiver,
 )
-from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamTrack
 
 from appliance.media import seams
@@ -31,7 +30,7 @@ from appliance.media.feedback import Feedback
 from appliance.media.hold_tone import HoldTone
 from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
 from appliance.media.negotiation import MAX_CANDIDATES
-from appliance.media.voice import frames_of
+from appliance.media.reception import Reception
 from appliance.media.watching import Stall, View
 from appliance.messages import IceCandidate, SessionDescription
 
@@ -77,19 +76,17 @@ class Peer:
         watch_framerate: int | None = None,
         ice_servers: Sequence[RTCIceServer] = (),
         setup_limit_s: float = SETUP_LIMIT_S,
-        jitter_buffer: Callable[[], JitterBuffer] | None = None,
     ) -> None:
         """Without `video` (or `screen`) nothing of the kind is sent, whatever the other side offers.
 
         `hold` is what sounds while on hold. Pictures of the other side are taken where there is a
-        `watch_framerate`, so many per second. `jitter_buffer` makes what is to stand in for aiortc's own,
-        for sound.
+        `watch_framerate`, so many per second.
         """
         self.feedback = {Role.CAMERA: Feedback(), Role.SCREEN: Feedback()}
         self._observer = observer
         self._sources = Sources(audio, video, screen, hold)
         self._watch_framerate = watch_framerate
-        self._jitter_buffer = jitter_buffer
+        self._reception = Reception(observer.heard)
         # never None: aiortc would then ask a public STUN server, which costs 5 s without the internet
         configuration = RTCConfiguration(
             iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
@@ -106,7 +103,7 @@ class Peer:
         self._candidates: list[IceCandidate | None] = []
         self._candidate_count = 0
         self._tracks: dict[Role, asyncio.Queue[MediaStreamTrack]] = {
-            role: asyncio.Queue() for role in Role
+            role: asyncio.Queue() for role in (Role.CAMERA, Role.SCREEN)
         }
         self._known: set[MediaStreamTrack] = set()
         self._hold = NOT_ON_HOLD
@@ -174,13 +171,13 @@ class Peer:
                     fanout.request_keyframe()
 
             seams.observe_rtcp(line.transceiver.sender, self.feedback[line.role], wanted)
-        elif line.role is Role.SOUND and self._jitter_buffer is not None:
-            seams.use_jitter_buffer(line.transceiver.receiver, self._jitter_buffer())
+        else:
+            seams.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
 
     async def _agreed(self) -> None:
         for line in self._agreement.lines:
             track = line.transceiver.receiver.track
-            if track is not None and track not in self._known:
+            if line.role in self._tracks and track is not None and track not in self._known:
                 self._known.add(track)
                 self._tracks[line.role].put_nowait(track)
         self._limit_setup()
@@ -218,10 +215,8 @@ class Peer:
             await seams.begin_anew(receiver)
 
     async def listen(self) -> None:
-        """Pass on the other side's sound, of one track after the other; to be cancelled at the end."""
-        while True:
-            async for frame in frames_of(await self._tracks[Role.SOUND].get()):
-                self._observer.heard(frame)
+        """Pass on the other side's sound at a steady pace; to be cancelled at the end."""
+        await self._reception.run()
 
     async def watch(self, *, screen: bool) -> None:
         """Pass on the other side's pictures where they are wanted; to be cancelled at the end."""

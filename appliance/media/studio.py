@@ -77,10 +77,11 @@ class Studio:
         pictures: PictureSink | None = None,
         screen_source: VideoSource | None = None,
         setup_limit_s: float = SETUP_LIMIT_S,
+        forbidden: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`devices` win over the configured ones; `volumes` are in percent, 100 where there is none. The
         others' pictures are received where `pictures` can show them; `screen_source` is what can be shared
-        as a second video.
+        as a second video. `forbidden` says why neither microphone nor camera may be open now.
         """
         self._media = media
         self._cameras = {CameraFacing(facing): camera for facing, camera in cameras.items()}
@@ -96,7 +97,7 @@ class Studio:
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
-        self._desk = Desk(self._loaded, post)
+        self._desk = Desk(self._loaded, post, forbidden)
         self._pictures = pictures
         self._shares_screen = screen_source is not None
         self._sharing = Sharing(screen_source, self._screen, post)

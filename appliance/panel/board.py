@@ -8,63 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import ClassVar, Literal, Protocol, Self, TypedDict, TypeVar
-
-from gpiozero import GPIOZeroError
+from typing import ClassVar, Literal, Self
 
 from appliance import config
-from appliance.calls.effects import Effect, PlaySound, PulseRelay, StopSound
+from appliance.calls.effects import Effect, LightPrivacy, PlaySound, PulseRelay, StopSound
 from appliance.calls.inputs import FaultCleared, FaultReported, Input, InputSwitched, RelayChanged
 from appliance.errors import Refused, did_you_mean
 from appliance.model import Gesture, Situation
 from appliance.panel.buttons import Button
-from appliance.panel.chime import Chime, SilentOutput, SoundOutput
-from appliance.panel.door import Relay, RelayState
+from appliance.panel.buzzer import Buzzer
+from appliance.panel.chime import Chime, SilentOutput, SoundOutput, Together
+from appliance.panel.claims import Claims, failed, give_back
+from appliance.panel.door import MOTION, Relay
 from appliance.panel.hookswitch import HookSwitch
 from appliance.panel.indicators import Indicator
-from appliance.panel.inputs import InputPin, InputState
+from appliance.panel.inputs import InputPin
+from appliance.panel.keypads import Keypad
 from appliance.panel.pins import PinFactory, PinsUnavailableError, open_factory
+from appliance.panel.privacy import PrivacyLight, PrivacyLights
+from appliance.panel.status import PanelStatus, led_status, read_part
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 3.0
-"""How soon a pin that could not be had is claimed again."""
 WATCH_S = 0.05
 """The least time between two states that a watcher is given."""
-
-
-class LedStatus(TypedDict):
-    """An LED: the pattern it shows, and whether there is light; None where it has failed."""
-
-    pattern: str | None
-    lit: bool | None
-
-
-class PanelStatus(TypedDict):
-    """The whole panel, read from its pins; what has failed, or is closed, is None."""
-
-    leds: dict[str, LedStatus]
-    relays: dict[str, RelayState | None]
-    inputs: dict[str, InputState | None]
-    chime: Literal["playing", "silent"]
-
-
-class _Releasable(Protocol):
-    def release(self) -> None:
-        """Give the pins back."""
-
-
-Part = TypeVar("Part", bound=_Releasable)
-Section = TypeVar("Section")
-Read = TypeVar("Read")
 
 
 class Board:
     """The panel; `async with` claims its pins and gives them back, every relay released."""
 
-    EFFECTS: ClassVar[tuple[type[Effect], ...]] = (PlaySound, StopSound, PulseRelay)
+    EFFECTS: ClassVar[tuple[type[Effect], ...]] = (PlaySound, StopSound, PulseRelay, LightPrivacy)
 
     def __init__(
         self,
@@ -75,6 +50,7 @@ class Board:
         leds: Mapping[str, config.Led],
         relays: Mapping[str, config.Relay],
         inputs: Mapping[str, config.InputPin],
+        keypads: Mapping[str, config.Keypad] | None = None,
         post: Callable[[Input], None],
         sound: SoundOutput | None = None,
         factory: PinFactory | None = None,
@@ -87,56 +63,72 @@ class Board:
         self._board, self._panel = board, panel
         self._simulated = board == "simulated"
         self._sections = buttons, leds, relays, inputs
+        self._keypad_sections = keypads or {}
         self._post = post
-        self._chime = Chime(sound or SilentOutput(), changed=self._changed)
+        self._sound = sound or SilentOutput()
+        self._chime = Chime(self._sound, changed=self._changed)
+        self._privacy = PrivacyLights(self._post, self._changed)
         self._factory = factory
         self._stack = AsyncExitStack()
         self._buttons: dict[str, Button | HookSwitch | None] = {}
         self._leds: dict[str, Indicator | None] = {}
         self._relays: dict[str, Relay | None] = {}
         self._inputs: dict[str, InputPin | None] = {}
-        self._again: dict[str, asyncio.TimerHandle] = {}
-        """Parts whose pin could not be had, and when they are tried again."""
+        self._keypads: dict[str, Keypad | None] = {}
+        self._moving: frozenset[str] = frozenset()
+        """The motion sensors that see somebody."""
         self._watchers: set[asyncio.Event] = set()
         self._open = False
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._stack.callback(self._chime.release)
         pins = self._pins()
+        claims = Claims(pins, self._stack, self._post)
         buttons, leds, relays, inputs = self._sections
+        of_privacy = {name: led for name, led in leds.items() if led.privacy}
+        shown = {name: led for name, led in leds.items() if not led.privacy}
         # what is dangerous comes to rest first, and what answers a finger comes before the finger
-        self._relays = self._claim("relays", relays, pins, self._relay)
-        self._leds = self._claim("leds", leds, pins, self._led)
-        self._buttons = self._claim("buttons", buttons, pins, self._button)
-        self._inputs = self._claim("inputs", inputs, pins, self._input)
+        self._relays = claims.all("relays", relays, self._relay)
+        self._leds = claims.all("leds", shown, self._led)
+        self._privacy.use(claims.all("leds", of_privacy, self._privacy_light))
+        self._chime = Chime(self._output(claims), changed=self._changed)
+        # given back in the opposite order: silent, and looked at no more, while the pins are there
+        self._stack.callback(self._chime.release)
+        self._stack.callback(self._privacy.close)
+        self._buttons = claims.all("buttons", buttons, self._button)
+        self._keypads = claims.all("keypads", self._keypad_sections, self._keypad)
+        self._inputs = claims.all("inputs", inputs, self._input)
         self._open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._open = False
-        for alarm in self._again.values():
-            alarm.cancel()
         await self._stack.aclose()
-        for parts in (self._relays, self._leds, self._buttons, self._inputs):
+        for parts in (self._relays, self._leds, self._buttons, self._inputs, self._keypads):
             parts.update(dict.fromkeys(parts))
         self._changed()
 
     # -------------------- what the core and the outside ask
 
     def perform(self, effect: Effect) -> None:
-        """Play or stop a sound, or pulse a relay: done when this returns."""
+        """Play or stop a sound, pulse a relay, light what tells of open devices: done at the return."""
         match effect:
             case PlaySound() | StopSound():
                 self._chime.perform(effect)
             case PulseRelay(relay):
                 self._pulse(relay)
+            case LightPrivacy(on):
+                self._privacy.light(on=on)
 
-    def show(self, situation: Situation) -> None:
-        """Let LEDs and the relays that follow a situation show it."""
+    def capture_forbidden(self) -> str | None:
+        """Why neither microphone nor camera may be open now: an LED that is to tell of it is dark."""
+        return self._privacy.forbidden()
+
+    def show(self, situation: Situation, counts: Sequence[int] = ()) -> None:
+        """Let LEDs and the relays that follow a situation show it; `counts` number what is wrong."""
         for led in self._leds.values():
             if led is not None:
-                led.show(situation)
+                led.show(situation, counts)
         for relay in self._relays.values():
             if relay is not None:
                 relay.show(situation)
@@ -150,21 +142,33 @@ class Board:
         """
         if not self._simulated:
             raise Refused("not_simulated", "The buttons of a real board are pressed by hand.")
-        if button not in self._buttons:
+        keypad, _, key = button.partition(".")
+        there = self._keypads if key and keypad in self._keypads else self._buttons
+        name = keypad if there is self._keypads else button
+        if name not in there:
             near = did_you_mean(button, self._buttons) or "."
             raise Refused("unknown_button", f'There is no button "{button}"{near}')
-        if (found := self._buttons[button]) is None:
-            raise Refused("pin_unavailable", f"The button {button} has no working pin.")
-        await found.press(gesture)
+        match there[name]:
+            case None:
+                raise Refused("pin_unavailable", f"The button {button} has no working pin.")
+            case Keypad() as found:
+                await found.press(key, gesture)
+            case Button() | HookSwitch() as found:
+                await found.press(gesture)
 
     def status(self) -> PanelStatus:
         """What the panel shows and senses at this moment, read from its pins."""
         return {
-            "leds": {name: _led_status(led) for name, led in self._leds.items()},
-            "relays": {
-                name: _read(relay, lambda it: it.state) for name, relay in self._relays.items()
+            "leds": {
+                name: led_status(led)
+                for name, led in {**self._leds, **self._privacy.lights}.items()
             },
-            "inputs": {name: _read(pin, lambda it: it.state) for name, pin in self._inputs.items()},
+            "relays": {
+                name: read_part(relay, lambda it: it.state) for name, relay in self._relays.items()
+            },
+            "inputs": {
+                name: read_part(pin, lambda it: it.state) for name, pin in self._inputs.items()
+            },
             "chime": "playing" if self._chime.playing else "silent",
         }
 
@@ -195,49 +199,8 @@ class Board:
         except PinsUnavailableError as error:
             self._post(FaultReported(error.code, f"{error}.", where="panel.pin_factory"))
             return None
-        self._stack.callback(self._give_back, "panel.pin_factory", factory.close)
+        self._stack.callback(give_back, "panel.pin_factory", factory.close)
         return factory
-
-    def _claim(
-        self,
-        kind: str,
-        sections: Mapping[str, Section],
-        pins: PinFactory | None,
-        make: Callable[[str, Section, PinFactory], Part],
-    ) -> dict[str, Part | None]:
-        """Make the parts of a kind; None for those whose pin cannot be had, which are reported."""
-        parts: dict[str, Part | None] = dict.fromkeys(sections)
-        if pins is None:
-            return parts
-        for name, section in sections.items():
-
-            def claim(name: str = name, section: Section = section) -> Part:
-                part = parts[name] = make(name, section, pins)
-                return part
-
-            self._take(f"{kind}.{name}", getattr(section, "pin", None), claim)
-        return parts
-
-    def _take(self, where: str, pin: object, claim: Callable[[], Part], told: str = "") -> None:
-        """Claim one part; what another program has, or a chip that does not answer, is tried again.
-
-        `told` is the fault that has been reported so far.
-        """
-        try:
-            part = claim()
-        except Exception as error:
-            # gpiozero and each driver have errors of their own, plain Exceptions among them
-            if str(error) != told:
-                self._failed(where, pin, error)
-            if not isinstance(error, ValueError | GPIOZeroError):  # those are of the configuration
-                self._again[where] = self._loop.call_later(
-                    RETRY_S, self._take, where, pin, claim, str(error)
-                )
-            return
-        self._stack.callback(self._give_back, where, part.release)
-        if told:
-            self._post(FaultCleared(where))
-            self._changed()
 
     def _relay(self, name: str, section: config.Relay, pins: PinFactory) -> Relay:
         return Relay(name, section, factory=pins, post=self._report)
@@ -246,29 +209,45 @@ class Board:
         return Indicator(
             section,
             factory=pins,
-            failed=lambda error: self._failed(f"leds.{name}", section.pin, error),
+            failed=lambda error: failed(self._post, f"leds.{name}", section.pin, error),
             changed=self._changed,
             works=lambda: self._post(FaultCleared(f"leds.{name}")),
         )
 
+    def _privacy_light(self, name: str, section: config.Led, pins: PinFactory) -> PrivacyLight:
+        return PrivacyLight(section, factory=pins)
+
+    def _keypad(self, name: str, section: config.Keypad, pins: PinFactory) -> Keypad:
+        return Keypad(name, section, factory=pins, post=self._report, acknowledge=self._acknowledge)
+
+    def _output(self, claims: Claims) -> SoundOutput:
+        """Where sounds go: with a buzzer, there too."""
+        pin = self._panel.buzzer
+        if pin is None:
+            return self._sound
+        where = "panel.buzzer"
+
+        def make(name: str, buzzer: str | int, factory: PinFactory) -> Buzzer:
+            return Buzzer(
+                buzzer, factory=factory, failed=lambda error: failed(self._post, where, pin, error)
+            )
+
+        found = claims.all("panel", {"buzzer": pin}, make)["buzzer"]
+        return self._sound if found is None else Together(self._sound, found)
+
     def _button(self, name: str, section: config.Button, pins: PinFactory) -> Button | HookSwitch:
         kind = HookSwitch if section.kind == "hook" else Button
-        return kind(name, section, factory=pins, post=self._report, acknowledge=self._acknowledge)
+        return kind(
+            name,
+            section,
+            factory=pins,
+            post=self._report,
+            acknowledge=self._acknowledge,
+            simulated=self._simulated,
+        )
 
     def _input(self, name: str, section: config.InputPin, pins: PinFactory) -> InputPin:
         return InputPin(name, section, factory=pins, post=self._report, simulated=self._simulated)
-
-    def _failed(self, where: str, pin: object, error: Exception) -> None:
-        why = str(error).rstrip(".") or type(error).__name__
-        sentence = f"{where}: pin {pin} cannot be used: {why}."
-        self._post(FaultReported("pin_unavailable", sentence, where=where))
-
-    def _give_back(self, where: str, release: Callable[[], None]) -> None:
-        """Let one part go; its driver's fault must not keep the others from being let go."""
-        try:
-            release()
-        except Exception:
-            log.exception("%s was not given back cleanly", where)
 
     # -------------------- what happens
 
@@ -299,27 +278,18 @@ class Board:
     def _report(self, it: Input) -> None:
         """Post what a part reports, from whichever thread it comes."""
         self._post(it)
+        if isinstance(it, InputSwitched) and it.kind == MOTION:
+            self._sense(it)
         if isinstance(it, RelayChanged | InputSwitched):
             self._loop.call_soon_threadsafe(self._changed)
+
+    def _sense(self, report: InputSwitched) -> None:
+        """Somebody moves, or nobody any more."""
+        self._moving = self._moving | {report.input} if report.on else self._moving - {report.input}
+        for relay in self._relays.values():
+            if relay is not None:
+                relay.sense(motion=bool(self._moving))
 
     def _changed(self) -> None:
         for news in self._watchers:
             news.set()
-
-
-def _led_status(led: Indicator | None) -> LedStatus:
-    return {
-        "pattern": led.pattern if led is not None else None,
-        "lit": _read(led, lambda it: it.lit),
-    }
-
-
-def _read(part: Part | None, read: Callable[[Part], Read]) -> Read | None:
-    """What a part's pin says; None where it has none, or its driver has lost it."""
-    if part is None:
-        return None
-    try:
-        return read(part)
-    except Exception:
-        log.exception("A pin of the panel cannot be read")
-        return None

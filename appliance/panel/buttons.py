@@ -6,10 +6,17 @@ import asyncio
 from collections.abc import Callable
 
 from appliance import config
-from appliance.calls.inputs import ButtonGestured, ButtonPressed, Input
+from appliance.calls.inputs import ButtonGestured, ButtonPressed, ButtonStuck, Input
 from appliance.model import Gesture
-from appliance.panel.contacts import Contact
-from appliance.panel.gestures import DOUBLE_PRESS_S, FirstEdge, Happening, Recogniser
+from appliance.panel.contacts import Contact, Wiring
+from appliance.panel.gestures import (
+    DOUBLE_PRESS_S,
+    STUCK_S,
+    FirstEdge,
+    Happening,
+    Recogniser,
+    Stuck,
+)
 from appliance.panel.pins import PinFactory
 
 _TOUCH_S = 0.08
@@ -30,11 +37,13 @@ class Button:
         factory: PinFactory,
         post: Callable[[Input], None],
         acknowledge: Callable[[str], None],
+        simulated: bool = False,
+        stuck_s: float = STUCK_S,
     ) -> None:
-        """Claim the pin. Raises what gpiozero or its driver raises."""
+        """Claim the pin; nobody presses a simulated one yet. Raises what gpiozero or its driver raises."""
         self.name = name
         self._section = section
-        self._bounce_s = section.bounce_ms / 1000
+        self._bounce_s, self._stuck_s = section.bounce_ms / 1000, stuck_s
         self._bound = frozenset(
             gesture for gesture in Gesture if getattr(section, gesture.value) is not None
         )
@@ -45,8 +54,9 @@ class Button:
             section.pin,
             self._recogniser,
             self._tell,
-            pull_up=section.pull == "up",
+            wiring=Wiring.of(section.pull, section.active_high),
             factory=factory,
+            simulate_closed=False if simulated else None,
         )
 
     async def press(self, gesture: Gesture) -> None:
@@ -81,12 +91,30 @@ class Button:
 
     def _recogniser(self, closed: bool) -> Recogniser:
         return Recogniser(
-            self._bound, bounce_s=self._bounce_s, hold_s=self._section.hold_s, closed=closed
+            self._bound,
+            bounce_s=self._bounce_s,
+            hold_s=self._section.hold_s,
+            closed=closed,
+            at_s=asyncio.get_running_loop().time(),
+            stuck_s=self._stuck_s,
         )
 
     def _tell(self, happening: Happening) -> None:
-        if isinstance(happening, FirstEdge):
-            self._acknowledge(self.name)
-            self._post(ButtonPressed(self.name))
-        else:
-            self._post(ButtonGestured(self.name, happening.gesture))
+        tell(self.name, happening, self._post, self._acknowledge)
+
+
+def tell(
+    name: str,
+    happening: Happening,
+    post: Callable[[Input], None],
+    acknowledge: Callable[[str], None],
+) -> None:
+    """Report what was found of the button or key `name`; its first edge is acknowledged before."""
+    match happening:
+        case FirstEdge():
+            acknowledge(name)
+            post(ButtonPressed(name))
+        case Stuck(stuck):
+            post(ButtonStuck(name, stuck))
+        case _:
+            post(ButtonGestured(name, happening.gesture))

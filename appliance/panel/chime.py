@@ -36,6 +36,24 @@ class SilentOutput:
         """Do nothing."""
 
 
+class Together:
+    """Several outputs that all play the same."""
+
+    def __init__(self, *outputs: SoundOutput) -> None:
+        """One after the other, in this order."""
+        self._outputs = outputs
+
+    def play(self, sound: Sound) -> None:
+        """Begin a sound on each."""
+        for output in self._outputs:
+            output.play(sound)
+
+    def stop(self, sound: Sound) -> None:
+        """End a sound on each."""
+        for output in self._outputs:
+            output.stop(sound)
+
+
 class Chime:
     """Which sounds play; `changed` is called whenever that changes."""
 

@@ -16,7 +16,7 @@ from typing import Literal
 from gpiozero import OutputDevice
 
 from appliance import config
-from appliance.calls.inputs import FaultReported, Input, RelayChanged
+from appliance.calls.inputs import FaultCleared, FaultReported, Input, RelayChanged
 from appliance.model import Situation
 from appliance.panel.pins import PinFactory
 from appliance.panel.situations import parse_situation
@@ -24,7 +24,10 @@ from appliance.panel.situations import parse_situation
 log = logging.getLogger(__name__)
 
 MAX_ON_S = 120.0
-"""The longest that a situation may keep a relay energized: coils grow hot, and gongs a nuisance."""
+"""The longest that a situation, or who moves, keeps a relay energized: coils grow hot, gongs a nuisance."""
+
+MOTION = "motion"
+"""As the situation of a relay: while a motion sensor sees somebody, and `pulse_s` longer."""
 
 RelayState = Literal["released", "energized"]
 
@@ -47,7 +50,9 @@ class Relay:
         """Claim the pin, released. Raises what gpiozero raises, or ValueError for `on`."""
         self.name = name
         self._pulse_s, self._max_on_s = section.pulse_s, max_on_s
-        self._situations = parse_situation(section.on) if section.on is not None else frozenset()
+        self._on = section.on
+        follows = section.on not in (None, MOTION)
+        self._situations = parse_situation(section.on or "") if follows else frozenset()
         self._holds = False
         self._post = post
         self._device = OutputDevice(
@@ -76,8 +81,8 @@ class Relay:
 
     @property
     def follows(self) -> bool:
-        """Whether it follows a situation, so that nobody may pulse it."""
-        return bool(self._situations)
+        """Whether it follows something, so that nobody may pulse it."""
+        return self._on is not None
 
     def pulse(self) -> None:
         """Energize now, and until `pulse_s` from now."""
@@ -86,7 +91,15 @@ class Relay:
 
     def show(self, situation: Situation) -> None:
         """Follow the situation, if it is one that this relay is for."""
-        holds = situation in self._situations
+        if self._situations:
+            self._hold(situation in self._situations, linger_s=0)
+
+    def sense(self, *, motion: bool) -> None:
+        """Follow whether somebody moves, if this relay is for that."""
+        if self._on == MOTION:
+            self._hold(motion, linger_s=self._pulse_s)
+
+    def _hold(self, holds: bool, *, linger_s: float) -> None:
         if holds is self._holds:
             return
         self._holds = holds
@@ -94,7 +107,7 @@ class Relay:
             if holds:
                 self._energize_for(self._max_on_s)
             else:
-                self._release_at_s = time.monotonic()
+                self._release_at_s = time.monotonic() + linger_s
                 self._turn.notify()
 
     def release(self) -> None:
@@ -148,5 +161,7 @@ class Relay:
                     where=f"relays.{self.name}",
                 )
             )
+        if follows and self._complained:
+            self._post(FaultCleared(f"relays.{self.name}"))
         self._complained = not follows
         return follows

@@ -14,6 +14,9 @@ from enum import Enum, auto
 
 from appliance.model import Gesture
 
+STUCK_S = 30.0
+"""No finger presses for so long."""
+
 DOUBLE_PRESS_S = 0.3
 """How long a press waits for a second touch, where that means something; and the longest touch
 that may be half of a double press."""
@@ -65,7 +68,14 @@ class Recognised:
     gesture: Gesture
 
 
-Happening = FirstEdge | Recognised
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The contact has been closed for longer than a finger presses (`stuck`), or is open again."""
+
+    stuck: bool
+
+
+Happening = FirstEdge | Recognised | Stuck
 
 
 class _Stage(Enum):
@@ -94,18 +104,31 @@ class Recogniser:
         bounce_s: float,
         hold_s: float,
         closed: bool = False,
+        at_s: float = 0.0,
+        stuck_s: float = STUCK_S,
     ) -> None:
-        """Begin at rest; a contact that is `closed` already is no touch until it has opened."""
+        """Begin at rest, at `at_s`; a contact that is `closed` already is no touch until it has opened.
+
+        It may be stuck all the same.
+        """
         self._bound = frozenset(bound)
         self._hold_s = hold_s
         self._contact = Debounce(bounce_s, closed=closed)
         self._stage = _Stage.NOTHING
         self._touched_s = 0.0
         self._decide_at_s: float | None = None
+        self._stuck_s = max(stuck_s, hold_s + 1)
+        self._stuck_at_s = at_s + self._stuck_s if closed else None
+        self._is_stuck = False
 
     @property
     def deadline_s(self) -> float | None:
         """When `tick` is next to be called; None: not before another edge."""
+        dues_s = (self._decision_s, self._stuck_at_s)
+        return min((due_s for due_s in dues_s if due_s is not None), default=None)
+
+    @property
+    def _decision_s(self) -> float | None:
         if self._contact.quiet_at_s is not None:
             return self._contact.quiet_at_s
         return self._decide_at_s
@@ -121,7 +144,10 @@ class Recogniser:
         """Tell what the time that has passed brought about, in order."""
         told: list[Happening] = []
         while (due_s := self.deadline_s) is not None and due_s <= now_s:
-            if self._contact.quiet_at_s is None:
+            if due_s == self._stuck_at_s:
+                self._stuck_at_s, self._is_stuck = None, True
+                told.append(Stuck(stuck=True))
+            elif self._contact.quiet_at_s is None:
                 told += self._decide()
             elif self._contact.rest():
                 told += self._changed(due_s)
@@ -130,10 +156,15 @@ class Recogniser:
     def _changed(self, at_s: float) -> Iterator[Happening]:
         """The contact has closed or opened."""
         if self._contact.closed:
+            self._stuck_at_s = at_s + self._stuck_s
             yield FirstEdge()
             yield from self._touch(at_s)
         else:
+            self._stuck_at_s = None
             yield from self._release(at_s)
+            if self._is_stuck:
+                self._is_stuck = False
+                yield Stuck(stuck=False)
 
     def _touch(self, at_s: float) -> Iterator[Happening]:
         if self._stage is _Stage.RELEASED:

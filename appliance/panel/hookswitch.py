@@ -13,7 +13,7 @@ from appliance import config
 from appliance.calls.inputs import HookSwitched, Input
 from appliance.errors import Refused
 from appliance.model import Gesture
-from appliance.panel.contacts import Contact
+from appliance.panel.contacts import Contact, Wiring
 from appliance.panel.pins import PinFactory
 
 _MARGIN_S = 0.02
@@ -61,8 +61,9 @@ class HookSwitch:
         factory: PinFactory,
         post: Callable[[Input], None],
         acknowledge: Callable[[str], None],
+        simulated: bool = False,
     ) -> None:
-        """Claim the pin. Raises what gpiozero or its driver raises."""
+        """Claim the pin; a simulated one begins put back. Raises what gpiozero or its driver raises."""
         self._name = name
         self._bounce_s = section.bounce_ms / 1000
         self._post = post
@@ -72,8 +73,9 @@ class HookSwitch:
             section.pin,
             lambda closed: Rest(self._bounce_s, closed=closed),
             self._tell,
-            pull_up=section.pull == "up",
+            wiring=Wiring.of(section.pull, section.active_high),
             factory=factory,
+            simulate_closed=False if simulated else None,
         )
 
     async def press(self, gesture: Gesture) -> None:

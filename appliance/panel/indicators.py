@@ -7,14 +7,14 @@ timer that comes late shows what is right then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpiozero import LED, PWMLED, RGBLED
 
 from appliance import config
 from appliance.model import Situation
-from appliance.panel.patterns import Rgb, patterns_for
+from appliance.panel.patterns import Pattern, Rgb, patterns_for
 from appliance.panel.pins import PinFactory
 
 ACKNOWLEDGE_S = 0.15
@@ -49,15 +49,16 @@ class Indicator:
         self._loop = asyncio.get_running_loop()
         self._patterns = patterns_for(section.kind, section.patterns)
         self._failed, self._changed, self._works = failed, changed, works
-        self._device = _claim(section, factory)
+        self._device = claim(section, factory)
         self._situation = Situation.IDLE
+        self._counts: tuple[int, ...] = ()
         self._failing = False
         self._since_s = self._loop.time()
         self._answering_until_s = self._since_s
         self._answer = 1.0
         self._shown: Light = (0.0, _WHITE)
         self._alarm: asyncio.TimerHandle | None = None
-        self.pattern = self._patterns[self._situation].text
+        self.pattern: str = self._patterns[self._situation].text
         """The spelling of what is shown: of the situation's pattern, or `on` or `off` as an answer."""
         self._told = self.pattern, self.lit
         self._refresh()
@@ -67,11 +68,21 @@ class Indicator:
         """Whether there is light now, read back from the pin."""
         return bool(self._device.is_active)
 
-    def show(self, situation: Situation) -> None:
-        """Show the pattern of a situation from its beginning, unless it is shown already."""
-        if situation is not self._situation:
-            self._situation, self._since_s = situation, self._loop.time()
+    def show(self, situation: Situation, counts: Sequence[int] = ()) -> None:
+        """Show the pattern of a situation from its beginning, unless it is shown already.
+
+        `counts` are the numbers of what is wrong, for a pattern that counts.
+        """
+        if (situation, tuple(counts)) != (self._situation, self._counts):
+            counts_now = self._patterns[situation].counting(counts) != self._pattern
+            if situation is not self._situation or counts_now:
+                self._since_s = self._loop.time()
+            self._situation, self._counts = situation, tuple(counts)
             self._refresh()
+
+    @property
+    def _pattern(self) -> Pattern:
+        return self._patterns[self._situation].counting(self._counts)
 
     def acknowledge(self) -> None:
         """Answer a press: full light, or dark for a moment where there is much light already."""
@@ -114,7 +125,7 @@ class Indicator:
         # a timer may be early by the clock's resolution
         if (left_s := self._answering_until_s - now_s) > 1e-6:
             return "on" if self._answer else "off", (self._answer, _WHITE), left_s
-        pattern = self._patterns[self._situation]
+        pattern = self._pattern
         level, wait_s = pattern.at(now_s - self._since_s)
         return pattern.text, (level, pattern.colour), wait_s
 
@@ -132,10 +143,11 @@ class Indicator:
             self._changed()
 
 
-def _claim(section: config.Led, factory: PinFactory) -> Any:
+def claim(section: config.Led, factory: PinFactory) -> Any:
+    """The LED of a section, dark: a device of gpiozero. Raises what that raises, or ValueError."""
     pins = section.pin if isinstance(section.pin, tuple) else (section.pin,)
     if len(pins) != (3 if section.kind == "rgb" else 1):
         wanted = "three pins, [red, green, blue]" if section.kind == "rgb" else "one pin"
         raise ValueError(f"an LED of kind {section.kind} has {wanted}")
     device = {"led": LED, "pwm": PWMLED, "rgb": RGBLED}[section.kind]
-    return device(*pins, pin_factory=factory)
+    return device(*pins, active_high=section.active_high, pin_factory=factory)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from appliance import config
 from appliance.calls.inputs import Input, InputSwitched
-from appliance.panel.contacts import Contact
+from appliance.panel.contacts import Contact, Wiring
 from appliance.panel.gestures import Debounce
 from appliance.panel.pins import PinFactory
 
@@ -16,11 +16,15 @@ BOUNCE_S = 0.05
 
 InputState = Literal["on", "off"]
 
-_NORMALLY_CLOSED = frozenset({"door_contact", "tamper"})
-"""Loops that are closed while all is well, so that a cut wire is seen: on is open."""
-
-_ACTIVE_HIGH = frozenset({"motion"})
-"""Sensors that drive the pin high, against a pull-down; all others close to ground."""
+_WIRED: dict[str, Wiring] = {
+    # loops to ground that are closed while all is well, so that a cut wire is seen: on is open
+    "door_contact": Wiring("up", active_high=True),
+    "tamper": Wiring("up", active_high=True),
+    "exit": Wiring("up", active_high=False),
+    # sensors that drive the pin high
+    "motion": Wiring("down", active_high=True),
+}
+"""How each kind is wired, unless its section says otherwise; the contact is "closed" while it is on."""
 
 
 class Level:
@@ -61,31 +65,41 @@ class InputPin:
         post: Callable[[Input], None],
         simulated: bool = False,
     ) -> None:
-        """Claim the pin; a simulated one begins with all well. Raises what gpiozero raises."""
+        """Claim the pin; a simulated one begins with all well. Raises what gpiozero raises.
+
+        What is on already is told, but of an exit button: nobody pressed it just now.
+        """
         self._name, self._kind, self._post = name, section.kind, post
-        self._on_when_closed = section.kind not in _NORMALLY_CLOSED
+        usual = _WIRED[section.kind]
+        active_high = usual.active_high if section.active_high is None else section.active_high
         self._contact = Contact(
             section.pin,
             lambda closed: Level(closed=closed),
             self._tell,
-            pull_up=section.kind not in _ACTIVE_HIGH,
+            wiring=Wiring(section.pull or usual.pull, active_high),
             factory=factory,
-            simulate_closed=simulated and not self._on_when_closed,
+            simulate_closed=False if simulated else None,
         )
+        if self.on and section.kind != "exit":
+            self._tell(on=True)
 
     @property
     def on(self) -> bool:
         """What the pin says at this moment."""
-        return self._contact.closed == self._on_when_closed
+        return self._contact.closed
 
     @property
     def state(self) -> InputState:
         """The same in a word."""
         return "on" if self.on else "off"
 
+    def move(self, *, on: bool) -> None:
+        """Let the contact or sensor of a mock pin change."""
+        self._contact.move(closed=on)
+
     def release(self) -> None:
         """Give the pin back; nothing is posted afterwards."""
         self._contact.release()
 
-    def _tell(self, closed: bool) -> None:
-        self._post(InputSwitched(self._name, self._kind, closed == self._on_when_closed))
+    def _tell(self, on: bool) -> None:
+        self._post(InputSwitched(self._name, self._kind, on))

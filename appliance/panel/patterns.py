@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -37,6 +37,24 @@ def _pulse(period_s: float) -> Iterator[Step]:
         yield _PULSE_STEP_S, 0.04 + 0.96 * level
 
 
+COUNT = "count"
+"""Blinks as often as what is wrong is numbered; several numbers come one after the other."""
+
+_BLINK_S = 0.3
+_BETWEEN_S = 1.2
+"""How long it is dark behind each number,"""
+_BEHIND_S = 2.4
+"""and behind the last one."""
+
+
+def _count(numbers: Sequence[int]) -> Iterator[Step]:
+    for at, number in enumerate(numbers):
+        dark_s = _BEHIND_S if at == len(numbers) - 1 else _BETWEEN_S
+        for blink in range(number):
+            yield _BLINK_S, 1.0
+            yield (_BLINK_S if blink < number - 1 else dark_s), 0.0
+
+
 _SHAPES: dict[str, tuple[Step, ...]] = {
     "off": ((1.0, 0.0),),
     "on": ((1.0, 1.0),),
@@ -48,6 +66,7 @@ _SHAPES: dict[str, tuple[Step, ...]] = {
     "flash": ((0.1, 1.0), (2.9, 0.0)),
     "wink": ((1.9, 1.0), (0.1, 0.0)),
     "pulse": tuple(_pulse(2.0)),
+    COUNT: tuple(_count((1,))),
 }
 
 _COLOURS: dict[str, Rgb] = {
@@ -71,6 +90,13 @@ class Pattern:
     text: str
     steps: tuple[Step, ...]
     colour: Rgb = _COLOURS["white"]
+
+    def counting(self, numbers: Sequence[int]) -> Pattern:
+        """The same with these numbers, where it is one that counts: `count 2 5`."""
+        if self.text.rpartition(":")[2] != COUNT or not numbers:
+            return self
+        spelled = " ".join(str(number) for number in numbers)
+        return replace(self, text=f"{self.text} {spelled}", steps=tuple(_count(numbers)))
 
     def at(self, elapsed_s: float) -> tuple[float, float | None]:
         """The level `elapsed_s` after the pattern began, and in how many seconds it changes.
@@ -141,7 +167,7 @@ _DEFAULTS: dict[Situation, tuple[str, str]] = {
     Situation.RECORDING: ("on", "red"),
     Situation.MUTED: ("wink", "yellow"),
     Situation.IN_CALL: ("on", "green"),
-    Situation.ERROR: ("double_blink", "red"),
+    Situation.ERROR: (COUNT, "red"),
     Situation.BROKER_AWAY: ("slow_blink", "orange"),
     Situation.MISSED_CALL: ("flash", "magenta"),
     Situation.IDLE: ("dim", "white"),

@@ -234,7 +234,9 @@ def states(status: Mapping[str, Any]) -> dict[str, str]:
         "camera": "failed" if "camera" in failures else camera,
         "audio_mode": str(media.get("audio_mode", "speaker")),
         "do_not_disturb": "on" if status["do_not_disturb"] else "off",
-        "health": json.dumps({"failures": failures}, separators=(",", ":")),
+        "health": json.dumps(
+            {"failures": failures, "faults": status["faults"]}, separators=(",", ":")
+        ),
     }
     for kind in ("relay", "input"):
         for name, value in panel.get(f"{kind}s", {}).items():

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One figure; `reference` is the peer's in the same unit, `aim` the highest ratio wanted."""
+    """One figure; `reference` is the peer's in the same unit, `aim` the highest ratio wanted.
+
+    `least` and `most` are aims for the figure itself.
+    """
 
     name: str
     value: float
@@ -15,6 +18,8 @@ class Row:
     reference: float | None = None
     aim: float | None = None
     note: str = ""
+    least: float | None = None
+    most: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -24,7 +29,7 @@ class Row:
     def __str__(self) -> str:
         figure = (
             f"{self.value:10.3f} {self.unit}"
-            if self.value < 1
+            if abs(self.value) < 1
             else f"{self.value:10.1f} {self.unit}"
         )
         ratio, verdict = "", ""
@@ -33,6 +38,12 @@ class Row:
         if self.ratio is not None and self.aim is not None:
             reached = "reached" if self.ratio <= self.aim else "MISSED"
             verdict = f"aim {self.aim:g}: {reached}"
+        if self.least is not None:
+            reached = "reached" if self.value >= self.least else "MISSED"
+            verdict = f"aim >= {self.least:g}: {reached}"
+        if self.most is not None:
+            reached = "reached" if self.value <= self.most else "MISSED"
+            verdict = f"aim <= {self.most:g}: {reached}"
         return f"  {self.name:52} {figure:16} {ratio:11} {verdict:20} {self.note}".rstrip()
 
 

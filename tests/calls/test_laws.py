@@ -14,12 +14,15 @@ from appliance.calls.effects import Emit, Reply
 from appliance.calls.inputs import (
     ButtonGestured,
     ButtonPressed,
+    ButtonStuck,
+    CaptureClosed,
     CommandIssued,
     DeviceFailed,
     FaultCleared,
     FaultReported,
     HookSwitched,
     Input,
+    InputSwitched,
     LinkChanged,
     LinkState,
     MessageExpired,
@@ -34,6 +37,7 @@ from appliance.calls.inputs import (
     PeerRestored,
     PresenceChanged,
     PressureChanged,
+    PrivacyLost,
     RecordingFailed,
     RecordingStarted,
     RecordingStopped,
@@ -161,6 +165,13 @@ unlikely = st.one_of(
     st.tuples(st.just("confirms"), st.sampled_from([True, False, None])),
     st.tuples(st.just("decided"), flags),
     st.tuples(st.just("returns"), flags),
+    st.tuples(st.just("closes"), flags),
+    st.tuples(st.just("closed"), st.integers(0, 1)),
+    st.tuples(st.just("dark")),
+    st.tuples(st.just("stuck"), flags),
+    st.tuples(
+        st.just("senses"), st.sampled_from(["door_contact", "exit", "tamper", "motion"]), flags
+    ),
     st.tuples(st.just("hook"), flags),
     st.tuples(st.just("recorder"), st.integers(0, 2)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 2.5, 11.0, 40.0, 70.0])),
@@ -217,6 +228,16 @@ def take(play: Play, step: tuple[object, ...]) -> None:
         case ("returns", bool(returns)):
             play.returns = returns
             play.happens(ReturnedToIdle("call-1"))
+        case ("closes", bool(closes)):
+            play.closes = closes
+        case ("closed", int(ago)):  # late, or of the time before
+            play.happens(CaptureClosed(play.laws.closings - ago))
+        case ("dark",):
+            play.happens(PrivacyLost())
+        case ("stuck", bool(stuck)):
+            play.happens(ButtonStuck("red", stuck))
+        case ("senses", str(kind), bool(on)):
+            play.happens(InputSwitched(kind, kind, on))
         case ("hook", bool(lifted)):
             play.happens(HookSwitched("green", lifted))
         case ("recorder", int(kind)) if play.laws.recording is not None:
@@ -229,6 +250,8 @@ def take(play: Play, step: tuple[object, ...]) -> None:
             )
         case ("fault", int(number)):
             play.happens(FaultReported("malformed", "no JSON", f"topic/{number}"))
+            play.happens(FaultReported("pin_unavailable", "no pin", f"leds.{number}"))
+            play.happens(FaultCleared(f"leds.{number // 2}"))
         case ("part", bool(broken)):
             fault = FaultReported("pin_unavailable", "busy", "leds.status", lasts=True)
             play.happens(fault if broken else FaultCleared("leds.status"))
@@ -323,7 +346,7 @@ def test_the_random_histories_go_everywhere() -> None:
     reached: set[CallState] = set()
     told: set[str] = set()
 
-    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=120, deadline=None, database=None, derandomize=True)
     @given(st.lists(steps, min_size=20, max_size=60))
     def explore(history: list[tuple[object, ...]]) -> None:
         play = Play(RICH, online={"alice": ["phone"]})

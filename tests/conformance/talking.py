@@ -296,7 +296,7 @@ async def the_sound_comes_out_elsewhere(stage: Stage) -> None:
 async def the_door_is_opened_and_closed(stage: Stage) -> None:
     contact = stage.house.appliance.board._inputs["door"]
     assert contact is not None
-    contact._contact.move(closed=False)
+    contact.move(on=True)
     await stage.event("input_changed", input="door", kind="door_contact", on=True)
-    contact._contact.move(closed=True)
+    contact.move(on=False)
     await stage.event("input_changed", input="door", kind="door_contact", on=False)

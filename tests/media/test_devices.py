@@ -87,9 +87,18 @@ class Shop:
         self.missing: set[str] = set()
         self.gives = True
         self.hangs: SourceFailed | None = None
+        self.forbidden: str | None = None
+        self.rests: list[bool] = []
+        """Each time that it said that all is closed: whether something was open."""
         self.last: Gadget | None = None
         self.keeper: DeviceKeeper[str] = DeviceKeeper(
-            Device.CAMERA, "front", self._make, self.reports.append, self.switched.append
+            Device.CAMERA,
+            "front",
+            self._make,
+            self.reports.append,
+            self.switched.append,
+            forbidden=lambda: self.forbidden,
+            at_rest=lambda: self.rests.append(self.last is not None and self.last.is_open),
         )
 
     async def _make(self, name: str, changed: Callable[[], None]) -> Live:
@@ -451,3 +460,63 @@ async def test_who_changes_to_and_fro_ends_with_the_last_choice(shop: Shop) -> N
     await until(lambda: not shop.keeper.open)
     opened = [word for word in shop.story if word.startswith("open")]
     assert len(opened) * 2 == len(shop.story), "each was closed"
+
+
+# -------------------- where none may be open
+
+
+async def test_what_is_forbidden_is_not_opened_until_it_is_allowed(shop: Shop) -> None:
+    shop.forbidden = "it is dark"
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper._failures > 3, "further attempts")
+    assert shop.story == []
+    assert shop.reports == [
+        DeviceFailed(Device.CAMERA, DeviceException.PERMISSION_NOT_GRANTED, "it is dark")
+    ]
+    shop.forbidden = None
+    await shop.until_story("open front")
+    await until(lambda: shop.told()[-1] is None, "it to work")
+
+
+async def test_what_becomes_forbidden_is_closed_when_it_is_wanted_once_more(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.forbidden = "it is dark"
+    shop.keeper.want(wanted=True)
+    await shop.until_story("open front", "close front")
+    assert shop.told() == [DeviceException.PERMISSION_NOT_GRANTED]
+    assert not shop.keeper.rests, "it is wanted"
+
+
+async def test_another_one_is_not_opened_either(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.forbidden = "it is dark"
+    shop.keeper.choose("rear")
+    await shop.until_story("open front", "close front")
+
+
+async def test_that_all_is_closed_is_said_when_it_is(shop: Shop) -> None:
+    """Whatever is done meanwhile, and however soon it is wanted again."""
+    for pauses in range(8):
+        shop.rests.clear()
+        shop.keeper.want(wanted=True)
+        for _ in range(pauses):
+            await asyncio.sleep(0)
+        assert not shop.keeper.rests
+        shop.keeper.want(wanted=False)
+        await until(lambda: shop.rests, "it to be closed")
+        assert shop.rests == [False]
+        assert shop.keeper.rests
+
+
+async def test_what_fails_while_it_is_being_closed_is_not_closed_yet(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.rests.clear()
+    shop.break_down()
+    await asyncio.sleep(0)
+    shop.keeper.want(wanted=False)
+    await until(lambda: shop.rests, "it to be closed")
+    assert shop.rests[0] is False
+    assert shop.story == ["open front", "close front"]

@@ -11,6 +11,7 @@ import pytest
 from appliance.media.base import FRAME_SAMPLES, SILENT_FRAME, AccessUnit
 from appliance.media.card import Card, read_counter
 from appliance.media.encoding import H264Encoder, OpusEncoder, h264_level
+from tests.media.speech import packets_of, speech
 
 SLICE, IDR, SPS, PPS = 1, 5, 7, 8
 
@@ -141,6 +142,15 @@ def test_opus_packets_hold_20_ms_of_one_channel() -> None:
         assert config in (1, 5, 9, 13, 15, 19, 23, 27, 31), "20 ms (RFC 6716, table 2)"
         assert (stereo, count) == (0, 0)
     assert sum(map(len, packets)) * 8 < 48_000, "about 32 kbit/s"
+
+
+def test_a_voice_is_sent_a_second_time_in_the_packet_that_follows() -> None:
+    """In-band error correction: the flag of RFC 6716, section 4.2.4, in the frame's second bit."""
+    packets = packets_of(speech(4))
+    assert all(packet[0] >> 3 < 16 for packet in packets), "with SILK, which has it"
+    flagged = [bool(packet[1] & 0x40) for packet in packets]
+    assert sum(flagged) / len(flagged) > 0.6
+    assert sum(map(len, packets)) * 8 / 4 < 32_000, "and it all goes into the bitrate"
 
 
 def test_silence_costs_next_to_nothing_and_stays_silent() -> None:

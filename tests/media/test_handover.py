@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from appliance.media.handover import Handover
+from appliance.media.base import AccessUnit
+from appliance.media.handover import WAITING_LIMIT, Handover, PictureHandover
 
 
 async def test_what_a_thread_puts_is_taken_on_the_loop_in_order() -> None:
@@ -43,3 +44,26 @@ async def test_once_closed_nothing_comes_through_not_even_what_is_under_way() ->
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert taken == [1]
+
+
+async def test_pictures_that_find_no_room_are_dropped_up_to_the_next_keyframe() -> None:
+    taken: list[AccessUnit] = []
+    asked: list[int] = []
+    handover = PictureHandover(taken.append, lambda: asked.append(len(taken)))
+
+    def unit(number: int, *, keyframe: bool = False) -> AccessUnit:
+        return AccessUnit(b"", number, keyframe)
+
+    for number in range(WAITING_LIMIT + 5):
+        handover.put(unit(number, keyframe=number == WAITING_LIMIT + 2))
+    assert handover.dropped == 5, "a keyframe as well, while there is no room"
+    assert not asked, "it would find no room either"
+    await asyncio.sleep(0)
+    assert [kept.pts_us for kept in taken] == list(range(WAITING_LIMIT))
+    handover.put(unit(100))
+    handover.put(unit(101, keyframe=True))
+    handover.put(unit(102))
+    await asyncio.sleep(0)
+    assert [kept.pts_us for kept in taken[WAITING_LIMIT:]] == [101, 102]
+    assert len(asked) == 1
+    assert handover.dropped == 6

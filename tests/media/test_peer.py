@@ -11,8 +11,6 @@ from functools import partial
 import aiortc
 import pytest
 from aiortc import RTCDtlsParameters, RTCIceCandidate, RTCRtpSender
-from aiortc.jitterbuffer import JitterBuffer, JitterFrame
-from aiortc.rtp import RtpPacket
 
 from appliance.media.base import AccessUnit, BadDescription, NoCommonCodec
 from appliance.media.fanout import AudioFanout, VideoFanout
@@ -246,27 +244,6 @@ async def test_a_further_answer_is_taken_while_the_first_still_connects(camera: 
         await until(lambda: len(alice.numbers) > 3, "pictures")
         assert (diary.connections, diary.failures) == (1, [])
         await peer.close()
-    await asyncio.get_running_loop().shutdown_default_executor()
-
-
-async def test_a_jitter_buffer_of_our_own_takes_the_place_of_aiortc_s() -> None:
-    class Recorder(JitterBuffer):
-        packets = 0
-
-        def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
-            self.packets += 1
-            return False, JitterFrame(packet._data, packet.timestamp)  # type: ignore[attr-defined]
-
-    recorder = Recorder(capacity=16)
-    diary = Diary()
-    peer = Peer(diary, AudioFanout(), None, jitter_buffer=lambda: recorder)
-    async with Stranger(tone_hz=300) as alice, asyncio.TaskGroup() as tasks:
-        await alice.take(await peer.answer(await alice.call(video=None)))
-        listening = tasks.create_task(peer.listen())
-        await until(lambda: diary.frames > 5, "sound")
-        assert recorder.packets >= diary.frames
-        await peer.close()
-        listening.cancel()
     await asyncio.get_running_loop().shutdown_default_executor()
 
 

@@ -19,6 +19,7 @@ from appliance.calls.effects import (
     StopCapture,
 )
 from appliance.calls.inputs import (
+    CaptureClosed,
     DeviceFailed,
     FaultReported,
     PeerAgreed,
@@ -360,11 +361,13 @@ class Wonky(CardCamera):
 async def test_a_camera_that_fails_is_reported_and_so_is_that_it_works_again() -> None:
     async with a_door(devices=Devices(camera=Wonky(160, 90, 15, 100))) as door:
         told = []
-        for _ in range(3):
+        for number in range(3):
             door.studio.perform(StartCapture(video=True))
             told.append((await door.next(DeviceFailed)).type)
-            door.studio.perform(StopCapture())
-            await until(lambda: not door.studio.status()["camera_open"], "the camera to close")
+            door.studio.perform(StopCapture(number))
+            assert await door.next(CaptureClosed) == CaptureClosed(number)
+            assert not door.studio.status()["camera_open"]
+            assert not door.studio.status()["microphone_open"]
     assert told == [DeviceException.UNKNOWN, DeviceException.DEVICE_UNPLUGGED, None]
     assert door.reports == []
 

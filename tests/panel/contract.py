@@ -13,14 +13,14 @@ import pytest
 from msgspec.structs import replace
 
 from appliance import config
-from appliance.calls.effects import PulseRelay
+from appliance.calls.effects import LightPrivacy, PlaySound, PulseRelay, Sound
 from appliance.calls.inputs import ButtonGestured, ButtonPressed, InputSwitched, RelayChanged
 from appliance.model import Gesture, Situation
 from appliance.panel.board import Board
 from tests.panel.inbox import Inbox
 from tests.panel.wires import Wires, until
 
-BUTTON, LED, DOOR, GONG, SENSOR = 17, 27, 22, 23, 24
+BUTTON, LED, DOOR, GONG, SENSOR, PRIVACY = 17, 27, 22, 23, 24, 25
 CALL = config.Button(pin=BUTTON, press="call", double_press="answer", bounce_ms=50)
 DARK = {situation.value: "off" for situation in Situation}
 
@@ -40,8 +40,8 @@ class BoardContract:
 
         def build(**sections: Any) -> Board:
             parts = {"buttons": {}, "leds": {}, "relays": {}, "inputs": {}} | sections
-            panel = config.Panel()
-            return Board("pi", panel=panel, post=inbox.post, factory=wires.factory, **parts)
+            parts.setdefault("panel", config.Panel())
+            return Board("pi", post=inbox.post, factory=wires.factory, **parts)
 
         return build
 
@@ -117,6 +117,60 @@ class BoardContract:
             await until(lambda: not wires.high(LED))
             wires.let_go(BUTTON)
 
+    async def test_an_led_may_be_lit_by_a_low_level(self, wires: Wires, board: Build) -> None:
+        led = config.Led(pin=LED, active_high=False, patterns=DARK | {"in_call": "on"})
+        async with board(leds={"status": led}) as panel:
+            assert wires.high(LED)
+            panel.show(Situation.IN_CALL)
+            assert wires.high(LED) is False
+            assert panel.status()["leds"]["status"]["lit"] is True
+
+    async def test_an_led_is_dimmed(self, wires: Wires, board: Build) -> None:
+        led = config.Led(pin=LED, kind="pwm", patterns=DARK | {"in_call": "on"})
+        async with board(leds={"status": led}) as panel:
+            assert panel.status()["leds"]["status"]["lit"] is False
+            panel.show(Situation.IN_CALL)
+            await until(lambda: bool(wires.high(LED)))
+            assert panel.status()["leds"]["status"]["lit"] is True
+
+    async def test_an_led_counts_what_is_wrong(self, wires: Wires, board: Build) -> None:
+        led = config.Led(pin=LED, patterns=DARK | {"error": "count"})
+        async with board(leds={"status": led}) as panel:
+            panel.show(Situation.ERROR, (2,))
+            for _ in range(2):
+                await until(lambda: bool(wires.high(LED)))
+                await until(lambda: not wires.high(LED))
+            assert panel.status()["leds"]["status"]["pattern"] == "count 2"
+
+    async def test_a_privacy_led_follows_nothing_but_the_devices(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        leds = {"privacy": config.Led(pin=PRIVACY, privacy=True)}
+        async with board(buttons={"call": CALL}, leds=leds) as panel:
+            panel.show(Situation.IN_CALL)
+            wires.to_ground(BUTTON)
+            await inbox.has(ButtonPressed("call"))
+            wires.let_go(BUTTON)
+            assert not wires.high(PRIVACY)
+            assert panel.capture_forbidden() is not None
+            panel.perform(LightPrivacy(on=True))
+            assert wires.high(PRIVACY)
+            assert panel.capture_forbidden() is None
+            panel.show(Situation.IDLE)
+            assert wires.high(PRIVACY)
+            panel.perform(LightPrivacy(on=False))
+            assert wires.high(PRIVACY) is False
+            panel.perform(LightPrivacy(on=True))
+        assert not wires.high(PRIVACY)
+
+    async def test_a_buzzer_plays_the_chime(self, wires: Wires, board: Build) -> None:
+        async with board(panel=config.Panel(buzzer=LED)) as panel:
+            panel.perform(PlaySound(Sound.CHIME))
+            assert panel.status()["chime"] == "playing"
+            await until(lambda: bool(wires.high(LED)))
+            await until(lambda: panel.status()["chime"] == "silent")
+            await until(lambda: not wires.high(LED))
+
     # -------------------- relays
 
     async def test_a_pulse_energizes_at_once_and_ends(
@@ -175,6 +229,22 @@ class BoardContract:
             assert wires.high(GONG) is False
         assert len(inbox.all) == 2, "ringing the other way is ringing still"
 
+    async def test_a_lamp_is_lit_while_somebody_moves_and_a_little_longer(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        lamp = config.Relay(pin=GONG, on="motion", pulse_s=0.05)
+        eye = config.InputPin(pin=SENSOR, kind="motion", pull="up", active_high=False)
+        async with board(relays={"lamp": lamp}, inputs={"porch": eye}) as panel:
+            wires.to_ground(SENSOR)
+            await inbox.has(InputSwitched("porch", "motion", on=True))
+            assert wires.high(GONG) is True
+            panel.show(Situation.IDLE)
+            assert wires.high(GONG) is True
+            wires.let_go(SENSOR)
+            await inbox.has(InputSwitched("porch", "motion", on=False))
+            await inbox.has(RelayChanged("lamp", energized=False))
+            assert wires.high(GONG) is False
+
     # -------------------- inputs
 
     async def test_an_exit_button_is_on_while_it_is_pressed(
@@ -195,6 +265,7 @@ class BoardContract:
         section = config.InputPin(pin=SENSOR, kind="door_contact")
         async with board(inputs={"front": section}) as panel:
             assert panel.status()["inputs"] == {"front": "on"}, "nothing is connected: open"
+            assert inbox.all == [InputSwitched("front", "door_contact", on=True)], "told at once"
             wires.to_ground(SENSOR)
             await inbox.has(InputSwitched("front", "door_contact", on=False))
             wires.let_go(SENSOR)

@@ -12,7 +12,14 @@ import pytest
 from gpiozero import Device
 
 from appliance import config
-from appliance.calls.effects import PlaySound, PulseRelay, Sound, StopCapture, StopSound
+from appliance.calls.effects import (
+    LightPrivacy,
+    PlaySound,
+    PulseRelay,
+    Sound,
+    StopCapture,
+    StopSound,
+)
 from appliance.calls.inputs import (
     ButtonGestured,
     ButtonPressed,
@@ -24,9 +31,10 @@ from appliance.calls.inputs import (
 )
 from appliance.errors import Refused
 from appliance.model import Gesture, Situation
-from appliance.panel import board as board_module
-from appliance.panel.board import WATCH_S, Board, PanelStatus
+from appliance.panel import claims
+from appliance.panel.board import WATCH_S, Board
 from appliance.panel.indicators import Indicator
+from appliance.panel.status import PanelStatus
 from tests.media.stranger import until
 from tests.panel.contract import BoardContract
 from tests.panel.inbox import Inbox
@@ -56,7 +64,8 @@ def simulated(inbox: Inbox) -> Simulate:
 
     def build(**sections: Any) -> Board:
         parts = {"buttons": {}, "leds": {}, "relays": {}, "inputs": {}} | sections
-        return Board("simulated", panel=config.Panel(), post=inbox.post, **parts)
+        parts.setdefault("panel", config.Panel())
+        return Board("simulated", post=inbox.post, **parts)
 
     return build
 
@@ -285,7 +294,7 @@ async def test_a_pin_that_cannot_be_had_is_named_and_the_others_work(
 async def test_a_pin_that_another_program_has_is_claimed_when_it_lets_go(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(board_module, "RETRY_S", 0.01)
+    monkeypatch.setattr(claims, "RETRY_S", 0.01)
     wires, busy = MockWires(), [True]
     pin = wires.factory.pin
     tries: list[object] = []
@@ -417,3 +426,84 @@ async def test_a_closed_board_gives_its_pins_back(inbox: Inbox) -> None:
     assert inbox.of(FaultReported) == []
     assert inbox.of(InputSwitched) == []
     assert inbox.of(RelayChanged) == []
+
+
+# -------------------- keypads, buzzer, privacy
+
+
+async def test_a_key_of_a_keypad_is_pressed_by_its_name(simulated: Simulate, inbox: Inbox) -> None:
+    pad = config.Keypad(rows=(5, 6), columns=(12, 16), keys=("12", "*#"))
+    async with simulated(
+        buttons={"call": CALL}, keypads={"front": pad}, leds={"it": LAMP}
+    ) as board:
+        await board.press("front.*")
+        assert inbox.of(ButtonGestured) == [ButtonGestured("front.*", Gesture.PRESS)]
+        with pytest.raises(Refused, match='no key "7" on front'):
+            await board.press("front.7")
+        with pytest.raises(Refused, match=r'no button "back\.1"'):
+            await board.press("back.1")
+    with pytest.raises(Refused, match="no working pin"):
+        await board.press("front.1")
+
+
+async def test_a_keypad_whose_pins_cannot_be_had_is_named_with_all_of_them(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    pad = config.Keypad(rows=(5, 17), columns=(12,), keys=("1", "2"))
+    async with simulated(buttons={"call": CALL}, keypads={"front": pad}) as board:
+        [fault] = inbox.of(FaultReported)
+        assert fault.where == "keypads.front"
+        assert "pin 5, 17, 12 cannot be used: " in fault.message
+        with pytest.raises(Refused, match="no working pin"):
+            await board.press("front.1")
+        await board.press("call")
+
+
+async def test_a_sound_that_plays_at_the_end_ends_without_a_fault(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    async with simulated(panel=config.Panel(buzzer="GPIO12")) as board:
+        board.perform(PlaySound(Sound.RINGTONE))
+        board.perform(PlaySound(Sound.CHIME))
+        assert board.status()["chime"] == "playing"
+    assert board.status()["chime"] == "silent"
+    assert inbox.all == []
+
+
+async def test_a_buzzer_without_a_pin_is_told_and_the_chime_is_a_state_still(
+    simulated: Simulate, inbox: Inbox
+) -> None:
+    async with simulated(buttons={"call": CALL}, panel=config.Panel(buzzer=99)) as board:
+        [fault] = inbox.of(FaultReported)
+        assert (fault.code, fault.where) == ("pin_unavailable", "panel.buzzer")
+        board.perform(PlaySound(Sound.CHIME))
+        assert board.status()["chime"] == "playing"
+
+
+async def test_without_any_pins_no_device_may_open_where_an_led_is_to_tell(inbox: Inbox) -> None:
+    sections: dict[str, Any] = {"buttons": {}, "relays": {}, "inputs": {}}
+    async with Board(
+        "pi",
+        panel=config.Panel(pin_factory="lgpoi"),
+        leds={"privacy": config.Led(pin=5, privacy=True)},
+        post=inbox.post,
+        **sections,
+    ) as board:
+        board.perform(LightPrivacy(on=True))
+        assert "privacy LED privacy is dark" in str(board.capture_forbidden())
+        assert board.status()["leds"] == {"privacy": {"pattern": None, "lit": None}}
+    async with Board(
+        "pi", panel=config.Panel(pin_factory="lgpoi"), leds={}, post=inbox.post, **sections
+    ) as other:
+        assert other.capture_forbidden() is None
+
+
+async def test_an_led_that_works_again_is_told(simulated: Simulate, inbox: Inbox) -> None:
+    async with simulated(leds={"status": LAMP}) as board:
+        led: Any = board._leds["status"]
+        led._device.pin.function = "input"
+        board.show(Situation.IN_CALL)
+        assert [fault.where for fault in inbox.of(FaultReported)] == ["leds.status"]
+        led._device.pin.function = "output"
+        board.show(Situation.RINGING_IN)
+        assert inbox.all[-1] == FaultCleared("leds.status")

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from appliance.calls.effects import PlaySound, Sound, StopSound
-from appliance.panel.chime import Chime
+from appliance.panel.chime import Chime, Together
 
 PLAY_CHIME, STOP_CHIME = PlaySound(Sound.CHIME), StopSound(Sound.CHIME)
 PLAY_TONE, STOP_TONE = PlaySound(Sound.RINGTONE), StopSound(Sound.RINGTONE)
@@ -89,3 +89,11 @@ async def test_after_the_release_no_timer_is_left(speaker: Speaker) -> None:
     await asyncio.sleep(0.03)
     assert speaker.heard == ["play chime", "stop chime", "play ringtone"]
     chime.release()
+
+
+def test_several_outputs_play_together() -> None:
+    one, other = Speaker(), Speaker()
+    both = Together(one, other)
+    both.play(Sound.CHIME)
+    both.stop(Sound.CHIME)
+    assert one.heard == other.heard == ["play chime", "stop chime"]

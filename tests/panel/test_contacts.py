@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.panel.contacts import Contact
+from appliance.config import Pull
+from appliance.panel.contacts import UP, Contact, Wiring
 from tests.panel.wires import MockWires
 
 PIN = 17
@@ -63,7 +64,7 @@ def in_a_thread(act: Callable[[], None]) -> None:
 
 async def test_edges_come_from_a_thread_to_the_loop_with_their_own_time(wires: MockWires) -> None:
     told, loop = Told(), asyncio.get_running_loop()
-    contact = Contact(PIN, lambda _: EdgeLog(), told, pull_up=True, factory=wires.factory)
+    contact = Contact(PIN, lambda _: EdgeLog(), told, wiring=UP, factory=wires.factory)
     before_s = loop.time()
     in_a_thread(lambda: wires.to_ground(PIN))
     in_a_thread(lambda: wires.let_go(PIN))
@@ -88,22 +89,61 @@ async def test_a_contact_is_closed_at_the_level_that_its_pull_keeps_it_from(
         return EdgeLog()
 
     wires.to_ground(PIN)
-    for pull_up in (True, False):
-        contact = Contact(PIN, note, Told(), pull_up=pull_up, factory=wires.factory)
-        assert contact.closed is pull_up
+    for wiring, closed in (
+        (UP, True),
+        (Wiring("down", active_high=True), False),
+        (Wiring("none", active_high=False), True),
+        (Wiring("none", active_high=True), False),
+        (Wiring("up", active_high=True), False),
+        (Wiring("down", active_high=False), True),
+    ):
+        contact = Contact(PIN, note, Told(), wiring=wiring, factory=wires.factory)
+        assert contact.closed is closed
+        assert levels.pop() is closed
         contact.release()
-    assert levels == [True, False]
+
+
+@pytest.mark.parametrize("pull", ["up", "down", "none"])
+@pytest.mark.parametrize("active_high", [True, False])
+async def test_edges_are_told_whatever_the_wiring(
+    pull: Pull, active_high: bool, wires: MockWires
+) -> None:
+    told = Told()
+    contact = Contact(
+        PIN,
+        lambda _: EdgeLog(),
+        told,
+        wiring=Wiring(pull, active_high=active_high),
+        factory=wires.factory,
+        simulate_closed=False,
+    )
+    for closed in (True, False):
+        contact.move(closed=closed)
+        assert contact.closed is closed
+        assert bool(wires.factory.pin(PIN).state) is (closed is active_high)
+    await told.until(2)
+    contact.release()
+    assert [word for _, word in told.all][:2] == ["closed", "open"]
+    assert wires.factory.pin(PIN).pull == {"none": "floating"}.get(pull, pull)
+
+
+def test_a_floating_pin_wants_to_be_told_what_is_closed() -> None:
+    with pytest.raises(ValueError, match="wants active_high"):
+        Wiring.of("none", None)
+    assert Wiring.of("up", None) == UP
+    assert Wiring.of("down", None) == Wiring("down", active_high=True)
+    assert Wiring.of("none", active_high=False) == Wiring("none", active_high=False)
 
 
 async def test_nothing_is_told_after_the_release(wires: MockWires) -> None:
     told = Told()
-    contact = Contact(PIN, lambda _: EdgeLog(), told, pull_up=True, factory=wires.factory)
+    contact = Contact(PIN, lambda _: EdgeLog(), told, wiring=UP, factory=wires.factory)
     wires.to_ground(PIN)
     contact.release()
     contact.move(closed=True)
     await asyncio.sleep(0.05)  # longer than the reader's deadline
     assert told.all == [], "an edge that was on its way"
-    contact = Contact(PIN, lambda _: EdgeLog(), told, pull_up=True, factory=wires.factory)
+    contact = Contact(PIN, lambda _: EdgeLog(), told, wiring=UP, factory=wires.factory)
     wires.let_go(PIN)
     await told.until(1)
     contact.release()
@@ -112,12 +152,12 @@ async def test_nothing_is_told_after_the_release(wires: MockWires) -> None:
 
 
 async def test_a_mock_contact_is_moved_by_hand(wires: MockWires) -> None:
-    for pull_up in (True, False):
+    for wiring in (UP, Wiring("down", active_high=True)):
         contact = Contact(
             PIN,
             lambda _: EdgeLog(),
             Told(),
-            pull_up=pull_up,
+            wiring=wiring,
             factory=wires.factory,
             simulate_closed=True,
         )

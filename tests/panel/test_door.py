@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance import config
-from appliance.calls.inputs import FaultReported, RelayChanged
+from appliance.calls.inputs import FaultCleared, FaultReported, RelayChanged
 from appliance.model import Situation
 from appliance.panel.door import Relay
 from tests.panel.inbox import Inbox
@@ -155,3 +155,27 @@ async def test_a_release_that_fails_is_tried_again(
     inbox.block_until(OFF)
     relay.release()
     assert len(inbox.of(FaultReported)) == 1
+    assert inbox.of(FaultCleared) == [FaultCleared("relays.door")]
+
+
+async def test_a_lamp_follows_who_moves_and_nothing_else(inbox: Inbox, door: Build) -> None:
+    relay = door(on="motion", pulse_s=0.05)
+    assert relay.follows
+    relay.show(Situation.RINGING_IN)
+    assert inbox.all == []
+    relay.sense(motion=True)
+    relay.show(Situation.IDLE)
+    assert relay.energized
+    relay.sense(motion=False)
+    assert relay.energized, "it lingers"
+    inbox.block_until(OFF)
+    relay.sense(motion=True)
+    relay.release()
+    assert inbox.all == [ON, OFF, ON, OFF]
+
+
+async def test_a_gong_is_nothing_to_who_moves(inbox: Inbox, door: Build) -> None:
+    relay = door(on="ringing")
+    relay.sense(motion=True)
+    relay.release()
+    assert inbox.all == []

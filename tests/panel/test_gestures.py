@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.model import Gesture
-from appliance.panel.gestures import FirstEdge, Happening, Recogniser
+from appliance.panel.gestures import STUCK_S, FirstEdge, Happening, Recogniser, Stuck
 from tests.panel.chatter import Edge, gaps, touch
 
 PRESS, DOUBLE, HOLD = Gesture.PRESS, Gesture.DOUBLE_PRESS, Gesture.HOLD
@@ -27,8 +27,7 @@ def play(bound: Iterable[Gesture], edges: Iterable[Edge], *, closed: bool = Fals
 
     def note(at_s: float, happenings: list[Happening]) -> None:
         for it in happenings:
-            word = "touch" if isinstance(it, FirstEdge) else it.gesture.value
-            told.append((round(at_s, 6), word))
+            told.append((round(at_s, 6), word_for(it)))
 
     def pass_time(until_s: float) -> None:
         while (due_s := button.deadline_s) is not None and due_s <= until_s:
@@ -39,6 +38,16 @@ def play(bound: Iterable[Gesture], edges: Iterable[Edge], *, closed: bool = Fals
         note(at_s, button.edge(at_s, closed=is_closed))
     pass_time(LONG_AFTER_S)
     return told
+
+
+def word_for(happening: Happening) -> str:
+    match happening:
+        case FirstEdge():
+            return "touch"
+        case Stuck(stuck):
+            return "stuck" if stuck else "free"
+        case _:
+            return happening.gesture.value
 
 
 def down_up(*times_s: float) -> list[Edge]:
@@ -157,6 +166,38 @@ def test_every_touch_is_told_once_and_belongs_to_one_gesture(
     assert told == len(touches)
 
 
+# -------------------- stuck
+
+
+def test_a_contact_that_stays_closed_is_stuck_until_it_opens() -> None:
+    told = play([PRESS], down_up(1.0, 100.0, 200.0, 200.1))
+    assert told == [
+        (1.0, "touch"),
+        (1.0, "press"),
+        (31.0, "stuck"),
+        (100.0, "free"),
+        (200.0, "touch"),
+        (200.0, "press"),
+    ], "and it pressed once"
+
+
+def test_one_that_is_closed_from_the_beginning_is_stuck_too() -> None:
+    assert play([PRESS], [(50.0, False)], closed=True) == [(STUCK_S, "stuck"), (50.0, "free")]
+
+
+def test_one_that_chatters_without_end_is_stuck() -> None:
+    """Water between its blades."""
+    wet = down_up(*(1.0 + 0.01 * step for step in range(4000)))
+    assert [word for _, word in play([PRESS], wet)] == ["touch", "press", "stuck", "free"]
+
+
+def test_a_hold_that_takes_long_is_not_stuck_before_it_is_told() -> None:
+    button = Recogniser({HOLD}, bounce_s=BOUNCE_S, hold_s=60.0)
+    button.edge(0.0, closed=True)
+    assert [word_for(it) for it in button.tick(60.5)] == ["hold"]
+    assert [word_for(it) for it in button.tick(61.0)] == ["stuck"]
+
+
 # -------------------- any edges at all
 
 any_edges = st.lists(st.tuples(st.floats(0, 2), st.booleans()), max_size=60).map(
@@ -172,12 +213,13 @@ any_bound = st.sets(st.sampled_from(Gesture))
 def test_any_edges_keep_the_laws(bound: set[Gesture], edges: list[Edge], closed: bool) -> None:
     told = play(bound, edges, closed=closed)
     words = [word for _, word in told]
-    assert {*words} <= {"touch", *(gesture.value for gesture in bound)}
+    assert {*words} <= {"touch", "stuck", "free", *(gesture.value for gesture in bound)}
+    assert words.count("stuck") - words.count("free") in (0, 1)
     gestures = words.count("press") + words.count("hold") + 2 * words.count("double_press")
     assert gestures <= words.count("touch") <= sum(is_closed for _, is_closed in edges)
     assert [at_s for at_s, _ in told] == sorted(at_s for at_s, _ in told)
     for number, word in enumerate(words):
-        if word != "touch":
+        if word not in ("touch", "stuck", "free"):
             assert "touch" in words[:number], "a gesture without a touch"
 
 
@@ -187,5 +229,5 @@ def test_a_tick_that_comes_late_changes_nothing(bound: set[Gesture], edges: list
     late = Recogniser(bound, bounce_s=BOUNCE_S, hold_s=HOLD_S)
     told = [it for at_s, closed in edges for it in late.edge(at_s, closed=closed)]
     told += late.tick(LONG_AFTER_S)
-    words = ["touch" if isinstance(it, FirstEdge) else it.gesture.value for it in told]
+    words = [word_for(it) for it in told]
     assert words == [word for _, word in play(bound, edges)]

@@ -21,9 +21,15 @@ class Bench:
     def __init__(self, section: config.Led) -> None:
         self.wires = MockWires()
         self.faults: list[Exception] = []
+        self.repaired: list[int] = []
+        """How many faults there had been each time that it worked again."""
         self.changes = 0
         self.led = Indicator(
-            section, factory=self.wires.factory, failed=self.faults.append, changed=self._changed
+            section,
+            factory=self.wires.factory,
+            failed=self.faults.append,
+            changed=self._changed,
+            works=lambda: self.repaired.append(len(self.faults)),
         )
         self.pins = section.pin if isinstance(section.pin, tuple) else (section.pin,)
 
@@ -116,8 +122,33 @@ async def test_an_led_that_fails_is_told_and_tried_again_later() -> None:
     bench.led.show(Situation.IN_CALL)
     assert [str(fault) for fault in bench.faults] == ["cannot set state of pin GPIO27"]
     pin.function = "output"
+    assert bench.repaired == []
     bench.led.show(Situation.ERROR)
     assert bench.led.lit
+    bench.led.acknowledge()
+    assert bench.repaired == [1], "told once"
+    bench.led.release()
+
+
+async def test_another_number_of_what_is_wrong_is_counted_from_its_beginning() -> None:
+    bench = Bench(config.Led(pin=27, patterns=DARK | {"error": "count", "in_call": "on"}))
+    bench.led.show(Situation.ERROR, (2,))
+    assert (bench.led.pattern, bench.levels()) == ("count 2", (1,))
+    await until(lambda: bench.levels() == (0,))
+    bench.led.show(Situation.ERROR, (2,))
+    assert bench.levels() == (0,), "nothing is new"
+    bench.led.show(Situation.ERROR, (2, 5))
+    assert (bench.led.pattern, bench.levels()) == ("count 2 5", (1,))
+    bench.led.show(Situation.IN_CALL, (2, 5))
+    assert bench.led.pattern == "on"
+    bench.led.release()
+
+
+async def test_an_led_that_a_low_level_lights() -> None:
+    bench = Bench(config.Led(pin=(5, 6, 13), kind="rgb", active_high=False, patterns=DARK))
+    assert (bench.levels(), bench.led.lit) == ((1, 1, 1), False)
+    bench.led.acknowledge()
+    assert (bench.levels(), bench.led.lit) == ((0, 0, 0), True)
     bench.led.release()
 
 

@@ -75,3 +75,31 @@ async def test_on_a_simulated_board_all_is_well_at_first(kind: Kind) -> None:
     assert not pin.on
     pin.release()
     assert inbox.all == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("door_contact", True), ("tamper", True), ("motion", True), ("exit", False)]
+)
+async def test_what_is_on_at_the_start_is_told_but_no_press(kind: Kind, told: bool) -> None:
+    """A door that stood open through a restart, and a button that nobody pressed just now."""
+    wires, inbox = MockWires(), Inbox()
+    wires.to_ground(PIN)
+    section = config.InputPin(pin=PIN, kind=kind, active_high=False)
+    pin = InputPin("it", section, factory=wires.factory, post=inbox.post)
+    assert pin.on
+    pin.release()
+    assert inbox.all == ([InputSwitched("it", kind, on=True)] if told else [])
+
+
+@pytest.mark.parametrize("kind", ["door_contact", "exit", "tamper", "motion"])
+@pytest.mark.parametrize("active_high", [True, False])
+async def test_any_kind_may_be_wired_otherwise(kind: Kind, active_high: bool) -> None:
+    wires, inbox = MockWires(), Inbox()
+    section = config.InputPin(pin=PIN, kind=kind, pull="none", active_high=active_high)
+    pin = InputPin("it", section, factory=wires.factory, post=inbox.post, simulated=True)
+    assert not pin.on
+    mock = wires.factory.pin(PIN)
+    (mock.drive_high if active_high else mock.drive_low)()
+    await inbox.has(InputSwitched("it", kind, on=True))
+    assert mock.pull == "floating"
+    pin.release()

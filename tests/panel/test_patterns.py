@@ -13,7 +13,7 @@ from appliance.panel.patterns import Kind, Pattern, parse_pattern, patterns_for
 
 KINDS: tuple[Kind, ...] = ("led", "pwm", "rgb")
 SHAPES = ["off", "on", "dim", "slow_blink", "blink", "fast_blink", "double_blink"]
-SHAPES += ["flash", "wink", "pulse"]
+SHAPES += ["flash", "wink", "pulse", "count"]
 
 
 def course(pattern: Pattern, until_s: float) -> list[tuple[float, float]]:
@@ -44,6 +44,28 @@ def test_blinking_follows_its_times() -> None:
         (0.45, 0),
         (1.5, 1),
     ]
+
+
+def test_a_count_blinks_each_number_in_its_turn() -> None:
+    pattern = parse_pattern("count", "led").counting((2, 1))
+    assert pattern.text == "count 2 1"
+    assert course(pattern, 6.0) == [
+        (0, 1),
+        (0.3, 0),
+        (0.6, 1),
+        (0.9, 0),
+        (2.1, 1),
+        (2.4, 0),
+        (4.8, 1),
+        (5.1, 0),
+        (5.4, 1),
+        (5.7, 0),
+    ]
+    red = parse_pattern("red:count", "rgb").counting([3])
+    assert (red.text, red.colour) == ("red:count 3", (1, 0, 0))
+    assert parse_pattern("blink", "led").counting((2,)) == parse_pattern("blink", "led")
+    assert parse_pattern("count", "led").counting(()) == parse_pattern("count", "led")
+    assert patterns_for("led", {})[Situation.ERROR].text == "count"
 
 
 def test_a_pulse_is_real_brightness_where_the_led_can_and_a_blink_where_it_cannot() -> None:

@@ -15,6 +15,7 @@ from appliance.app import Appliance, running
 from appliance.config import Config, Http, Mqtt, load
 from appliance.loading.shipped import shipped
 from tests.parts.mosquitto import free_port
+from tests.parts.privacy import PrivacyWatch
 
 PATIENCE_S = 30.0
 """Far longer than anything takes; only a fault waits for it."""
@@ -29,6 +30,10 @@ class House:
     appliance: Appliance
     told: list[Item] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    privacy: PrivacyWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.privacy = PrivacyWatch(self.appliance)
 
     async def until(self, name: str, where: Callable[[Item], bool] = lambda _: True) -> Item:
         """The first event of that name (that fits) since the house was opened or forgot."""
@@ -97,3 +102,4 @@ async def house(
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+    one.privacy.check()

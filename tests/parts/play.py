@@ -22,6 +22,7 @@ from appliance.calls.effects import (
     StopTimer,
 )
 from appliance.calls.inputs import (
+    CaptureClosed,
     CommandIssued,
     HangUpAnswered,
     Input,
@@ -117,6 +118,7 @@ RICH = replace(
     relay_digits={"12#": "door"},
     chat_messages=("Leave it at the door", "Coming"),
     token_key=b"of this run",
+    privacy=True,
 )
 """A house that has everything and takes a second call."""
 
@@ -135,9 +137,11 @@ class Play:
         self.timers: dict[Timer, float] = {}
         self.outputs: list[Output] = []
         self.all: list[Output] = []
-        self.laws = Laws()
+        self.laws = Laws(privacy=policy.privacy)
         self.confirms: bool | None = True
         """What listeners say to a hang-up; None: they have not said anything yet."""
+        self.closes = True
+        """Devices close at once when they are to."""
         self.returns = True
         """The default action after a call runs at once."""
         self.undecided: list[HangUpAnswered] = []
@@ -177,6 +181,8 @@ class Play:
             case AskHangUp(call_id, command, origin, request):
                 answer = HangUpAnswered(call_id, command, origin, request, self.confirms or False)
                 self.outputs = told + self.happens(answer)
+            case effects.StopCapture(number) if self.closes:
+                self.outputs = told + self.happens(CaptureClosed(number))
             case ReturnToIdle(call_id) if self.returns:
                 self.outputs = told + self.happens(ReturnedToIdle(call_id))
 
@@ -313,7 +319,13 @@ def invite_from(
 class Laws:
     """What holds in every history, whatever happens in whatever order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, privacy: bool = False) -> None:
+        self.privacy = privacy
+        """There is an LED that tells of open devices."""
+        self.lit = False
+        self.closings = 0
+        self.devices_open = False
+        """Somebody may still be seen or heard: until the studio says that it has closed them."""
         self.begun: set[str] = set()
         self.ended: set[str] = set()
         self.joined: set[str] = set()
@@ -342,6 +354,8 @@ class Laws:
                 self.up.add(peer)
             case RecordingStopped() | RecordingFailed():
                 self.recording = None
+            case CaptureClosed(number) if number == self.closings and not self.capturing:
+                self.devices_open = False
 
     def watch(self, output: Output) -> None:
         if isinstance(output, Emit):
@@ -376,10 +390,16 @@ class Laws:
             case effects.ShareScreen(on):
                 assert on is not self.sharing, "shared, or stopped, twice"
                 self.sharing = on
+            case effects.LightPrivacy(on):
+                assert self.privacy, "there is no such LED"
+                assert on or not self.devices_open, "dark while somebody may be seen or heard"
+                self.lit = on
             case effects.StartCapture():
-                self.capturing = True
-            case effects.StopCapture():
-                self.capturing = False
+                assert self.lit or not self.privacy, "opened in the dark"
+                self.capturing = self.devices_open = True
+            case effects.StopCapture(number):
+                assert number > self.closings, "each closing has a number of its own"
+                self.capturing, self.closings = False, number
             case effects.PlaySound(effects.Sound.RINGTONE):
                 self.ringing = True
             case effects.StopSound(effects.Sound.RINGTONE):
@@ -421,7 +441,15 @@ class Laws:
         opened = {peer for peer, is_open in self.peers.items() if is_open}
         members = [member for call in state.calls for member in call.members]
         assert opened == {one for member in members for one in (member.peer, member.next) if one}
-        others = ("errors", "unlock", "quiet_hours", "do_not_disturb", "request")
+        others = (
+            "errors",
+            "unlock",
+            "left_open",
+            "calm",
+            "quiet_hours",
+            "do_not_disturb",
+            "request",
+        )
         of_calls = {timer for timer in timers if timer.kind not in others}
         assert {timer.key for timer in of_calls} <= {call.call_id for call in state.calls}, (
             "a timer outlives its call"

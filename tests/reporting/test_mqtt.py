@@ -27,6 +27,7 @@ STATUS: dict[str, Any] = {
     "media": {"audio_muted": False, "video_paused": False, "audio_mode": "speaker"},
     "panel": {"relays": {"door": "released", "gate": None}, "inputs": {"front": "on"}},
     "failures": {},
+    "faults": {"buttons.call": "stuck_button"},
     "call": None,
     "do_not_disturb": False,
 }
@@ -309,3 +310,5 @@ def test_a_state_that_is_not_known_is_not_told() -> None:
     assert "relay_gate" not in found
     assert found["camera"] == "on"
     assert states({**STATUS, "failures": {"camera": "generic"}})["camera"] == "failed"
+    health = json.loads(states(STATUS)["health"])
+    assert health == {"failures": {}, "faults": {"buttons.call": "stuck_button"}}

@@ -1,0 +1,200 @@
+"""An adaptive filter that learns the way from the loudspeaker to the microphone, and takes it out.
+
+A partitioned-block Kalman filter in the frequency domain (Enzner and Vary, Signal Processing 86, 2006; in
+partitions: Kuech, Mabande and Enzner, ICASSP 2014). It has no double-talk detector: each bin knows how sure
+it is of itself, and what the far side cannot explain makes its steps small. It is linear, so the near voice
+passes untouched; what it leaves of the echo is for who comes after it.
+
+Two sound cards have two clocks, and the way then seems to grow or shrink all the time, by a few millionths,
+which is more than steps from one block to the next could follow at high frequencies. But the steps at low
+ones all turn the same way; from that the drift is found, and what is known is turned along with it.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from appliance.media.wideband import WIDE_SAMPLES, Samples
+
+Bins: TypeAlias = npt.NDArray[np.complex64]
+
+BLOCK = WIDE_SAMPLES
+PARTITIONS = 20
+"""Of 20 ms: an echo may come 400 ms late, reverberation included."""
+SETTLING = 4
+"""Every fourth partition is made a filter of one block again, in turn: often enough, and cheaper."""
+KEEPS = np.float32(0.999 ** (2 * SETTLING))
+"""How much of what is known is still true when its turn comes again: how fast a room may change."""
+SMOOTHING = np.float32(0.8)
+UNKNOWN = 0.3
+"""The variance of what nothing is known of: the square of a gain, in the first 20 ms."""
+UNKNOWN_FALLS = 6.0
+"""It falls by e to this power over the partitions, as sound in a room does."""
+SURE = np.float32(1e-9)
+STILL = np.float32(100)
+"""A power (of a bin, in the scale of 16 bit) that is nothing: keeps from dividing by zero."""
+LOST_BLOCKS = 15
+"""In so many it has added more than it took, and it begins anew: a voice beside it does no such thing."""
+ADDS = 1.2
+HEARD = 500.0 * BLOCK
+"""An energy of -60 dBFS in a block: below that, noise is all that is compared."""
+SPEAKS = 10 * HEARD
+"""And of a far side that says something."""
+USEFUL = 10.0
+"""The filter's work is used from when it has taken 10 dB out, in the mean of some 100 ms."""
+USELESS_BLOCKS = 150
+"""And no more once it has not for three seconds of far voice. While somebody here speaks it seems to take
+nothing, but nobody speaks for three seconds without a pause. After as long again it begins anew: it may be
+all too sure that there is no echo, since the microphone had been covered."""
+
+
+DRIFTS = 0.06
+"""How much of the drift that is seen in one step is believed: it is found within two seconds or three."""
+MOST_DRIFT = 500e-6 * BLOCK
+"""In samples per block; no clock is so wrong."""
+DRIFTING_PPM = 10.0
+"""More than what noise makes of no drift at all."""
+TURNS: Samples = (np.pi * np.arange(BLOCK + 1) / BLOCK).astype(np.float32)
+"""By what angle each bin turns for a sample."""
+TELLING = slice(6, 200)
+"""The bins that tell of a drift: 150 Hz to 5 kHz, where there is a voice."""
+RAMP: Samples = np.linspace(0, 1, BLOCK, dtype=np.float32)
+
+
+class AdaptiveFilter:
+    """At 16 kHz, a block of 320 samples at a time; without delay."""
+
+    def __init__(self) -> None:
+        """Knows nothing of the room."""
+        shape = PARTITIONS, BLOCK + 1
+        self._spectra: Bins = np.zeros(shape, np.complex64)
+        self._powers = np.zeros(shape, np.float32)
+        self._block: Samples = np.zeros(2 * BLOCK, np.float32)
+        self._error: Samples = np.zeros(2 * BLOCK, np.float32)
+        self._drift = 0.0
+        self._rotation: Bins = np.ones(BLOCK + 1, np.complex64)
+        self._silent = PARTITIONS
+        self._turn = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew with the room; the clocks are what they were."""
+        shape = PARTITIONS, BLOCK + 1
+        falling = UNKNOWN * np.exp(-UNKNOWN_FALLS * np.arange(PARTITIONS) / PARTITIONS)
+        self._weights: Bins = np.zeros(shape, np.complex64)
+        self._variance = np.repeat(falling[:, None], BLOCK + 1, axis=1).astype(np.float32)
+        self._noise = np.full(BLOCK + 1, 1e4, np.float32)
+        self._lost = 0
+        self._came = self._rest = 0.0
+        self._trusted = 0
+
+    def moved(self, blocks: int) -> None:
+        """The far side's time has leapt ahead by `blocks`: its echo comes that much later than before."""
+        blocks = min(blocks, PARTITIONS)
+        for line in (self._weights, self._variance, self._spectra, self._powers):
+            line[blocks:] = line[: PARTITIONS - blocks].copy()
+        self._weights[:blocks] = 0
+        self._spectra[:blocks] = 0
+        self._powers[:blocks] = 0
+
+    def __call__(self, far: Samples, near: Samples) -> Samples:
+        """What `near` has beside the echo of `far` and of what came before it."""
+        self._silent = 0 if far.any() else self._silent + 1
+        if self._silent > PARTITIONS:
+            return near
+        self._remember(far)
+        echo = np.fft.irfft((self._spectra * self._weights).sum(axis=0))[BLOCK:]
+        error = (near - echo).astype(np.float32)
+        self._learn(error)
+        before = self.useful
+        self._watch(far, near, error)
+        if before == self.useful:
+            return error if before else near
+        ramp = RAMP if self.useful else RAMP[::-1]
+        return near + ramp * (error - near)
+
+    @property
+    def drift_ppm(self) -> float:
+        """By how much the microphone's clock seems to be faster than the loudspeaker's."""
+        return self._drift / BLOCK * 1e6
+
+    @property
+    def useful(self) -> bool:
+        """It takes the echo out, and what is given back is its work; else `near` as it came."""
+        return self._trusted > 0
+
+    def _remember(self, far: Samples) -> None:
+        self._block[:BLOCK] = self._block[BLOCK:]
+        self._block[BLOCK:] = far
+        for line in (self._spectra, self._powers):
+            line[1:] = line[:-1].copy()
+        newest = np.fft.rfft(self._block)
+        self._spectra[0] = newest
+        self._powers[0] = newest.real**2 + newest.imag**2
+
+    def _learn(self, error: Samples) -> None:
+        self._error[BLOCK:] = error
+        told = np.fft.rfft(self._error).astype(np.complex64)
+        doubt = 0.5 * (self._powers * self._variance).sum(axis=0)
+        self._noise = SMOOTHING * self._noise + (1 - SMOOTHING) * (told.real**2 + told.imag**2)
+        step = self._variance / (doubt + self._noise + STILL)
+        gain = self._spectra.conj()
+        gain *= step
+        gain *= told
+        self._follow(gain)
+        self._weights += gain
+        step *= self._powers
+        step *= np.float32(-0.5)
+        step += 1
+        self._variance *= step
+        self._settle(slice(self._turn, None, SETTLING))
+        self._turn = (self._turn + 1) % SETTLING
+
+    def _follow(self, gain: Bins) -> None:
+        """Find the drift, by how `gain` is about to turn the weights, and turn them by all of it."""
+        weights = self._weights
+        known = weights[:, TELLING].conj()
+        turned = (known * gain[:, TELLING]).sum(axis=0).imag
+        power = (known.real**2 + known.imag**2).sum(axis=0)
+        seen = float(TURNS[TELLING] @ turned)
+        seen /= float(TURNS[TELLING] ** 2 @ power) + float(SURE)
+        self._drift = min(max(self._drift - DRIFTS * seen, -MOST_DRIFT), MOST_DRIFT)
+        if self._turn == 0:  # it changes slowly
+            self._rotation = np.exp(-1j * self._drift * TURNS).astype(np.complex64)
+        weights *= self._rotation
+
+    def _settle(self, some: slice) -> None:
+        """Make these partitions filters of one block, and less sure, since the room may have changed."""
+        response = np.fft.irfft(self._weights[some], axis=1)
+        response[:, BLOCK:] = 0
+        weights = np.fft.rfft(response, axis=1).astype(np.complex64)
+        self._weights[some] = weights
+        powers = np.abs(self._weights) ** 2
+        changing = powers[some]
+        if abs(self.drift_ppm) > DRIFTING_PPM:  # then it comes in from the partitions beside it
+            beside = powers.copy()
+            beside[1:] += powers[:-1]
+            beside[:-1] += powers[1:]
+            changing = beside[some]
+        changed = (1 - KEEPS) * changing
+        self._variance[some] = np.maximum(KEEPS * self._variance[some] + changed, SURE)
+
+    def _watch(self, far: Samples, near: Samples, error: Samples) -> None:
+        """Whether it helps; and one that makes it worse for long has lost its way: something was moved."""
+        came, rest = float(near @ near), float(error @ error)
+        self._lost = self._lost + 1 if rest > ADDS * came + HEARD else max(0, self._lost - 1)
+        if self._lost >= LOST_BLOCKS:
+            self.forget()
+            return
+        smoothing = float(SMOOTHING)
+        self._came = smoothing * self._came + (1 - smoothing) * came
+        self._rest = smoothing * self._rest + (1 - smoothing) * rest
+        if self._came > USEFUL * (self._rest + BLOCK):
+            self._trusted = USELESS_BLOCKS
+        elif float(far @ far) > SPEAKS:
+            self._trusted -= 1
+            if self._trusted <= -USELESS_BLOCKS:
+                self.forget()

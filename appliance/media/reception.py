@@ -1,0 +1,102 @@
+"""From aiortc's receiver to who listens: packets in, 20 ms of sound out at a steady pace.
+
+aiortc decodes what its jitter buffer gives it. The one that stands in its place here gives it nothing, so
+its decoder is idle; its statistics, its reports and its list of sources are made before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtp import RtpPacket
+
+from appliance.media import opus
+from appliance.media.base import FRAME_S
+from appliance.media.playout import Playout, VoicePacket
+
+logger = logging.getLogger(__name__)
+
+SILENT_FRAMES = 100
+"""After 2 s of silence with nothing to come no frames are given, until a packet comes."""
+STALL_S = 0.1
+"""A loop that was held up for longer does not make up for it: what was due then is past,"""
+CATCH_UP_S = 0.005
+"""and else the frames are at least so far apart, for who plays them has little room."""
+
+
+class Reception:
+    """One connection's incoming sound. On the loop."""
+
+    def __init__(self, heard: Callable[[bytes], None]) -> None:
+        """`heard` gets each frame while `run` runs."""
+        self.playout = Playout(opus.decoder())
+        self.slot: JitterBuffer = _Slot(self._take)
+        """What stands in for the jitter buffer of a receiver, or of one after the other."""
+        self._heard = heard
+        self._loop = asyncio.get_running_loop()
+        self._failure: asyncio.Future[None] | None = None
+        """Of `run`, while it runs."""
+        self._timer: asyncio.Handle | None = None
+        """Of the next frame; None while there is nothing to play."""
+        self._due_s = 0.0
+        self._silent = 0
+
+    async def run(self) -> None:
+        """Give frames whenever there is something to play; to be cancelled at the end."""
+        self._failure = self._loop.create_future()
+        if not self.playout.silent:
+            self._wake()
+        try:
+            await self._failure
+        finally:
+            self._failure = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            logger.debug("of a connection's sound: %s", self.playout.counts)
+
+    def _take(self, packet: RtpPacket) -> None:
+        self.playout.put(
+            VoicePacket(packet.ssrc, packet.sequence_number, packet.timestamp, packet.payload),
+            self._loop.time(),
+        )
+        if self._failure is not None and self._timer is None:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._due_s, self._silent = self._loop.time(), 0
+        self._timer = self._loop.call_soon(self._give)
+
+    def _give(self) -> None:
+        """The frame that is due, and a timer for the next one: a task would wake the loop up twice."""
+        self._timer = None
+        try:
+            self._heard(self.playout.pull(self._due_s))
+        except Exception as fault:
+            if self._failure is not None and not self._failure.done():
+                self._failure.set_exception(fault)
+            return
+        self._silent = self._silent + 1 if self.playout.silent else 0
+        if self._silent >= SILENT_FRAMES or self._failure is None:
+            return
+        self._due_s += FRAME_S
+        now_s = self._loop.time()
+        if now_s - self._due_s > STALL_S:
+            self._due_s = now_s
+        self._timer = self._loop.call_at(max(self._due_s, now_s + CATCH_UP_S), self._give)
+
+
+class _Slot(JitterBuffer):
+    """Passes packets on, and has nothing for aiortc to decode."""
+
+    def __init__(self, take: Callable[[RtpPacket], None]) -> None:
+        super().__init__(capacity=1)
+        self._take = take
+
+    def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
+        """A packet that has come; neither a picture is wanted nor is there anything to decode."""
+        self._take(packet)
+        return False, None

@@ -1,0 +1,174 @@
+"""A sender and a network by the seed, and a playout buffer at the far end: an hour of a call in seconds."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from appliance.media.opus import BadPacket, Samples, duration
+from appliance.media.playout import Playout, VoicePacket
+
+FIRST_BYTE = {480: b"\xf0", 960: b"\xf8", 1920: b"\x10", 2880: b"\x18"}
+"""Of a packet with one frame of so many samples."""
+
+
+def payload(number: int, samples: int = FRAME_SAMPLES) -> bytes:
+    """What `Numbered` takes for Opus."""
+    return FIRST_BYTE[samples] + number.to_bytes(4, "big")
+
+
+class Numbered:
+    """A decoder whose sound tells which packet it was: loud, or as quiet as can be, a value for each.
+
+    What is corrected has half of the value of the packet that it was taken from, less one; what is made
+    up has none.
+    """
+
+    corrects = True
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.decoded: list[int] = []
+        self.corrected: list[int] = []
+        self._quiet = quiet
+
+    def decode(self, packet: bytes) -> Samples:
+        if len(packet) > 2 and packet[1:3] == b"!!":
+            raise BadPacket("as was wanted")
+        number = int.from_bytes(packet[1:], "big")
+        self.decoded.append(number)
+        return np.full(duration(packet), self.value(number), np.int16)
+
+    def conceal(self, samples: int, following: bytes | None = None) -> Samples:
+        if following is None:
+            return np.zeros(samples, np.int16)
+        number = int.from_bytes(following[1:], "big") - 1
+        self.corrected.append(number)
+        return np.full(samples, self.value(number) // 2, np.int16)
+
+    def value(self, number: int) -> int:
+        return 1 if self._quiet else 1000 + 2 * (number % 10_000)
+
+
+@dataclass
+class Way:
+    """What happens to packets, and what the clocks do. Times in seconds."""
+
+    seed: int = 1
+    loss: float = 0.0
+    delay_s: float = 0.03
+    jitter_s: float = 0.0
+    """The mean of what each is later (exponentially distributed, so they overtake one another)."""
+    ppm: float = 0.0
+    """How much faster the sender's clock runs."""
+    stalls: tuple[tuple[float, float], ...] = ()
+    """Nothing gets through from .. to, and then all of it at once."""
+    samples: int = FRAME_SAMPLES
+    drop: Callable[[int], bool] = field(default=lambda number: False)
+    extra_s: Callable[[int], float] = field(default=lambda number: 0.0)
+
+    def arrivals(self, seconds: float, calm_s: float = 0.0) -> Iterator[tuple[float, int]]:
+        """When each packet comes that comes, by its number, in the order of coming.
+
+        After the seconds there are some more in which none is lost or late.
+        """
+        rng = random.Random(self.seed)
+        waiting: list[tuple[float, int]] = []
+        interval_s = self.samples / SAMPLE_RATE_HZ / (1 + self.ppm * 1e-6)
+        for number in range(int((seconds + calm_s) / interval_s)):
+            sent_s = 1.0 + number * interval_s
+            at_s = sent_s + self.delay_s + self.extra_s(number)
+            rough = number * interval_s < seconds
+            if self.jitter_s and rough:
+                at_s += min(rng.expovariate(1 / self.jitter_s), 10 * self.jitter_s)
+            for begin_s, end_s in self.stalls:
+                if begin_s <= at_s < end_s:
+                    at_s = end_s + (at_s - begin_s) * 1e-3
+            lost = (rough and rng.random() < self.loss) or self.drop(number)
+            if not lost:
+                heapq.heappush(waiting, (at_s, number))
+            while waiting and waiting[0][0] <= sent_s:
+                yield heapq.heappop(waiting)
+        while waiting:
+            yield heapq.heappop(waiting)
+
+
+@dataclass
+class Heard:
+    """What was played, an entry for each pull since there was sound."""
+
+    playout: Playout
+    decoder: Numbered
+    at_s: list[float] = field(default_factory=list)
+    delay_s: list[float] = field(default_factory=list)
+    """By how much sound was kept that had come on the shortest way,"""
+    excess_s: list[float] = field(default_factory=list)
+    """by how much more than it should have been,"""
+    made_up: list[bool] = field(default_factory=list)
+    """and whether the greater part of the frame is of no packet."""
+    kept_s: list[float] = field(default_factory=list)
+    """For each packet: how long after its coming its sound began."""
+
+    def longest_gap_s(self) -> float:
+        longest = run = 0
+        for made_up in self.made_up:
+            run = run + 1 if made_up else 0
+            longest = max(longest, run)
+        return longest * FRAME_S
+
+    def after(self, at_s: float, values: list[float]) -> list[float]:
+        return [value for time_s, value in zip(self.at_s, values, strict=True) if time_s >= at_s]
+
+
+def play(
+    way: Way,
+    seconds: float,
+    *,
+    calm_s: float = 0.0,
+    quiet: bool = False,
+    first_timestamp: int = 4_000_000_000,
+    first_sequence: int = 65_000,
+    phase_s: float = 0.007,
+) -> Heard:
+    """Send for so long, and play. Time stamps and numbers soon wrap."""
+    decoder = Numbered(quiet=quiet)
+    playout = Playout(decoder)
+    heard = Heard(playout, decoder)
+    came: dict[int, float] = {}
+    pulls = 0
+    for at_s, number in way.arrivals(seconds, calm_s):
+        while pulls * FRAME_S + phase_s < at_s:
+            _pull(heard, pulls * FRAME_S + phase_s, came, way.samples, first_timestamp)
+            pulls += 1
+        came.setdefault(number, at_s)
+        playout.put(
+            VoicePacket(
+                7,
+                (first_sequence + number) & 0xFFFF,
+                (first_timestamp + number * way.samples) & 0xFFFFFFFF,
+                payload(number, way.samples),
+            ),
+            at_s,
+        )
+    return heard
+
+
+def _pull(heard: Heard, now_s: float, came: dict[int, float], samples: int, first: int) -> None:
+    playout, decoder = heard.playout, heard.decoder
+    done = len(decoder.decoded)
+    frame = np.frombuffer(playout.pull(now_s), "<i2")
+    if not decoder.decoded:
+        return
+    began_s = now_s + FRAME_S  # what is played next now, is what was played then
+    behind_s = playout._behind_s(began_s)
+    for number in decoder.decoded[done:]:
+        place_s = (first + number * samples) / SAMPLE_RATE_HZ
+        heard.kept_s.append(place_s + behind_s - came[number])
+    heard.at_s.append(now_s)
+    heard.delay_s.append(playout.delay_s(began_s))
+    heard.excess_s.append(playout.excess_s(began_s))
+    heard.made_up.append(int(np.count_nonzero(frame == 0)) > FRAME_SAMPLES // 2)

@@ -1,0 +1,52 @@
+"""The contract of every board on a Raspberry Pi's own pins: `pytest -m hardware tests/panel`.
+
+Each pin that the board uses is connected by a jumper wire to one at which the test stands; see WIRES.
+Nothing else may be connected to these twelve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.panel.pins import PinFactory, PinsUnavailableError, open_factory
+from tests.panel.contract import BoardContract
+from tests.panel.wires import Wires
+from tests.parts.need import skip_or_fail
+
+pytestmark = pytest.mark.hardware
+
+WIRES = {17: 5, 27: 6, 22: 13, 23: 19, 24: 26, 25: 16}
+"""From the board's pin to the test's, by their GPIO numbers."""
+
+
+class JumperWires:
+    """The wires of a Raspberry Pi: the other ends are pins of the same chip."""
+
+    def __init__(self, factory: PinFactory) -> None:
+        self.factory = factory
+
+    def to_ground(self, pin: int) -> None:
+        self.factory.pin(WIRES[pin]).output_with_state(0)
+
+    def let_go(self, pin: int) -> None:
+        self.factory.pin(WIRES[pin]).function = "input"
+
+    def high(self, pin: int) -> bool | None:
+        if self.factory.pin(pin).function != "output":
+            return None
+        other = self.factory.pin(WIRES[pin])
+        other.input_with_pull("floating")
+        return bool(other.state)
+
+
+class TestOnAPi(BoardContract):
+    @pytest.fixture
+    def wires(self) -> Iterator[Wires]:
+        try:
+            factory = open_factory("pi", None)
+        except PinsUnavailableError as error:
+            skip_or_fail(str(error))
+        yield JumperWires(factory)
+        factory.close()
