@@ -148,6 +148,7 @@ async def running(
     demo: MakeDemo | None = None,
     state_folder: Path | None = None,
     devices: Devices | None = None,
+    sys_root: Path | None = None,
     on_alive: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Appliance]:
     """A whole appliance for as long as the block lasts; its end ends calls first.
@@ -155,7 +156,8 @@ async def running(
     `websocket_url` is where pages reach the broker, if not where [mqtt] says; `demo` makes the door
     pane of the page, for a simulated board. `on_alive` is called when buttons and LEDs are; the block
     begins when it can take calls too. `state_folder` is where it keeps what is to survive it,
-    `devices` are cameras and microphones of a program's own, which win over the configured ones.
+    `devices` are cameras and microphones of a program's own, which win over the configured ones;
+    `sys_root` is where heat and supply are read, by default /sys of a Pi.
     """
     appliance = Appliance(config, state_folder or state_directory())
     appliance.devices = devices
@@ -184,6 +186,9 @@ async def running(
         await wiring.signaling(appliance, stack)  # it connects in a thread, while media is imported
         await wiring.screen(appliance, stack)
         await wiring.media(appliance, stack)
+        if sys_root is None and config.device.board == "pi":
+            sys_root = Path("/sys")
+        await wiring.senses(appliance, stack, sys_root)
         await wiring.device_topics(appliance, stack)
         local = await wiring.local_socket(appliance, stack, path)
         await wiring.page(appliance, stack, local, websocket_url, demo)

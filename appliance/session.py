@@ -9,6 +9,7 @@ from typing import Any
 from appliance import commands
 from appliance.bus import Bus, CloudEvent, Dropped, Subscription, to_json
 from appliance.calls.engine import Engine
+from appliance.calls.faults import exceptions
 from appliance.calls.state import Moment
 from appliance.commands import Command
 from appliance.listeners import Listener
@@ -93,7 +94,7 @@ class CallSession:
             },
             "do_not_disturb": state.do_not_disturb is not None,
             "missed_calls": len(state.missed),
-            "failures": to_json(state.failures),
+            "failures": to_json(exceptions(state)),
             "faults": dict(state.faults),
             "passed_over": dict(state.passed_over),
         }

@@ -25,6 +25,7 @@ from appliance.deciding import Deciding
 from appliance.errors import ApplianceError
 from appliance.plugins import Plugins
 from appliance.reporting.calllog import CallLog
+from appliance.service import pressure, suspend
 from appliance.service.memory import Kept, Memory
 
 if TYPE_CHECKING:
@@ -142,7 +143,11 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         devices=appliance.devices,
         forbidden=appliance.board.capture_forbidden,
     )
-    await studio.load()
+    try:
+        await studio.load()
+    except Exception as error:  # a door that rings and opens is better than none
+        log.exception("there is no media in this run")
+        studio.do_without(error)
     appliance.studio = await stack.enter_async_context(studio)
     appliance.engine.attach(studio)
     appliance.show(appliance.engine.state)
@@ -150,6 +155,16 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         showing = tasks.create_task(_show_own(shown, studio), name="own picture")
         stack.callback(showing.cancel)
+
+
+async def senses(appliance: Appliance, stack: AsyncExitStack, root: Path | None) -> None:
+    """Heat, supply and sleep of the whole device; `root` is /sys, None where that is another's."""
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    watches = [("sleep", suspend.watch(appliance.engine.post))]
+    if root is not None:
+        watches.append(("pressure", pressure.watch(appliance.engine.post, root)))
+    for name, watch in watches:
+        stack.callback(tasks.create_task(watch, name=name).cancel)
 
 
 async def _show_own(display: Screen, studio: Studio) -> None:

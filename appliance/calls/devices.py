@@ -12,6 +12,7 @@ from appliance.calls.effects import (
     SwitchCamera,
     UseAudioMode,
 )
+from appliance.calls.faults import exceptions
 from appliance.calls.inputs import AudioOutputs, CameraSwitched
 from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
@@ -123,7 +124,7 @@ def tell(turn: Turn, call: LiveCall, to: Address) -> None:
         "on_hold": call.on_hold,
     }
     changes = {name: True for name, is_so in differs.items() if is_so}
-    failures = {f"{device}_exception": type_ for device, type_ in state.failures.items()}
+    failures = {f"{device}_exception": type_ for device, type_ in exceptions(state).items()}
     if changes or failures:
         turn.send(to, call, State({**changes, **failures}))
 

@@ -81,6 +81,18 @@ class StopCapture(Effect, frozen=True):
     number: int = 0
 
 
+class RenewCapture(Effect, frozen=True):
+    """What is open was cut off from outside, as the sentence `reason` says: open it anew."""
+
+    reason: str
+
+
+class LimitFramerate(Effect, frozen=True):
+    """Take at most `fps` pictures a second until told otherwise; None: as many as configured."""
+
+    fps: int | None
+
+
 class OpenPeer(Effect, frozen=True):
     """Open a connection: answer `offer` (`PeerAnswered`), or without one, offer (`PeerOffered`).
 

@@ -190,6 +190,20 @@ class DeviceFailed(Input, frozen=True):
     message: str | None = None
 
 
+class PressureChanged(Input, frozen=True):
+    """The device is too hot, or its supply too weak, for all that it does (`message` says which), or no
+    longer so (None).
+    """
+
+    message: str | None
+
+
+class Resumed(Input, frozen=True):
+    """The whole device was suspended, for `away_s`, and goes on."""
+
+    away_s: float
+
+
 class CaptureClosed(Input, frozen=True):
     """After the `StopCapture` of that number: microphone and camera are both closed."""
 
@@ -284,17 +298,19 @@ class Started(Input, frozen=True):
 class FaultReported(Input, frozen=True):
     """An edge could not do or believe something: it becomes an `error` event, and is counted.
 
-    `code` is snake_case for programs, `message` a sentence, `where` a topic, file or name.
+    `code` is snake_case for programs, `message` a sentence, `where` a topic, file or name. What `lasts`
+    is the state of a part (`where`: leds.status, audio.speaker) until `FaultCleared`.
     """
 
     code: str
     message: str
     where: str | None = None
     call_id: str | None = None
+    lasts: bool = False
 
 
 class FaultCleared(Input, frozen=True):
-    """What a `FaultReported` of the same `where` told of is over."""
+    """A part of which a lasting fault was reported works again."""
 
     where: str
 

@@ -13,6 +13,7 @@ from appliance.calls import (
     buttons,
     devices,
     ending,
+    faults,
     own,
     pressing,
     privacy,
@@ -55,11 +56,13 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
     PresenceChanged,
+    PressureChanged,
     PrivacyLost,
     RecordingFailed,
     RecordingStarted,
     RecordingStopped,
     RelayChanged,
+    Resumed,
     ReturnedToIdle,
     SpeakerChanged,
     Started,
@@ -73,12 +76,9 @@ from appliance.calls.turn import Turn
 from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.events import (
-    LocalCameraException,
-    LocalMicrophoneException,
     PushRegistrationUpdated,
 )
 from appliance.messages import Join
-from appliance.messages import State as StateMessage
 from appliance.model import CallState
 
 PRESENCES = 256
@@ -331,20 +331,6 @@ def _peer(report: Report) -> Callable[[Turn, Any], None]:
     return rule
 
 
-def _device_failed(turn: Turn, report: DeviceFailed) -> None:
-    failures = dict(turn.state.failures)
-    if report.type is None:
-        failures.pop(report.device, None)
-    else:
-        failures[report.device] = report.type
-    turn.set(failures=failures)
-    camera = report.device == "camera"
-    event = LocalCameraException if camera else LocalMicrophoneException
-    turn.emit(event(report.type, report.message), turn.state.active)
-    for call in turn.state.calls:
-        turn.send_all(call, StateMessage({f"{report.device}_exception": report.type}))
-
-
 def _relay_changed(turn: Turn, report: RelayChanged) -> None:
     relays.changed(turn, report)
 
@@ -410,14 +396,16 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     PeerLost: _peer(Report.PEER_LOST),
     PeerRestored: _peer(Report.PEER_RESTORED),
     PeerFailed: _peer(Report.PEER_FAILED),
-    DeviceFailed: _device_failed,
+    DeviceFailed: faults.device_failed,
+    PressureChanged: faults.pressure_changed,
+    Resumed: faults.resumed,
     InputSwitched: sensing.switched,
     ButtonStuck: sensing.stuck,
     CaptureClosed: privacy.closed,
     PrivacyLost: privacy.lost,
     RelayChanged: _relay_changed,
     TimerFired: _timer,
-    FaultReported: sensing.reported,
-    FaultCleared: sensing.cleared,
+    FaultReported: faults.reported,
+    FaultCleared: faults.cleared,
     StopRequested: _stop,
 }

@@ -6,8 +6,6 @@ from appliance.calls import relays
 from appliance.calls.effects import PlaySound, Sound, StartTimer, StopTimer
 from appliance.calls.inputs import (
     ButtonStuck,
-    FaultCleared,
-    FaultReported,
     InputSwitched,
     Timer,
 )
@@ -15,9 +13,6 @@ from appliance.calls.turn import Turn
 from appliance.commands import Unlock
 from appliance.errors import Refused
 from appliance.events import InputChanged
-
-LASTING = frozenset({"pin_unavailable", "gpio_unavailable", "relay_failed", "privacy_led_failed"})
-"""Faults of the panel that are so until somebody says that they are over (`FaultCleared`)."""
 
 
 def switched(turn: Turn, report: InputSwitched) -> None:
@@ -72,18 +67,6 @@ def stuck(turn: Turn, report: ButtonStuck) -> None:
         _begin(turn, where, "stuck_button", f"the button {report.button} is stuck")
     else:
         _end(turn, where)
-
-
-def reported(turn: Turn, report: FaultReported) -> None:
-    """An edge tells of a fault; some of those of the panel last."""
-    if report.code in LASTING and report.where is not None:
-        turn.set(faults={**turn.state.faults, report.where: report.code})
-    turn.error(report.code, report.message, report.where, report.call_id)
-
-
-def cleared(turn: Turn, report: FaultCleared) -> None:
-    """It is over."""
-    _end(turn, report.where)
 
 
 def _begin(turn: Turn, where: str, code: str, sentence: str) -> None:

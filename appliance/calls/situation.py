@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.calls.faults import exceptions
 from appliance.calls.inputs import LinkState
 from appliance.calls.state import LiveCall, State
 from appliance.model import CallState, Situation
@@ -33,7 +34,10 @@ UNKNOWN = 9
 
 def fault_counts(state: State) -> tuple[int, ...]:
     """Of everything that is wrong now the number by which an LED tells of it, in rising order."""
-    kinds = {FAULTS.get(one, UNKNOWN) for one in (*state.failures, *state.faults.values())}
+    parts = (
+        "speaker" if where.startswith("audio.") else code for where, code in state.faults.items()
+    )
+    kinds = {FAULTS.get(one, UNKNOWN) for one in (*exceptions(state), *parts)}
     if state.link is not LinkState.CONNECTED:
         kinds.add(BROKER_AWAY)
     return tuple(sorted(kinds))
@@ -49,7 +53,7 @@ def situation(state: State) -> Situation:
         return min(shown, key=order.index)
     if state.closing is not None:
         return state.closing.situation
-    if state.failures or state.faults:
+    if state.failures or state.pressure or state.faults:
         return Situation.ERROR
     if state.link is not LinkState.CONNECTED:
         return Situation.BROKER_AWAY

@@ -463,8 +463,11 @@ class State(Struct, frozen=True):
     inputs: Mapping[str, bool] = field(default_factory=dict)
     unlocking: tuple[Unlocking, ...] = ()
     failures: Mapping[str, DeviceException] = field(default_factory=dict)
+    """Camera and microphone, by name."""
+    pressure: str | None = None
+    """Why the camera takes fewer pictures, in a sentence: the device is too hot or its supply too weak."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong with the panel now: the part (`buttons.call`) and the code of its error."""
+    """What is wrong with other parts now: the part (`leds.status`) and the code of its error."""
     presses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """When each button was last pressed, within the window of the limit."""
     passed_over: Mapping[str, int] = field(default_factory=dict)

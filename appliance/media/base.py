@@ -184,6 +184,23 @@ class AudioSource(Protocol):
         """Release it; returns when its thread has ended."""
 
 
+@runtime_checkable
+class Silent(Protocol):
+    """A microphone that may be silent on purpose: its silence is then no fault."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is."""
+
+
+@runtime_checkable
+class Locatable(Protocol):
+    """A camera or microphone that can be looked for without being opened: it neither sees nor hears."""
+
+    def locate(self) -> None:
+        """Look whether it is there and may be used; may block. Raises SourceFailed where it is not."""
+
+
 class AudioSink(Protocol):
     """A loudspeaker: mixes what the participants say. Called on the loop; must not block."""
 

@@ -66,11 +66,14 @@ def errno_of(error: BaseException) -> int | None:
 
 
 def failure(what: str, error: BaseException, *, has_worked: bool = False) -> SourceFailed:
-    """What a driver is to raise or report; `what` is a sentence without its reason.
+    """What a driver is to raise or report; `what` is a sentence without its reason. A SourceFailed is
+    one already.
 
     >>> str(failure("the camera cannot be opened", OSError(16, "Device or resource busy")))
     'the camera cannot be opened: another program uses it (Device or resource busy)'
     """
+    if isinstance(error, SourceFailed):
+        return error
     type_ = exception_of(error, has_worked=has_worked)
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     said = said or type(error).__name__

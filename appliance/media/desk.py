@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from appliance.calls.effects import (
     Effect,
+    LimitFramerate,
     OpenCamera,
     OpenMicrophone,
+    RenewCapture,
     SetVolume,
     StartCapture,
     StartRecording,
@@ -42,6 +44,8 @@ class Desk:
     EFFECTS: ClassVar[tuple[type[Effect], ...]] = (
         StartCapture,
         StopCapture,
+        RenewCapture,
+        LimitFramerate,
         OpenMicrophone,
         OpenCamera,
         SwitchCamera,
@@ -93,7 +97,11 @@ class Desk:
         self._equipment = equipment
         changes: Handover[None] = Handover(self._outputs_changed)
         equipment.outputs.watch(lambda: changes.put(None))
+        equipment.loudspeaker.changed = lambda: self._outputs_changed(None)
         self._microphone.choose(equipment.loudspeaker.mode)
+        self._microphone.attend()
+        if equipment.films:
+            self._camera.attend()
         self._report_outputs(equipment)
         self._tell_equipment()
         kept, self._kept = self._kept, []
@@ -121,13 +129,8 @@ class Desk:
     def perform(self, effect: Effect) -> None:
         """Carry out an effect of `EFFECTS`: at once or soon."""
         match effect:
-            case StartCapture(video=video):
-                self._closing = None
-                self._microphone.want(wanted=True)
-                self._camera.want(wanted=video)
-            case StopCapture(number):
-                self._closing = number
-                self._stop_capture()
+            case StartCapture() | StopCapture() | RenewCapture():
+                self._capture(effect)
             case OpenMicrophone(on=on):
                 self._audio_muted = not on
                 self._tell_equipment()
@@ -140,12 +143,27 @@ class Desk:
                 self._kept.append(effect)
             case UseAudioMode(mode=mode):
                 self._use(self._equipment, mode)
+            case LimitFramerate(fps=fps):
+                self._equipment.video.framerate_limit = fps
             case SetVolume(mode=mode, percent=percent):
                 self._equipment.loudspeaker.set_volume(mode, percent)
             case StartRecording(call_id=call_id, video=video):
                 self._equipment.recorder.start(call_id, video=video)
             case StopRecording():
                 self._equipment.recorder.stop()
+
+    def _capture(self, effect: StartCapture | StopCapture | RenewCapture) -> None:
+        match effect:
+            case StartCapture(video=video):
+                self._closing = None
+                self._microphone.want(wanted=True)
+                self._camera.want(wanted=video)
+            case StopCapture(number):
+                self._closing = number
+                self._stop_capture()
+            case RenewCapture(reason=reason):
+                self._microphone.interrupt(reason)
+                self._camera.interrupt(reason)
 
     def hold(self, calls: frozenset[str], /) -> None:
         """In these calls nobody hears anybody at the moment: nothing of them is to be recorded."""
@@ -205,9 +223,9 @@ class Desk:
         equipment = self._equipment
         if equipment is None:
             return
-        before = equipment.loudspeaker.mode
         equipment.loudspeaker.fall_back()
-        if equipment.loudspeaker.mode is not before:
+        self._microphone.hurry()
+        if equipment.loudspeaker.mode is not self._microphone.used:
             self._microphone.choose(equipment.loudspeaker.mode)
         self._report_outputs(equipment)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from appliance.aside import aside
 from appliance.calls.inputs import DeviceFailed, Input
-from appliance.media.base import SourceFailed
+from appliance.media.base import Locatable, SourceFailed
+from appliance.media.causes import failure
+from appliance.media.diagnosis import Diagnosis
 from appliance.model import DeviceException
 
 if TYPE_CHECKING:
@@ -23,12 +27,18 @@ logger = logging.getLogger(__name__)
 C = TypeVar("C")
 """Which of several: a camera's facing, an audio mode."""
 
-RETRY_S = (1.0, 2.0, 5.0, 10.0)
-"""How long to wait before each further attempt; the last holds for all that follow."""
+RETRY_S = (1.0, 2.0, 3.0)
+"""How long to wait before each further attempt; the last holds for all that follow. So what returns works
+again within 5 s, for which opening it has 2.
+"""
 STEADY_S = 10.0
 """What has worked for so long and fails is a new failure, not the last one's continuation."""
-BEGIN_LIMIT_S = 5.0
+BEGIN_LIMIT_S = 3.0
 """What is open is to give its first picture or sound within this."""
+LOOK_S = 10.0
+"""How often a device that is closed is looked for, where that can be done without opening it,"""
+LOOK_LIMIT_S = 3.0
+"""and how long that may take."""
 
 
 class Device(StrEnum):
@@ -44,6 +54,15 @@ NOTHING_COMES = {
 }
 
 
+CAN_BE_SEEN = (
+    DeviceException.DEVICE_UNPLUGGED,
+    DeviceException.INVALID_ID,
+    DeviceException.PERMISSION_NOT_GRANTED,
+    DeviceException.DEVICE_OCCUPIED,
+)
+"""What is over when the device is found; of the rest only its next opening can tell."""
+
+
 def retry_after_s(failures: int) -> float:
     """How long to wait after so many failures in a row, at least one."""
     return RETRY_S[min(failures, len(RETRY_S)) - 1]
@@ -54,7 +73,8 @@ class DeviceKeeper(Generic[C]):
 
     A change while it is open opens the other first: only when that gives something is the old one
     closed, and if it fails the old one goes on. Failures are told once, until they are another or
-    over; what failed is tried again for as long as it is wanted.
+    over; what failed is tried again for as long as it is wanted. A driver that hangs in opening or closing
+    holds nobody up; it is not called again until it has come back.
     """
 
     def __init__(
@@ -77,20 +97,24 @@ class DeviceKeeper(Generic[C]):
         self._forbidden, self._at_rest = forbidden, at_rest
         self._rests = True
         self._device, self._make, self._post, self._switched = device, make, post, switched
-        self._wanted = self._ending = self._asked = False
+        self._wanted = self._ending = self._asked = self._attends = False
         self._chosen = self._used = self._coming_choice = choice
         self._changed = asyncio.Event()
         self._live: Live | None = None
         self._coming: Live | None = None
+        self._stuck: list[tuple[C, Live]] = []
+        """What does not come to an end with opening or closing."""
+        self._interrupted: str | None = None
         self._told: tuple[DeviceException, str] | None = None
         self._tell_again = False
         self._failures = 0
-        self._retry_at_s = self._begin_by_s = self._began_at_s = 0.0
+        self._diagnosis: Diagnosis[C] = Diagnosis(device)
+        self._retry_at_s = self._begin_by_s = self._began_at_s = self._look_at_s = 0.0
 
     @property
     def open(self) -> bool:
-        """Whether one is open, or being opened."""
-        return self._live is not None or self._coming is not None
+        """Whether one is open, or being opened or closed."""
+        return any((self._live, self._coming, self._stuck))
 
     @property
     def rests(self) -> bool:
@@ -120,6 +144,22 @@ class DeviceKeeper(Generic[C]):
         self._chosen, self._asked, self._retry_at_s = choice, True, 0.0
         self._changed.set()
 
+    def attend(self) -> None:
+        """Look after it while it is closed, too: from now on it is one that there should be."""
+        self._attends = True
+        self.hurry()
+
+    def interrupt(self, reason: str) -> None:
+        """What is open has been cut off from outside, as the sentence says: open it anew."""
+        if self._live is not None:
+            self._interrupted = reason
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Something was plugged in: do not wait before the next attempt."""
+        self._retry_at_s = self._look_at_s = 0.0
+        self._changed.set()
+
     def end(self) -> None:
         """Close it, and let `run` return."""
         self._ending = True
@@ -139,7 +179,7 @@ class DeviceKeeper(Generic[C]):
 
     def _rest(self) -> None:
         """Nothing is left to be done."""
-        if not self._wanted:
+        if not self._wanted and not self._stuck:  # what hangs may see and hear still
             self._rests = True
             self._at_rest()
 
@@ -149,22 +189,27 @@ class DeviceKeeper(Generic[C]):
 
     @property
     def _deadline_s(self) -> float | None:
+        """When there is something to be done even if nothing changes."""
         if self._coming is not None:
             return self._begin_by_s
-        return self._retry_at_s if self._wanted and self._live is None else None
+        if self._live is not None:
+            return self._live.due_s
+        if self._wanted:
+            return self._retry_at_s
+        return self._look_at_s if self._attends or self._stuck else None
 
     async def _step(self) -> bool:
         """Do one thing, if there is one to be done."""
         if not self._wanted:
-            return await self._close() or await self._choose_closed()
-        if self.open and (why := self._forbidden()) is not None:
+            return await self._close() or await self._choose_closed() or await self._look()
+        if (self._live or self._coming) and (why := self._forbidden()) is not None:
             await self._close()
             self._fail(_not_granted(why))
             return True
         if self._coming is not None:
             return await self._receive(self._coming)
-        if self._live is not None and self._live.fault is not None:
-            await self._lose(self._live, self._live.fault)
+        if self._live is not None and (fault := self._fault_of(self._live)) is not None:
+            await self._lose(self._live, fault)
         elif self._live is None and self._now_s < self._retry_at_s:
             return False
         elif self._live is None or self._chosen != self._used:
@@ -172,15 +217,77 @@ class DeviceKeeper(Generic[C]):
         elif self._asked:
             self._settle(self._chosen)
         else:
-            return False
+            return self._tell(self._live.complaint)
         return True
 
+    def _fault_of(self, live: Live) -> SourceFailed | None:
+        """Why what is open cannot be used any more."""
+        if live.fault is not None:
+            return live.fault
+        if self._interrupted is not None:
+            return SourceFailed(DeviceException.INTERRUPTION, self._interrupted)
+        return self._gives_nothing(live) if self._now_s >= live.due_s else None
+
+    def _gives_nothing(self, live: Live) -> SourceFailed:
+        what = "any more" if live.began else "at all"
+        sentence = f"the {self._device} is open and gives nothing {what}"
+        return SourceFailed(NOTHING_COMES[self._device], sentence)
+
     async def _close(self) -> bool:
-        opened = [live for live in (self._coming, self._live) if live is not None]
-        for live in opened:
-            await live.close()
-        self._coming = self._live = None
-        return bool(opened)
+        if self._coming is None and self._live is None:
+            return False
+        opened = [(self._used, self._live), (self._coming_choice, self._coming)]
+        self._coming = self._live = self._interrupted = None
+        for choice, live in opened:
+            if live is not None:
+                await self._let_go(choice, live)
+        if self._told is not None and self._told[0] is DeviceException.SOUND_LEVEL_TOO_LOW:
+            self._tell(None)  # nobody listens any more
+        return True
+
+    async def _let_go(self, choice: C, live: Live) -> None:
+        """Close it; what does not let go is told, and left alone until it has."""
+        fault = await live.close()
+        if fault is not None:
+            self._stuck.append((choice, live))
+            self._tell(fault)
+            self._look_at_s = self._now_s + RETRY_S[0]
+
+    async def _look(self) -> bool:
+        """Look after what is closed: nothing is opened for that."""
+        if self._ending or self._now_s < self._look_at_s:
+            return False
+        was_stuck = bool(self._stuck)
+        self._stuck = [(choice, live) for choice, live in self._stuck if not live.released]
+        if self._stuck:
+            self._look_at_s = self._now_s + RETRY_S[-1]
+            return False
+        if was_stuck:
+            self._tell(None)
+        self._look_at_s = self._now_s + LOOK_S
+        if self._attends:
+            fault = await self._locate(self._chosen)
+            if fault is not None:
+                self._tell(fault)
+                self._look_at_s = self._now_s + RETRY_S[-1]
+        return False
+
+    async def _locate(self, choice: C) -> SourceFailed | None:
+        """Why it cannot be used, as far as that can be known without opening it."""
+        try:
+            source = (await self._make(choice, self._changed.set)).source
+            if not isinstance(source, Locatable):
+                return None
+            async with asyncio.timeout(LOOK_LIMIT_S):
+                await aside(source.locate, f"look for the {self._device}")
+        except TimeoutError:
+            return None  # that is for its opening to tell
+        except Exception as error:
+            fault = failure(f"the {self._device} cannot be found", error)
+            return self._diagnosis.of_looking(choice, fault)
+        if self._told is not None and self._told[0] in CAN_BE_SEEN:
+            self._tell(None)
+        return None
 
     async def _choose_closed(self) -> bool:
         if not self._asked or self._ending:
@@ -199,60 +306,70 @@ class DeviceKeeper(Generic[C]):
             if self._live is not None and live.source is self._live.source:
                 self._settle(choice)  # it is the same one by another name
                 return
+            self._wait_for_stuck(choice, live)
             if (why := self._forbidden()) is not None:
                 raise _not_granted(why)  # noqa: TRY301 - told and tried again as what cannot be opened
             self._coming, self._coming_choice = live, choice
             await live.open()
             self._begin_by_s = self._now_s + BEGIN_LIMIT_S
-        except SourceFailed as fault:
-            self._coming = None
-            self._refuse(choice, fault)
-        except Exception as fault:  # a driver's surprise: the call goes on without the device
-            logger.exception("the %s could not be opened", self._device)
-            self._coming = None
-            sentence = f"the {self._device} cannot be opened: {fault}"
-            self._refuse(choice, SourceFailed(DeviceException.UNKNOWN, sentence))
+        except Exception as fault:
+            late, self._coming = self._coming, None
+            if late is not None and not late.released:
+                self._stuck.append((choice, late))
+            if not isinstance(fault, SourceFailed):  # a driver's surprise
+                logger.exception("the %s could not be opened", self._device)
+            self._refuse(choice, failure(f"the {self._device} cannot be opened", fault))
+
+    def _wait_for_stuck(self, choice: C, live: Live) -> None:
+        """Do not call a driver that has not come back. Raises SourceFailed."""
+        self._stuck = [one for one in self._stuck if not one[1].released]
+        for other, stuck in self._stuck:
+            if other == choice or stuck.source is live.source:
+                sentence = f"the {self._device} is stuck: its driver has not come back yet"
+                raise SourceFailed(DeviceException.GENERIC, sentence, errno.ETIMEDOUT)
 
     async def _receive(self, coming: Live) -> bool:
         """Take it in place of the present one as soon as it gives something."""
         fault = coming.fault
         if coming.began:
             old, self._live, self._coming = self._live, coming, None
+            before, self._interrupted = self._used, None
             self._began_at_s = self._now_s
+            self._diagnosis.works(self._coming_choice)
             self._settle(self._coming_choice)
             if old is not None:
-                await old.close()
+                await self._let_go(before, old)
             return True
         if fault is None:
             if self._now_s < self._begin_by_s:
                 return False
-            sentence = f"the {self._device} is open and gives nothing for {BEGIN_LIMIT_S:g} s"
-            fault = SourceFailed(NOTHING_COMES[self._device], sentence)
+            fault = self._gives_nothing(coming)
         self._coming = None
-        await coming.close()
+        await self._let_go(self._coming_choice, coming)
         self._refuse(self._coming_choice, fault)
         return True
 
     async def _lose(self, live: Live, fault: SourceFailed) -> None:
-        """What was open has stopped by itself."""
+        """What was open has stopped by itself, or was cut off."""
         self._live = None
         if self._now_s - self._began_at_s >= STEADY_S:
             self._failures = 0
-        self._fail(fault)
-        await live.close()
+        self._fail(self._diagnosis.of_running(fault))
+        if self._interrupted is not None:
+            self._interrupted, self._retry_at_s = None, 0.0
+        await self._let_go(self._used, live)
 
     def _settle(self, choice: C) -> None:
         """It works."""
         self._used = choice
-        if self._told is not None:
-            self._told = None
-            self._post(DeviceFailed(self._device, None))
+        self._tell(None)
         if self._asked and choice == self._chosen:
             self._asked = False
             self._switched(choice)
 
     def _refuse(self, choice: C, fault: SourceFailed) -> None:
         """It cannot be opened: where it is another than before, that one goes on."""
+        fault = self._diagnosis.of_opening(choice, fault, again=self._told is not None)
         if choice == self._chosen:
             self._chosen, self._asked = self._used, False
         if choice == self._used or self._told is not None:
@@ -264,10 +381,17 @@ class DeviceKeeper(Generic[C]):
     def _fail(self, fault: SourceFailed) -> None:
         self._failures += 1
         self._retry_at_s = self._now_s + retry_after_s(self._failures)
-        what = (fault.type, str(fault))
-        if what != self._told or self._tell_again:
-            self._told, self._tell_again = what, False
-            self._post(DeviceFailed(self._device, *what))
+        self._tell(fault)
+
+    def _tell(self, fault: SourceFailed | None) -> bool:
+        """Tell what is wrong, or that nothing is, once; in each call anew."""
+        what = None if fault is None else (fault.type, str(fault))
+        if what == self._told and not (self._tell_again and what):
+            return False
+        self._told = what
+        self._tell_again = self._tell_again and what is None
+        self._post(DeviceFailed(self._device, *(what or (None,))))
+        return True
 
 
 def _not_granted(why: str) -> SourceFailed:

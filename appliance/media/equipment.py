@@ -23,6 +23,7 @@ from appliance.media.camera import PiCamera
 from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.filming import Plan
+from appliance.media.handover import Handover
 from appliance.media.hold_tone import HoldTone
 from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
@@ -64,8 +65,13 @@ class Equipment:
         self.video = VideoFanout()
         self.screen = VideoFanout()
         self.hold = HoldTone(lambda: self.speaker)
-        self.outputs: Outputs = devices.outputs or SimulatedOutputs(audio, devices.speaker)
-        self.loudspeaker = Loudspeaker(self.outputs, volumes)
+        faults: Handover[tuple[AudioMode, SourceFailed | None]] = Handover(
+            lambda told: self.loudspeaker.failed(*told)
+        )
+        self.outputs: Outputs = devices.outputs or SimulatedOutputs(
+            audio, devices.speaker, failed=lambda mode, fault: faults.put((mode, fault))
+        )
+        self.loudspeaker = Loudspeaker(self.outputs, volumes, post)
         self.recorder = Recorder(
             Shelf(recordings_folder(recording), recording.max_mb),
             self.audio,
@@ -79,6 +85,11 @@ class Equipment:
         self._servers = servers
         self._devices = devices
         self._found: dict[str, PiCamera] = {}
+
+    @property
+    def films(self) -> bool:
+        """Whether there should be a front camera."""
+        return CameraFacing.FRONT in self._cameras or self._devices.camera is not None
 
     @property
     def speaker(self) -> AudioSink:

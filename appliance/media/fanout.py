@@ -53,6 +53,10 @@ class VideoFanout(Fanout[VideoTrack]):
         self._parameter_sets = b""
         self.paused = False
         self.governor = KeyframeGovernor()
+        self.resumed_at_s = 0.0
+        """When the latest pause ended, by the loop's clock."""
+        self.framerate_limit: int | None = None
+        """How many pictures a second the device can bear; None: as many as were configured."""
         self._postponed: asyncio.TimerHandle | None = None
 
     def track(self) -> VideoTrack:
@@ -120,6 +124,7 @@ class VideoFanout(Fanout[VideoTrack]):
     def pause(self, paused: bool, /) -> None:
         """Let no picture out from now on, not even one that is queued; or again, from a keyframe on."""
         self.paused = paused
+        self.resumed_at_s = self._loop.time()
         self._begin_anew()
         if self._source is not None:
             self._source.rest(paused)

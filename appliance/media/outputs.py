@@ -1,15 +1,26 @@
-"""Where the participants are heard: one of several outputs, each with its own volume."""
+"""Where the participants are heard: one of several outputs, each with its own volume.
+
+An output that breaks is told as an `error`, and another takes its place until it works again.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from appliance.media.base import AudioSink, Measuring, Outputs
+from appliance.calls.inputs import FaultCleared, FaultReported, Input
+from appliance.media.base import AudioSink, Measuring, Outputs, SourceFailed
+from appliance.media.causes import failure
 from appliance.model import AudioMode
 
+logger = logging.getLogger(__name__)
+
 FULL_PERCENT = 100
+RETRY_S = 3.0
+"""How soon an output that took no sound is given some again."""
 
 
 def gain(percent: int) -> float:
@@ -33,10 +44,27 @@ class Loudspeaker:
     `AudioMode` lists the outputs in the order in which they are offered and fallen back to.
     """
 
-    def __init__(self, outputs: Outputs, volumes: Mapping[AudioMode, int]) -> None:
-        """Begin with the first output that is present. `volumes` in percent, 100 where there is none."""
+    def __init__(
+        self,
+        outputs: Outputs,
+        volumes: Mapping[AudioMode, int],
+        post: Callable[[Input], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with the first output that is present. `volumes` in percent, 100 where there is none.
+
+        `post` is told of outputs that break; `clock` in seconds.
+        """
         self.tap: Callable[[str, bytes], None] | None = None
         """Gets what each participant says, at full volume."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when an output broke or works again, and perhaps another is in use."""
+        self._post, self._clock = post, clock
+        self._broken: dict[AudioMode, tuple[str, str]] = {}
+        self._again_at_s: dict[AudioMode, float] = {}
+        """Outputs that took no sound, and when they are tried again."""
+        self._left: AudioMode | None = None
+        """The output that was in use when it broke, and is to be used again."""
         self._outputs = outputs
         self._volumes = dict.fromkeys(AudioMode, FULL_PERCENT) | dict(volumes)
         self._gains = {mode: gain(percent) for mode, percent in self._volumes.items()}
@@ -45,9 +73,9 @@ class Loudspeaker:
 
     @property
     def available(self) -> tuple[AudioMode, ...]:
-        """The outputs that are present, in their order."""
+        """The outputs that are present and work, in their order."""
         present = self._outputs.present()
-        return tuple(mode for mode in AudioMode if mode in present)
+        return tuple(mode for mode in AudioMode if mode in present and mode not in self._broken)
 
     @property
     def volume_percent(self) -> int:
@@ -62,16 +90,42 @@ class Loudspeaker:
 
     def use(self, mode: AudioMode) -> None:
         """Let everybody be heard there from the next frame on. It has to be a configured one."""
+        self._left = None
+        self._move(mode)
+
+    def _move(self, mode: AudioMode) -> None:
         if mode is not self.mode:
-            old, self.mode = self._sink, mode
+            old, self.mode = self.mode, mode
             for voice in self._voices:
-                old.remove(voice)
+                self._silence(old, voice)
 
     def fall_back(self) -> None:
         """Use the first that is present, where the one in use has gone."""
         available = self.available
         if available and self.mode not in available:
-            self.use(available[0])
+            self._move(available[0])
+
+    def failed(self, mode: AudioMode, fault: SourceFailed | None) -> None:
+        """An output broke, broke otherwise, or works again (None). On the loop.
+
+        What was in use is left for another that works, and taken up again when it does.
+        """
+        what = None if fault is None else (fault.type.value, str(fault))
+        if what == self._broken.get(mode):
+            return
+        if what is None:
+            del self._broken[mode]
+            self._again_at_s.pop(mode, None)
+            self._post(FaultCleared(f"audio.{mode}"))
+            if mode is self._left and mode in self.available:
+                self.use(mode)
+        else:
+            self._broken[mode] = what
+            self._post(FaultReported(*what, where=f"audio.{mode}", lasts=True))
+            if mode is self.mode:
+                self._left = self._left or mode
+                self.fall_back()
+        self.changed()
 
     def set_volume(self, mode: AudioMode, percent: int) -> None:
         """From the next frame on; kept until it is set anew."""
@@ -83,12 +137,39 @@ class Loudspeaker:
         if self.tap is not None:
             self.tap(participant, frame)
         self._voices.add(participant)
-        self._sink.push(participant, scaled(frame, self._gains[self.mode]))
+        tried = self._due_again()
+        for mode in tried:
+            self._play(mode, participant, frame)
+        if self.mode not in tried and self.mode not in self._again_at_s:
+            self._play(self.mode, participant, frame)
+
+    def _due_again(self) -> list[AudioMode]:
+        if not self._again_at_s:
+            return []
+        now_s = self._clock()
+        return [mode for mode, at_s in self._again_at_s.items() if at_s <= now_s]
+
+    def _play(self, mode: AudioMode, participant: str, frame: bytes) -> None:
+        """Whatever a driver raises: the call goes on, and is heard elsewhere if that can be."""
+        try:
+            self._outputs.sink(mode).push(participant, scaled(frame, self._gains[mode]))
+        except Exception as error:
+            self._again_at_s[mode] = self._clock() + RETRY_S
+            self.failed(mode, failure(f"the {mode} takes no sound", error))
+        else:
+            if mode in self._again_at_s:
+                self.failed(mode, None)
+
+    def _silence(self, mode: AudioMode, participant: str) -> None:
+        try:
+            self._outputs.sink(mode).remove(participant)
+        except Exception:  # a broken one is silent already
+            logger.warning("the %s did not forget %s", mode, participant, exc_info=True)
 
     def remove(self, participant: str) -> None:
         """Nothing more comes from `participant`."""
         self._voices.discard(participant)
-        self._sink.remove(participant)
+        self._silence(self.mode, participant)
 
     @property
     def _sink(self) -> AudioSink:

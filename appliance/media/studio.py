@@ -24,14 +24,15 @@ from appliance.calls.effects import (
     OpenPeer,
     Renegotiate,
     ShareScreen,
+    StartRecording,
 )
-from appliance.calls.inputs import FaultReported, Input, PeerKey
+from appliance.calls.inputs import FaultReported, Input, PeerFailed, PeerKey, RecordingFailed
 from appliance.config import Audio, Camera, Media, Recording
-from appliance.media.base import Devices, PictureSink, VideoSource
+from appliance.media.base import Devices, PictureSink, SourceFailed, VideoSource
 from appliance.media.desk import Desk
 from appliance.media.leg import Leg, Step
 from appliance.media.sharing import Sharing
-from appliance.model import AudioMode, CameraFacing, Json
+from appliance.model import AudioMode, CameraFacing, DeviceException, Json
 
 if TYPE_CHECKING:
     from appliance.media.audience import Audience
@@ -93,6 +94,7 @@ class Studio:
         self._setup_limit_s = setup_limit_s
         self._equipment: Equipment | None = None
         self._loading = asyncio.Lock()
+        self._lost: SourceFailed | None = None
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -112,6 +114,12 @@ class Studio:
             if self._equipment is None:
                 self._equipment = await self._make_equipment()
                 self._desk.equip(self._equipment)
+
+    def do_without(self, error: Exception) -> None:
+        """`load` has raised: there is no media in this run, and who asks for any is told so at once."""
+        sentence = f"there is no sound and no picture: {error or type(error).__name__}"
+        self._lost = SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, sentence)
+        self._post(FaultReported(self._lost.type.value, sentence, "media", lasts=True))
 
     async def _make_equipment(self) -> Equipment:
         equipment = await asyncio.to_thread(importlib.import_module, "appliance.media.equipment")
@@ -172,6 +180,8 @@ class Studio:
     def perform(self, effect: Effect) -> None:
         """Carry out an effect of `EFFECTS`: at once or soon, in order for each connection."""
         match effect:
+            case ShareScreen() | OpenPeer() | StartRecording() if self._lost is not None:
+                self._deny(effect, self._lost)
             case ShareScreen(on=on):
                 self._sharing.want(on)
             case OpenPeer():
@@ -202,6 +212,15 @@ class Studio:
     def own_frames(self, rate_hz: float) -> AsyncIterator[Rgb | None]:
         """What the camera sees, for a screen, so often at most; None where it is closed or paused."""
         return self._desk.own_frames(rate_hz)
+
+    def _deny(self, effect: Effect, lost: SourceFailed) -> None:
+        match effect:
+            case OpenPeer(peer=peer):
+                self._post(PeerFailed(peer, lost.type.value, str(lost)))
+            case StartRecording():
+                self._post(RecordingFailed(str(lost)))
+            case ShareScreen(on=True):
+                self._post(FaultReported(lost.type.value, str(lost), "screen"))
 
     def _open(self, opening: OpenPeer) -> None:
         if opening.peer in self._legs:
@@ -243,6 +262,8 @@ class Studio:
             self._early.pop(next(iter(self._early)))
 
     async def _loaded(self) -> Equipment:
+        if self._lost is not None:
+            raise self._lost
         await self.load()
         assert self._equipment is not None
         return self._equipment

@@ -97,7 +97,7 @@ class CardCamera:
         try:
             self._encoder = self._new_encoder()
         except ValueError as fault:
-            raise SourceFailed(DeviceException.GENERIC, str(fault)) from fault
+            raise SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, str(fault)) from fault
 
         def take(number: int, at_s: float) -> None:
             encoder = self._encoder
@@ -176,6 +176,7 @@ class ToneMicrophone:
 
     def __init__(self, tone_hz: int = 440, level_dbfs: float | None = -20) -> None:
         """A whole number of Hz, so that a second of it repeats without a click."""
+        self.silent = level_dbfs is None
         amplitude = 0.0 if level_dbfs is None else 32767 * 10 ** (level_dbfs / 20)
         turns = 2 * math.pi * tone_hz * np.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
         second = (amplitude * np.sin(turns)).astype("<i2")
@@ -201,10 +202,11 @@ class ToneMicrophone:
 
 
 def _failure(device: str, failed: Callable[[SourceFailed], None]) -> Callable[[Exception], None]:
-    """Tell `failed` what made the thread of `device` end."""
+    """Tell `failed` what made the thread of `device` end: what draws and encodes, which is all there is."""
 
     def tell(fault: Exception) -> None:
-        failed(SourceFailed(DeviceException.GENERIC, f"the {device} stopped: {fault}"))
+        lost = f"the {device} stopped: {fault}"
+        failed(SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, lost))
 
     return tell
 
@@ -259,8 +261,17 @@ class Meter:
 class SimulatedOutputs:
     """The outputs of a simulated board: each a meter of its own, plugged in and out as one likes."""
 
-    def __init__(self, audio: Mapping[AudioMode, Audio], speaker: AudioSink | None = None) -> None:
-        """All that are configured are present; `speaker` stands in for the output of that mode."""
+    def __init__(
+        self,
+        audio: Mapping[AudioMode, Audio],
+        speaker: AudioSink | None = None,
+        failed: Callable[[AudioMode, SourceFailed | None], None] = lambda mode, fault: None,
+    ) -> None:
+        """All that are configured are present; `speaker` stands in for the output of that mode.
+
+        `failed` is told what `fail` is.
+        """
+        self._failed = failed
         self._sinks: dict[AudioMode, AudioSink] = {mode: Meter() for mode in audio}
         if speaker is not None:
             self._sinks[AudioMode.SPEAKER] = speaker
@@ -281,6 +292,10 @@ class SimulatedOutputs:
         (self._present.add if present else self._present.discard)(mode)
         if self._present != before:
             self._changed()
+
+    def fail(self, mode: AudioMode, fault: SourceFailed | None, /) -> None:
+        """Let a loudspeaker break as if it were a real one, or work again (None); from any thread."""
+        self._failed(mode, fault)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` where something is plugged in or out."""

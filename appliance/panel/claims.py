@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Protocol, TypeVar
 
+from gpiozero import GPIOZeroError
+
 from appliance import config
-from appliance.calls.inputs import FaultReported, Input
+from appliance.calls.inputs import FaultCleared, FaultReported, Input
 from appliance.panel.pins import PinFactory
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 3.0
+"""How soon a pin that could not be had is claimed again."""
 
 
 class _Releasable(Protocol):
@@ -29,8 +35,16 @@ class Claims:
     def __init__(
         self, pins: PinFactory | None, stack: AsyncExitStack, post: Callable[[Input], None]
     ) -> None:
-        """Nothing is claimed yet."""
+        """Nothing is claimed yet. To be made on the loop."""
         self._pins, self._stack, self._post = pins, stack, post
+        self._loop = asyncio.get_running_loop()
+        self._again: dict[str, asyncio.TimerHandle] = {}
+        """Parts whose pin could not be had, and when they are tried again."""
+        stack.callback(self._give_up)
+
+    def _give_up(self) -> None:
+        for alarm in self._again.values():
+            alarm.cancel()
 
     def all(
         self,
@@ -42,16 +56,35 @@ class Claims:
         parts: dict[str, Part | None] = dict.fromkeys(sections)
         if self._pins is None:
             return parts
+        pins = self._pins
         for name, section in sections.items():
-            where = f"{kind}.{name}"
-            try:
-                part = parts[name] = make(name, section, self._pins)
-            except Exception as error:
-                # gpiozero and each driver have errors of their own, plain Exceptions among them
-                failed(self._post, where, _pins_of(section), error)
-            else:
-                self._stack.callback(give_back, where, part.release)
+
+            def claim(name: str = name, section: Section = section) -> Part:
+                part = parts[name] = make(name, section, pins)
+                return part
+
+            self._take(f"{kind}.{name}", _pins_of(section), claim)
         return parts
+
+    def _take(self, where: str, pin: object, claim: Callable[[], Part], told: str = "") -> None:
+        """Claim one part; what another program has, or a chip that does not answer, is tried again.
+
+        `told` is the fault that has been reported so far.
+        """
+        try:
+            part = claim()
+        except Exception as error:
+            # gpiozero and each driver have errors of their own, plain Exceptions among them
+            if str(error) != told:
+                failed(self._post, where, pin, error)
+            if not isinstance(error, ValueError | GPIOZeroError):  # those are of the configuration
+                self._again[where] = self._loop.call_later(
+                    RETRY_S, self._take, where, pin, claim, str(error)
+                )
+            return
+        self._stack.callback(give_back, where, part.release)
+        if told:
+            self._post(FaultCleared(where))
 
 
 def failed(post: Callable[[Input], None], where: str, pin: object, error: Exception) -> None:

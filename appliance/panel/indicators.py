@@ -20,6 +20,9 @@ from appliance.panel.pins import PinFactory
 ACKNOWLEDGE_S = 0.15
 """How long an LED answers a press: long enough to be seen, short enough to go unnoticed in a ring."""
 
+RETRY_S = 3.0
+"""How soon an LED whose driver raised is written again."""
+
 Light = tuple[float, Rgb]
 """A level, and the colour of full light."""
 
@@ -104,9 +107,11 @@ class Indicator:
             self._write(light)
             self._tell()
         except Exception as error:
-            # drivers raise what they like; the next situation or press tries again
-            self._failing = True
-            self._failed(error)
+            # drivers raise what they like; it is tried again, and told once until it works
+            if not self._failing:
+                self._failing = True
+                self._failed(error)
+            self._alarm = self._loop.call_later(RETRY_S, self._refresh)
             return
         if self._failing:
             self._failing = False

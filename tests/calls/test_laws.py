@@ -36,11 +36,13 @@ from appliance.calls.inputs import (
     PeerOffered,
     PeerRestored,
     PresenceChanged,
+    PressureChanged,
     PrivacyLost,
     RecordingFailed,
     RecordingStarted,
     RecordingStopped,
     RelayChanged,
+    Resumed,
     ReturnedToIdle,
     SpeakerChanged,
     StopRequested,
@@ -180,6 +182,9 @@ unlikely = st.one_of(
     st.tuples(st.just("relay"), flags),
     st.tuples(st.just("camera"), st.none() | st.sampled_from(DeviceException)),
     st.tuples(st.just("fault"), st.integers(0, 100)),
+    st.tuples(st.just("part"), flags),
+    st.tuples(st.just("pressure"), st.sampled_from([None, "it is hot"])),
+    st.tuples(st.just("resumed"), st.sampled_from([2.0, 3600.0])),
 )
 
 
@@ -247,6 +252,13 @@ def take(play: Play, step: tuple[object, ...]) -> None:
             play.happens(FaultReported("malformed", "no JSON", f"topic/{number}"))
             play.happens(FaultReported("pin_unavailable", "no pin", f"leds.{number}"))
             play.happens(FaultCleared(f"leds.{number // 2}"))
+        case ("part", bool(broken)):
+            fault = FaultReported("pin_unavailable", "busy", "leds.status", lasts=True)
+            play.happens(fault if broken else FaultCleared("leds.status"))
+        case ("pressure", str() | None as message):
+            play.happens(PressureChanged(message))
+        case ("resumed", float(away_s)):
+            play.happens(Resumed(away_s))
 
 
 def likely_next(play: Play) -> list[Input]:

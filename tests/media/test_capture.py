@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
+from appliance.media import hush
 from appliance.media.base import SILENT_FRAME, AccessUnit, SourceFailed
-from appliance.media.capture import LiveCamera, LiveMicrophone
+from appliance.media.capture import NOTHING_HEARD, STALL_LIMIT_S, LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.synthetic import ToneMicrophone
 from appliance.model import DeviceException
 from tests.media.stranger import until
 
@@ -135,6 +139,84 @@ async def test_only_the_microphone_in_use_is_heard() -> None:
     for live in lives:
         await live.close()
     assert fanout.source is None
+
+
+async def test_a_microphone_that_hears_nothing_is_complained_of_until_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hush, "TOO_LONG_S", 0.01)
+    fanout, microphone = AudioFanout(), Microphone()
+    live = LiveMicrophone(microphone, fanout, nothing)
+    await live.open()
+    microphone.deliver(SILENT_FRAME)
+    await until(lambda: live.began)
+
+    async def after(frame: bytes) -> SourceFailed | None:
+        for _ in range(3):
+            microphone.deliver(frame)
+            await asyncio.sleep(0.011)
+        return live.complaint
+
+    assert await after(SILENT_FRAME) is NOTHING_HEARD
+    assert await after(b"\x00\x10" * 960) is None
+    fanout.muted = True
+    assert await after(SILENT_FRAME) is None, "muted it may be silent"
+    fanout.muted = False
+    assert await after(SILENT_FRAME) is NOTHING_HEARD
+    assert live.fault is None
+    await live.close()
+
+
+async def test_a_microphone_that_is_silent_on_purpose_is_not_complained_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hush, "TOO_LONG_S", 0.0)
+    fanout, heard = AudioFanout(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    fanout.tap = lambda _: loop.call_soon_threadsafe(heard.set)  # type: ignore[assignment]
+    live = LiveMicrophone(ToneMicrophone(level_dbfs=None), fanout, nothing)
+    await live.open()
+    await heard.wait()
+    await soon()
+    assert live.complaint is None
+    await live.close()
+
+
+async def test_an_encoder_that_breaks_is_a_service_that_was_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fanout, microphone = AudioFanout(), Microphone()
+
+    def broken(_: bytes) -> None:
+        raise RuntimeError("no room")
+
+    fanout.tap = broken
+    live = LiveMicrophone(microphone, fanout, nothing)
+    await live.open()
+    microphone.deliver(SILENT_FRAME)
+    await until(lambda: live.began)
+    microphone.deliver(SILENT_FRAME)
+    await until(lambda: live.fault is not None)
+    assert live.fault is not None
+    assert live.fault.type is DeviceException.MEDIA_SERVICES_WERE_LOST
+    assert "no room" in str(live.fault)
+    await live.close()
+
+
+async def test_a_camera_owes_pictures_unless_it_rests() -> None:
+    fanout, camera = VideoFanout(), Camera()
+    now_s = asyncio.get_running_loop().time
+    live = LiveCamera(camera, fanout, nothing)
+    await live.open()
+    camera.give("one", 1_000)
+    assert now_s() < live.due_s <= now_s() + STALL_LIMIT_S
+    live._seen_at_s -= 60
+    assert live.due_s < now_s()
+    fanout.pause(True)
+    assert live.due_s > now_s()
+    fanout.pause(False)
+    assert live.due_s > now_s(), "it has time to wake up"
+    await live.close()
 
 
 async def test_why_a_device_stopped_is_kept_and_told() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -17,6 +19,7 @@ from appliance.model import DeviceException
 from tests.media.stranger import until
 
 UNPLUGGED = SourceFailed(DeviceException.DEVICE_UNPLUGGED, "the cable is loose")
+HUSHED = SourceFailed(DeviceException.SOUND_LEVEL_TOO_LOW, "nothing is heard")
 BUSY = SourceFailed(DeviceException.DEVICE_OCCUPIED, "somebody else has it")
 
 
@@ -27,7 +30,10 @@ class Gadget:
         self.source: object = shop.sources.setdefault(name, object())
         self.began = False
         self.fault: SourceFailed | None = None
+        self.complaint: SourceFailed | None = None
+        self.due_s = math.inf
         self.is_open = False
+        self.released = True
         self.name = name
         self._shop, self._changed = shop, changed
 
@@ -40,10 +46,12 @@ class Gadget:
         if self._shop.gives:
             self.give()
 
-    async def close(self) -> None:
+    async def close(self) -> SourceFailed | None:
         await asyncio.sleep(0)
         self.is_open = False
         self._shop.story.append(f"close {self.name}")
+        self.released = self._shop.hangs is None
+        return self._shop.hangs
 
     def give(self) -> None:
         self.began = True
@@ -52,6 +60,19 @@ class Gadget:
     def fail(self, fault: SourceFailed) -> None:
         self.fault = fault
         self._changed()
+
+
+class Place:
+    """Where a device is looked for, on another thread."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.fault: SourceFailed | None = None
+
+    def locate(self) -> None:
+        self.looks += 1
+        if self.fault is not None:
+            raise self.fault
 
 
 class Shop:
@@ -65,6 +86,7 @@ class Shop:
         self.sources: dict[str, object] = {}
         self.missing: set[str] = set()
         self.gives = True
+        self.hangs: SourceFailed | None = None
         self.forbidden: str | None = None
         self.rests: list[bool] = []
         """Each time that it said that all is closed: whether something was open."""
@@ -91,6 +113,11 @@ class Shop:
     async def until_story(self, *story: str) -> None:
         await until(lambda: self.story == [*story], f"{story}, not {self.story}")
 
+    def complain(self, complaint: SourceFailed | None) -> None:
+        assert self.last is not None
+        self.last.complaint = complaint
+        self.keeper._changed.set()
+
     def break_down(self, fault: SourceFailed = UNPLUGGED) -> None:
         assert self.last is not None
         self.last.fail(fault)
@@ -113,8 +140,8 @@ async def shop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
         yield shop
 
 
-def test_it_is_tried_again_after_1_2_5_and_then_every_10_seconds() -> None:
-    assert [retry_after_s(failures) for failures in range(1, 7)] == [1, 2, 5, 10, 10, 10]
+def test_it_is_tried_again_after_1_2_and_then_every_3_seconds() -> None:
+    assert [retry_after_s(failures) for failures in range(1, 6)] == [1, 2, 3, 3, 3]
 
 
 async def test_it_is_open_exactly_while_it_is_wanted(shop: Shop) -> None:
@@ -195,6 +222,136 @@ async def test_a_driver_that_breaks_in_an_unknown_way_is_told_and_logged(
     await until(shop.told, "the failure")
     assert shop.told() == [DeviceException.UNKNOWN]
     assert "I/O error" in caplog.text
+
+
+async def test_what_is_open_and_gives_nothing_any_more_is_opened_anew(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    assert shop.last is not None
+    shop.last.due_s = shop.keeper._now_s
+    shop.keeper.hurry()
+    await shop.until_story("open front", "close front", "open front")
+    await until(lambda: shop.told() == [DeviceException.ZERO_CAPTURE_FPS, None])
+
+
+async def test_a_complaint_is_told_and_taken_back_while_it_stays_open(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.complain(HUSHED)
+    await until(lambda: shop.told() == [DeviceException.SOUND_LEVEL_TOO_LOW])
+    shop.complain(None)
+    await until(lambda: shop.told() == [DeviceException.SOUND_LEVEL_TOO_LOW, None])
+    shop.complain(HUSHED)
+    await until(lambda: len(shop.told()) == 3)
+    shop.keeper.want(wanted=False)
+    await until(lambda: shop.told()[3:] == [None], "the end of a complaint with its call")
+    assert shop.story == ["open front", "close front"]
+
+
+async def test_what_was_cut_off_is_told_and_opened_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "RETRY_S", (3600.0,))
+    shop.keeper.interrupt("nobody cares")
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.keeper.interrupt("the device slept")
+    await shop.until_story("open front", "close front", "open front")
+    await until(lambda: shop.told() == [DeviceException.INTERRUPTION, None])
+
+
+async def test_what_another_takes_away_was_interrupted_and_is_then_occupied(shop: Shop) -> None:
+    taken = SourceFailed(DeviceException.DEVICE_OCCUPIED, "somebody has it", errno.EBUSY)
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.refuses["front"] = taken
+    shop.break_down(taken)
+    both = [DeviceException.INTERRUPTION, DeviceException.DEVICE_OCCUPIED]
+    await until(lambda: shop.told() == both)
+    shop.refuses.clear()
+    await until(lambda: shop.told() == [*both, None])
+
+
+async def test_what_fails_hard_again_and_again_asks_for_a_restart(shop: Shop) -> None:
+    shop.refuses["front"] = OSError(errno.EIO, "I/O error")
+    shop.keeper.want(wanted=True)
+    await until(lambda: len(shop.told()) == 2, "the diagnosis")
+    assert shop.told() == [DeviceException.GENERIC, DeviceException.REBOOT_REQUIRED]
+    assert shop.keeper._failures >= 4
+    shop.refuses.clear()
+    await until(lambda: shop.told()[2:] == [None])
+
+
+async def test_a_driver_that_does_not_let_go_is_told_and_left_alone_until_it_does(
+    shop: Shop,
+) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    stuck = shop.last
+    assert stuck is not None
+    shop.hangs = SourceFailed(DeviceException.GENERIC, "it hangs", errno.ETIMEDOUT)
+    shop.keeper.want(wanted=False)
+    await until(lambda: shop.told() == [DeviceException.GENERIC])
+    assert shop.keeper.open, "who looks at the status is not told that it is closed"
+    shop.hangs = None
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper._failures > 2, "further attempts")
+    assert shop.story == ["open front", "close front"]
+    stuck.released = True
+    await until(lambda: shop.keeper.live, "it to be open")
+    assert shop.told()[-1] is None
+
+
+async def test_what_lets_go_late_is_taken_back_while_nobody_wants_it(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.hangs = SourceFailed(DeviceException.GENERIC, "it hangs", errno.ETIMEDOUT)
+    shop.keeper.want(wanted=False)
+    await until(lambda: shop.told() == [DeviceException.GENERIC])
+    assert shop.last is not None
+    shop.last.released = True
+    await until(lambda: shop.told() == [DeviceException.GENERIC, None])
+    assert not shop.keeper.open
+
+
+async def test_what_can_be_looked_for_is_missed_while_nobody_calls(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "LOOK_S", 0.01)
+    place = Place()
+    shop.sources["front"] = place
+    shop.keeper.attend()
+    await until(lambda: place.looks > 2, "it to be looked for again and again")
+    assert shop.told() == []
+    place.fault = SourceFailed(DeviceException.INVALID_ID, "there is no such camera", errno.ENOENT)
+    await until(lambda: shop.told() == [DeviceException.INVALID_ID])
+    place.fault = None
+    await until(lambda: shop.told() == [DeviceException.INVALID_ID, None])
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.refuses["front"] = UNPLUGGED
+    shop.break_down()
+    seen = [DeviceException.INVALID_ID, None, DeviceException.DEVICE_UNPLUGGED]
+    await until(lambda: shop.told() == seen)
+    shop.keeper.want(wanted=False)
+    await until(lambda: shop.told() == [*seen, None], "it to be found again, without being opened")
+    assert shop.story == ["open front", "close front"]
+
+
+async def test_that_it_is_there_does_not_mean_that_it_works(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "LOOK_S", 0.01)
+    place = Place()
+    shop.sources["front"] = place
+    shop.keeper.attend()
+    shop.refuses["front"] = SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, "it crashed")
+    shop.keeper.want(wanted=True)
+    await until(shop.told, "the failure")
+    shop.keeper.want(wanted=False)
+    looks = place.looks
+    await until(lambda: place.looks > looks + 2, "it to be looked for")
+    assert shop.told() == [DeviceException.MEDIA_SERVICES_WERE_LOST]
 
 
 async def test_a_device_that_gives_nothing_has_failed(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 
+from appliance.calls.inputs import FaultCleared, FaultReported, Input
 from appliance.config import Audio
 from appliance.media.base import SILENT_FRAME, Measuring, SourceFailed
 from appliance.media.outputs import Loudspeaker, gain, scaled
@@ -45,6 +48,94 @@ def test_each_voice_is_heard_at_the_output_in_use_and_at_no_other() -> None:
     assert (peak(there, SPEAKER), peak(there, HEADPHONES)) == (0, 20_000)
     speaker.remove("alice")
     assert peak(there, HEADPHONES) == 0
+
+
+class Weak:
+    """A loudspeaker whose driver raises when the test says so."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.raises: Exception | None = None
+
+    def push(self, participant: str, frame: bytes) -> None:
+        if self.raises is not None:
+            raise self.raises
+        self.heard.append(participant)
+
+    def remove(self, participant: str) -> None:
+        if self.raises is not None:
+            raise self.raises
+
+
+def test_an_output_whose_driver_tells_that_it_broke_is_left_until_it_works_again() -> None:
+    told: list[Input] = []
+    changes: list[AudioMode] = []
+    there = SimulatedOutputs(
+        {mode: Audio(playback="tone") for mode in (SPEAKER, HEADPHONES)},
+        failed=lambda mode, fault: speaker.failed(mode, fault),
+    )
+    speaker = Loudspeaker(there, {}, told.append)
+    speaker.changed = lambda: changes.append(speaker.mode)
+    broken = SourceFailed(DeviceException.DEVICE_UNPLUGGED, "the amplifier is gone")
+    there.fail(SPEAKER, broken)
+    there.fail(SPEAKER, broken)
+    assert told == [
+        FaultReported(
+            "device_unplugged", "the amplifier is gone", where="audio.speaker", lasts=True
+        )
+    ]
+    assert (speaker.mode, speaker.available) == (HEADPHONES, (HEADPHONES,))
+    speaker.push("alice", LOUD)
+    assert (peak(there, SPEAKER), peak(there, HEADPHONES)) == (0, 20_000)
+    there.fail(SPEAKER, None)
+    assert told[1:] == [FaultCleared("audio.speaker")]
+    assert (speaker.mode, speaker.available) == (SPEAKER, (SPEAKER, HEADPHONES))
+    assert changes == [HEADPHONES, SPEAKER]
+
+
+def test_whoever_chose_another_meanwhile_stays_there() -> None:
+    there = outputs(SPEAKER, BLUETOOTH, HEADPHONES)
+    speaker = Loudspeaker(there, {})
+    speaker.failed(SPEAKER, SourceFailed(DeviceException.GENERIC, "it broke"))
+    assert speaker.mode is BLUETOOTH
+    speaker.use(HEADPHONES)
+    speaker.failed(SPEAKER, None)
+    assert speaker.mode is HEADPHONES
+
+
+def test_an_output_whose_driver_raises_is_tried_again_and_the_call_goes_on() -> None:
+    told: list[Input] = []
+    weak, now_s = Weak(), [100.0]
+    there = SimulatedOutputs({SPEAKER: Audio(), HEADPHONES: Audio()}, weak)
+    speaker = Loudspeaker(there, {}, told.append, lambda: now_s[0])
+    weak.raises = OSError(errno.ENODEV, "No such device")
+    speaker.push("alice", LOUD)
+    assert [one.code for one in told if isinstance(one, FaultReported)] == ["device_unplugged"]
+    speaker.push("alice", LOUD)
+    assert peak(there, HEADPHONES) == 20_000
+    now_s[0] += 3.1
+    speaker.push("alice", LOUD)
+    weak.raises = None
+    speaker.push("alice", LOUD)
+    assert weak.heard == [], "it is not asked fifty times a second"
+    now_s[0] += 3.1
+    speaker.push("alice", LOUD)
+    assert weak.heard == ["alice"]
+    assert told[1:] == [FaultCleared("audio.speaker")]
+    assert speaker.mode is SPEAKER
+
+
+def test_the_only_output_stays_in_use_while_it_is_broken() -> None:
+    weak, now_s = Weak(), [100.0]
+    speaker = Loudspeaker(SimulatedOutputs({SPEAKER: Audio()}, weak), {}, clock=lambda: now_s[0])
+    weak.raises = RuntimeError("boom")
+    speaker.push("alice", LOUD)
+    speaker.remove("alice")
+    assert (speaker.mode, speaker.available) == (SPEAKER, ())
+    weak.raises = None
+    now_s[0] += 3.1
+    speaker.push("alice", LOUD)
+    assert (weak.heard, speaker.available) == (["alice"], (SPEAKER,))
 
 
 def test_volume_is_kept_for_each_output() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -30,8 +31,11 @@ from appliance.calls.inputs import (
 )
 from appliance.errors import Refused
 from appliance.model import Gesture, Situation
+from appliance.panel import claims
 from appliance.panel.board import WATCH_S, Board
+from appliance.panel.indicators import Indicator
 from appliance.panel.status import PanelStatus
+from tests.media.stranger import until
 from tests.panel.contract import BoardContract
 from tests.panel.inbox import Inbox
 from tests.panel.wires import MockWires, Wires
@@ -285,6 +289,68 @@ async def test_a_pin_that_cannot_be_had_is_named_and_the_others_work(
         board.show(Situation.IN_CALL)
         await board.press("call")
         assert inbox.of(ButtonGestured) == [ButtonGestured("call", Gesture.PRESS)]
+
+
+async def test_a_pin_that_another_program_has_is_claimed_when_it_lets_go(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "RETRY_S", 0.01)
+    wires, busy = MockWires(), [True]
+    pin = wires.factory.pin
+    tries: list[object] = []
+
+    def claimed(name: object) -> object:
+        tries.append(name)
+        if busy[0]:
+            raise OSError(errno.EBUSY, "GPIO busy")
+        return pin(name)
+
+    monkeypatch.setattr(wires.factory, "pin", claimed)
+    async with Board(
+        "pi",
+        panel=config.Panel(),
+        buttons={"odd": config.Button(pin="GPIO17", press="call")},
+        leds={"status": config.Led(pin=27, kind="rgb")},
+        relays={"door": config.Relay(pin=22)},
+        inputs={},
+        post=inbox.post,
+        factory=wires.factory,
+    ) as board:
+        await until(lambda: len(tries) > 6)
+        faults = [(fault.where, fault.code) for fault in inbox.of(FaultReported)]
+        assert faults == [
+            ("relays.door", "pin_unavailable"),
+            ("leds.status", "pin_unavailable"),
+            ("buttons.odd", "pin_unavailable"),
+        ], "once each"
+        assert board.status()["relays"] == {"door": None}
+        busy[0] = False
+        await inbox.has(FaultCleared("relays.door"))
+        await inbox.has(FaultCleared("buttons.odd"))
+        board.perform(PulseRelay("door"))
+        assert board.status()["relays"] == {"door": "energized"}
+        assert FaultCleared("leds.status") not in inbox.all, "one pin is not three"
+    assert pin(22).function == "input", "it was given back"
+
+
+async def test_an_led_whose_driver_raises_is_told_once_and_lit_again(
+    simulated: Simulate, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.panel.indicators.RETRY_S", 0.01)
+    async with simulated(leds={"status": LAMP}) as board:
+        tries: list[object] = []
+
+        def broken(*light: object) -> None:
+            tries.append(light)
+            raise OSError(errno.EIO, "the chip does not answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Indicator, "_write", broken)
+            board.show(Situation.IN_CALL)
+            await until(lambda: len(tries) > 3)
+            assert [fault.where for fault in inbox.of(FaultReported)] == ["leds.status"]
+        await inbox.has(FaultCleared("leds.status"))
+        assert board.status()["leds"]["status"]["lit"] is True
 
 
 async def test_without_gpio_the_rest_of_the_device_goes_on(inbox: Inbox) -> None:

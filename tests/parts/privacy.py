@@ -79,10 +79,11 @@ class PrivacyWatch:
 
         return opening
 
-    def _closing(self, live: object, really: Callable[[], Awaitable[None]]) -> Any:
-        async def closing() -> None:
-            await really()
+    def _closing(self, live: object, really: Callable[[], Awaitable[Any]]) -> Any:
+        async def closing() -> Any:
+            fault = await really()
             self._look(f"{type(live).__name__} is closed")
             self.open.discard(id(live))
+            return fault
 
         return closing

@@ -62,6 +62,7 @@ async def test_large_is_who_was_chosen_else_a_screen_else_who_speaks(modules: Pa
         ({}, True, False),
         ({"video_paused": True}, False, False),
         ({"camera_exception": "device_occupied"}, False, False),
+        ({"camera_exception": "by_system_pressure"}, True, False),
         ({"on_hold": True}, False, True),
     ],
 )

@@ -37,6 +37,19 @@ async def test_every_microphone_trouble_says_that_one_can_still_listen(modules: 
         assert words.count("you can listen, not talk") == 1
 
 
+async def test_only_a_camera_that_sends_nothing_has_no_picture(modules: Page) -> None:
+    for exception in DeviceException:
+        words, blind = await modules.evaluate(
+            """async (e) => {
+              const { isBlind, troubleWords } = await import('/words.js');
+              return [troubleWords('camera', 'Front door', e), isBlind(e)];
+            }""",
+            exception,
+        )
+        assert words.startswith(("The camera of Front door", "Nothing is heard"))
+        assert blind is (exception is not DeviceException.BY_SYSTEM_PRESSURE)
+
+
 async def test_the_essence_of_an_event_is_one_line_without_ids(modules: Page) -> None:
     essence = "async (data) => (await import('/doorlink.js')).essence({ data })"
     call = {"call_id": "c", "direction": "outgoing", "type": "video", "state": "ended"}

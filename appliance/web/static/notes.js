@@ -11,7 +11,7 @@
 import { isLive } from './callsteps.js';
 import { nameOf, others } from './links.js';
 import { flagsOf, recorders } from './roster.js';
-import { cameraWords, microphoneWords } from './words.js';
+import { cameraWords, microphoneWords, troubleWords } from './words.js';
 
 /** @type {Record<string, string>} */
 export const STATE_WORDS = {
@@ -50,9 +50,10 @@ function remoteWords(call, id, alone) {
   const name = nameOf(call, id);
   const words = [];
   if (flags.on_hold) words.push(`${name} has put you on hold.`);
-  if (flags.camera_exception) words.push(`The camera of ${name} does not work.`);
+  if (flags.camera_exception) words.push(troubleWords('camera', name, flags.camera_exception));
   else if (flags.video_paused && alone) words.push(`${name} sends no picture.`);
-  if (flags.microphone_exception) words.push(`The microphone of ${name} does not work.`);
+  if (flags.microphone_exception)
+    words.push(troubleWords('microphone', name, flags.microphone_exception));
   else if (flags.audio_muted && alone) words.push(`${name} is muted.`);
   if (flags.hand_raised && alone) words.push(`${name} raises a hand.`);
   if (flags.screen_sharing && alone) words.push(`${name} shows a screen.`);

@@ -28,6 +28,7 @@
 
 import { HOST, isSilenced, nameOf, others, whereto } from './links.js';
 import { flagsOf } from './roster.js';
+import { isBlind } from './words.js';
 
 export const ME = 'me';
 
@@ -57,7 +58,7 @@ function camera(call, id) {
   const flags = flagsOf(call, id);
   const state = stateOf(call, id);
   const silent = isSilenced(call, id);
-  const shown = !flags.video_paused && !flags.camera_exception && !silent;
+  const shown = !flags.video_paused && !isBlind(flags.camera_exception) && !silent;
   return {
     id,
     link: id,

@@ -185,6 +185,27 @@ export function cameraWords(exception) {
   }
 }
 
+/**
+ * What is wrong with somebody else's device; with some of it, it works all the same.
+ *
+ * @param {'camera' | 'microphone'} device @param {string} name @param {unknown} exception
+ */
+export function troubleWords(device, name, exception) {
+  switch (exception) {
+    case 'by_system_pressure':
+      return `The ${device} of ${name} sends less: it is too hot there, or the supply is too weak.`;
+    case 'sound_level_too_low':
+      return `Nothing is heard from the ${device} of ${name}.`;
+    default:
+      return `The ${device} of ${name} does not work.`;
+  }
+}
+
+/** Whether a camera that told of an exception sends no pictures. @param {unknown} exception */
+export function isBlind(exception) {
+  return Boolean(exception) && exception !== 'by_system_pressure';
+}
+
 /** What became of opening the door. @param {import('./call.js').Unlock} unlock */
 export function unlockWords({ state, error }) {
   if (state === 'asked') return 'Opening …';
