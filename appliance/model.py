@@ -450,6 +450,19 @@ class Situation(StrEnum):
     IDLE = "idle"
 
 
+class Notice(StrEnum):
+    """What a visitor is told in words: by voice, on the screen and by the LEDs."""
+
+    IT_IS_RINGING = "it_is_ringing"
+    """Somebody's phone rings."""
+    NO_ANSWER = "no_answer"
+    """It rang for as long as it may, and nobody answered."""
+    NOT_NOW = "not_now"
+    """Nobody can come now: all have declined, are busy or cannot be reached, or want not to be disturbed."""
+    DOOR_OPEN = "door_open"
+    """The door can be pushed open."""
+
+
 class Tile(Struct, frozen=True):
     """One picture on the screen: of a participant's camera, or of the screen that it shares.
 
@@ -485,3 +498,5 @@ class View(Struct, frozen=True):
     """Tiles may be rearranged."""
     do_not_disturb: bool = False
     missed_calls: int = 0
+    notice: Notice | None = None
+    """What a visitor is told now."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance.actions import Action, Verb
-from appliance.calls import devices, holding
-from appliance.calls.effects import PlaySound, Sound
+from appliance.calls import devices, holding, telling
+from appliance.calls.effects import Sound
 from appliance.calls.inputs import ButtonGestured, ButtonPressed, HookSwitched
 from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
@@ -74,7 +74,7 @@ def pressed(turn: Turn, report: ButtonPressed) -> None:
         now_s, before_s = turn.now.monotonic_s, turn.state.bell_heard_s
         if before_s is None or now_s - before_s >= BELL_S:
             turn.set(bell_heard_s=now_s)
-            turn.do(PlaySound(Sound.CHIME))
+            telling.let_hear(turn, Sound.CHIME)
 
 
 def gestured(turn: Turn, report: ButtonGestured) -> Command | None:
@@ -86,7 +86,7 @@ def gestured(turn: Turn, report: ButtonGestured) -> Command | None:
     if event is not None:
         turn.emit(event(report.button, report.gesture), turn.state.active)
     if _is_too_short(turn, report, command):
-        turn.do(PlaySound(Sound.REFUSED))  # a press is not enough: hold it
+        telling.let_hear(turn, Sound.REFUSED)  # a press is not enough: hold it
         return None
     return command
 

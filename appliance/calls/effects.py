@@ -228,11 +228,16 @@ class Sound(StrEnum):
     CHIME = "chime"
     """To the visitor: your press was taken; the house is rung."""
     REFUSED = "refused"
-    """To the visitor: nobody can be rung now."""
+    """To who pressed a button: that is not taken."""
     RINGTONE = "ringtone"
     """In the house: somebody calls."""
     ALARM = "alarm"
     """At the door: it stands open for too long."""
+    IT_IS_RINGING = "it_is_ringing"
+    """A prompt to the visitor, as the others below: a tone, and a `Notice` in words."""
+    NO_ANSWER = "no_answer"
+    NOT_NOW = "not_now"
+    DOOR_OPEN = "door_open"
 
 
 class PlaySound(Effect, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import devices, holding, recordings, requests, screens
+from appliance.calls import devices, holding, recordings, requests, screens, telling
 from appliance.calls.effects import (
     ClosePeer,
     ForgetCall,
@@ -19,7 +19,7 @@ from appliance.calls.state import Closing, LiveCall, Remembered
 from appliance.calls.turn import Turn
 from appliance.events import CallEnded, SessionLeft
 from appliance.messages import Cancel, End
-from appliance.model import CallEndReason, CallState, CancelReason, SessionStateReason
+from appliance.model import CallDirection, CallEndReason, CallState, CancelReason, SessionStateReason
 
 REMEMBERED_S = 60
 """How long a call that is over is known, so that an invite behind its end does not ring."""
@@ -37,6 +37,7 @@ def end(turn: Turn, call: LiveCall, reason: CallEndReason, kicked_by: str | None
     call = turn.now_of(call)
     shown = situation(turn.state)
     rang = call.state is CallState.INCOMING
+    before = call
     if call.answered:
         _let_be(turn, call)
     for grouped in call.grouped:
@@ -48,12 +49,15 @@ def end(turn: Turn, call: LiveCall, reason: CallEndReason, kicked_by: str | None
     _close(turn, call)
     if rang:
         turn.do(StopSound(Sound.RINGTONE))
+    telling.rings_no_more(turn, before)
     turn.remove(call)
     devices.adjust(turn, call)
     _leave_session(turn, call, reason)
     event = CallEnded(call.public(turn.now), reason, kicked_by, call.duration_s(turn.now) or 0.0)
     turn.emit(event, call)
     remember(turn, call.call_id, reason)
+    if call.direction is CallDirection.OUTGOING:
+        telling.ended(turn, call, reason)
     if not turn.state.calls:
         turn.set(closing=Closing(call.call_id, shown))
     turn.do(ReturnToIdle(call.call_id, event))

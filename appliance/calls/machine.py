@@ -24,9 +24,10 @@ from appliance.calls import (
     roster,
     screens,
     sensing,
+    telling,
     tokens,
 )
-from appliance.calls.effects import Output, PlaySound, Reply, Sound
+from appliance.calls.effects import Output, Reply, Sound
 from appliance.calls.ending import REMEMBERED_S
 from appliance.calls.inputs import (
     AudioOutputs,
@@ -79,7 +80,7 @@ from appliance.events import (
     PushRegistrationUpdated,
 )
 from appliance.messages import Join
-from appliance.model import CallState
+from appliance.model import CallState, Notice
 
 PRESENCES = 256
 """How many uids are known to be online at most, and how many endpoints of each (16)."""
@@ -151,6 +152,8 @@ def _commanded(turn: Turn, issued: CommandIssued) -> None:
         turn.error(refusal.code, str(refusal), where, call.call_id if call else None)
         if issued.request is not None:
             turn.do(Reply(issued.request, code=refusal.code, message=str(refusal)))
+        if turn.bell:  # the visitor has heard that the press was taken
+            telling.tell(turn, Notice.NOT_NOW)
         return
     if issued.request is not None and result is not LATER:
         turn.do(Reply(issued.request, result))
@@ -183,7 +186,7 @@ def _carry_out(turn: Turn, command: Command) -> Any:
     )
     began = turn.state.calls and turn.state.active not in calls
     if isinstance(command, commands.InitiateCall | commands.CallBack) and began and not turn.bell:
-        turn.do(PlaySound(Sound.CHIME))  # the bell was heard at its first edge
+        telling.let_hear(turn, Sound.CHIME)  # the bell was heard at its first edge
     return result
 
 
@@ -355,6 +358,8 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         sensing.left_open(turn, key)
     elif kind == "calm":
         pressing.calm(turn, key)
+    elif fired.timer == telling.TIMER:
+        telling.over(turn)
     elif fired.timer == quiet.HOURS:
         quiet.look_at_clock(turn)
     elif fired.timer == quiet.UNTIL:

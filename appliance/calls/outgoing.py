@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import devices, ending, holding, peers
-from appliance.calls.effects import PlaySound, SettleMessage, Sound, StartTimer, StopTimer
+from appliance.calls import devices, ending, holding, peers, telling
+from appliance.calls.effects import SettleMessage, StartTimer, StopTimer
 from appliance.calls.inputs import LinkState, PresenceChanged, Timer
 from appliance.calls.sizes import check_json
 from appliance.calls.state import Invitee, Leg, LiveCall, Way
@@ -77,10 +77,10 @@ def place(turn: Turn, command: InitiateCall, *, bell: bool = False) -> LiveCall:
         settings=policy.settings,
     )
     holding.make_way(turn, call)
+    telling.began(turn)
     turn.put(call)
     turn.emit(OutgoingCallStarted(call.public(turn.now)), call)
     if turn.state.do_not_disturb is not None:
-        turn.do(PlaySound(Sound.REFUSED))
         ending.end(turn, call, CallEndReason.BUSY)
         return call
     for invitee in call.invitees:
@@ -149,6 +149,7 @@ def rang(turn: Turn, call: LiveCall, sender: Address, message: Ringing) -> None:
     if invitee.state in (CalleeState.INVITING, CalleeState.OFFLINE):
         invitee = replace(invitee, state=CalleeState.RINGING)
     _put_invitee(turn, call, invitee)
+    telling.rang(turn, call)
 
 
 def rang_late(turn: Turn, call: LiveCall, sender: Address, message: Ringing) -> None:
@@ -169,6 +170,7 @@ def accepted(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> No
     takes_it = call.first_takes_it and first
     others = call.still_rung if takes_it else invitee.addresses
     if first:
+        telling.rings_no_more(turn, call)
         call = turn.put(
             call,
             state=CallState.CONNECTING,

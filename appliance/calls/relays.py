@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.calls import telling
 from appliance.calls.effects import PulseRelay, Reply, StartTimer, StopTimer
 from appliance.calls.inputs import RelayChanged, Timer
 from appliance.calls.later import LATER, Later
@@ -10,6 +11,7 @@ from appliance.calls.turn import Turn
 from appliance.commands import Unlock
 from appliance.errors import Refused, did_you_mean
 from appliance.messages import Address, Request, Response
+from appliance.model import Notice
 
 ANSWER_S = 2.0
 """How long a relay may take to say that it is energized."""
@@ -52,11 +54,14 @@ def _pulse(turn: Turn, asked: Unlocking) -> None:
 
 def changed(turn: Turn, report: RelayChanged) -> None:
     """A relay says what it is: who waits for it is told that the door is open."""
+    was = turn.state.relays.get(report.relay)
     relays = {**turn.state.relays, report.relay: report.energized}
     turn.set(relays=relays)
     if report.energized:
         turn.do(StopTimer(Timer("unlock", report.relay)))
         _answer_all(turn, report.relay, None)
+        if not was and report.relay in turn.policy.relays:
+            telling.tell(turn, Notice.DOOR_OPEN)
 
 
 def silent(turn: Turn, relay: str) -> None:

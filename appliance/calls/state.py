@@ -31,6 +31,7 @@ from appliance.model import (
     Gesture,
     Json,
     Layout,
+    Notice,
     Participant,
     ParticipantState,
     Receiver,
@@ -500,6 +501,8 @@ class State(Struct, frozen=True):
     chat_next: int = 0
     """Which canned message comes next."""
     closing: Closing | None = None
+    notice: Notice | None = None
+    """Of what a visitor is told for a while; `telling.notice_of` has all of it."""
 
     @property
     def active(self) -> LiveCall | None:

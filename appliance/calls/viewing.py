@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.calls.situation import situation
 from appliance.calls.state import LiveCall, Moment, Policy, State
+from appliance.calls.telling import notice_of
 from appliance.calls.turn import Turn
 from appliance.model import CallType, Tile, View
 
@@ -27,6 +28,7 @@ def view_of(policy: Policy, state: State, now: Moment) -> View:
         tile_drag=settings.enable_video_tile_drag,
         do_not_disturb=state.do_not_disturb is not None,
         missed_calls=len(state.missed),
+        notice=notice_of(policy, state),
     )
 
 

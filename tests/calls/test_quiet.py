@@ -12,10 +12,11 @@ from appliance.calls.inputs import ButtonGestured, ButtonPressed, Started, Timer
 from appliance.calls.machine import advance
 from appliance.calls.quiet import HOURS
 from appliance.calls.state import DoNotDisturb, Moment, State
+from appliance.calls.telling import notice_of
 from appliance.commands import AcceptCall, InitiateCall, Invite, SetDoNotDisturb
 from appliance.events import CallEnded, DoNotDisturbChanged, Error
 from appliance.messages import Address, Reject
-from appliance.model import CallEndReason, CallState, Gesture, RejectReason
+from appliance.model import CallEndReason, CallState, Gesture, Notice, RejectReason
 from tests.parts.household import ALICE, HOME, PATIENT, session_of
 from tests.parts.play import START, Play
 
@@ -100,7 +101,8 @@ def test_a_visitor_is_told_at_once(play: Play) -> None:
     play.happens(ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS))
     assert play.events == ["call_button_clicked", "outgoing_call_started", "call_ended"]
     assert play.event(CallEnded).reason is CallEndReason.BUSY
-    assert [one.sound for one in play.done(PlaySound)] == [Sound.CHIME, Sound.REFUSED]
+    assert not play.done(PlaySound), "do not disturb is silent"
+    assert notice_of(play.policy, play.state) is Notice.NOT_NOW, "and seen all the same"
     assert play.sent == []
 
 

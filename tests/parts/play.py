@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from appliance.actions import parse_action
-from appliance.calls import effects
+from appliance.calls import effects, telling
 from appliance.calls.effects import (
     AskHangUp,
     Effect,
@@ -342,6 +342,8 @@ class Laws:
         self.recording: str | None = None
         self.told_to_stop = False
         self.sharing = False
+        self.heard: list[effects.Sound] = []
+        """In this turn."""
         self._last: Event | None = None
 
     def before_turn(self, arrived: Input) -> None:
@@ -402,6 +404,8 @@ class Laws:
                 self.capturing, self.closings = False, number
             case effects.PlaySound(effects.Sound.RINGTONE):
                 self.ringing = True
+            case effects.PlaySound(sound):
+                self.heard.append(sound)
             case effects.StopSound(effects.Sound.RINGTONE):
                 self.ringing = False
 
@@ -443,6 +447,7 @@ class Laws:
         assert opened == {one for member in members for one in (member.peer, member.next) if one}
         others = (
             "errors",
+            "notice",
             "unlock",
             "left_open",
             "calm",
@@ -466,6 +471,9 @@ class Laws:
             or recorded in {one.call_id for one in state.calls}
             or self.told_to_stop
         )
+        assert not self.heard or state.do_not_disturb is None, "a sound disturbs"
+        self.heard.clear()
+        assert (state.notice is not None) == (telling.TIMER in timers), "a notice has its time"
         if not live:
             assert not self.capturing, "capture without a call"
             assert not self.ringing, "it rings for nobody"
