@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench fmt clean lock packages
+.PHONY: help install demo test check bench fmt clean lock packages sounds
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -56,6 +56,10 @@ clean: ## remove everything that was made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	rm -rf appliance/web/static/vendor
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+sounds: $(TEST) ## speak the prompts anew, after their words were changed
+	@.ci/packages espeak-ng
+	@PYTHONPATH=. $(BIN)/python .ci/sounds.py
 
 lock: $(VENV)/bin/python ## choose the newest versions of all dependencies anew
 	@mkdir -p .cache
@@ -100,4 +104,4 @@ $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 CJK_FONT := /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf
 
 packages:
-	@.ci/packages mosquitto chromium libopus.so.0:libopus0 ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto chromium libopus.so.0:libopus0 ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback

@@ -21,6 +21,7 @@ from appliance.calls.engine import Engine
 from appliance.calls.inputs import FaultReported
 from appliance.calls.situation import fault_counts, situation
 from appliance.calls.state import Moment, State
+from appliance.calls.telling import notice_of
 from appliance.config import Config
 from appliance.errors import Refused
 from appliance.model import AudioMode
@@ -121,6 +122,7 @@ class Appliance:
     def show(self, state: State) -> None:
         """Let the panel and systemd show what the device is about."""
         self.board.show(situation(state), fault_counts(state))
+        self.board.tell(notice_of(self.engine.policy, state))
         call = state.active
         doing = "no media yet" if self.studio is None else call.state if call else "idle"
         systemd.show(f"broker {state.link}, {doing}")

@@ -206,11 +206,17 @@ def _check_config(options: argparse.Namespace) -> int:
 
 def _edge_checks() -> list[Check]:
     """Those that only an edge can make."""
-    from appliance.loading.checks import echo, patterns
+    from appliance.calls.effects import Sound
+    from appliance.loading.checks import echo, patterns, prompts
     from appliance.media.echo import installed
     from appliance.panel.patterns import parse_pattern
 
-    return [patterns(parse_pattern), echo(installed)]
+    def length_s(file: Path) -> float:
+        from appliance.media.sounds import length_s  # slow, and seldom needed
+
+        return length_s(file)
+
+    return [patterns(parse_pattern), echo(installed), prompts(length_s, list(Sound))]
 
 
 def _count(number: int, noun: str) -> str:

@@ -149,6 +149,16 @@ class Panel(Struct, frozen=True):
     """Of one button within 10 s, and four times as many of all; 0 is no limit."""
 
 
+class Prompts(Struct, frozen=True):
+    """[prompts]: what a visitor is told, and in which language."""
+
+    language: str = "en"
+    spoken: bool = True
+    """Words after the tone; without, tone, screen and LEDs alone tell."""
+    directory: str | None = None
+    """Own files, `<sound>.wav` (`ogg`, `opus`), which take the place of the project's."""
+
+
 class Button(Struct, frozen=True):
     """[buttons.<name>]: a pin in gpiozero's spelling, and an action for each gesture.
 
@@ -265,6 +275,7 @@ class Config(Struct, frozen=True):
     audio: dict[AudioMode, Audio] = field(default_factory=dict)
     screen: Screen = Screen()
     panel: Panel = Panel()
+    prompts: Prompts = Prompts()
     buttons: dict[Id, Button] = field(default_factory=dict)
     keypads: dict[Id, Keypad] = field(default_factory=dict)
     leds: dict[Id, Led] = field(default_factory=dict)

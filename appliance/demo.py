@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import wave
 from collections.abc import AsyncIterator, Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,10 +15,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from appliance.app import Appliance, running
-from appliance.config import Config, load
+from appliance.calls.effects import Sound
+from appliance.config import Config, Prompts, load
 from appliance.daemon import stopped_by_signal
 from appliance.loading.shipped import shipped
-from appliance.model import AudioMode
+from appliance.model import AudioMode, Notice
+from appliance.prompts import words_of
 from appliance.reporting.conversation import Conversation
 from appliance.service import journal
 from appliance.signaling.broker import EmbeddedBroker
@@ -70,6 +74,7 @@ def door_station(
     appliance: Appliance, converse: Callable[[Callable[[Mapping[str, Any]], None]], Conversation]
 ) -> Demo:
     """What the page's door pane works with."""
+    prompts = appliance.config.prompts
     return Demo(
         people=appliance.config.contacts,
         buttons=appliance.config.buttons,
@@ -77,7 +82,25 @@ def door_station(
         board_changes=lambda: panel_changes(appliance),
         screen_picture=appliance.screen.latest_jpeg if appliance.screen else None,
         outputs=[mode for mode in AudioMode if mode in appliance.config.audio],
+        words={notice: words_of(notice, prompts.language) for notice in Notice},
+        sound=lambda name: _as_wav(name, prompts),
     )
+
+
+def _as_wav(name: str, prompts: Prompts) -> bytes | None:
+    from appliance.media.sounds import pcm_of
+
+    if name not in list(Sound):
+        return None
+    file = BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setparams((1, 2, 48_000, 0, "NONE", "not compressed"))
+        out.writeframes(
+            pcm_of(
+                Sound(name), prompts.language, spoken=prompts.spoken, directory=prompts.directory
+            )
+        )
+    return file.getvalue()
 
 
 async def panel_changes(appliance: Appliance) -> AsyncIterator[Mapping[str, Any]]:

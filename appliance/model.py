@@ -458,7 +458,7 @@ class Notice(StrEnum):
     NO_ANSWER = "no_answer"
     """It rang for as long as it may, and nobody answered."""
     NOT_NOW = "not_now"
-    """Nobody can come now: all have declined, are busy or cannot be reached, or want not to be disturbed."""
+    """Nobody can come now: all have declined, are busy, cannot be reached or want no disturbance."""
     DOOR_OPEN = "door_open"
     """The door can be pushed open."""
 

@@ -1,4 +1,4 @@
-"""What a visitor is told, in each language: the words that are spoken and shown, and where the files lie."""
+"""What a visitor is told, in each language: the words, spoken and shown, and where the files lie."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WORDS: dict[str, dict[Notice, str]] = {
         Notice.DOOR_OPEN: "De deur is open.",
     },
 }
-"""Without saying whether anybody is at home: that is no stranger's business, and the device does not know it.
+"""None says whether anybody is at home: that is no stranger's business, and the device does not know it.
 
 Who changes them runs `make sounds`, which speaks them anew.
 """

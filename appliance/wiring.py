@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from appliance import __version__
+from appliance.calls.effects import Sound
 from appliance.calls.inputs import FaultReported, LinkState
 from appliance.calls.state import DoNotDisturb, State
 from appliance.calls.viewing import view_of
-from appliance.config import Config
+from appliance.config import Config, Prompts
 from appliance.deciding import Deciding
 from appliance.errors import ApplianceError
 from appliance.plugins import Plugins
@@ -95,7 +96,8 @@ async def screen(appliance: Appliance, stack: AsyncExitStack) -> None:
     from appliance.screen.screen import Screen
 
     config, engine = appliance.config, appliance.engine
-    display = Screen(config.screen, config.device.name, engine.post)
+    language = config.prompts.language
+    display = Screen(config.screen, config.device.name, engine.post, language=language)
     appliance.screen = await stack.enter_async_context(display)
     if config.screen.kind != "none":
         engine.observers.append(lambda state: _show(appliance, state))
@@ -150,11 +152,18 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         studio.do_without(error)
     appliance.studio = await stack.enter_async_context(studio)
     appliance.engine.attach(studio)
+    appliance.board.sounds_last(await asyncio.to_thread(_lengths, config.prompts))
     appliance.show(appliance.engine.state)
     if shown is not None:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         showing = tasks.create_task(_show_own(shown, studio), name="own picture")
         stack.callback(showing.cancel)
+
+
+def _lengths(prompts: Prompts) -> dict[Sound, float]:
+    from appliance.media.sounds import lengths
+
+    return lengths(prompts.language, spoken=prompts.spoken, directory=prompts.directory)
 
 
 async def senses(appliance: Appliance, stack: AsyncExitStack, root: Path | None) -> None:

@@ -224,6 +224,7 @@ async def test_the_bell_is_pressed_and_alice_answers(browser: Browser, demo: Dem
         await part(alice, "button-call").click()
         await shows(alice, "incoming")
         await expect(part(alice, "chime")).to_have_attribute("data-on", "true")
+        await expect(part(alice, "notice")).to_have_text("It is ringing.")
         await expect(part(alice, "title")).to_have_text("Front door")
         await part(alice, "answer").click()
         await shows(alice, "in_call")
@@ -235,6 +236,7 @@ async def test_the_bell_is_pressed_and_alice_answers(browser: Browser, demo: Dem
 
         await part(alice, "open-door").click()
         await expect(part(alice, "relay-door")).to_have_attribute("data-on", "true")
+        await expect(part(alice, "notice")).to_have_text("The door is open.")
         await expect(part(alice, "open-door")).to_contain_text("open")
         await expect(part(alice, "relay-door")).to_have_attribute("data-on", "false")
 

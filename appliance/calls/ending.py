@@ -19,7 +19,13 @@ from appliance.calls.state import Closing, LiveCall, Remembered
 from appliance.calls.turn import Turn
 from appliance.events import CallEnded, SessionLeft
 from appliance.messages import Cancel, End
-from appliance.model import CallDirection, CallEndReason, CallState, CancelReason, SessionStateReason
+from appliance.model import (
+    CallDirection,
+    CallEndReason,
+    CallState,
+    CancelReason,
+    SessionStateReason,
+)
 
 REMEMBERED_S = 60
 """How long a call that is over is known, so that an invite behind its end does not ring."""

@@ -1,4 +1,4 @@
-"""What the visitor is told: in sounds, which do not disturb silences, and in notices, which are seen all the same."""
+"""What the visitor is told: in sounds, unless nobody is to be disturbed, and in notices all the same."""
 
 from __future__ import annotations
 

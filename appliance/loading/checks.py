@@ -8,17 +8,19 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path as FilePath
 from typing import Literal
 
 from appliance.actions import DTMF_DIGITS, parse_action
 from appliance.commands import COMMANDS
 from appliance.config import Button, Config, Http, IceServer, Mqtt
+from appliance.errors import did_you_mean
 from appliance.loading.extensions import hooks, plugins
 from appliance.loading.findings import Check, Finding, Path, one_of
 from appliance.loading.panel import SITUATIONS, inputs, leds, pins, relays
-from appliance.model import CONTROLS, QUIET_HOURS, ReceiverType, Right
+from appliance.model import CONTROLS, QUIET_HOURS, Notice, ReceiverType, Right
+from appliance.prompts import ENDINGS, LANGUAGES
 
 NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
@@ -36,11 +38,38 @@ def patterns(parse: Callable[[str, Kind], object]) -> Check:
         for name, led in config.leds.items():
             for situation, text in led.patterns.items():
                 path: Path = ("leds", name, "patterns", situation)
-                yield from one_of(path, situation, SITUATIONS)
+                yield from one_of(path, situation, (*SITUATIONS, *Notice))
                 try:
                     parse(text, led.kind)
                 except ValueError as error:
                     yield Finding(path, str(error))
+
+    return check
+
+
+def prompts(length_s: Callable[[FilePath], float], sounds: Collection[str]) -> Check:
+    """The check of prompts: `sounds` are their names; `length_s(file)` raises ValueError."""
+
+    def check(config: Config) -> Iterator[Finding]:
+        yield from one_of(("prompts", "language"), config.prompts.language, LANGUAGES)
+        if config.prompts.directory is None:
+            return
+        path: Path = ("prompts", "directory")
+        folder = FilePath(config.prompts.directory)
+        if not folder.is_dir():
+            yield Finding(path, f"there is no folder {folder}")
+            return
+        for file in sorted(folder.iterdir()):
+            if file.suffix not in ENDINGS:
+                continue
+            if file.stem not in sounds:
+                near = did_you_mean(file.stem, sounds) or f": {', '.join(sounds)}"
+                yield Finding(path, f"{file.name} is no sound{near}", warning=True)
+                continue
+            try:
+                length_s(file)
+            except ValueError as error:
+                yield Finding(path, str(error))
 
     return check
 

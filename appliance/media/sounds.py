@@ -1,4 +1,4 @@
-"""The sound of everything that the device lets hear, as samples: tones that are computed here, and spoken prompts.
+"""Everything that the device itself lets hear, as samples: computed tones, and spoken prompts.
 
 All are 48 kHz, mono, signed 16 bit, little endian, as the frames of `base.py`, and whole frames long.
 """
@@ -64,8 +64,8 @@ def pcm_of(
     """A sound, once; the ring tone with its pause, to be looped.
 
     A prompt is a tone and then its words in that language: in English where it has none, and the tone alone
-    where that has none either or with `spoken` false. A file `<sound>.wav` (or `ogg`, `opus`) in `directory` takes
-    the place of the whole; one that cannot be played is logged, and changes nothing. The first call of
+    where that has none either or with `spoken` false. A file `<sound>.wav` (`ogg`, `opus`) in `directory`
+    takes the place of the whole; one that cannot be played is logged, and changes nothing. The first call of
     a prompt decodes it (some milliseconds); it is kept.
     """
     own = own_file(sound, directory)
@@ -75,6 +75,12 @@ def pcm_of(
         except (OSError, ValueError, av.FFmpegError) as error:
             log.warning("%s is not played: %s", own, error)
     return _whole_frames(_own_make(sound, language, spoken))
+
+
+def lengths(language: str, *, spoken: bool, directory: str | None) -> dict[Sound, float]:
+    """How long each sound takes, in seconds; takes some milliseconds a prompt."""
+    given = {sound: pcm_of(sound, language, spoken=spoken, directory=directory) for sound in Sound}
+    return {sound: len(pcm) / 2 / SAMPLE_RATE_HZ for sound, pcm in given.items()}
 
 
 def length_s(file: Path) -> float:
@@ -88,7 +94,7 @@ def length_s(file: Path) -> float:
 @lru_cache(maxsize=64)
 def _own_make(sound: Sound, language: str, spoken: bool) -> Samples:
     parts = [_tone(*_NOTES.get(sound, _UNKNOWN))]
-    file = spoken_file(Notice(sound), language) if spoken and sound in list(Notice) else None
+    file = spoken_file(Notice(sound), language) if spoken and sound.value in list(Notice) else None
     if file is not None:
         try:
             parts += [np.zeros(round(PAUSE_S * SAMPLE_RATE_HZ)), decoded(file)]
@@ -139,4 +145,5 @@ def decoded(file: Path) -> Samples:
 
 def _whole_frames(samples: Samples) -> bytes:
     whole = np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES)])
-    return np.round(np.clip(whole, -1, 1) * 32767).astype("<i2").tobytes()
+    pcm: npt.NDArray[np.int16] = np.round(np.clip(whole, -1, 1) * 32767).astype("<i2")
+    return pcm.tobytes()

@@ -13,10 +13,17 @@ from contextlib import AsyncExitStack
 from typing import ClassVar, Literal, Self
 
 from appliance import config
-from appliance.calls.effects import Effect, LightPrivacy, PlaySound, PulseRelay, StopSound
+from appliance.calls.effects import (
+    Effect,
+    LightPrivacy,
+    PlaySound,
+    PulseRelay,
+    Sound,
+    StopSound,
+)
 from appliance.calls.inputs import FaultCleared, FaultReported, Input, InputSwitched, RelayChanged
 from appliance.errors import Refused, did_you_mean
-from appliance.model import Gesture, Situation
+from appliance.model import Gesture, Notice, Situation
 from appliance.panel.buttons import Button
 from appliance.panel.buzzer import Buzzer
 from appliance.panel.chime import Chime, SilentOutput, SoundOutput, Together
@@ -79,6 +86,7 @@ class Board:
         """The motion sensors that see somebody."""
         self._watchers: set[asyncio.Event] = set()
         self._open = False
+        self._notice: Notice | None = None
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -133,6 +141,19 @@ class Board:
             if relay is not None:
                 relay.show(situation)
 
+    def sounds_last(self, lasts_s: Mapping[Sound, float]) -> None:
+        """From now on each sound that ends by itself takes so long."""
+        self._chime.lasts_s = lasts_s
+
+    def tell(self, notice: Notice | None) -> None:
+        """Let the LEDs tell the visitor something, or nothing more."""
+        for led in self._leds.values():
+            if led is not None:
+                led.tell(notice)
+        if notice is not self._notice:
+            self._notice = notice
+            self._changed()
+
     async def press(self, button: str, gesture: Gesture = Gesture.PRESS) -> None:
         """Press a button of the simulated board as a finger would, in real time; a press of a
         handset lifts it, or puts it back.
@@ -170,6 +191,8 @@ class Board:
                 name: read_part(pin, lambda it: it.state) for name, pin in self._inputs.items()
             },
             "chime": "playing" if self._chime.playing else "silent",
+            "sounds": sorted(self._chime.playing),
+            "notice": self._notice,
         }
 
     async def watch(self) -> AsyncGenerator[PanelStatus, None]:

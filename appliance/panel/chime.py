@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from appliance.calls.effects import PlaySound, Sound, StopSound
 
 CHIME_S = 2.0
-"""How long a sound lasts; a ring tone alone lasts until it is stopped."""
+PROMPT_S = 4.0
+"""A tone, and words after it: none of the project's takes longer."""
+LASTS_S: dict[Sound, float] = {
+    Sound.CHIME: CHIME_S,
+    Sound.REFUSED: 1.0,
+    Sound.IT_IS_RINGING: PROMPT_S,
+    Sound.NO_ANSWER: PROMPT_S,
+    Sound.NOT_NOW: PROMPT_S,
+    Sound.DOOR_OPEN: PROMPT_S,
+}
+"""For how long each plays that ends by itself; a ring tone lasts until it is stopped."""
 
 
 class SoundOutput(Protocol):
@@ -58,10 +68,16 @@ class Chime:
     """Which sounds play; `changed` is called whenever that changes."""
 
     def __init__(
-        self, output: SoundOutput, *, changed: Callable[[], None], chime_s: float = CHIME_S
+        self,
+        output: SoundOutput,
+        *,
+        changed: Callable[[], None],
+        lasts_s: Mapping[Sound, float] = LASTS_S,
     ) -> None:
         """Begin silent."""
-        self._output, self._changed, self._chime_s = output, changed, chime_s
+        self._output, self._changed = output, changed
+        self.lasts_s = lasts_s
+        """May become another when it is known better."""
         self._playing: dict[Sound, asyncio.TimerHandle | None] = {}
 
     @property
@@ -76,7 +92,8 @@ class Chime:
             timer = None
             if effect.sound is not Sound.RINGTONE:
                 loop = asyncio.get_running_loop()
-                timer = loop.call_later(self._chime_s, self._stop, effect.sound)
+                lasts_s = self.lasts_s.get(effect.sound, CHIME_S)
+                timer = loop.call_later(lasts_s, self._stop, effect.sound)
             self._playing[effect.sound] = timer
             self._output.play(effect.sound)
             self._changed()

@@ -13,7 +13,7 @@ from typing import Any
 from gpiozero import LED, PWMLED, RGBLED
 
 from appliance import config
-from appliance.model import Situation
+from appliance.model import Notice, Situation
 from appliance.panel.patterns import Pattern, Rgb, patterns_for
 from appliance.panel.pins import PinFactory
 
@@ -52,6 +52,7 @@ class Indicator:
         self._device = claim(section, factory)
         self._situation = Situation.IDLE
         self._counts: tuple[int, ...] = ()
+        self._notice: Notice | None = None
         self._failing = False
         self._since_s = self._loop.time()
         self._answering_until_s = self._since_s
@@ -74,15 +75,22 @@ class Indicator:
         `counts` are the numbers of what is wrong, for a pattern that counts.
         """
         if (situation, tuple(counts)) != (self._situation, self._counts):
-            counts_now = self._patterns[situation].counting(counts) != self._pattern
-            if situation is not self._situation or counts_now:
-                self._since_s = self._loop.time()
+            before = self._pattern
+            anew = situation is not self._situation and self._notice is None
             self._situation, self._counts = situation, tuple(counts)
+            if anew or self._pattern != before:
+                self._since_s = self._loop.time()
+            self._refresh()
+
+    def tell(self, notice: Notice | None) -> None:
+        """Show a notice's pattern instead of the situation's, until there is none."""
+        if notice is not self._notice:
+            self._notice, self._since_s = notice, self._loop.time()
             self._refresh()
 
     @property
     def _pattern(self) -> Pattern:
-        return self._patterns[self._situation].counting(self._counts)
+        return self._patterns[self._notice or self._situation].counting(self._counts)
 
     def acknowledge(self) -> None:
         """Answer a press: full light, or dark for a moment where there is much light already."""

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Literal
 
 from appliance.errors import did_you_mean
-from appliance.model import Situation
+from appliance.model import Notice, Situation
 from appliance.panel.situations import parse_situation
 
 Kind = Literal["led", "pwm", "rgb"]
@@ -157,7 +157,7 @@ def _plain(steps: tuple[Step, ...]) -> Iterator[Step]:
         yield sum(length_s for length_s, _ in same), float(lit)
 
 
-_DEFAULTS: dict[Situation, tuple[str, str]] = {
+_DEFAULTS: dict[Situation | Notice, tuple[str, str]] = {
     # the shape, and the colour of an LED that has one
     Situation.RINGING_IN: ("fast_blink", "green"),
     Situation.RINGING_OUT: ("pulse", "blue"),
@@ -171,18 +171,30 @@ _DEFAULTS: dict[Situation, tuple[str, str]] = {
     Situation.BROKER_AWAY: ("slow_blink", "orange"),
     Situation.MISSED_CALL: ("flash", "magenta"),
     Situation.IDLE: ("dim", "white"),
+    Notice.IT_IS_RINGING: ("blink", "blue"),
+    Notice.NO_ANSWER: ("double_blink", "orange"),
+    Notice.NOT_NOW: ("double_blink", "orange"),
+    Notice.DOOR_OPEN: ("fast_blink", "green"),
 }
 
 
-def patterns_for(kind: Kind, chosen: Mapping[str, str]) -> dict[Situation, Pattern]:
-    """The pattern of every situation: `[leds.<name>.patterns]`, and the defaults for the others.
+def patterns_for(kind: Kind, chosen: Mapping[str, str]) -> dict[Situation | Notice, Pattern]:
+    """The pattern of every situation and notice: `[leds.<name>.patterns]`, and the defaults for the others.
 
-    A situation's own name goes before `ringing`. Raises ValueError with a sentence.
+    A situation's own name goes before `ringing`; an LED that was given a pattern for ringing out, and none
+    for `it_is_ringing`, has the same for both. Raises ValueError with a sentence.
     """
-    patterns = {
-        situation: parse_pattern(f"{colour}:{shape}" if kind == "rgb" else shape, kind)
-        for situation, (shape, colour) in _DEFAULTS.items()
+    patterns: dict[Situation | Notice, Pattern] = {
+        shown: parse_pattern(f"{colour}:{shape}" if kind == "rgb" else shape, kind)
+        for shown, (shape, colour) in _DEFAULTS.items()
     }
-    for name in sorted(chosen, key=lambda name: -len(parse_situation(name))):
-        patterns |= dict.fromkeys(parse_situation(name), parse_pattern(chosen[name], kind))
+    notices = {name: text for name, text in chosen.items() if name in list(Notice)}
+    names = [name for name in chosen if name not in notices]
+    for name in sorted(names, key=lambda name: -len(parse_situation(name))):
+        situations = parse_situation(name)
+        patterns |= dict.fromkeys(situations, parse_pattern(chosen[name], kind))
+        if Situation.RINGING_OUT in situations:
+            patterns[Notice.IT_IS_RINGING] = patterns[Situation.RINGING_OUT]
+    for name, text in notices.items():
+        patterns[Notice(name)] = parse_pattern(text, kind)
     return patterns

@@ -26,6 +26,10 @@ class PanelStatus(TypedDict):
     relays: dict[str, RelayState | None]
     inputs: dict[str, InputState | None]
     chime: Literal["playing", "silent"]
+    sounds: list[str]
+    """What plays, by name."""
+    notice: str | None
+    """What the visitor is told."""
 
 
 class Lamp(Protocol):

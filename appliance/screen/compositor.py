@@ -7,7 +7,7 @@ pictures) is kept, so that a new picture of one participant costs scaling that o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -15,6 +15,7 @@ from PIL import Image
 
 from appliance.model import Situation, Tile, View
 from appliance.screen import scenes, words
+from appliance.screen.banner import banner, place
 from appliance.screen.canvas import Canvas, Pixels, ground
 from appliance.screen.layouts import Fit, Key, Placed, Plan, Rect, key_of, plan
 from appliance.screen.lettering import text
@@ -59,10 +60,10 @@ class Stage:
 class Compositor:
     """Draws pictures of one size."""
 
-    def __init__(self, width: int, height: int, name: str) -> None:
-        """`name` is the device's, for the idle screen."""
+    def __init__(self, width: int, height: int, name: str, language: str = "en") -> None:
+        """`name` is the device's, for the idle screen; `language` that of what a visitor is told."""
         self.width, self.height = width, height
-        self._name = name
+        self._name, self._language = name, language
         self._scaled: dict[Key, _Scaled] = {}
 
     def compose(self, stage: Stage, now: datetime) -> Pixels:
@@ -70,6 +71,10 @@ class Compositor:
         view = stage.view
         canvas = Canvas(ground(self.width, self.height, GROUND_TOP, GROUND_BOTTOM).copy())
         placed = plan(view, self.width, self.height, stage.order)
+        screen = placed.screen
+        if view.notice is not None and not placed.tiles:  # nothing else stands behind it
+            free = screen.height - place(view.notice, self._language, screen).height
+            placed = replace(placed, screen=Rect(screen.left, screen.top, screen.width, free))
         if view.call is not None and scenes.is_waiting(view):
             scenes.waiting(canvas, placed, view, view.call)
         elif not placed.tiles:
@@ -78,6 +83,8 @@ class Compositor:
             if view.picture_in_picture:
                 scenes.idle(canvas, placed, view, self._name, now)
             self._conversation(canvas, placed, stage)
+        if view.notice is not None:
+            banner(canvas, view.notice, self._language, screen)
         self._forget_all_but({key_of(one.tile) for one in placed.tiles})
         return canvas.pixels
 

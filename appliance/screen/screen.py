@@ -44,13 +44,16 @@ class Screen:
         name: str,
         post: Callable[[Input], None],
         *,
+        language: str = "en",
         on_tile: Callable[[str, str], None] = lambda uid, endpoint: None,
         now: Callable[[], datetime] = _local_time,
     ) -> None:
-        """`name` is the device's. What a finger makes of the tiles is this screen's own, until the call
-        ends. `on_tile` hears uid and endpoint of each that was tapped. `now` is local time.
+        """`name` is the device's, `language` that of what a visitor is told. What a finger makes of the tiles is
+        this screen's own, until the call ends. `on_tile` hears uid and endpoint of each that was tapped. `now`
+        is local time.
         """
         self._config, self._name, self._post = screen, name, post
+        self._language = language
         self._on_tile, self._now = on_tile, now
         self._touch = Touch()
         self._view: View | None = None
@@ -91,7 +94,7 @@ class Screen:
             lambda: self._works("screen_not_written"),
         )
         self._composing = Composing(
-            Compositor(*size, self._name),
+            Compositor(*size, self._name, self._language),
             self._config.framerate,
             self._deliver,
             lambda sentence: self._failed("screen_not_drawn", sentence, "screen"),

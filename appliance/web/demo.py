@@ -2,7 +2,8 @@
 
 `/demo/socket` speaks the local socket's JSON Lines, one JSON text a frame, and adds
 `{"board": ..}`, the panel of the `status` object, whenever it changes. `/demo/screen.jpg` is what the
-device's own screen shows. Both exist with a simulated board only.
+device's own screen shows, and `/demo/sounds/<name>.wav` is what it lets hear. All exist with a
+simulated board only.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Demo:
     board_changes: Callable[[], AsyncIterator[Mapping[str, Any]]]
     screen_picture: Callable[[], bytes | None] | None = None
     outputs: Sequence[str] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What the visitor is told, by the name of the notice."""
+    sound: Callable[[str], bytes | None] | None = None
+    """A sound by its name, as a WAV file, or None for a name that is none; called on a thread."""
 
     def client_keys(self) -> dict[str, Any]:
         """What `/client.json` says on top: who one can be, and which buttons there are."""
@@ -56,6 +61,7 @@ class Demo:
             "demo": True,
             "screen": self.screen_picture is not None,
             "outputs": list(self.outputs),
+            "words": dict(self.words),
             "people": [{"uid": uid, "name": who.name or uid} for uid, who in self.people.items()],
             "buttons": [
                 {
@@ -133,6 +139,14 @@ async def serve_screen(demo: Demo) -> web.Response:
     if picture is None:
         return web.Response(status=204)
     return web.Response(body=picture, content_type="image/jpeg")
+
+
+async def serve_sound(demo: Demo, name: str) -> web.Response:
+    """A sound of the door station, which the page plays in its place; 404 where there is none."""
+    found = await asyncio.to_thread(demo.sound, name) if demo.sound is not None else None
+    if found is None:
+        return web.Response(status=404, text="There is no such sound.\n")
+    return web.Response(body=found, content_type="audio/wav")
 
 
 async def _write(browser: web.WebSocketResponse, outbox: Outbox) -> None:

@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from appliance.config import Device, Http, Mqtt
 from appliance.errors import ApplianceError, ConfigError
 from appliance.model import CallSettings
-from appliance.web.demo import Demo, serve_screen, serve_socket
+from appliance.web.demo import Demo, serve_screen, serve_socket, serve_sound
 from appliance.web.files import PageFile, read_files, respond
 from appliance.web.guard import Guard, is_loopback, security_headers, tls_context
 
@@ -141,6 +141,7 @@ class WebServer:
         if self._demo:
             application.router.add_get("/demo/socket", self._demo_socket)
             application.router.add_get("/demo/screen.jpg", self._demo_screen)
+            application.router.add_get("/demo/sounds/{name}.wav", self._demo_sound)
         application.router.add_get("/{path:.*}", self._file)
         application.on_response_prepare.append(self._add_headers)
         application.on_shutdown.append(self._close_sockets)
@@ -214,5 +215,11 @@ class WebServer:
         del request
         assert self._demo is not None
         response = await serve_screen(self._demo)
+        response.headers.update(NO_STORE)
+        return response
+
+    async def _demo_sound(self, request: web.Request) -> web.StreamResponse:
+        assert self._demo is not None
+        response = await serve_sound(self._demo, request.match_info["name"])
         response.headers.update(NO_STORE)
         return response

@@ -1,4 +1,4 @@
-"""Tones and prompts: each is there, in each language, short, equally loud, and falls back to what there is."""
+"""Tones and prompts: each is there, in each language, short, equally loud; what stands in for it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_a_prompt_is_short_and_neither_silent_nor_cut_off(language: str, notice:
 
 
 def test_all_prompts_are_equally_loud() -> None:
-    loud = [loudness_db(decoded(PROMPTS / language / f"{notice}.opus")) for language, notice in EVERY]
+    loud = [
+        loudness_db(decoded(PROMPTS / language / f"{notice}.opus")) for language, notice in EVERY
+    ]
     middle = float(np.median(loud))
     assert all(abs(one - middle) < 3 for one in loud), [round(one, 1) for one in loud]
 

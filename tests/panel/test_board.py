@@ -30,7 +30,7 @@ from appliance.calls.inputs import (
     RelayChanged,
 )
 from appliance.errors import Refused
-from appliance.model import Gesture, Situation
+from appliance.model import Gesture, Notice, Situation
 from appliance.panel import claims
 from appliance.panel.board import WATCH_S, Board
 from appliance.panel.indicators import Indicator
@@ -157,7 +157,8 @@ async def test_before_and_after_its_time_a_board_has_nothing_to_tell(
     simulated: Simulate, inbox: Inbox
 ) -> None:
     board = simulated(buttons={"call": CALL}, leds={"lamp": LAMP}, relays={"door": DOOR})
-    empty = {"leds": {}, "relays": {}, "inputs": {}, "chime": "silent"}
+    quiet: dict[str, Any] = {"chime": "silent", "sounds": [], "notice": None}
+    empty: dict[str, Any] = {"leds": {}, "relays": {}, "inputs": {}, **quiet}
     assert board.status() == empty
     async with board:
         board.perform(PlaySound(Sound.RINGTONE))
@@ -189,6 +190,8 @@ async def test_the_status_is_read_from_the_pins(simulated: Simulate) -> None:
             "relays": {"door": "released"},
             "inputs": {"front": "off", "case": "off", "hall": "off", "porch": "off"},
             "chime": "silent",
+            "sounds": [],
+            "notice": None,
         }
         board.show(Situation.CONNECTING)
         board.perform(PulseRelay("door"))
@@ -196,8 +199,21 @@ async def test_the_status_is_read_from_the_pins(simulated: Simulate) -> None:
         status = board.status()
         assert status["leds"]["status"]["pattern"] == "fast_blink"
         assert (status["relays"]["door"], status["chime"]) == ("energized", "playing")
+        assert status["sounds"] == ["ringtone"]
         board.perform(StopSound(Sound.RINGTONE))
         assert board.status()["chime"] == "silent"
+
+
+async def test_a_visitor_is_told_by_the_leds_whatever_the_situation(simulated: Simulate) -> None:
+    async with simulated(leds={"status": LAMP}) as board:
+        board.tell(Notice.DOOR_OPEN)
+        assert board.status()["notice"] == "door_open"
+        assert board.status()["leds"]["status"]["pattern"] == "fast_blink"
+        board.show(Situation.IN_CALL)
+        assert board.status()["leds"]["status"]["pattern"] == "fast_blink"
+        board.tell(None)
+        assert board.status()["notice"] is None
+        assert board.status()["leds"]["status"]["pattern"] == "on"
 
 
 async def test_a_watcher_is_told_of_each_change_until_the_board_closes(
@@ -283,6 +299,8 @@ async def test_a_pin_that_cannot_be_had_is_named_and_the_others_work(
             "relays": {"door": None},
             "inputs": {},
             "chime": "silent",
+            "sounds": [],
+            "notice": None,
         }
         with pytest.raises(Refused, match="no working pin"):
             await board.press("odd")

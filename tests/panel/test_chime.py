@@ -34,7 +34,7 @@ def speaker() -> Speaker:
 @pytest.mark.parametrize("sound", [one for one in Sound if one is not Sound.RINGTONE])
 async def test_all_but_the_ring_tone_end_by_themselves(speaker: Speaker, sound: Sound) -> None:
     changed = asyncio.Event()
-    chime = Chime(speaker, changed=changed.set, chime_s=0.01)
+    chime = Chime(speaker, changed=changed.set, lasts_s={sound: 0.01})
     chime.perform(PlaySound(sound))
     assert chime.playing == {sound}
     assert speaker.heard == [f"play {sound}"], "it is heard before perform returns"
@@ -45,10 +45,21 @@ async def test_all_but_the_ring_tone_end_by_themselves(speaker: Speaker, sound: 
     assert speaker.heard == [f"play {sound}", f"stop {sound}"]
 
 
+async def test_it_may_be_known_later_how_long_a_sound_is(speaker: Speaker) -> None:
+    changed = asyncio.Event()
+    chime = Chime(speaker, changed=changed.set)
+    chime.lasts_s = {Sound.DOOR_OPEN: 0.01}
+    chime.perform(PlaySound(Sound.DOOR_OPEN))
+    changed.clear()
+    async with asyncio.timeout(30):
+        await changed.wait()
+    assert speaker.heard == ["play door_open", "stop door_open"]
+
+
 async def test_a_chime_that_is_rung_again_begins_anew(speaker: Speaker) -> None:
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
-    chime = Chime(speaker, changed=changed.set, chime_s=0.4)
+    chime = Chime(speaker, changed=changed.set, lasts_s={Sound.CHIME: 0.4})
     chime.perform(PLAY_CHIME)
     await asyncio.sleep(0.1)
     chime.perform(PLAY_CHIME)
@@ -61,7 +72,7 @@ async def test_a_chime_that_is_rung_again_begins_anew(speaker: Speaker) -> None:
 
 
 async def test_a_ring_tone_plays_until_it_is_stopped(speaker: Speaker) -> None:
-    chime = Chime(speaker, changed=lambda: None, chime_s=0.01)
+    chime = Chime(speaker, changed=lambda: None, lasts_s=dict.fromkeys(Sound, 0.01))
     chime.perform(PLAY_TONE)
     await asyncio.sleep(0.03)
     assert chime.playing == {Sound.RINGTONE}
@@ -82,7 +93,7 @@ async def test_the_end_of_a_chime_does_not_end_the_ring_tone(speaker: Speaker) -
 
 
 async def test_after_the_release_no_timer_is_left(speaker: Speaker) -> None:
-    chime = Chime(speaker, changed=lambda: None, chime_s=0.01)
+    chime = Chime(speaker, changed=lambda: None, lasts_s=dict.fromkeys(Sound, 0.01))
     chime.perform(PLAY_CHIME)
     chime.release()
     chime.perform(PLAY_TONE)

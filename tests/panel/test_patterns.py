@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.model import Situation
+from appliance.model import Notice, Situation
 from appliance.panel.patterns import Kind, Pattern, parse_pattern, patterns_for
 
 KINDS: tuple[Kind, ...] = ("led", "pwm", "rgb")
@@ -126,7 +126,7 @@ def test_a_level_is_a_level_and_the_next_change_lies_ahead(
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_situation_has_a_pattern_and_the_important_ones_differ(kind: Kind) -> None:
     patterns = patterns_for(kind, {})
-    assert set(patterns) == set(Situation)
+    assert set(patterns) == {*Situation, *Notice}
     told_apart = [Situation.IDLE, Situation.IN_CALL, Situation.RINGING_OUT, Situation.ERROR]
     assert len({patterns[situation].steps for situation in told_apart}) == len(told_apart)
 
@@ -138,6 +138,25 @@ def test_chosen_patterns_go_before_the_defaults() -> None:
     assert patterns[Situation.RINGING_OUT].text == "off"
     assert patterns[Situation.IDLE].text == "flash"
     assert patterns[Situation.IN_CALL].text == "on"
+
+
+def test_what_a_visitor_is_told_has_patterns_of_its_own() -> None:
+    patterns = patterns_for("led", {})
+    assert patterns[Notice.IT_IS_RINGING].steps != patterns[Situation.RINGING_OUT].steps
+    assert patterns[Notice.DOOR_OPEN].steps not in (
+        patterns[Situation.IDLE].steps,
+        patterns[Situation.IN_CALL].steps,
+    )
+    assert patterns_for("led", {"door_open": "wink"})[Notice.DOOR_OPEN].text == "wink"
+
+
+@pytest.mark.parametrize("name", ["ringing", "ringing_out"])
+def test_who_chose_how_ringing_looks_is_not_overruled(name: str) -> None:
+    patterns = patterns_for("led", {name: "wink"})
+    assert patterns[Notice.IT_IS_RINGING].text == "wink"
+    both = patterns_for("led", {"it_is_ringing": "flash", name: "wink"})
+    assert both[Notice.IT_IS_RINGING].text == "flash"
+    assert both[Situation.RINGING_OUT].text == "wink"
 
 
 def test_a_fault_in_the_chosen_patterns_is_a_sentence() -> None:

@@ -41,6 +41,8 @@ class Station:
             self.changes,
             screen_picture=lambda: self.screen,
             outputs=("speaker", "bluetooth"),
+            words={"door_open": "The door is open."},
+            sound=lambda name: b"RIFF" if name == "door_open" else None,
         )
 
     def converse(self, send: Send) -> Talk:

@@ -131,3 +131,15 @@ async def test_what_is_sent_is_one_json_text_a_frame(demo: WebServer) -> None:
         await socket.send_str("no json")
         frames = [await socket.receive_str() for _ in range(2)]
     assert [json.loads(frame).get("ok") for frame in frames] == [None, False]
+
+
+async def test_a_sound_is_given_by_its_name(demo: WebServer) -> None:
+    async with ClientSession() as http:
+        async with http.get(f"{demo.url}demo/sounds/door_open.wav") as answer:
+            assert answer.status == 200
+            assert answer.content_type == "audio/wav"
+            assert await answer.read() == b"RIFF"
+        async with http.get(f"{demo.url}demo/sounds/siren.wav") as answer:
+            assert answer.status == 404
+        async with http.get(f"{demo.url}client.json") as answer:
+            assert (await answer.json())["words"] == {"door_open": "The door is open."}

@@ -347,6 +347,11 @@ async def test_the_station_is_pressed_and_shows_what_it_does(
         await station.change(relays={"door": "energized"}, chime="playing", loudspeaker_level=0.7)
         await expect(part(tab, "relay-door")).to_have_text("door: energized")
         await expect(part(tab, "chime")).to_have_text("playing")
+        async with tab.expect_request("**/demo/sounds/door_open.wav"):
+            await station.change(notice="door_open", sounds=["chime", "door_open"])
+        await expect(part(tab, "notice")).to_have_text("The door is open.")
+        await station.change(notice=None, sounds=[])
+        await expect(part(tab, "notice")).to_have_text("")
         await expect(part(tab, "level")).to_have_attribute("value", "0.7")
         await part(tab, "log-pause").click()
         station.tell("input", "ButtonClickListener", input="door", on=True)

@@ -10,6 +10,7 @@
  * @property {(name: string, gesture: string) => void} press
  * @property {(output: string, present: boolean) => void} plug
  * @property {() => void} dingDong
+ * @property {(sound: string, on: boolean) => void} play  a prompt
  */
 
 import { button, element, make, part, say } from './dom.js';
@@ -25,16 +26,19 @@ export class DoorView {
   #paused = false;
   /** @type {HTMLLIElement[]} */ #held_back = [];
   #count = 0;
-  #chime = 'silent';
+  /** @type {string[]} */ #sounds = [];
 
   /**
    * @param {string} name
    * @param {ConfiguredButton[]} buttons
    * @param {string[]} outputs  of sound
+   * @param {Record<string, string>} words  of what the visitor is told
    * @param {Actions} actions
    */
-  constructor(name, buttons, outputs, { press, plug, dingDong }) {
+  constructor(name, buttons, outputs, words, { press, plug, dingDong, play }) {
+    this.words = words;
     this.dingDong = dingDong;
+    this.play = play;
     say(part('plate'), name);
     part('grille').replaceChildren(...Array.from({ length: GRILLE_DOTS }, () => make('i')));
     const bell = buttons.find((one) => one.press === 'call') ?? buttons[0];
@@ -59,7 +63,7 @@ export class DoorView {
   }
 
   /** What LEDs, relays, inputs and chime really do. @param {Board} board */
-  showBoard({ leds, relays, inputs, chime, loudspeaker_level }) {
+  showBoard({ leds, relays, inputs, chime, sounds, notice, loudspeaker_level }) {
     element('leds', HTMLElement).replaceChildren(
       make('dt', 'Lights'),
       ...Object.entries(leds ?? {}).map(([name, led]) => drawLed(name, led)),
@@ -83,10 +87,24 @@ export class DoorView {
     element('door', HTMLElement).dataset.open = String(open);
     say(part('chime'), chime);
     part('chime').dataset.on = String(chime === 'playing');
-    if (chime === 'playing' && this.#chime !== 'playing') this.dingDong();
-    this.#chime = chime;
+    this.#hear(sounds ?? (chime === 'playing' ? ['chime'] : []));
+    say(part('notice'), (notice && this.words[notice]) ?? '');
+    part('notice').dataset.notice = notice ?? '';
     part('loudspeaker').hidden = loudspeaker_level === undefined;
     this.#showLevel(loudspeaker_level ?? 0);
+  }
+
+  /** @param {string[]} sounds  that play now */
+  #hear(sounds) {
+    const before = this.#sounds;
+    this.#sounds = sounds;
+    for (const sound of sounds) {
+      if (before.includes(sound)) continue;
+      // the house rings with the same bell here
+      if (sound === 'chime' || sound === 'ringtone') this.dingDong();
+      else this.play(sound, true);
+    }
+    for (const sound of before) if (!sounds.includes(sound)) this.play(sound, false);
   }
 
   /** @param {any} status */

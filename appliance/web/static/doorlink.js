@@ -15,6 +15,8 @@
  * @property {Record<string, 'released' | 'energized'>} relays
  * @property {Record<string, any>} inputs
  * @property {'playing' | 'silent'} chime
+ * @property {string[]} [sounds]  what plays
+ * @property {string | null} [notice]  what the visitor is told
  * @property {number} [loudspeaker_level]  0 to 1
  *
  * @typedef {object} Listener

@@ -14,6 +14,7 @@
  * @property {import('./door.js').ConfiguredButton[]} [buttons]
  * @property {boolean} [screen]  the device has one to be looked at
  * @property {string[]} [outputs]  of sound, which can be plugged in and out
+ * @property {Record<string, string>} [words]  of what a visitor is told
  */
 
 import { isLive } from './call.js';
@@ -25,6 +26,7 @@ import { nextSeq, tabEndpoint } from './identity.js';
 import { PhoneView } from './phone.js';
 import { Ringtone } from './ringtone.js';
 import { ScreenView } from './doorscreen.js';
+import { Prompts } from './prompts.js';
 import { Session, parseInvitation } from './session.js';
 import { DEFAULTS } from './settings.js';
 import { Signaling } from './signaling.js';
@@ -158,10 +160,12 @@ function openDoorPane(client, ringtone) {
   }
   /** @type {DoorLink | null} */
   let link = null;
-  const view = new DoorView(client.name, client.buttons ?? [], client.outputs ?? [], {
+  const prompts = new Prompts(ringtone);
+  const view = new DoorView(client.name, client.buttons ?? [], client.outputs ?? [], client.words ?? {}, {
     press: (name, gesture) => link?.press(name, gesture),
     plug: (output, present) => link?.plug(output, present),
     dingDong: () => ringtone.dingDong(),
+    play: (sound, on) => prompts.play(sound, on),
   });
   if (client.screen) new ScreenView();
   const url = new URL('demo/socket', location.href);
