@@ -63,10 +63,10 @@ def pcm_of(
 ) -> bytes:
     """A sound, once; the ring tone with its pause, to be looped.
 
-    A prompt is a tone and then its words in that language: in English where it has none, and the tone alone
-    where that has none either or with `spoken` false. A file `<sound>.wav` (`ogg`, `opus`) in `directory`
-    takes the place of the whole; one that cannot be played is logged, and changes nothing. The first call of
-    a prompt decodes it (some milliseconds); it is kept.
+    A prompt is a tone and then its words in that language: in English where it has none, and the tone
+    alone where that has none either or with `spoken` false. A file `<sound>.wav` (`ogg`, `opus`) in
+    `directory` takes the place of the whole; one that cannot be played is logged, and changes nothing.
+    The first call of a prompt decodes it (some milliseconds); it is kept.
     """
     own = own_file(sound, directory)
     if own is not None:
