@@ -48,9 +48,9 @@ class Screen:
         on_tile: Callable[[str, str], None] = lambda uid, endpoint: None,
         now: Callable[[], datetime] = _local_time,
     ) -> None:
-        """`name` is the device's, `language` that of what a visitor is told. What a finger makes of the tiles is
-        this screen's own, until the call ends. `on_tile` hears uid and endpoint of each that was tapped. `now`
-        is local time.
+        """`name` is the device's, `language` that of what a visitor is told. What a finger makes of the
+        tiles is this screen's own, until the call ends. `on_tile` hears uid and endpoint of each that was
+        tapped. `now` is local time.
         """
         self._config, self._name, self._post = screen, name, post
         self._language = language
