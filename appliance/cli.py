@@ -95,6 +95,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="else /etc/appliance/…")
     check.set_defaults(run=_check_config)
 
+    doctor = commands.add_parser(
+        "doctor", help="look at every device, the broker, clock and files; advice for each fault"
+    )
+    doctor.add_argument(
+        "--config", type=Path, metavar="FILE", help="else /etc/appliance/appliance.toml"
+    )
+    doctor.add_argument("--json", action="store_true", help="print it as one JSON document")
+    doctor.set_defaults(run=_doctor)
+
     status = commands.add_parser("status", help="the running appliance's state, as JSON")
     status.set_defaults(run=_status)
 
@@ -217,6 +226,18 @@ def _edge_checks() -> list[Check]:
         return length_s(file)
 
     return [patterns(parse_pattern), echo(installed), prompts(length_s, list(Sound))]
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from appliance.checkup import check_up
+    from appliance.service.doctor.findings import report, table
+
+    findings = check_up(options.config, os.environ, _edge_checks())
+    if options.json:
+        _print_json(report(findings))
+    else:
+        print(table(findings))
+    return DONE if report(findings)["ok"] else FAILED
 
 
 def _count(number: int, noun: str) -> str:

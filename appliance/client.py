@@ -25,7 +25,10 @@ class Unreachable(ApplianceError):
 class Client:
     """One connection; `with`. Raises Unreachable where nobody listens, or the daemon goes away."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] = os.environ, patience_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
+        self._patience_s = patience_s
         self._socket = _connected(environ)
         self._lines = self._socket.makefile("rb")
         self._asked = 0
@@ -47,7 +50,7 @@ class Client:
         self._asked += 1
         request["id"] = self._asked
         try:
-            self._socket.settimeout(ANSWER_TIMEOUT_S)
+            self._socket.settimeout(self._patience_s)
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             for item in self._items():
                 if "ok" in item and item["id"] in (self._asked, None):

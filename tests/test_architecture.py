@@ -161,5 +161,15 @@ TOLD_IN = {
     "screen.words": "compositor",
     "reporting.programs": "hooks",
     "hook_files": "hooks",
+    "service.doctor.broker": "subjects",
+    "service.doctor.cameras": "subjects",
+    "service.doctor.display": "subjects",
+    "service.doctor.encoder": "subjects",
+    "service.doctor.heat": "subjects",
+    "service.doctor.permissions": "subjects",
+    "service.doctor.running": "subjects",
+    "service.doctor.sound": "subjects",
+    "service.doctor.storage": "subjects",
+    "service.doctor.unit": "subjects",
 }
 """Modules that are played together with others, and the test file in which they are."""

@@ -1,0 +1,31 @@
+"""The clock: certificates, quiet hours and the call log rest on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from appliance.config import Config
+from appliance.service.doctor.findings import Finding, fault, ok, warning
+from appliance.service.doctor.machine import Machine
+
+SYNCED = "/run/systemd/timesync/synchronized"
+"""Touched by systemd-timesyncd when it has set the clock since the start."""
+BUILT = 2025
+"""No clock that is right shows an earlier year."""
+
+
+def clock(config: Config, machine: Machine) -> Iterator[Finding]:
+    """Whether somebody has set it."""
+    del config
+    now = machine.now()
+    said = f"{now:%Y-%m-%d %H:%M} UTC"
+    if now.year < BUILT:
+        advice = "Connect to the internet, and `sudo timedatectl set-ntp true`."
+        yield fault("clock", f"it says {said}: it was never set", advice)
+        return
+    asked = machine.output("timedatectl", "show", "--property", "NTPSynchronized", "--value")
+    if machine.exists(SYNCED) or asked == "yes":
+        yield ok("clock", f"synchronized, {said}")
+    else:
+        advice = "sudo timedatectl set-ntp true; a Pi has no clock of its own while it is off"
+        yield warning("clock", f"nobody says that it is right: {said}", advice)

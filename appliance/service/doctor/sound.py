@@ -1,0 +1,65 @@
+"""The sound: whether each playback and capture device can be opened, and what takes the echo out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from appliance.config import Config
+from appliance.service.doctor.findings import Finding, fault, ok, warning
+from appliance.service.doctor.machine import Machine
+
+SIMULATED = ("tone", "silence")
+ECHO = "livekit.rtc"
+"""The module of the optional extra that has WebRTC's echo canceller."""
+
+
+def sound(config: Config, machine: Machine) -> Iterator[Finding]:
+    """One line for each output and its microphone, and one about the echo."""
+    if not config.audio:
+        yield ok("sound", "no output is configured")
+        return
+    names = {name for one in config.audio.values() for name in (one.playback, one.capture)}
+    if names <= set(SIMULATED):
+        yield ok("sound", f"simulated: {', '.join(sorted(names))}")
+        return
+    if not machine.has_module("alsaaudio"):
+        advice = "pip install 'appliance[pi]', which brings pyalsaaudio"
+        yield fault("sound", "ALSA cannot be reached: alsaaudio is not installed", advice)
+        return
+    cards = ", ".join(machine.sound_cards())
+    if not cards:
+        advice = "Plug a card in, or see that its overlay stands in /boot/firmware/config.txt."
+        yield fault("sound", "there is no sound card", advice)
+        return
+    yield ok("sound", f"cards: {cards}")
+    for mode, audio in config.audio.items():
+        for what, name in (("playback", audio.playback), ("capture", audio.capture)):
+            if name not in SIMULATED:
+                yield _opened(f"{mode} {what}", name, machine, capture=what == "capture")
+    yield _echo(machine)
+
+
+def _opened(component: str, name: str, machine: Machine, *, capture: bool) -> Finding:
+    try:
+        machine.open_sound(name, capture=capture)
+    except Exception as error:
+        # ALSAAudioError, which is a plain Exception
+        why = str(error)
+        if "busy" in why and machine.status is not None:
+            return ok(component, f"{name}, in use by the running appliance")
+        if "busy" in why:
+            advice = "`fuser -v /dev/snd/*` names the program that has it: stop that, or use dmix."
+        elif "ermission" in why:
+            advice = "sudo usermod -aG audio $USER, and log in anew"
+        else:
+            program = "arecord" if capture else "aplay"
+            advice = f"`{program} -L` lists the names that there are: put one under [audio]."
+        return fault(component, f"{name} cannot be opened: {why}", advice)
+    return ok(component, f"{name} opens")
+
+
+def _echo(machine: Machine) -> Finding:
+    if machine.has_module(ECHO):
+        return ok("echo", "WebRTC's canceller is installed")
+    advice = "pip install 'appliance[echo]': then both may speak at once"
+    return warning("echo", "without its extra the sound is half duplex", advice)

@@ -1,0 +1,280 @@
+"""Every fault that the doctor knows: found, in the right words, with one piece of advice that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from appliance.config import Audio, Button, Camera, Config, Media, Panel, Recording, Screen
+from appliance.model import AudioMode
+from appliance.service.doctor.device_files import Chip, VideoDevice
+from appliance.service.doctor.examination import CHECKS, examine
+from appliance.service.doctor.findings import Finding, Verdict
+from appliance.service.doctor.knocking import Knock, Step
+from tests.service.doctor.paper import CONFIG, NOON, PaperMachine
+
+RUNNING = {"mqtt": "connected", "device": {"id": "front-door", "version": "1.0"}, "failures": {}}
+FAULT, WARNING = Verdict.FAULT, Verdict.WARNING
+
+
+def look(machine: PaperMachine, config: Config = CONFIG, check: str | None = None) -> list[Finding]:
+    checks = CHECKS if check is None else {check: CHECKS[check]}
+    return examine(config, machine, checks)
+
+
+def ill(findings: list[Finding]) -> list[Finding]:
+    return [one for one in findings if one.verdict is not Verdict.OK]
+
+
+def test_a_pi_on_which_all_is_well() -> None:
+    assert ill(look(PaperMachine())) == []
+
+
+def test_and_beside_a_running_appliance_that_has_all_of_it_in_use() -> None:
+    machine = PaperMachine(status=RUNNING)
+    machine.chips = [Chip("/dev/gpiochip0", "pinctrl-rp1", 54, {17: "lg", 18: "lg", 27: "lg"})]
+    machine.video = OSError(16, "Device or resource busy")
+    machine.sounds = {
+        name: OSError(f"Device or resource busy [{name}]") for name in ("default", "plughw:1")
+    }
+    findings = look(machine)
+    assert ill(findings) == []
+    in_use = [one.component for one in findings if "in use by the running" in one.finding]
+    assert in_use == ["pins", "encoder", "speaker playback", "speaker capture"]
+
+
+Break = Callable[[PaperMachine], Any]
+
+
+def both(*breaks: Break) -> Break:
+    def broken(machine: PaperMachine) -> None:
+        for one in breaks:
+            one(machine)
+
+    return broken
+
+
+def without(machine: PaperMachine, module: str) -> None:
+    machine.modules.discard(module)
+
+
+def renumbered(machine: PaperMachine) -> None:
+    machine.libcamera = [{"Num": 1, "Model": "imx708"}]
+
+
+MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
+    # what is looked at, what breaks it, the component, how bad, in the finding, in the advice
+    ("pins", lambda m: without(m, "lgpio"), "pins", FAULT, "no pin factory", "python3-lgpio"),
+    ("pins", both(lambda m: without(m, "lgpio"), lambda m: m.modules.add("RPi")), "pins", WARNING,
+     "rpigpio stands in", "python3-lgpio"),
+    ("pins", lambda m: m.chips[0].users.update({17: "w1"}), "pins", FAULT,
+     "GPIO17 of buttons.call is in use by w1", "GPIO17"),
+    ("pins", lambda m: m.chips.clear(), "pins", FAULT, "/dev/gpiochip0 may not", "usermod -aG gpio"),
+    ("pins", both(lambda m: m.chips.clear(), lambda m: m.folders.update({"/dev": []})), "pins", FAULT,
+     "no GPIO pins", "simulated"),
+    ("permissions", lambda m: m.closed.add("/dev/gpiochip0"), "permissions", FAULT,
+     "/dev/gpiochip0", "usermod -aG gpio"),
+    ("permissions", lambda m: m.closed.add("/dev/video0"), "permissions", FAULT,
+     "/dev/video0", "usermod -aG video"),
+    ("permissions", lambda m: m.closed.add("/dev/snd/pcmC0D0p"), "permissions", FAULT,
+     "/dev/snd/pcmC0D0p", "usermod -aG audio"),
+    ("permissions", lambda m: m.closed.add("/dev/input/event0"), "permissions", FAULT,
+     "/dev/input/event0", "usermod -aG input"),
+    ("camera", lambda m: without(m, "picamera2"), "camera", FAULT,
+     "picamera2 is not installed", "python3-picamera2"),
+    ("camera", lambda m: setattr(m, "libcamera", RuntimeError("no pipeline")), "camera", FAULT,
+     "no pipeline", "rpicam-hello"),
+    ("camera", lambda m: setattr(m, "libcamera", []), "camera front", FAULT,
+     "no camera is found", "ribbon cable"),
+    ("camera", renumbered, "camera front", FAULT,
+     'no camera "0"', "1 (imx708)"),
+    ("encoder", lambda m: setattr(m, "video", None), "encoder", WARNING,
+     "not loaded", "bcm2835-codec"),
+    ("encoder", lambda m: setattr(m, "video", OSError(13, "Permission denied")), "encoder", FAULT,
+     "Permission denied", "usermod -aG video"),
+    ("encoder", both(lambda m: setattr(m, "video", None),
+         lambda m: m.files.pop("/proc/device-tree/model"),
+         lambda m: m.encoders.clear()), "encoder", FAULT, "no libx264", "pip install"),
+    ("sound", lambda m: without(m, "alsaaudio"), "sound", FAULT, "alsaaudio", "pip install"),
+    ("sound", lambda m: m.cards.clear(), "sound", FAULT, "no sound card", "config.txt"),
+    ("sound", lambda m: m.sounds.update(default=OSError("No such device [default]")),
+     "speaker playback", FAULT, "default cannot be opened", "aplay -L"),
+    ("sound", lambda m: m.sounds.update({"plughw:1": OSError("No such device")}),
+     "speaker capture", FAULT, "plughw:1 cannot be opened", "arecord -L"),
+    ("sound", lambda m: m.sounds.update(default=OSError("Device or resource busy")),
+     "speaker playback", FAULT, "busy", "fuser"),
+    ("sound", lambda m: m.sounds.update(default=OSError("Permission denied")),
+     "speaker playback", FAULT, "Permission", "usermod -aG audio"),
+    ("sound", lambda m: without(m, "livekit.rtc"), "echo", WARNING, "half duplex", "echo"),
+    ("screen", lambda m: without(m, "sdl2"), "screen", FAULT, "pysdl2", "appliance[screen]"),
+    ("screen", lambda m: m.libraries.clear(), "screen", FAULT, "SDL 2", "libsdl2-2.0-0"),
+    ("screen", lambda m: m.folders.pop("/dev/dri"), "screen", FAULT, "no display", "vc4-kms-v3d"),
+    ("clock", lambda m: setattr(m, "clock", NOON.replace(year=1970)), "clock", FAULT,
+     "never set", "set-ntp"),
+    ("clock", lambda m: m.files.pop("/run/systemd/timesync/synchronized"), "clock", WARNING,
+     "nobody says", "set-ntp"),
+    ("state", lambda m: m.closed.add("/var/lib/appliance"), "state", FAULT,
+     "/var/lib/appliance cannot be written", "chown"),
+    ("state", lambda m: setattr(m, "free", 20), "state", FAULT, "20 MB", "Delete"),
+    ("state", lambda m: setattr(m, "free", 150), "state", WARNING, "150 MB", "max_mb"),
+    ("temperature", lambda m: m.files.update({"/sys/class/thermal/thermal_zone0/temp": "81000"}),
+     "temperature", FAULT, "81 °C", "heat sink"),
+    ("temperature", lambda m: m.files.update({"/sys/class/thermal/thermal_zone0/temp": "76000"}),
+     "temperature", WARNING, "76 °C", "heat sink"),
+    ("temperature", lambda m: flags(m, "0x4"), "temperature", FAULT, "slowed down", "heat sink"),
+    ("temperature", lambda m: flags(m, "0x1"), "supply", FAULT, "too low now", "supply"),
+    ("temperature", lambda m: flags(m, "0x50000"), "supply", WARNING, "since the start", "supply"),
+    ("service", lambda m: m.outputs.clear(), "service", WARNING,
+     "not installed", "systemd/appliance.service"),
+    ("service", lambda m: unit_says(m, "ActiveState=active", "ActiveState=failed"), "service",
+     FAULT, "has failed", "journalctl"),
+    ("service", lambda m: unit_says(m, "=enabled", "=disabled"), "service", WARNING,
+     "not started at boot", "systemctl enable"),
+    ("service", lambda m: unit_says(m, "=30s", "=0"), "service", WARNING, "no watchdog", "WatchdogSec"),
+    ("service", lambda m: unit_says(m, "NRestarts=0", "NRestarts=41"), "service", WARNING,
+     "41 times", "journalctl"),
+    ("appliance", lambda m: setattr(m, "status", {**RUNNING, "mqtt": "offline"}), "appliance",
+     WARNING, "broker is offline", "broker"),
+    ("appliance", lambda m: setattr(m, "status", {**RUNNING, "failures": {"camera": "occupied"}}),
+     "appliance", WARNING, "its camera fails: occupied", "appliance events"),
+]  # fmt: skip
+
+
+def flags(machine: PaperMachine, value: str) -> None:
+    machine.files["/sys/devices/platform/soc/soc:firmware/get_throttled"] = value
+
+
+def unit_says(machine: PaperMachine, before: str, after: str) -> None:
+    machine.outputs["systemctl"] = machine.outputs["systemctl"].replace(before, after)
+
+
+@pytest.mark.parametrize(
+    ("check", "break_", "component", "verdict", "finding", "advice"),
+    MACHINES,
+    ids=[f"{row[2]}: {row[4]}" for row in MACHINES],
+)
+def test_a_machine_with_a_fault(
+    check: str, break_: Break, component: str, verdict: Verdict, finding: str, advice: str
+) -> None:
+    machine = PaperMachine()
+    break_(machine)
+    [found] = ill(look(machine, check=check))
+    assert (found.component, found.verdict) == (component, verdict)
+    assert finding in found.finding
+    assert advice in (found.advice or "")
+
+
+KNOCKS = [
+    (Knock(Step.NAME, "Name or service not known"), "broker.example is not found", "spelling"),
+    (Knock(Step.CONNECTION, "Connection refused"), "Connection refused", "Start the broker"),
+    (Knock(Step.CONNECTION, "no answer within 3 s"), "no answer", "firewall"),
+    (Knock(Step.TLS, "certificate has expired"), "expired", "Renew"),
+    (Knock(Step.TLS, "unable to get local issuer certificate"), "issuer", "ca_file"),
+    (Knock(Step.TLS, "Hostname mismatch, certificate is not valid for 'x'"), "mismatch", "a name"),
+    (Knock(Step.TLS, "wrong version number"), "wrong version", "speaks TLS"),
+    (Knock(Step.LOGIN, "Not authorized"), "does not let this device in", "password"),
+    (Knock(Step.MESSAGE, "x does not come back"), "come back", "appliance/device/%u/#"),
+]
+
+
+@pytest.mark.parametrize(("answer", "finding", "advice"), KNOCKS, ids=lambda one: str(one)[:40])
+def test_a_broker_with_a_fault(answer: Knock, finding: str, advice: str) -> None:
+    [found] = look(PaperMachine(answer=answer), check="broker")
+    assert found.verdict is FAULT
+    assert finding in found.finding
+    assert advice in (found.advice or "")
+
+
+CONFIGS = [
+    ("encoder", replace(CONFIG, media=Media(encoder="v4l2")), FAULT, 'encoder = "auto"'),
+    ("pins", replace(CONFIG, panel=Panel(pin_factory="pigpio")), FAULT, "pigpio"),
+    ("screen", replace(CONFIG, screen=Screen(kind="window")), FAULT, "desktop"),
+    ("broker", replace(CONFIG, mqtt=replace(CONFIG.mqtt, password_file="$CREDENTIALS_DIRECTORY/p")),
+     FAULT, "CREDENTIALS_DIRECTORY"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "config", "verdict", "advice"), CONFIGS)
+def test_what_is_configured_and_is_not_there(
+    check: str, config: Config, verdict: Verdict, advice: str
+) -> None:
+    [found] = ill(look(PaperMachine(video=None), config, check))
+    assert found.verdict is verdict
+    assert advice in (found.advice or "")
+
+
+def test_secrets_that_only_the_service_sees_are_no_fault_beside_it() -> None:
+    config = replace(CONFIG, mqtt=replace(CONFIG.mqtt, password_file="$CREDENTIALS_DIRECTORY/p"))
+    assert ill(look(PaperMachine(status=RUNNING), config, "broker")) == []
+
+
+def test_a_laptop_says_what_is_simulated() -> None:
+    from appliance.config import load
+    from appliance.loading.shipped import shipped
+
+    laptop = PaperMachine(
+        files={},
+        folders={},
+        chips=[],
+        video=None,
+        libcamera=[],
+        cards=[],
+        modules=set(),
+        outputs={},
+    )
+    findings = look(laptop, load(shipped("simulated.toml"), {}))
+    assert [one.component for one in ill(findings)] == ["clock"]
+    simulated = {one.component for one in findings if "simulated" in one.finding}
+    assert {"pins", "camera front", "sound", "screen", "permissions"} <= simulated
+
+
+def test_little_is_configured() -> None:
+    findings = look(PaperMachine(), Config())
+    assert ill(findings) == []
+    assert Finding("camera", "none is configured: calls have sound alone") in findings
+
+
+@pytest.mark.parametrize("device", ["0", "imx708", "/base/soc/i2c0/imx708@1a"])
+def test_a_camera_by_number_model_and_id(device: str) -> None:
+    config = replace(CONFIG, cameras={"front": Camera(device)})
+    assert ill(look(PaperMachine(), config, "camera")) == []
+
+
+def test_a_pi_5_has_no_encoder_and_lacks_none() -> None:
+    machine = PaperMachine(video=None)
+    machine.files["/proc/device-tree/model"] = "Raspberry Pi 5 Model B Rev 1.0"
+    [found] = look(machine, check="encoder")
+    assert found.finding == "no hardware encoder here; software: libx264"
+
+
+def test_a_video_device_that_encodes_nothing_is_no_encoder() -> None:
+    machine = PaperMachine(video=VideoDevice("uvcvideo", "a webcam", False))
+    assert ill(look(machine, check="encoder"))
+
+
+def test_folders_of_their_own_are_looked_at_too() -> None:
+    config = replace(CONFIG, recording=Recording(directory="/mnt/disk/recordings"))
+    machine = PaperMachine()
+    machine.files["/mnt/disk"] = ""
+    machine.closed.add("/mnt/disk")
+    [found] = ill(look(machine, config, "state"))
+    assert found.component == "recordings"
+    assert found.finding == "/mnt/disk cannot be written"
+
+
+def test_several_faults_of_one_kind_are_told_one_by_one() -> None:
+    config = replace(
+        CONFIG,
+        buttons={"call": Button(pin=17), "mute": Button(pin=5)},
+        audio={AudioMode.SPEAKER: Audio(), AudioMode.EARPIECE: Audio("x", "y")},
+    )
+    machine = PaperMachine(sounds={"x": OSError("none"), "y": OSError("none")})
+    machine.chips[0].users.update({17: "w1", 5: "spi"})
+    assert len(ill(look(machine, config, "pins"))) == 2
+    assert [one.component for one in ill(look(machine, config, "sound"))] == [
+        "earpiece playback",
+        "earpiece capture",
+    ]
