@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from appliance.client import Client
+from appliance.client import Client, NotAllowed, Unreachable
 from appliance.config import Config
 from appliance.errors import ApplianceError
 from appliance.loading.findings import Check
@@ -26,7 +26,7 @@ def check_up(
     file: Path | None, environ: Mapping[str, str], checks: Sequence[Check] = ()
 ) -> list[Finding]:
     """Everything that is found, the configuration first; never raises."""
-    machine = ThisMachine(_status(environ))
+    machine = ThisMachine(*_asked(environ))
     looks = {**CHECKS, "webrtc": webrtc(_self_check)}
     if file is None and not DEFAULT_FILE.exists():
         # without a configuration of its own a machine may still be fit for the demo
@@ -72,14 +72,18 @@ def _is_pi() -> bool:
         return False
 
 
-def _status(environ: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """What a running appliance says; None where none does."""
+def _asked(environ: Mapping[str, str]) -> tuple[Mapping[str, Any] | None, str | None]:
+    """What a running appliance says of itself; or why one that runs says nothing."""
     try:
         with Client(environ, PATIENCE_S) as client:
-            found: Mapping[str, Any] = client.ask(status=True)
-    except (ApplianceError, OSError, ValueError):
-        return None
-    return found
+            status: Mapping[str, Any] = client.ask(status=True)
+    except NotAllowed as error:
+        return None, str(error)
+    except Unreachable as error:
+        return None, str(error) if "answer" in str(error) else None
+    except (ApplianceError, OSError, ValueError) as error:
+        return None, f"no sensible answer: {error}"
+    return status, None
 
 
 def _self_check() -> None:

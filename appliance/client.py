@@ -22,6 +22,10 @@ class Unreachable(ApplianceError):
     code = "unreachable"
 
 
+class NotAllowed(Unreachable):
+    """One runs, and does not talk with this user."""
+
+
 class Client:
     """One connection; `with`. Raises Unreachable where nobody listens, or the daemon goes away."""
 
@@ -81,6 +85,7 @@ def _result(answer: Mapping[str, Any]) -> Any:
 def _connected(environ: Mapping[str, str]) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     path = "its socket"
+    unreachable = Unreachable
     try:
         path = str(connecting_path(environ))
         connection.connect(path)
@@ -89,10 +94,11 @@ def _connected(environ: Mapping[str, str]) -> socket.socket:
             f"no appliance is running here (nothing listens at {path}); `appliance demo` starts one"
         )
     except PermissionError as error:
+        unreachable = NotAllowed
         fault = str(error) if error.errno is None else f"{path} is for the group appliance only"
     except OSError as error:
         fault = f"cannot connect to {path}: {error.strerror or error}"
     else:
         return connection
     connection.close()
-    raise Unreachable(fault)
+    raise unreachable(fault)

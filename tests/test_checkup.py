@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,8 @@ async def test_beside_a_running_appliance(
         '[device]\nid = "front-door"\nboard = "simulated"\n[security]\nunsigned = "allow"\n'
         f'[mqtt]\nhost = "127.0.0.1"\nport = {mosquitto.port}\n'
     )
-    socket = Path(environ["APPLIANCE_SOCKET"])
-    async with running(config, socket_path=socket, state_folder=tmp_path) as appliance:
+    path = Path(environ["APPLIANCE_SOCKET"])
+    async with running(config, socket_path=path, state_folder=tmp_path) as appliance:
         connected = asyncio.Event()
 
         def look(state: State) -> None:
@@ -101,6 +102,18 @@ async def test_beside_a_running_appliance(
         assert appliance.session.status()["mqtt"] == "connected", "it was not thrown out"
     findings = await asyncio.to_thread(check_up, file, environ)
     assert of(findings, "appliance").finding.startswith("none runs here")
+
+
+def test_one_that_hangs_is_told(
+    tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.checkup.PATIENCE_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(environ["APPLIANCE_SOCKET"])
+        hanging.listen()
+        found = of(check_up(None, environ), "appliance")
+    assert found.verdict is Verdict.FAULT
+    assert found.finding == "one runs here, and does not answer"
 
 
 def test_the_command_prints_a_table_or_json_and_its_status_tells(

@@ -25,7 +25,7 @@ def encoder(config: Config, machine: Machine) -> Iterator[Finding]:
     try:
         device = machine.video_device(DEVICE)
     except OSError as error:
-        busy = machine.status is not None
+        busy = machine.runs
         if busy:
             yield ok("encoder", "hardware, in use by the running appliance")
         else:

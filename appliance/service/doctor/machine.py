@@ -25,7 +25,13 @@ class Machine(Protocol):
 
     environ: Mapping[str, str]
     status: Mapping[str, Any] | None
-    """What a running appliance says of itself; None: none runs here."""
+    """What a running appliance says of itself; None: none runs here, or it says nothing."""
+    silence: str | None
+    """Why one that runs here says nothing: it may not, or it hangs."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether an appliance runs here, which has the devices."""
 
     def text(self, path: str) -> str | None:
         """What a small file holds; None: it is not there, or is no text."""
@@ -88,10 +94,15 @@ class Machine(Protocol):
 class ThisMachine:
     """The machine that the doctor runs on."""
 
-    def __init__(self, status: Mapping[str, Any] | None = None) -> None:
-        """`status` is that of the running appliance, if one runs."""
+    def __init__(self, status: Mapping[str, Any] | None = None, silence: str | None = None) -> None:
+        """`status` is that of the running appliance, if one runs; `silence` why it says none."""
         self.environ: Mapping[str, str] = os.environ
-        self.status = status
+        self.status, self.silence = status, silence
+
+    @property
+    def runs(self) -> bool:
+        """See `Machine`."""
+        return self.status is not None or self.silence is not None
 
     def text(self, path: str) -> str | None:
         """See `Machine`."""

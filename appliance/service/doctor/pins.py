@@ -32,7 +32,7 @@ def pins(config: Config, machine: Machine) -> Iterator[Finding]:
             yield fault(COMPONENT, "there are no GPIO pins on this machine", advice)
         return
     yield from _factory(config, machine)
-    ours = machine.status is not None
+    ours = machine.runs
     taken = {pin: chip.users[pin] for pin in wanted if pin in chip.users}
     if not taken or ours:
         said = "in use by the running appliance" if taken else "free"

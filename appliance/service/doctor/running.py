@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from appliance.config import Config
-from appliance.service.doctor.findings import Finding, ok, warning
+from appliance.service.doctor.findings import Finding, fault, ok, warning
 from appliance.service.doctor.machine import Machine
 
 
@@ -14,6 +14,9 @@ def running(config: Config, machine: Machine) -> Iterator[Finding]:
     """One line, or one for each of its troubles."""
     del config
     status = machine.status
+    if machine.silence is not None:
+        yield _silent(machine.silence)
+        return
     if status is None:
         yield ok("appliance", "none runs here: every device was looked at")
         return
@@ -28,6 +31,14 @@ def running(config: Config, machine: Machine) -> Iterator[Finding]:
     elif not troubles:
         device = _of(status, "device")
         yield ok("appliance", f"{device.get('id')} runs here, {device.get('version')}, connected")
+
+
+def _silent(why: str) -> Finding:
+    if "answer" in why:
+        advice = "sudo systemctl restart appliance; journalctl -u appliance -n 50 says why"
+        return fault("appliance", "one runs here, and does not answer", advice)
+    advice = "sudo usermod -aG appliance $USER, and log in anew; or sudo appliance doctor"
+    return warning("appliance", "one runs here, and does not talk with this user", advice)
 
 
 def _of(status: Mapping[str, Any], key: str) -> Mapping[str, Any]:

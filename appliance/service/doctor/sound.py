@@ -45,7 +45,7 @@ def _opened(component: str, name: str, machine: Machine, *, capture: bool) -> Fi
     except Exception as error:
         # ALSAAudioError, which is a plain Exception
         why = str(error)
-        if "busy" in why and machine.status is not None:
+        if "busy" in why and machine.runs:
             return ok(component, f"{name}, in use by the running appliance")
         if "busy" in why:
             advice = "`fuser -v /dev/snd/*` names the program that has it: stop that, or use dmix."

@@ -17,7 +17,7 @@ def unit(config: Config, machine: Machine) -> Iterator[Finding]:
     """One line."""
     asked = machine.output("systemctl", "show", UNIT, *(f"--property={one}" for one in PROPERTIES))
     said = dict(line.split("=", 1) for line in (asked or "").splitlines() if "=" in line)
-    runs = "an appliance runs here" if machine.status is not None else "no appliance runs here"
+    runs = "an appliance runs here" if machine.runs else "no appliance runs here"
     if said.get("LoadState", "not-found") == "not-found":
         if config.device.board == "simulated":
             yield ok("service", f"{runs}; no unit, which a simulated board does not need")

@@ -44,6 +44,7 @@ class PaperMachine:
         default_factory=lambda: {"STATE_DIRECTORY": "/var/lib/appliance"}
     )
     status: Mapping[str, Any] | None = None
+    silence: str | None = None
     files: dict[str, str | bytes | OSError] = field(
         default_factory=lambda: {
             "/proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4",
@@ -91,6 +92,10 @@ class PaperMachine:
     answer: Knock | Exception = field(
         default_factory=lambda: Knock(Step.DONE, round_trip_ms=3.2, tls=True)
     )
+
+    @property
+    def runs(self) -> bool:
+        return self.status is not None or self.silence is not None
 
     def text(self, path: str) -> str | None:
         found = self.files.get(path)

@@ -143,6 +143,24 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("silence", "verdict", "advice"),
+    [
+        ("x is for the group appliance only", WARNING, "usermod -aG appliance"),
+        ("the appliance does not answer", FAULT, "restart"),
+    ],
+)
+def test_one_that_runs_and_says_nothing_has_the_devices_all_the_same(
+    silence: str, verdict: Verdict, advice: str
+) -> None:
+    machine = PaperMachine(silence=silence)
+    machine.chips[0].users.update({17: "lg"})
+    machine.sounds = {"default": OSError("Device or resource busy")}
+    [found] = ill(look(machine))
+    assert (found.component, found.verdict) == ("appliance", verdict)
+    assert advice in (found.advice or "")
+
+
 def flags(machine: PaperMachine, value: str) -> None:
     machine.files["/sys/devices/platform/soc/soc:firmware/get_throttled"] = value
 
