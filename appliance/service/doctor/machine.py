@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes.util
 import importlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,44 @@ from appliance.service.doctor import device_files
 from appliance.service.doctor.knocking import Knock, knock
 
 COMMAND_S = 4.0
+APART_S = 8.0
+"""For a driver: picamera2 alone takes 2 s to be imported on a small Pi."""
+
+
+_APART = """
+import json, os, sys
+out, argv = os.dup(1), sys.argv
+os.dup2(2, 1)
+def tell(found):
+    os.write(out, json.dumps(found, default=str).encode())
+try:
+    exec(argv.pop(1))
+except Exception as error:
+    os.write(out, json.dumps({"error": str(error) or type(error).__name__}).encode())
+"""
+"""What is run in a process of its own: drivers print what they like, hang, and take a process down."""
+
+
+class DriverError(Exception):
+    """What a driver said, in a process of its own."""
+
+
+def _apart(code: str, *words: str) -> Any:
+    """What `code` gives to `tell`; raises DriverError with what it raised, or how it ended."""
+    command = [sys.executable, "-c", _APART, code, *words]
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own code, and words that are only given to it
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=APART_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise DriverError(f"no answer within {APART_S:g} s") from None
+    try:
+        found = json.loads(ended.stdout)
+    except ValueError:
+        raise DriverError(f"it ended with status {ended.returncode}") from None
+    if isinstance(found, dict) and "error" in found:
+        raise DriverError(found["error"])
+    return found
 
 
 class Machine(Protocol):
@@ -178,21 +218,24 @@ class ThisMachine:
 
     def cameras(self) -> Sequence[Mapping[str, Any]]:
         """See `Machine`."""
-        found: Sequence[Mapping[str, Any]] = importlib.import_module(
-            "picamera2"
-        ).Picamera2.global_camera_info()
+        found: Sequence[Mapping[str, Any]] = _apart(
+            "from picamera2 import Picamera2; tell(Picamera2.global_camera_info())"
+        )
         return found
 
     def sound_cards(self) -> Sequence[str]:
         """See `Machine`."""
-        names: Sequence[str] = importlib.import_module("alsaaudio").cards()
+        names: Sequence[str] = _apart("import alsaaudio; tell(alsaaudio.cards())")
         return names
 
     def open_sound(self, name: str, *, capture: bool) -> None:
         """See `Machine`."""
-        alsa = importlib.import_module("alsaaudio")
-        kind = alsa.PCM_CAPTURE if capture else alsa.PCM_PLAYBACK
-        alsa.PCM(type=kind, mode=alsa.PCM_NONBLOCK, device=name).close()
+        kind = "PCM_CAPTURE" if capture else "PCM_PLAYBACK"
+        _apart(
+            f"import alsaaudio as a; a.PCM(type=a.{kind}, mode=a.PCM_NONBLOCK, device=argv[1]).close();"
+            "tell(None)",
+            name,
+        )
 
     def has_encoder(self, name: str) -> bool:
         """See `Machine`."""

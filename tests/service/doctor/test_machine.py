@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.service.doctor.machine import Machine, ThisMachine
+from appliance.service.doctor.machine import DriverError, Machine, ThisMachine
 
 
 @pytest.fixture
@@ -60,6 +60,56 @@ def test_modules_and_libraries(machine: Machine) -> None:
     assert not machine.has_library("no-such-library")
     assert machine.has_encoder("libx264")
     assert not machine.has_encoder("libnothing")
+
+
+@pytest.fixture
+def drivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules that do what drivers do; a process that is started finds them."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "alsaaudio.py").write_text(
+        "import os, time\n"
+        "PCM_CAPTURE, PCM_PLAYBACK, PCM_NONBLOCK = 0, 1, 2\n"
+        "def cards(): print('noise'); return ['Headphones']\n"
+        "class PCM:\n"
+        "    def __init__(self, type, mode, device):\n"
+        "        os.write(2, b'ALSA lib: noise')\n"
+        "        if device == 'crash': os.abort()\n"
+        "        if device == 'hang': time.sleep(1000)\n"
+        "        if device == 'none': raise Exception(f'No such file or directory [{device}]')\n"
+        "        assert mode == PCM_NONBLOCK\n"
+        "    def close(self): pass\n"
+    )
+    (tmp_path / "picamera2.py").write_text(
+        "class Picamera2:\n"
+        "    @staticmethod\n"
+        "    def global_camera_info(): print('INFO'); return [{'Num': 0, 'Model': 'imx708'}]\n"
+    )
+
+
+@pytest.mark.usefixtures("drivers")
+def test_drivers_may_print_hang_and_crash(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert machine.sound_cards() == ["Headphones"]
+    assert machine.cameras() == [{"Num": 0, "Model": "imx708"}]
+    machine.open_sound("default", capture=True)
+    with pytest.raises(DriverError, match=r"No such file or directory \[none\]"):
+        machine.open_sound("none", capture=False)
+    with pytest.raises(DriverError, match="it ended with status -6"):
+        machine.open_sound("crash", capture=False)
+    monkeypatch.setattr("appliance.service.doctor.machine.APART_S", 0.5)
+    with pytest.raises(DriverError, match=r"no answer within 0.5 s"):
+        machine.open_sound("hang", capture=False)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_real_alsa_opens_what_leads_nowhere(machine: Machine) -> None:
+    if not machine.has_module("alsaaudio"):
+        pytest.skip("pyalsaaudio is not installed: pip install 'appliance[pi]'")
+    for capture in (False, True):
+        machine.open_sound("null", capture=capture)
+        with pytest.raises(DriverError, match="nonsense"):
+            machine.open_sound("nonsense", capture=capture)
 
 
 def test_the_clock_is_utc(machine: Machine) -> None:

@@ -99,7 +99,8 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
          lambda m: m.files.pop("/proc/device-tree/model"),
          lambda m: m.encoders.clear()), "encoder", FAULT, "no libx264", "pip install"),
     ("sound", lambda m: without(m, "alsaaudio"), "sound", FAULT, "alsaaudio", "pip install"),
-    ("sound", lambda m: m.cards.clear(), "sound", FAULT, "no sound card", "config.txt"),
+    ("sound", both(lambda m: m.cards.clear(),
+                   lambda m: m.sounds.update(default=OSError("none"))), "sound", FAULT, "no sound card", "config.txt"),
     ("sound", lambda m: m.sounds.update(default=OSError("No such device [default]")),
      "speaker playback", FAULT, "default cannot be opened", "aplay -L"),
     ("sound", lambda m: m.sounds.update({"plughw:1": OSError("No such device")}),
@@ -281,6 +282,10 @@ def test_folders_of_their_own_are_looked_at_too() -> None:
     [found] = ill(look(machine, config, "state"))
     assert found.component == "recordings"
     assert found.finding == "/mnt/disk cannot be written"
+
+
+def test_an_output_without_a_card_may_work() -> None:
+    assert ill(look(PaperMachine(cards=[]), check="sound")) == []
 
 
 def test_several_faults_of_one_kind_are_told_one_by_one() -> None:
