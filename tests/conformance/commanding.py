@@ -105,6 +105,7 @@ async def in_a_call(stage: Stage, outlet: str) -> None:
     await stage.do("set_volume", percent=100)
     await works(stage, outlet, "unlock")
     await stage.until(lambda: stage.status()["panel"]["relays"]["door"] == "energized")
+    await stage.until(lambda: stage.status()["panel"]["notice"] == "door_open")
     await stage.until(lambda: stage.status()["panel"]["relays"]["door"] == "released")
 
 

@@ -15,6 +15,7 @@ async def the_bell_rings_at_all_and_one_takes_it(stage: Stage) -> None:
     invite = await bob.hear("invite")
     await bob.send("ringing", invite["call_id"], {})
     await stage.event("invitation_user_state_changed")
+    await stage.until(lambda: stage.status()["panel"]["notice"] == "it_is_ringing")
     await alice.hear("invite")
     no = {"reason": "rejected", "custom_data": {"why": "in the bath"}}
     await alice.send("reject", invite["call_id"], no)
@@ -53,6 +54,7 @@ async def nobody_answers(stage: Stage) -> None:
     assert (await alice.hear("cancel"))["body"]["reason"] == "timed_out"
     await stage.event("outgoing_call_timeout")
     await stage.event("call_ended", reason="timed_out")
+    await stage.until(lambda: stage.status()["panel"]["notice"] == "no_answer")
 
 
 @scene()
@@ -63,6 +65,7 @@ async def the_called_is_busy(stage: Stage) -> None:
     await alice.send("reject", invite["call_id"], {"reason": "busy", "custom_data": None})
     await stage.event("outgoing_call_rejected", reason="busy")
     await stage.event("call_ended", reason="busy")
+    await stage.until(lambda: stage.status()["panel"]["notice"] == "not_now")
 
 
 @scene()

@@ -74,6 +74,7 @@ def values_of_status(status: Mapping[str, Any]) -> Iterator[str]:
         yield from values(call["participants"], tuple[model.Participant, ...])
     yield from values(status["screen"].get("showing"), model.Situation | None)
     yield from values(status["screen"]["layout"], model.Layout)
+    yield from values(status["panel"]["notice"], model.Notice | None)
     yield from values(status["media"].get("audio_mode"), model.AudioMode | None)
     yield from values(status["media"].get("camera_facing"), model.CameraFacing | None)
 

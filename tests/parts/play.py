@@ -60,6 +60,7 @@ from appliance.model import (
     CallType,
     CameraFacing,
     Gesture,
+    Notice,
     Receiver,
     ReceiverType,
     Right,
@@ -316,6 +317,10 @@ def invite_from(
     )
 
 
+FOR_VISITORS = {effects.Sound.CHIME, effects.Sound.REFUSED, *map(effects.Sound, Notice)}
+"""Sounds by which nobody is to be disturbed who does not want to be."""
+
+
 class Laws:
     """What holds in every history, whatever happens in whatever order."""
 
@@ -404,7 +409,7 @@ class Laws:
                 self.capturing, self.closings = False, number
             case effects.PlaySound(effects.Sound.RINGTONE):
                 self.ringing = True
-            case effects.PlaySound(sound):
+            case effects.PlaySound(sound) if sound in FOR_VISITORS:
                 self.heard.append(sound)
             case effects.StopSound(effects.Sound.RINGTONE):
                 self.ringing = False
