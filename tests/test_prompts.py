@@ -6,13 +6,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from appliance.app import running
 from appliance.calls.effects import Sound
-from appliance.config import Config, Prompts
+from appliance.config import Config, Http, Mqtt, Prompts, load
+from appliance.demo import door_station
 from appliance.loading.checks import prompts
+from appliance.loading.shipped import shipped
 from appliance.media.sounds import length_s
 from appliance.model import Notice
 from appliance.prompts import LANGUAGES, PROMPTS, WORDS, own_file, spoken_file, words_of
+from appliance.reporting.conversation import Conversation
+from tests.parts.mosquitto import free_port
 
 CHECK = prompts(length_s, list(Sound))
 
@@ -66,6 +72,34 @@ def test_own_files_that_are_no_use_are_told(tmp_path: Path) -> None:
     assert found(Prompts(directory=str(missing))) == [
         ("directory", f"there is no folder {missing}", False)
     ]
+
+
+async def test_in_a_running_appliance_each_sound_lasts_as_long_as_its_own_file(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(PROMPTS / "de" / "door_open.opus", tmp_path / "chime.opus")
+    config = replace(
+        load(shipped("simulated.toml"), {}),
+        prompts=Prompts(language="fr", directory=str(tmp_path)),
+        mqtt=Mqtt(host="127.0.0.1", port=free_port()),
+        http=Http(port=free_port()),
+    )
+    async with running(config, socket_path=tmp_path / "socket", state_folder=tmp_path) as appliance:
+        lasts_s = appliance.board._chime.lasts_s
+        chime_s = length_s(PROMPTS / "de" / "door_open.opus")
+        assert lasts_s[Sound.CHIME] == pytest.approx(chime_s, abs=0.03)
+        spoken_s = length_s(PROMPTS / "fr" / "not_now.opus")
+        assert spoken_s < lasts_s[Sound.NOT_NOW] < spoken_s + 1.5
+        assert appliance.screen is not None
+        assert appliance.screen._language == "fr"
+        page = door_station(appliance, lambda send: Conversation.__new__(Conversation))
+        assert page.words["door_open"] == "La porte est ouverte."
+        assert page.sound is not None
+        wav = page.sound("chime")
+        assert wav is not None
+        assert wav.startswith(b"RIFF")
+        assert len(wav) == pytest.approx(44 + 2 * 48_000 * chime_s, rel=0.03)
+        assert page.sound("siren") is None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -16,7 +16,7 @@ from appliance.calls.inputs import (
 )
 from appliance.calls.telling import NOTICE_S, notice_of
 from appliance.commands import EndCall, Invite, SetDoNotDisturb, Unlock
-from appliance.messages import Accept, Address, Reject, Request, Ringing
+from appliance.messages import Accept, Address, End, Reject, Request, Ringing
 from appliance.model import Gesture, Notice, RejectReason, RequestAction
 from tests.parts.household import ALICE, BOB, HOME, session_of
 from tests.parts.play import HOUSE, OFFER, Play
@@ -129,6 +129,14 @@ def test_after_a_conversation_nothing_is_said() -> None:
     play.wait(120)
     assert not play.state.calls
     assert not {one.sound for one in play.all if isinstance(one, PlaySound)} - {Sound.CHIME}
+
+
+def test_a_conversation_that_the_other_side_breaks_off_is_no_call_in_vain() -> None:
+    play = session_of(ALICE)
+    play.hears(ALICE, End("failed"))
+    assert not play.state.calls
+    assert heard(play) == []
+    assert seen(play) is None
 
 
 def test_a_bell_that_rings_nobody_says_so() -> None:

@@ -63,6 +63,7 @@ class PaperMachine:
         }
     )
     closed: set[str] = field(default_factory=set)
+    read_only: set[str] = field(default_factory=lambda: {"/dev/input/event0"})
     modes: dict[str, int] = field(default_factory=dict)
     free: float = 12_000
     root: bool = False
@@ -114,7 +115,7 @@ class PaperMachine:
         return self.folders.get(folder, [])
 
     def may(self, path: str, *, write: bool) -> bool:
-        return path not in self.closed
+        return path not in self.closed and not (write and path in self.read_only)
 
     def mode(self, path: str) -> int:
         return self.modes.get(path, 0o640)

@@ -77,6 +77,8 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
      "no GPIO pins", "simulated"),
     ("permissions", lambda m: m.closed.add("/dev/gpiochip0"), "permissions", FAULT,
      "/dev/gpiochip0", "usermod -aG gpio"),
+    ("permissions", lambda m: m.read_only.add("/dev/gpiochip0"), "permissions", FAULT,
+     "/dev/gpiochip0", "usermod -aG gpio"),
     ("permissions", lambda m: m.closed.add("/dev/video0"), "permissions", FAULT,
      "/dev/video0", "usermod -aG video"),
     ("permissions", lambda m: m.closed.add("/dev/snd/pcmC0D0p"), "permissions", FAULT,
