@@ -66,15 +66,15 @@ def pcm_of(
     A prompt is a tone and then its words in that language: in English where it has none, and the tone
     alone where that has none either or with `spoken` false. A file `<sound>.wav` (`ogg`, `opus`) in
     `directory` takes the place of the whole; one that cannot be played is logged, and changes nothing.
-    The first call of a prompt decodes it (some milliseconds); it is kept.
+    The first call takes some milliseconds; what it gives is kept.
     """
     own = own_file(sound, directory)
     if own is not None:
         try:
-            return _whole_frames(_kept(own))
+            return _kept(own)
         except (OSError, ValueError, av.FFmpegError) as error:
             log.warning("%s is not played: %s", own, error)
-    return _whole_frames(_own_make(sound, language, spoken))
+    return _own_make(sound, language, spoken)
 
 
 def lengths(language: str, *, spoken: bool, directory: str | None) -> dict[Sound, float]:
@@ -92,7 +92,7 @@ def length_s(file: Path) -> float:
 
 
 @lru_cache(maxsize=64)
-def _own_make(sound: Sound, language: str, spoken: bool) -> Samples:
+def _own_make(sound: Sound, language: str, spoken: bool) -> bytes:
     parts = [_tone(*_NOTES.get(sound, _UNKNOWN))]
     file = spoken_file(Notice(sound), language) if spoken and sound.value in list(Notice) else None
     if file is not None:
@@ -100,7 +100,7 @@ def _own_make(sound: Sound, language: str, spoken: bool) -> Samples:
             parts += [np.zeros(round(PAUSE_S * SAMPLE_RATE_HZ)), decoded(file)]
         except (OSError, ValueError, av.FFmpegError) as error:
             log.warning("%s is not spoken: %s", file, error)
-    return np.concatenate(parts)
+    return _whole_frames(np.concatenate(parts))
 
 
 def _tone(lasts_s: float, notes: Sequence[Note]) -> Samples:
@@ -119,8 +119,8 @@ def _tone(lasts_s: float, notes: Sequence[Note]) -> Samples:
 
 
 @lru_cache(maxsize=16)
-def _kept(file: Path) -> Samples:
-    return decoded(file)
+def _kept(file: Path) -> bytes:
+    return _whole_frames(decoded(file))
 
 
 def decoded(file: Path) -> Samples:

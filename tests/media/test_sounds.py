@@ -103,6 +103,7 @@ def test_every_sound_is_whole_frames_and_ends_without_a_click(sound: Sound) -> N
     pcm = pcm_of(sound, "en")
     assert len(pcm) % FRAME_BYTES == 0
     heard = samples_of(pcm)
+    assert pcm_of(sound, "en") is pcm, "made once"
     assert np.abs(heard).max() > 0.2
     assert abs(heard[0]) < 0.01
     assert np.abs(heard[-50:]).max() < 0.02
