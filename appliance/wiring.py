@@ -152,12 +152,17 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         studio.do_without(error)
     appliance.studio = await stack.enter_async_context(studio)
     appliance.engine.attach(studio)
-    appliance.board.sounds_last(await asyncio.to_thread(_lengths, config.prompts))
     appliance.show(appliance.engine.state)
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    tasks.create_task(_make_sounds(appliance), name="sounds")
     if shown is not None:
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
         showing = tasks.create_task(_show_own(shown, studio), name="own picture")
         stack.callback(showing.cancel)
+
+
+async def _make_sounds(appliance: Appliance) -> None:
+    """Before the first is heard, and without anybody waiting for it."""
+    appliance.board.sounds_last(await asyncio.to_thread(_lengths, appliance.config.prompts))
 
 
 def _lengths(prompts: Prompts) -> dict[Sound, float]:

@@ -16,8 +16,10 @@ from appliance.loading.checks import prompts
 from appliance.loading.shipped import shipped
 from appliance.media.sounds import length_s
 from appliance.model import Notice
+from appliance.panel.chime import LASTS_S
 from appliance.prompts import LANGUAGES, PROMPTS, WORDS, own_file, spoken_file, words_of
 from appliance.reporting.conversation import Conversation
+from tests.panel.wires import until
 from tests.parts.mosquitto import free_port
 
 CHECK = prompts(length_s, list(Sound))
@@ -85,6 +87,7 @@ async def test_in_a_running_appliance_each_sound_lasts_as_long_as_its_own_file(
         http=Http(port=free_port()),
     )
     async with running(config, socket_path=tmp_path / "socket", state_folder=tmp_path) as appliance:
+        await until(lambda: appliance.board._chime.lasts_s is not LASTS_S)
         lasts_s = appliance.board._chime.lasts_s
         chime_s = length_s(PROMPTS / "de" / "door_open.opus")
         assert lasts_s[Sound.CHIME] == pytest.approx(chime_s, abs=0.03)
