@@ -47,7 +47,7 @@ def relays(config: Config) -> Iterator[Finding]:
 def pins(config: Config) -> Iterator[Finding]:
     """A pin has one use, however it is spelled."""
     users: dict[int | str, Path] = {}
-    for path, pin in _all_pins(config):
+    for path, pin in all_pins(config):
         number = gpio(pin)
         if number is None:
             yield Finding(path, f"{pin} is no GPIO of the 40-pin header", warning=True)
@@ -60,7 +60,7 @@ def pins(config: Config) -> Iterator[Finding]:
             yield Finding(("leds", name, "pin"), sentence)
 
 
-def _all_pins(config: Config) -> Iterator[tuple[Path, str | int]]:
+def all_pins(config: Config) -> Iterator[tuple[Path, str | int]]:
     """Every pin with its use: one object for all pins of a use."""
     sections: dict[str, dict[Any, Any]] = {
         "buttons": config.buttons,

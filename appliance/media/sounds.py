@@ -50,6 +50,7 @@ _NOTES: dict[Sound, tuple[float, Sequence[Note]]] = {
             for step in range(8)
         ],
     ),
+    Sound.ALARM: (1.2, [(begin * 0.3, 1318.5, 0.25) for begin in range(4)]),
     Sound.IT_IS_RINGING: (0.6, [(0.0, _SOL, 0.25), (0.25, _SOL, 0.35)]),
     Sound.NO_ANSWER: (0.75, [(0.0, _SOL, 0.25), (0.2, _MI, 0.25), (0.4, _DO, 0.35)]),
     Sound.NOT_NOW: (0.7, [(0.0, _MI, 0.3), (0.3, _DO, 0.4)]),

@@ -20,6 +20,10 @@ TUNES: dict[Sound, tuple[Note, ...]] = {
     Sound.REFUSED: ((220.0, 0.25), (None, 0.1), (220.0, 0.5)),
     Sound.RINGTONE: ((880.0, 0.4), (None, 0.2), (880.0, 0.4), (None, 2.0)),
     Sound.ALARM: ((1318.5, 0.2), (None, 0.1)) * 4,
+    Sound.IT_IS_RINGING: ((784.0, 0.2), (None, 0.1), (784.0, 0.3)),
+    Sound.NO_ANSWER: ((784.0, 0.2), (659.3, 0.2), (523.3, 0.3)),
+    Sound.NOT_NOW: ((659.3, 0.3), (523.3, 0.4)),
+    Sound.DOOR_OPEN: ((523.3, 0.15), (659.3, 0.15), (1046.5, 0.4)),
 }
 """What is heard; a ring tone begins anew until it is stopped. What has no tune is silent here."""
 

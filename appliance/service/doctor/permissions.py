@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.config import Config
+from appliance.loading.panel import all_pins
 from appliance.service.doctor.findings import Finding, fault, ok
 from appliance.service.doctor.machine import Machine
 
@@ -40,7 +41,7 @@ def permissions(config: Config, machine: Machine) -> Iterator[Finding]:
 
 def _wanted(config: Config) -> Iterator[str]:
     real = config.device.board == "pi"
-    if real and (config.buttons or config.leds or config.relays or config.inputs):
+    if real and any(True for _ in all_pins(config)):
         yield "gpio"
     if any(one.device != "test-card" for one in config.cameras.values()):
         yield "video"

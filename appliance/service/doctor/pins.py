@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from appliance.config import Button, Config, InputPin, Led, Relay
+from appliance.config import Config
+from appliance.loading.panel import all_pins
 from appliance.loading.pins import gpio
 from appliance.service.doctor.findings import Finding, fault, ok, warning
 from appliance.service.doctor.machine import Machine
@@ -63,18 +64,10 @@ def _factory(config: Config, machine: Machine) -> Iterator[Finding]:
 
 def _wanted(config: Config) -> Iterator[tuple[int, str]]:
     """Each GPIO that is configured, and for what."""
-    sections: dict[str, Mapping[str, Button | Led | Relay | InputPin]] = {
-        "buttons": config.buttons,
-        "leds": config.leds,
-        "relays": config.relays,
-        "inputs": config.inputs,
-    }
-    for section, entries in sections.items():
-        for name, entry in entries.items():
-            for pin in entry.pin if isinstance(entry.pin, tuple) else (entry.pin,):
-                number = gpio(pin)
-                if number is not None:
-                    yield number, f"{section}.{name}"
+    for path, pin in all_pins(config):
+        number = gpio(pin)
+        if number is not None:
+            yield number, f"{path[0]}.{path[1]}"
 
 
 def _count(pins_: int) -> str:

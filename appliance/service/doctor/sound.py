@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.config import Config
+from appliance.model import AudioMode
 from appliance.service.doctor.findings import Finding, Verdict, fault, ok, warning
 from appliance.service.doctor.machine import Machine
 
 SIMULATED = ("tone", "silence")
+AT_THE_EAR = (AudioMode.HEADPHONES, AudioMode.BLUETOOTH)
+"""Nothing of them reaches the microphone, or the headset itself sees to it."""
 ECHO = "livekit.rtc"
 """The module of the optional extra that has WebRTC's echo canceller."""
 
@@ -40,7 +43,7 @@ def sound(config: Config, machine: Machine) -> Iterator[Finding]:
     # some outputs have none: Bluetooth, or a sound server
     yield ok("sound", f"cards: {cards or 'none'}")
     yield from opened
-    yield _echo(machine)
+    yield _echo(config, machine)
 
 
 def _opened(component: str, name: str, machine: Machine, *, capture: bool) -> Finding:
@@ -62,8 +65,13 @@ def _opened(component: str, name: str, machine: Machine, *, capture: bool) -> Fi
     return ok(component, f"{name} opens")
 
 
-def _echo(machine: Machine) -> Finding:
+def _echo(config: Config, machine: Machine) -> Finding:
+    wanted = {one.echo for mode, one in config.audio.items() if mode not in AT_THE_EAR}
+    if not wanted & {"auto", "aec3"}:
+        return ok("echo", "WebRTC's canceller is not wanted")
     if machine.has_module(ECHO):
         return ok("echo", "WebRTC's canceller is installed")
     advice = "pip install 'appliance[echo]': then both may speak at once"
+    if "aec3" in wanted:
+        return fault("echo", 'echo = "aec3" is wanted, and not installed', advice)
     return warning("echo", "without its extra the sound is half duplex", advice)

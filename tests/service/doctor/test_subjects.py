@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from appliance.config import Audio, Button, Camera, Config, Media, Panel, Recording, Screen
+from appliance.config import Audio, Button, Camera, Config, Keypad, Media, Panel, Recording, Screen
 from appliance.model import AudioMode
 from appliance.service.doctor.device_files import Chip, VideoDevice
 from appliance.service.doctor.examination import CHECKS, examine
@@ -285,6 +285,33 @@ def test_folders_of_their_own_are_looked_at_too() -> None:
     [found] = ill(look(machine, config, "state"))
     assert found.component == "recordings"
     assert found.finding == "/mnt/disk cannot be written"
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdicts"), [("aec3", [FAULT]), ("auto", [WARNING]), ("duck", []), ("off", [])]
+)
+def test_the_canceller_is_missed_where_it_is_wanted(kind: Any, verdicts: list[Verdict]) -> None:
+    config = replace(
+        CONFIG, audio={AudioMode.SPEAKER: Audio(echo=kind), AudioMode.HEADPHONES: Audio()}
+    )
+    machine = PaperMachine()
+    machine.modules.discard("livekit.rtc")
+    assert [one.verdict for one in ill(look(machine, config, "sound"))] == verdicts
+
+
+def test_the_pins_of_a_keypad_and_a_buzzer_are_looked_at_too() -> None:
+    config = replace(
+        CONFIG,
+        panel=Panel(buzzer="GPIO12"),
+        keypads={"pad": Keypad(rows=(5,), columns=(6,), keys=("1",))},
+    )
+    machine = PaperMachine()
+    machine.chips[0].users.update({12: "pwm", 6: "spi"})
+    told = [one.finding for one in ill(look(machine, config, "pins"))]
+    assert told == [
+        "GPIO12 of panel.buzzer is in use by pwm",
+        "GPIO6 of keypads.pad is in use by spi",
+    ]
 
 
 def test_an_output_without_a_card_may_work() -> None:
