@@ -162,7 +162,12 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
 
 async def _make_sounds(appliance: Appliance) -> None:
     """Before the first is heard, and without anybody waiting for it."""
-    appliance.board.sounds_last(await asyncio.to_thread(_lengths, appliance.config.prompts))
+    try:
+        lasts_s = await asyncio.to_thread(_lengths, appliance.config.prompts)
+    except Exception:  # where media is missing there are no sounds, and everything else goes on
+        log.exception("how long the sounds are is not known")
+    else:
+        appliance.board.sounds_last(lasts_s)
 
 
 def _lengths(prompts: Prompts) -> dict[Sound, float]:

@@ -105,6 +105,25 @@ async def test_in_a_running_appliance_each_sound_lasts_as_long_as_its_own_file(
         assert page.sound("siren") is None
 
 
+async def test_an_appliance_whose_sounds_cannot_be_made_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no such codec")
+
+    monkeypatch.setattr("appliance.media.sounds.lengths", broken)
+    config = replace(
+        load(shipped("simulated.toml"), {}),
+        mqtt=Mqtt(host="127.0.0.1", port=free_port()),
+        http=Http(port=free_port()),
+    )
+    async with running(config, socket_path=tmp_path / "socket", state_folder=tmp_path) as appliance:
+        await until(lambda: "how long the sounds are" in caplog.text)
+        await appliance.board.press("call")
+        await until(lambda: appliance.engine.state.calls)
+        assert appliance.board._chime.lasts_s is LASTS_S
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_words_end_as_sentences(language: str) -> None:
     assert all(words.endswith(".") and words[0].isupper() for words in WORDS[language].values())
