@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def running(directory: Path, configuration: str) -> Iterator[Mosquitto]:
         yield broker
     finally:
         broker.kill()
+
+
+def until_listening(port: int) -> None:
+    """A listener of its own may come later than those that are waited for."""
+    end_s = time.monotonic() + 30
+    while time.monotonic() < end_s:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    pytest.fail("mosquitto does not listen")
 
 
 @pytest.mark.broker
@@ -81,6 +93,7 @@ def test_a_broker_with_tls(
     port = free_port()
     listener = f"listener {port} 127.0.0.1\ncertfile {files.certificate}\nkeyfile {files.key}"
     with running(tmp_path, listener):
+        until_listening(port)
         config = Mqtt(host="127.0.0.1", port=port, ca_file=str(authorities[trusted].file))
         told = knock(config, "door")
     assert told.step is step
