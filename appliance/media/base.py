@@ -99,7 +99,8 @@ class Onlooker(Protocol):
 class VideoSource(Protocol):
     """A camera with its encoder: gives access units, without B frames, each as soon as it is taken.
 
-    The methods may be called from any thread, and often: a source can be started again once stopped.
+    The methods may be called from any thread, and often: a source can be started again once stopped. Each
+    start begins as configured, whatever was set before.
     """
 
     @property
@@ -108,15 +109,15 @@ class VideoSource(Protocol):
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """Of what is sent now, in pixels."""
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """Of what is sent now, in pixels."""
 
     @property
     def framerate(self) -> int:
-        """Pictures per second."""
+        """Pictures per second, of what is sent now."""
 
     def start(
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
@@ -139,13 +140,18 @@ class VideoSource(Protocol):
     def set_bitrate(self, kbps: int) -> None:
         """Aim at `kbps` (1000 bit/s) from the next picture; never above what was configured."""
 
-
-@runtime_checkable
-class Adjustable(Protocol):
-    """A camera whose frame rate can be changed while it runs."""
-
     def set_framerate(self, fps: int) -> None:
-        """At most `fps` pictures a second from the next one on, never more than configured."""
+        """Give at most `fps` pictures a second, one at least; never more than was configured.
+
+        A keyframe that is asked for need not wait for its turn.
+        """
+
+    def set_scale(self, divisor: int) -> None:
+        """Encode at 1/`divisor` (1, 2 or 4) of the configured width and height.
+
+        The next picture is then a keyframe with an SPS of its own. A source that cannot do so stays as it
+        is: its `width` tells.
+        """
 
 
 @runtime_checkable

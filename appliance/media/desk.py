@@ -144,7 +144,7 @@ class Desk:
             case UseAudioMode(mode=mode):
                 self._use(self._equipment, mode)
             case LimitFramerate(fps=fps):
-                self._equipment.video.limit_framerate(fps)
+                self._equipment.video.framerate_limit = fps
             case SetVolume(mode=mode, percent=percent):
                 self._equipment.loudspeaker.set_volume(mode, percent)
             case StartRecording(call_id=call_id, video=video):

@@ -68,6 +68,7 @@ class H264Encoder:
 
     def __init__(self, width: int, height: int, framerate: int, bitrate_kbps: int) -> None:
         """Width and height in pixels, both even; `bitrate_kbps` is also the ceiling."""
+        self.width, self.height = width, height
         self._ceiling_kbps = bitrate_kbps
         self._wanted_kbps = bitrate_kbps
         self._keyframe_wanted = True
@@ -89,6 +90,11 @@ class H264Encoder:
         }
         self._codec = codec
         self._kbps = bitrate_kbps
+
+    @property
+    def keyframe_wanted(self) -> bool:
+        """The next picture is to be an IDR."""
+        return self._keyframe_wanted
 
     def request_keyframe(self) -> None:
         """Make the next picture an IDR."""

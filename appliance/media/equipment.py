@@ -29,6 +29,7 @@ from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
 from appliance.media.recorder import Recorder
 from appliance.media.shelf import Shelf
+from appliance.media.steering import Steering
 from appliance.media.synthetic import CardCamera, SimulatedOutputs
 from appliance.model import AudioMode, CameraFacing, DeviceException
 from appliance.state_directory import state_directory
@@ -78,6 +79,8 @@ class Equipment:
             self.loudspeaker,
             post,
         )
+        self.steering = Steering(self.video, media.bitrate_kbps, lambda: self.recorder.is_recording)
+        self.screen_steering = Steering(self.screen, media.bitrate_kbps, lambda: False)
         self._media, self._cameras = media, cameras
         self._servers = servers
         self._devices = devices
@@ -92,6 +95,11 @@ class Equipment:
     def speaker(self) -> AudioSink:
         """What the connections are heard on."""
         return self.loudspeaker
+
+    def steer(self, now_s: float) -> None:
+        """Let what is sent follow what the peers have reported; to be called twice a second."""
+        self.steering.look(now_s)
+        self.screen_steering.look(now_s)
 
     def peer(
         self,

@@ -13,27 +13,21 @@ from fractions import Fraction
 
 import av
 
-from appliance.media.annexb import parameter_sets
+from appliance.media.annexb import parameter_sets, picture_size
 from appliance.media.base import (
     FRAME_S,
     FRAME_SAMPLES,
     AccessUnit,
-    Adjustable,
     AudioSource,
     Onlooker,
     PictureFormat,
     VideoSource,
 )
+from appliance.media.governor import KEYFRAME_INTERVAL_S, Cause, KeyframeGovernor
 from appliance.media.latest import LatestPictures
 from appliance.media.tracks import AudioTrack, Fanout, Packet, VideoTrack, sound_packet
 
 VIDEO_CLOCK = Fraction(1, 90_000)
-
-KEYFRAME_INTERVAL_S = 0.3
-"""A keyframe is some ten times as large as another picture: more of them would crowd the rest out."""
-
-AS_CONFIGURED = 1000
-"""More pictures a second than any camera takes: none goes above what it is configured for."""
 
 NEXT_US = 1000
 """How much later than the last picture of one camera the first of another is, at least."""
@@ -51,6 +45,8 @@ class VideoFanout(Fanout[VideoTrack]):
         super().__init__()
         self._clock = clock
         self._source: VideoSource | None = None
+        self.attached = 0
+        """How many sources there have been: the same one counts anew when it has been started again."""
         self._latest = LatestPictures()
         self._last_us = -1
         self._onlookers: set[Onlooker] = set()
@@ -58,13 +54,19 @@ class VideoFanout(Fanout[VideoTrack]):
         self.paused = False
         self.resumed_at_s = 0.0
         """When the latest pause ended, by the loop's clock."""
-        self._framerate_limit: int | None = None
-        self._asked_at_s = -KEYFRAME_INTERVAL_S
+        self.framerate_limit: int | None = None
+        """How many pictures a second there may be at most, whatever the ways to the peers bear."""
+        self.governor = KeyframeGovernor()
         self._postponed: asyncio.TimerHandle | None = None
 
     def track(self) -> VideoTrack:
         """A track for one more peer."""
         return VideoTrack(self, self.request_keyframe)
+
+    @property
+    def tracks(self) -> frozenset[VideoTrack]:
+        """Of the peers that take what comes."""
+        return frozenset(self._tracks)
 
     def join(self, track: VideoTrack) -> None:
         """A peer is connected: it begins with what has been kept, or else with the next keyframe."""
@@ -72,7 +74,7 @@ class VideoFanout(Fanout[VideoTrack]):
         for unit in self._latest.fresh(self._clock()):
             track.push(_packet(unit))
         if track.waits_for_keyframe:
-            self.request_keyframe()
+            self.request_keyframe(Cause.JOIN)
 
     @property
     def source(self) -> VideoSource | None:
@@ -85,12 +87,21 @@ class VideoFanout(Fanout[VideoTrack]):
         source = self._source
         if source is None or not self._parameter_sets:
             return None
-        return PictureFormat(source.width, source.height, source.framerate, self._parameter_sets)
+        size = picture_size(self._parameter_sets) or (source.width, source.height)
+        return PictureFormat(*size, source.framerate, self._parameter_sets)
+
+    @property
+    def changes_size(self) -> bool:
+        """Whether what comes next has another size than what came last."""
+        looks, source = self.format, self._source
+        if looks is None or source is None:
+            return False
+        return (looks.width, looks.height) != (source.width, source.height)
 
     def watch(self, onlooker: Onlooker) -> None:
         """Let `onlooker` have every picture that is sent, from the next keyframe on."""
         self._onlookers.add(onlooker)
-        self.request_keyframe()
+        self.request_keyframe(Cause.JOIN)
 
     def unwatch(self, onlooker: Onlooker) -> None:
         """It gets no more."""
@@ -100,29 +111,14 @@ class VideoFanout(Fanout[VideoTrack]):
         """Take pictures from `source`, which has just been started, instead of another's."""
         if self._source is not None and self._source is not source:
             self.detach()
+        if self._source is None:
+            self.attached += 1
         self._source = source
-        self._slow_down(source)
-
-    def limit_framerate(self, fps: int | None, /) -> None:
-        """Let the camera, and each that takes its place, take at most `fps` pictures a second; None: as
-        many as it is configured for.
-        """
-        eased = self._framerate_limit is not None and fps is None
-        self._framerate_limit = fps
-        if self._source is not None:
-            self._slow_down(self._source, eased=eased)
-
-    def _slow_down(self, source: VideoSource, *, eased: bool = False) -> None:
-        if isinstance(source, Adjustable):
-            if self._framerate_limit is not None:
-                source.set_framerate(self._framerate_limit)
-            elif eased:
-                source.set_framerate(AS_CONFIGURED)
 
     def detach(self) -> None:
         """There is no source any more; the tracks stay, and begin with a keyframe when one comes."""
         self._source, self._parameter_sets = None, b""
-        self._forget_postponed()
+        self._answered()
         self._begin_anew()
 
     def pause(self, paused: bool, /) -> None:
@@ -132,6 +128,8 @@ class VideoFanout(Fanout[VideoTrack]):
         self._begin_anew()
         if self._source is not None:
             self._source.rest(paused)
+        if not paused:
+            self.request_keyframe(Cause.RESUME)
 
     def deliver(self, unit: AccessUnit) -> None:
         """Spread one picture, or keep it for who comes."""
@@ -141,7 +139,7 @@ class VideoFanout(Fanout[VideoTrack]):
             unit = replace(unit, pts_us=self._last_us + NEXT_US)
         self._last_us = unit.pts_us
         if unit.keyframe:
-            self._forget_postponed()  # it answers everybody who has asked so far
+            self._answered()
             self._parameter_sets = parameter_sets(unit.data) or self._parameter_sets
         if self.paused:
             self._source.rest(self.paused)  # it was being started when the pause began
@@ -153,15 +151,23 @@ class VideoFanout(Fanout[VideoTrack]):
         else:
             self._keep(unit, self._source)
 
-    def request_keyframe(self) -> None:
-        """Ask the encoder for a keyframe: at once, or when the last request is 0.3 s old."""
-        if self._postponed is not None or not self._wanted:
+    def request_keyframe(self, cause: Cause) -> None:
+        """Let the encoder be asked for a keyframe as soon as the governor allows it."""
+        if self._wanted:
+            self.governor.want(cause)
+            self._ask_when_due()
+
+    def _ask_when_due(self) -> None:
+        self._forget_postponed()
+        wait_s = self.governor.due_in_s(self._loop.time())
+        if wait_s is None or self._source is None or not self._wanted:
+            self.governor.answered()
             return
-        wait_s = self._asked_at_s + KEYFRAME_INTERVAL_S - self._loop.time()
-        if wait_s > 0:
-            self._postponed = self._loop.call_later(wait_s, self._request)
-        else:
-            self._request()
+        if wait_s == 0:
+            self.governor.asked(self._loop.time())
+            self._source.request_keyframe()
+            wait_s = KEYFRAME_INTERVAL_S  # by then it has come, or was lost on the encoder
+        self._postponed = self._loop.call_later(wait_s, self._ask_when_due)
 
     def _spread(self, unit: AccessUnit) -> None:
         self._latest.forget()  # who joins from now on would miss this one
@@ -179,11 +185,9 @@ class VideoFanout(Fanout[VideoTrack]):
         looked_at = bool(self._tracks or self._onlookers)
         return looked_at and not self.paused and self._source is not None
 
-    def _request(self) -> None:
-        self._postponed = None
-        if self._source is not None:
-            self._asked_at_s = self._loop.time()
-            self._source.request_keyframe()
+    def _answered(self) -> None:
+        self.governor.answered()
+        self._forget_postponed()
 
     def _forget_postponed(self) -> None:
         if self._postponed is not None:

@@ -36,13 +36,27 @@ class FrameEncoder:
         """The size in pixels to which pictures are scaled, one less where it is odd; pictures per second;
         kbit/s.
         """
-        self.width, self.height, self.framerate = width & ~1, height & ~1, framerate
-        self._kbps = kbps
+        self._full = width & ~1, height & ~1
+        self._fastest, self._ceiling_kbps = framerate, kbps
+        self._begin_as_configured()
         self._changed = threading.Condition()
         self._frame: Rgb | None = None
         self._is_new = self._keyframe_wanted = self._resting = self._ending = False
         self._h264: H264Encoder | None = None
         self._thread: threading.Thread | None = None
+
+    def _begin_as_configured(self) -> None:
+        self.framerate, self._divisor, self._kbps = self._fastest, 1, self._ceiling_kbps
+
+    @property
+    def width(self) -> int:
+        """Of what is sent."""
+        return self._full[0] // self._divisor & ~1
+
+    @property
+    def height(self) -> int:
+        """Of what is sent."""
+        return self._full[1] // self._divisor & ~1
 
     def feed(self, frame: Rgb) -> None:
         """The latest picture, RGB; not to be changed afterwards. From any thread, and never waits long."""
@@ -54,16 +68,22 @@ class FrameEncoder:
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
     ) -> None:
         """Encode from now on, beginning with what was fed last. Raises SourceFailed for an odd encoder."""
+        self._begin_as_configured()
         try:
-            self._h264 = H264Encoder(self.width, self.height, self.framerate, self._kbps)
+            self._h264 = self._new_encoder()
         except ValueError as fault:
             raise SourceFailed(DeviceException.GENERIC, str(fault)) from fault
         self._ending = self._resting = False
         self._is_new = self._frame is not None
         self._thread = threading.Thread(
-            target=self._run, args=(self._h264, deliver, failed), name="screen encoder", daemon=True
+            target=self._run, args=(deliver, failed), name="screen encoder", daemon=True
         )
         self._thread.start()
+
+    def _new_encoder(self) -> H264Encoder:
+        encoder = H264Encoder(self.width, self.height, self._fastest, self._ceiling_kbps)
+        encoder.set_bitrate(self._kbps)
+        return encoder
 
     def stop(self) -> None:
         """End the thread."""
@@ -89,30 +109,45 @@ class FrameEncoder:
 
     def set_bitrate(self, kbps: int) -> None:
         """Aim at `kbps`; at most what was configured."""
-        encoder = self._h264
+        self._kbps, encoder = kbps, self._h264
         if encoder is not None:
             encoder.set_bitrate(kbps)
+
+    def set_framerate(self, fps: int) -> None:
+        """At most so many pictures a second."""
+        self.framerate = max(1, min(fps, self._fastest))
+
+    def set_scale(self, divisor: int) -> None:
+        """Send them in a size of 1/`divisor`, encoded anew."""
+        self._divisor = divisor
 
     # -------------------- on its thread
 
     def _run(
-        self,
-        encoder: H264Encoder,
-        deliver: Callable[[AccessUnit], None],
-        failed: Callable[[SourceFailed], None],
+        self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
     ) -> None:
         try:
             last_s = 0.0
-            while (frame := self._next(encoder, last_s)) is not None:
+            while (frame := self._next(last_s)) is not None:
                 last_s = time.monotonic()
-                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-                picture = picture.reformat(self.width, self.height, "yuv420p")
-                deliver(encoder.encode(picture, int(last_s * 1e6)))
+                deliver(self._encode(frame, int(last_s * 1e6)))
         except Exception as fault:
             logger.exception("the screen's encoder stopped")
             failed(SourceFailed(DeviceException.GENERIC, f"the screen's encoder stopped: {fault}"))
 
-    def _next(self, encoder: H264Encoder, last_s: float) -> Rgb | None:
+    def _encode(self, frame: Rgb, pts_us: int) -> AccessUnit:
+        encoder = self._h264
+        assert encoder is not None  # it outlives the thread
+        if (encoder.width, encoder.height) != (self.width, self.height):
+            encoder = self._h264 = self._new_encoder()
+        with self._changed:
+            if self._keyframe_wanted:
+                encoder.request_keyframe()
+            self._keyframe_wanted = False
+        picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+        return encoder.encode(picture.reformat(encoder.width, encoder.height, "yuv420p"), pts_us)
+
+    def _next(self, last_s: float) -> Rgb | None:
         """Wait for what is to be encoded next; None: nothing any more."""
         with self._changed:
             while not self._ending:
@@ -122,9 +157,7 @@ class FrameEncoder:
                 elif now_s - last_s < 1 / self.framerate:
                     self._changed.wait(last_s + 1 / self.framerate - now_s)
                 elif self._is_new or self._keyframe_wanted or now_s - last_s >= REPEAT_S:
-                    if self._keyframe_wanted:
-                        encoder.request_keyframe()
-                    self._is_new = self._keyframe_wanted = False
+                    self._is_new = False
                     return self._frame
                 else:
                     self._changed.wait(last_s + REPEAT_S - now_s)

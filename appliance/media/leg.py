@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # aiortc is loaded when the first connection needs it
     from appliance.media.base import Rgb
     from appliance.media.hold_tone import HoldTone
     from appliance.media.peer import Peer
+    from appliance.media.tracks import VideoTrack
 
 logger = logging.getLogger(__name__)
 
@@ -217,6 +218,11 @@ class Leg:
     def _report(self, report: Input) -> None:
         if not self._over:
             self._post(report)
+
+    @property
+    def camera_track(self) -> VideoTrack | None:
+        """Over which it gets the camera's pictures, where it was agreed that it does."""
+        return None if self._peer is None else self._peer.camera_track
 
     @property
     def waits(self) -> bool:

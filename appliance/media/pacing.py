@@ -1,4 +1,4 @@
-"""A thread that does something at a steady rate by the monotonic clock, as a camera or sound card would."""
+"""Steady rates by the monotonic clock: a thread as a camera or sound card has, and fewer of its ticks."""
 
 from __future__ import annotations
 
@@ -73,3 +73,26 @@ class Paced:
     def _due(self, start_s: float) -> int:
         """The tick that is due, or was last."""
         return int((time.monotonic() - start_s) / self._interval_s)
+
+
+class Cadence:
+    """Which pictures of a camera are sent where fewer are wanted than it takes, evenly spread."""
+
+    def __init__(self, fastest: int) -> None:
+        """`fastest`: as many a second as the camera takes; all of them, at first."""
+        self._fastest = self.rate = fastest
+        self._next_s = 0.0
+
+    def set(self, rate: int) -> None:
+        """So many a second from now on: one at least, and no more than the camera takes."""
+        self.rate = max(1, min(rate, self._fastest))
+
+    def takes(self, at_s: float, *, at_once: bool = False) -> bool:
+        """Whether the picture of this time is sent. `at_once` it is, and the next keep their distance."""
+        early_s = self._next_s - at_s
+        is_due = early_s <= 0.6 / self._fastest  # the nearest one
+        if self.rate < self._fastest and not is_due and not at_once:
+            return False
+        on_time = is_due and early_s > -1 / self.rate
+        self._next_s = (self._next_s if on_time else at_s) + 1 / self.rate
+        return True

@@ -27,10 +27,12 @@ from appliance.media.agreement import Agreement
 from appliance.media.base import BadDescription
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.feedback import Feedback
+from appliance.media.governor import Cause
 from appliance.media.hold_tone import HoldTone
 from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
 from appliance.media.negotiation import MAX_CANDIDATES
 from appliance.media.reception import Reception
+from appliance.media.tracks import VideoTrack
 from appliance.media.watching import Stall, View
 from appliance.messages import IceCandidate, SessionDescription
 
@@ -157,6 +159,14 @@ class Peer:
         return line is not None and (line.sends or line.receives)
 
     @property
+    def camera_track(self) -> VideoTrack | None:
+        """Over which the camera's pictures go, where it was agreed that they do."""
+        line = self._agreement.line(Role.CAMERA)
+        if line is None or not line.sends or not isinstance(line.track, VideoTrack):
+            return None
+        return line.track
+
+    @property
     def carries_screen(self) -> bool:
         """Whether it was agreed that this device may send its screen."""
         line = self._agreement.line(Role.SCREEN)
@@ -166,12 +176,15 @@ class Peer:
         fanout = self._sources.of(line.role)
         if isinstance(fanout, VideoFanout):
 
-            def wanted() -> None:
+            def wanted(cause: Cause) -> None:
                 if not self._hold:
-                    fanout.request_keyframe()
+                    fanout.request_keyframe(cause)
 
-            seams.observe_rtcp(line.transceiver.sender, self.feedback[line.role], wanted)
-        else:
+            feedback = self.feedback[line.role] = Feedback()
+            if isinstance(line.track, VideoTrack):
+                line.track.feedback = feedback
+            seams.observe_rtcp(line.transceiver.sender, feedback, wanted)
+        elif line.role is Role.SOUND:
             seams.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
 
     async def _agreed(self) -> None:

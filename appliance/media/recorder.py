@@ -25,8 +25,10 @@ from appliance.calls.inputs import (
     RecordingStarted,
     RecordingStopped,
 )
+from appliance.media.annexb import parameter_sets, picture_size
 from appliance.media.base import FRAME_S, AccessUnit, PictureFormat
 from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.governor import Cause
 from appliance.media.handover import Handover
 from appliance.media.mixing import SETTLE_S, Mix
 from appliance.media.movie import Growing, Movie
@@ -95,7 +97,8 @@ class Recorder:
         self._waits_for_keyframe = True
         self._audio.tap, self._speaker.tap = self._own_sound, self._others_sound
         if self._filmed is not None:
-            writing.pictures = self._filmed.format
+            # else the first picture tells
+            writing.pictures = None if self._filmed.changes_size else self._filmed.format
             self._filmed.watch(self)
         thread.start()
 
@@ -129,7 +132,9 @@ class Recorder:
         if self._waits:
             self._waits_for_keyframe = True
         elif self._waits_for_keyframe and not unit.keyframe:
-            video.request_keyframe()
+            video.request_keyframe(Cause.JOIN)
+        elif writing.pictures is not None and unit.keyframe and _other_size(unit, writing.pictures):
+            self._waits_for_keyframe = True  # of the size that the file has
         else:
             if writing.pictures is None:
                 writing.pictures = video.format
@@ -137,7 +142,7 @@ class Recorder:
             if unit.keyframe:
                 self._keyframe_us = unit.pts_us
             elif unit.pts_us - self._keyframe_us >= KEYFRAME_EVERY_S * 1e6:
-                video.request_keyframe()
+                video.request_keyframe(Cause.REFRESH)
 
     def restart(self) -> None:
         """Something is left out: go on with the next keyframe."""
@@ -158,6 +163,12 @@ class Recorder:
     def _hear(self, voice: str, frame: bytes) -> None:
         if self._writing is not None and not self._waits:
             self._writing.put((voice, frame, time.monotonic()))
+
+
+def _other_size(unit: AccessUnit, looks: PictureFormat) -> bool:
+    """Whether a keyframe begins pictures that the file has no room for: it has one size."""
+    size = picture_size(parameter_sets(unit.data))
+    return size is not None and size != (looks.width, looks.height)
 
 
 class Writing:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
@@ -17,10 +18,19 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransc
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import NackGenerator
-from aiortc.rtp import AnyRtcpPacket
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_RTPFB_NACK,
+    RTP_HISTORY_SIZE,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+)
 
 from appliance.errors import ApplianceError
 from appliance.media.feedback import Feedback
+from appliance.media.governor import Cause
+from appliance.media.resending import judge
 
 CONNECT = "_RTCPeerConnection__connect"
 """What aiortc starts without an owner as soon as there is a description of each side."""
@@ -30,6 +40,9 @@ JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
 MISSING = "_RTCRtpReceiver__nack_generator"
 """Where it keeps which packets of video have not come."""
+
+HISTORY = "_RTCRtpSender__rtp_history"
+"""Where a sender keeps its last packets, by their sequence number modulo `RTP_HISTORY_SIZE`."""
 
 VIDEO_BUFFER_PACKETS = 512
 """As aiortc's own."""
@@ -46,6 +59,9 @@ def self_check() -> None:
     used: tuple[tuple[str, object], ...] = (
         ("_handle_rtcp_packet", RTCDtlsTransport._handle_rtcp_data),  # called on the sender itself
         ("_ssrc", RTCRtpSender.__init__),
+        ("_send_rtcp", RTCRtpSender._run_rtcp),  # on itself, with each sender report
+        (HISTORY, RTCRtpSender._retransmit),
+        ("RTP_HISTORY_SIZE", RTCRtpSender._retransmit),
         (JITTER_BUFFER, RTCRtpReceiver._handle_rtp_packet),
         (MISSING, RTCRtpReceiver._handle_rtp_packet),
         ("_enabled", RTCRtpReceiver._handle_rtp_packet),
@@ -61,6 +77,7 @@ def self_check() -> None:
     ]
     signatures: tuple[tuple[Callable[..., Any], list[str]], ...] = (
         (RTCRtpSender._handle_rtcp_packet, ["self", "packet"]),
+        (RTCRtpSender._send_rtcp, ["self", "packets"]),
         (RTCRtpReceiver._send_rtcp_pli, ["self", "media_ssrc"]),
         (JitterBuffer.add, ["self", "packet"]),
     )
@@ -103,17 +120,34 @@ def own_connecting(
 
 
 def observe_rtcp(
-    sender: RTCRtpSender, feedback: Feedback, request_keyframe: Callable[[], None]
+    sender: RTCRtpSender, feedback: Feedback, request_keyframe: Callable[[Cause], None]
 ) -> None:
-    """See the feedback on the video before aiortc does, which ignores PLI for ready-made packets."""
-    handle = sender._handle_rtcp_packet
+    """See the feedback on the video before aiortc does, which ignores PLI for ready-made packets.
+
+    What it would do harm with does not get to it: it would send again what is of no use any more, and is
+    made for no bandwidth estimate that is cut off.
+    """
+    handle, send = sender._handle_rtcp_packet, sender._send_rtcp
+    history = getattr(sender, HISTORY)
 
     async def observe(packet: AnyRtcpPacket) -> None:
-        if feedback.take(packet, sender._ssrc):
-            request_keyframe()
-        await handle(packet)
+        cause = feedback.take(packet, sender._ssrc, time.monotonic())
+        if isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
+            verdict = judge(packet.lost, history, RTP_HISTORY_SIZE)
+            cause = Cause.LOST if verdict.keyframe else None
+            packet.lost = verdict.again
+        if cause is not None:
+            request_keyframe(cause)
+        if not (isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP):
+            await handle(packet)
+
+    async def note(packets: list[AnyRtcpPacket]) -> None:
+        for packet in packets:
+            feedback.sent(packet, time.monotonic())
+        await send(packets)
 
     sender._handle_rtcp_packet = observe  # type: ignore[method-assign]
+    sender._send_rtcp = note  # type: ignore[method-assign]
 
 
 def use_jitter_buffer(receiver: RTCRtpReceiver, buffer: JitterBuffer) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import TracebackType
@@ -278,6 +279,8 @@ class Studio:
             await asyncio.sleep(WATCH_INTERVAL_S)
             for leg in list(self._legs.values()):
                 await leg.watch(loop.time())
+            if self._equipment is not None:
+                self._equipment.steer(time.monotonic())
 
     # -------------------- for `status`
 
@@ -293,4 +296,17 @@ class Studio:
             "audio_listeners": equipment.audio.listeners if equipment else 0,
             "video_listeners": equipment.video.listeners if equipment else 0,
             "screen_listeners": equipment.screen.listeners if equipment else 0,
+            "sent": {
+                "camera": equipment.steering.sent() if equipment else None,
+                "screen": equipment.screen_steering.sent() if equipment else None,
+            },
+            "links": [] if equipment is None else self._links(equipment),
         }
+
+    def _links(self, equipment: Equipment) -> list[Json]:
+        """The way to each peer that gets the camera's pictures."""
+        return [
+            {"uid": key.uid, "endpoint": key.endpoint, **equipment.steering.link(track)}
+            for key, leg in self._legs.items()
+            if (track := leg.camera_track) is not None
+        ]

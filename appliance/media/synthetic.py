@@ -25,7 +25,7 @@ from appliance.media.base import (
 )
 from appliance.media.card import Card
 from appliance.media.encoding import H264Encoder
-from appliance.media.pacing import Paced
+from appliance.media.pacing import Cadence, Paced
 from appliance.media.stills import jpeg, rgb
 from appliance.model import AudioMode, CameraFacing, DeviceException
 
@@ -45,7 +45,10 @@ SOUNDS = {"tone": -20.0, "silence": None}
 
 
 class CardCamera:
-    """`test-card`: the card of `card.py`, encoded once by libx264; the pictures are numbered from 0."""
+    """`test-card`: the card of `card.py`, encoded once by libx264; the pictures are numbered from 0.
+
+    It is always drawn in its configured size, and scaled where a smaller one is to be sent.
+    """
 
     encoder = "software"
 
@@ -59,35 +62,66 @@ class CardCamera:
     ) -> None:
         """In pixels, pictures per second and kbit/s; odd sizes are taken one pixel smaller."""
         self._facing = facing
-        self.width, self.height = width & ~1, height & ~1
-        self.framerate = framerate
-        self._bitrate_kbps = bitrate_kbps
+        self._full = width & ~1, height & ~1
+        self._fastest, self._bitrate_kbps = framerate, bitrate_kbps
+        self._divisor = 1
+        self._cadence = Cadence(framerate)
+        self._kbps = bitrate_kbps
         self._encoder: H264Encoder | None = None
         self._thread: Paced | None = None
         self._resting = False
         self._drawing = threading.Lock()
         self._picture: VideoFrame | None = None
 
+    @property
+    def width(self) -> int:
+        """Of what is sent."""
+        return self._full[0] // self._divisor & ~1
+
+    @property
+    def height(self) -> int:
+        """Of what is sent."""
+        return self._full[1] // self._divisor & ~1
+
+    @property
+    def framerate(self) -> int:
+        """Of what is sent."""
+        return self._cadence.rate
+
     def start(
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
     ) -> None:
         """Begin to draw and encode. Raises SourceFailed where no encoder can be had."""
-        card = Card(self.width, self.height, self._facing)
+        card = Card(*self._full, self._facing)
+        self._divisor, self._cadence, self._kbps = 1, Cadence(self._fastest), self._bitrate_kbps
         try:
-            encoder = H264Encoder(self.width, self.height, self.framerate, self._bitrate_kbps)
+            self._encoder = self._new_encoder()
         except ValueError as fault:
             raise SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, str(fault)) from fault
 
         def take(number: int, at_s: float) -> None:
+            encoder = self._encoder
+            assert encoder is not None  # it outlives the thread
+            if not self._cadence.takes(at_s, at_once=encoder.keyframe_wanted):
+                return
+            if (encoder.width, encoder.height) != (self.width, self.height):
+                encoder = self._encoder = self._new_encoder()
             now = datetime.now().astimezone()
             with self._drawing:
-                picture = card.draw(number, f"{now:%H:%M:%S}", number / self.framerate)
-                unit = encoder.encode(picture, int(at_s * 1e6))
+                picture = card.draw(number, f"{now:%H:%M:%S}", number / self._fastest)
                 self._picture = picture
+                if self._divisor > 1:
+                    picture = picture.reformat(encoder.width, encoder.height)
+                unit = encoder.encode(picture, int(at_s * 1e6))
             deliver(unit)
 
-        self._encoder, self._resting = encoder, False
-        self._thread = Paced("camera", self.framerate, take, _failure("camera", failed))
+        self._resting = False
+        self._thread = Paced("camera", self._fastest, take, _failure("camera", failed))
+
+    def _new_encoder(self) -> H264Encoder:
+        encoder = H264Encoder(self.width, self.height, self._fastest, self._bitrate_kbps)
+        encoder.set_bitrate(self._kbps)
+        return encoder
 
     def stop(self) -> None:
         """End the thread."""
@@ -110,8 +144,17 @@ class CardCamera:
 
     def set_bitrate(self, kbps: int) -> None:
         """Aim at `kbps`; at most what was configured."""
+        self._kbps = kbps
         if self._encoder is not None:
             self._encoder.set_bitrate(kbps)
+
+    def set_framerate(self, fps: int) -> None:
+        """Send so many of the pictures."""
+        self._cadence.set(fps)
+
+    def set_scale(self, divisor: int) -> None:
+        """Send them in a size of 1/`divisor`, encoded anew."""
+        self._divisor = divisor
 
     def frame(self) -> Rgb | None:
         """The latest card."""

@@ -18,6 +18,8 @@ import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
+from appliance.media.feedback import Feedback
+from appliance.media.governor import Cause
 
 Packet: TypeAlias = "av.Packet[Any]"
 
@@ -113,21 +115,38 @@ class VideoTrack(PacketTrack):
     kind = "video"
     LIMIT = 8
 
-    def __init__(self, fanout: Fanout[VideoTrack], request_keyframe: Callable[[], None]) -> None:
+    def __init__(
+        self, fanout: Fanout[VideoTrack], request_keyframe: Callable[[Cause], None]
+    ) -> None:
         """To be made by `fanout`."""
         super().__init__(fanout)
         self._request_keyframe = request_keyframe
+        self._keyframes_only = False
         self.waits_for_keyframe = True
+        self.feedback: Feedback | None = None
+        """What its peer reports on it."""
+
+    @property
+    def keyframes_only(self) -> bool:
+        """Whether its peer is to get nothing else, since it can take no more."""
+        return self._keyframes_only
+
+    @keyframes_only.setter
+    def keyframes_only(self, only: bool) -> None:
+        if self._keyframes_only and not only:
+            self.waits_for_keyframe = True
+            self._request_keyframe(Cause.RESUME)
+        self._keyframes_only = only
 
     def push(self, packet: Packet) -> None:
         """A picture: queued, or dropped where a decoder could make nothing of it."""
-        if self.waits_for_keyframe and not packet.is_keyframe:
+        if (self.waits_for_keyframe or self._keyframes_only) and not packet.is_keyframe:
             return
         if len(self._queue) >= self.LIMIT:
             self.restart()
             if not packet.is_keyframe:
                 self.dropped += 1
-                self._request_keyframe()
+                self._request_keyframe(Cause.RESUME)
                 return
         self.waits_for_keyframe = False
         self._append(packet)

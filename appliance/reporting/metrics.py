@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
@@ -44,6 +44,7 @@ class Metrics:
         dropped = self._gauge("inbox_dropped", "Inputs lost in a flood since the start")
         dropped.set_function(lambda: float(inbox_dropped()))
         self.registry.register(_Rejected(rejected))
+        self.registry.register(_Sent(status))
 
     def _counter(self, name: str, text: str, label: str) -> Counter:
         return Counter(f"appliance_{name}", text, [label], registry=self.registry)
@@ -77,3 +78,32 @@ class _Rejected(Collector):
         for code, count in self._counts.items():
             family.add_metric([code], count)
         yield family
+
+
+class _Sent(Collector):
+    """Shows how pictures are sent, and how far it is to who gets them; nothing while nobody does."""
+
+    _VIDEO = (("kbps", "kbit/s aimed at"), ("framerate", "Pictures a second"), ("height", "Pixels"))
+    _LINK = (
+        ("rtt_ms", "link_rtt_seconds", "There and back", 1e-3),
+        ("loss_percent", "link_loss_ratio", "Of the packets, by the last report", 1e-2),
+    )
+
+    def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        media = self._status().get("media") or {}
+        sent, links = media.get("sent") or {}, media.get("links") or []
+        for key, text in self._VIDEO:
+            family = GaugeMetricFamily(f"appliance_video_{key}", text, labels=["source"])
+            for source, what in sent.items():
+                if what is not None:
+                    family.add_metric([source], what[key])
+            yield family
+        for key, name, text, factor in self._LINK:
+            family = GaugeMetricFamily(f"appliance_{name}", text, labels=["uid", "endpoint"])
+            for link in links:
+                if link[key] is not None:
+                    family.add_metric([link["uid"], link["endpoint"]], link[key] * factor)
+            yield family

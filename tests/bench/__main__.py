@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.bench import calls, echo, faults, media, panel, screen, sound, startup
+from tests.bench import calls, echo, faults, losses, media, panel, screen, sound, startup
 from tests.bench.table import Row, show
 
 BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
@@ -17,6 +17,10 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "faults": ("How soon a device that comes back works again (worst of 8)", faults.run),
     "sound": ("What incoming sound costs, and a call with pictures and sound", sound.run),
     "echo": ("What is left of an echo: ERLE, and the near voice in double talk", echo.run),
+    "losses": (
+        "What a bad network costs, Chromium, 720p30: 2 s without, 2 % loss, PLI",
+        losses.run,
+    ),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
 

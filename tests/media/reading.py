@@ -21,6 +21,7 @@ class Read:
     numbers: list[int] = field(default_factory=list)
     """The frame counter of each picture, -1 where it cannot be read."""
     facings: list[CameraFacing] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
     picture_times_s: list[float] = field(default_factory=list)
     keyframe_times_s: list[float] = field(default_factory=list)
     sound: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
@@ -61,6 +62,7 @@ def read(path: Path) -> Read:
                 if isinstance(frame, av.VideoFrame):
                     number = read_counter(frame)
                     found.numbers.append(-1 if number is None else number)
+                    found.sizes.add((frame.width, frame.height))
                     found.facings.append(read_facing(frame))
                     found.picture_times_s.append(frame.time or 0.0)
                     if frame.key_frame:

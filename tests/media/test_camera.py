@@ -28,12 +28,16 @@ from tests.parts.pi import KINDS, Pi, pi, plan, refused, wait, works
 __all__ = ["pi"]
 
 
-class TestCardCamera(VideoSourceContract):
+class TestCardCamera(VideoSourceContract, SteppingContract):
     """The laptop's."""
 
     @pytest.fixture
     def source(self) -> VideoSource:
         return CardCamera(320, 180, 30, 400)
+
+    @pytest.fixture
+    def stepping(self, source: Stepping) -> Stepping:
+        return source
 
 
 class TestHardwarePath(VideoSourceContract, SteppingContract):

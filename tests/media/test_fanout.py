@@ -10,7 +10,8 @@ import pytest
 from aiortc.mediastreams import MediaStreamError
 
 from appliance.media.base import FRAME_SAMPLES, AccessUnit, SourceFailed
-from appliance.media.fanout import KEYFRAME_INTERVAL_S, VIDEO_CLOCK, AudioFanout, VideoFanout
+from appliance.media.fanout import VIDEO_CLOCK, AudioFanout, VideoFanout
+from appliance.media.governor import KEYFRAME_INTERVAL_S, Cause
 from appliance.media.latest import FRESH_S
 from appliance.media.tracks import AudioTrack, Packet, PacketTrack, VideoTrack
 from tests.media.stranger import until
@@ -30,6 +31,8 @@ class Encoder:
     ) -> None: ...
     def stop(self) -> None: ...
     def set_bitrate(self, kbps: int) -> None: ...
+    def set_framerate(self, fps: int) -> None: ...
+    def set_scale(self, divisor: int) -> None: ...
 
     def rest(self, resting: bool, /) -> None:
         self.resting = resting
@@ -171,7 +174,7 @@ async def test_keyframes_for_what_is_kept_do_not_make_a_viewer_s_own_wait(scene:
     assert scene.pictures(20).count("I") == 7, "nor do they wait for one another"
     track, _ = await scene.viewer()
     scene.encoder.requests.clear()
-    scene.fanout.request_keyframe()
+    scene.fanout.request_keyframe(Cause.PLI)
     assert len(scene.encoder.requests) == 1, "at once"
     track.stop()
 
@@ -291,10 +294,10 @@ async def test_keyframe_requests_are_served_at_once_and_then_coalesced(scene: Sc
     await first
     await asyncio.sleep(KEYFRAME_INTERVAL_S)  # the interval itself is what is tested
     scene.encoder.requests.clear()
-    scene.fanout.request_keyframe()
+    scene.fanout.request_keyframe(Cause.PLI)
     assert len(scene.encoder.requests) == 1, "at once"
     for _ in range(10):
-        scene.fanout.request_keyframe()
+        scene.fanout.request_keyframe(Cause.PLI)
     assert len(scene.encoder.requests) == 1
     await until(lambda: len(scene.encoder.requests) == 2, "the second")
     earlier, later = scene.encoder.requests
@@ -304,7 +307,7 @@ async def test_keyframe_requests_are_served_at_once_and_then_coalesced(scene: Sc
 
 async def test_a_keyframe_answers_all_who_have_asked_before_it(scene: Scene) -> None:
     track, first = await scene.viewer()
-    scene.fanout.request_keyframe()
+    scene.fanout.request_keyframe(Cause.PLI)
     assert scene.postponed()
     scene.picture(keyframe=True)
     assert not scene.postponed()
@@ -339,7 +342,7 @@ async def test_a_source_that_goes_and_comes_back_begins_with_a_keyframe(scene: S
     scene.picture()
     scene.fanout.detach()
     scene.picture(keyframe=True)
-    scene.fanout.request_keyframe()
+    scene.fanout.request_keyframe(Cause.PLI)
     assert await queued(track) == []
     scene.fanout.attach(scene.encoder)
     scene.picture()
@@ -377,28 +380,3 @@ async def test_sound_goes_to_everybody_and_what_is_too_old_is_dropped() -> None:
     for track in tracks:
         track.stop()
     assert fanout.listeners == 0
-
-
-class Slow(Encoder):
-    """One whose frame rate can be changed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rates: list[int] = []
-
-    def set_framerate(self, fps: int) -> None:
-        self.rates.append(min(fps, self.framerate))
-
-
-async def test_a_limit_of_the_frame_rate_is_for_each_camera_that_can_be_slowed_down() -> None:
-    fanout = VideoFanout()
-    fanout.attach(Encoder())
-    fanout.limit_framerate(10)
-    front, rear = Slow(), Slow()
-    fanout.attach(front)
-    fanout.attach(rear)
-    fanout.limit_framerate(None)
-    assert (front.rates, rear.rates) == ([10], [10, 30])
-    fanout.limit_framerate(None)
-    fanout.attach(front)
-    assert (front.rates, rear.rates) == ([10], [10, 30])

@@ -122,6 +122,34 @@ def test_while_it_rests_or_is_stopped_nothing_is_encoded(
     assert viewer.until(2).keyframe
 
 
+def test_it_sends_smaller_and_fewer_pictures_where_it_is_told_to(
+    encoder: FrameEncoder, viewer: Viewer
+) -> None:
+    encoder.feed(picture(1))
+    encoder.start(viewer.units.put, viewer.failures.put)
+    viewer.next()
+    encoder.set_scale(2)
+    encoder.request_keyframe()
+    while (taken := viewer.next())[1].width != 160:
+        pass
+    unit, frame = taken
+    assert unit.keyframe
+    assert (encoder.width, encoder.height) == (frame.width, frame.height) == (160, 90)
+    assert read_counter(frame) == 1
+    encoder.set_framerate(5)
+    assert encoder.framerate == 5
+    times_us = []
+    for number in range(2, 5):
+        encoder.feed(picture(number))
+        times_us.append(viewer.until(number).pts_us)
+    assert times_us[2] - times_us[1] >= 0.2e6
+    encoder.set_framerate(500)
+    encoder.stop()
+    assert encoder.framerate == 50, "never more than was configured"
+    encoder.start(viewer.units.put, viewer.failures.put)
+    assert (encoder.width, encoder.height) == (320, 180), "each start begins as configured"
+
+
 def test_what_cannot_be_encoded_is_told(viewer: Viewer) -> None:
     with pytest.raises(SourceFailed, match="level"):
         FrameEncoder(8000, 8000, 60, 100).start(viewer.units.put, viewer.failures.put)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from appliance.media.pacing import Paced
+from appliance.media.pacing import Cadence, Paced
 
 PATIENCE_S = 30
 RATE = 100
@@ -92,3 +92,32 @@ def test_a_tick_that_raises_is_the_last_and_is_told() -> None:
     assert str(failures.get(timeout=PATIENCE_S)) == "unplugged"
     paced.stop()
     assert calls == [0]
+
+
+@pytest.mark.parametrize(
+    ("rate", "of_a_second"), [(30, 30), (20, 20), (15, 15), (10, 10), (7, 7), (1, 1)]
+)
+def test_of_a_steady_rate_so_many_are_taken_evenly(rate: int, of_a_second: int) -> None:
+    cadence = Cadence(30)
+    cadence.set(rate)
+    taken = [number for number in range(300) if cadence.takes(5 + number / 30)]
+    assert len(taken) == pytest.approx(10 * of_a_second, abs=1)
+    gaps = {later - earlier for earlier, later in pairwise(taken)}
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_what_is_wanted_at_once_is_taken_and_the_next_keeps_its_distance() -> None:
+    cadence = Cadence(30)
+    cadence.set(10)
+    assert [cadence.takes(n / 30, at_once=n == 4) for n in range(10)] == [
+        *(True, False, False, True, True),
+        *(False, False, True, False, False),
+    ]
+
+
+def test_a_cadence_is_never_faster_than_the_camera_nor_does_it_stand_still() -> None:
+    cadence = Cadence(30)
+    cadence.set(60)
+    assert cadence.rate == 30
+    cadence.set(0)
+    assert cadence.rate == 1

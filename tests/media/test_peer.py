@@ -14,10 +14,11 @@ from aiortc import RTCDtlsParameters, RTCIceCandidate, RTCRtpSender
 
 from appliance.media.base import AccessUnit, BadDescription, NoCommonCodec
 from appliance.media.fanout import AudioFanout, VideoFanout
+from appliance.media.governor import Cause
 from appliance.media.handover import Handover
 from appliance.media.lines import Role
 from appliance.media.peer import Peer
-from appliance.media.seams import UnknownAiortc, self_check
+from appliance.media.seams import HISTORY, UnknownAiortc, self_check
 from appliance.media.synthetic import CardCamera
 from appliance.messages import IceCandidate, SessionDescription
 from tests.media.stranger import Film, Stranger, until
@@ -171,7 +172,43 @@ async def test_the_far_side_s_reports_on_the_video_are_noted(camera: Watched) ->
         assert peer.feedback[Role.CAMERA].fraction_lost == 0
         assert peer.feedback[Role.CAMERA].jitter_s is not None
         await until(lambda: peer.feedback[Role.CAMERA].remb_bit_s, "an estimate of the bandwidth")
+        await until(lambda: peer.feedback[Role.CAMERA].rtt_s is not None, "the way there and back")
+        assert (peer.feedback[Role.CAMERA].rtt_s or 0) < 30, "on this machine"
+        assert peer.feedback[Role.CAMERA].unread, "all for the rate control"
         assert await peer.packets_received() > 0
+        await peer.close()
+
+
+async def test_what_is_lost_for_good_gets_a_keyframe_and_the_rest_is_sent_again(
+    camera: Watched,
+) -> None:
+    peer = Peer(Diary(), AudioFanout(), camera.fanout)
+    async with Stranger() as alice:
+        await alice.take(await peer.answer(await alice.call()))
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+        sender = next(t.sender for t in peer._pc.getTransceivers() if t.kind == "video")
+        receiver = next(t.receiver for t in alice.pc.getTransceivers() if t.kind == "video")
+        (source,) = receiver.getSynchronizationSources()[:1]
+        history = getattr(sender, HISTORY)
+        again: list[int] = []
+        retransmit = sender._retransmit
+
+        async def noted(number: int) -> None:
+            again.append(number)
+            await retransmit(number)
+
+        sender._retransmit = noted  # type: ignore[method-assign, assignment]
+        await asyncio.sleep(0.35)  # longer than keyframes are kept apart
+        kept = list(history.values())[-1].sequence_number
+        before = camera.keyframes
+        await receiver._send_rtcp_nack(source.source, [kept])
+        await until(lambda: again, "what is kept")
+        assert camera.keyframes == before
+        again.clear()
+        await receiver._send_rtcp_nack(source.source, sorted([(kept + 5000) % 65_536, kept]))
+        await until(lambda: camera.keyframes == before + 1, "a keyframe")
+        assert camera.fanout.governor.wishes[Cause.LOST] == 1
+        assert again == []
         await peer.close()
 
 

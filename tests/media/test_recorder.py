@@ -190,6 +190,43 @@ async def test_a_pause_and_another_camera_keep_the_time_line_right(tmp_path: Pat
     assert found.picture_times_s[-1] == pytest.approx(stopped.duration_s, abs=0.2)
 
 
+async def test_a_file_has_one_size_and_nothing_of_another_gets_into_it(tmp_path: Path) -> None:
+    """The rate control keeps the size while it is recorded; here the camera changes it by itself."""
+    async with talking(tmp_path) as (booth, alice):
+        assert not booth.equipment.steering._keeps_size()
+        path = await begun(booth)
+        assert booth.equipment.steering._keeps_size()
+        await spoken(alice, 1)
+        camera = booth.equipment.video.source
+        assert camera is not None
+        camera.set_scale(2)
+        await spoken(alice, 1.5)
+        camera.set_scale(1)
+        await spoken(alice, 1)
+        stopped = await ended(booth)
+    found = read(path)
+    assert found.duration_s == pytest.approx(stopped.duration_s, abs=2 * FRAME_S)
+    (before, after) = found.shown()
+    assert before[1] == pytest.approx(1, abs=0.4)
+    assert after[0] == pytest.approx(2.5, abs=0.4)
+    assert after[2], "it goes on with a keyframe"
+    assert found.sizes == {(LIVE.width, LIVE.height)}
+
+
+async def test_what_begins_small_is_recorded_small(tmp_path: Path) -> None:
+    async with talking(tmp_path) as (booth, alice):
+        camera = booth.equipment.video.source
+        assert camera is not None
+        camera.set_scale(2)  # the picture before the recording may still be large
+        path = await begun(booth)
+        await spoken(alice, 1.5)
+        await ended(booth)
+    found = read(path)
+    assert found.sizes == {(LIVE.width // 2, LIVE.height // 2)}
+    (shown,) = found.shown()
+    assert shown[0] < 0.5
+
+
 async def test_what_begins_paused_is_black_until_there_is_a_picture(tmp_path: Path) -> None:
     async with talking(tmp_path) as (booth, alice):
         booth.studio.perform(OpenCamera(on=False))

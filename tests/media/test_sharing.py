@@ -42,6 +42,10 @@ class Source:
 
     def set_bitrate(self, kbps: int) -> None: ...
 
+    def set_framerate(self, fps: int) -> None: ...
+
+    def set_scale(self, divisor: int) -> None: ...
+
 
 @pytest.fixture
 def source() -> Source:

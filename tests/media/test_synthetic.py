@@ -5,10 +5,13 @@ from __future__ import annotations
 import queue
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from appliance.media.base import FRAME_BYTES, AccessUnit, SourceFailed
+from appliance.media.card import read_counter
 from appliance.media.synthetic import (
     CardCamera,
     Meter,
@@ -92,6 +95,63 @@ def test_a_camera_whose_thread_fails_says_so_and_can_still_be_stopped() -> None:
 def test_a_camera_too_large_for_the_encoder_does_not_start() -> None:
     with pytest.raises(SourceFailed, match=r"level 4\.2"):
         CardCamera(1920, 1088, 240, 1000).start(print, no_failure)
+
+
+def decoded(units: list[AccessUnit]) -> list[VideoFrame]:
+    decoder = av.CodecContext.create("h264", "r")
+    frames = [frame for unit in units for frame in decoder.decode(av.Packet(unit.data))]
+    return [*frames, *decoder.decode(None)]
+
+
+def test_a_camera_sends_fewer_pictures_evenly_and_a_keyframe_at_once() -> None:
+    units: queue.Queue[AccessUnit] = queue.Queue()
+    camera = CardCamera(160, 90, 50, 200)
+    camera.set_framerate(10)
+    camera.start(units.put, no_failure)
+    assert camera.framerate == 50, "as configured"
+    camera.set_framerate(10)
+    assert camera.framerate == 10
+    before = units.qsize() + 2  # on a slow machine some have come already
+    taken = [units.get(timeout=PATIENCE_S) for _ in range(before + 4)]
+    numbers = [read_counter(frame) for frame in decoded(taken)]
+    steps = {(later or 0) - (earlier or 0) for earlier, later in pairwise(numbers[before:])}
+    assert min(steps) >= 5, "more where the machine was slow"
+    camera.set_framerate(1)
+    units.get(timeout=PATIENCE_S)
+    camera.request_keyframe()
+    while not (asked := units.get(timeout=PATIENCE_S)).keyframe:
+        pass
+    camera.set_framerate(500)
+    camera.stop()
+    assert camera.framerate == 50, "never more than was configured"
+    assert asked.pts_us > taken[-1].pts_us
+
+
+def test_a_camera_scales_with_a_keyframe_and_its_own_picture_stays_as_it_is() -> None:
+    units: queue.Queue[AccessUnit] = queue.Queue()
+    camera = CardCamera(640, 360, 30, 600)
+    camera.start(units.put, no_failure)
+    taken = [units.get(timeout=PATIENCE_S) for _ in range(2)]
+    for divisor, size in ((2, (320, 180)), (4, (160, 90)), (1, (640, 360))):
+        camera.set_scale(divisor)
+        assert (camera.width, camera.height) == size
+        while not taken[-1].keyframe:
+            taken.append(units.get(timeout=PATIENCE_S))
+        taken.append(units.get(timeout=PATIENCE_S))
+    looked = camera.frame()
+    camera.set_scale(4)
+    camera.stop()
+    assert looked is not None
+    assert looked.shape == (360, 640, 3)
+    frames = decoded(taken)
+    assert [unit.keyframe for unit in taken] == [frame.key_frame for frame in frames]
+    sizes = [(frame.width, frame.height) for frame in frames if frame.key_frame]
+    assert sizes == [(640, 360), (320, 180), (160, 90), (640, 360)]
+    numbers = [read_counter(frame) for frame in frames]
+    assert None not in numbers, "the counter is read in every size"
+    camera.start(units.put, no_failure)
+    camera.stop()
+    assert camera.width == 640, "each start begins as configured"
 
 
 # -------------------- microphone

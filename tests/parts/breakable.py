@@ -98,7 +98,18 @@ class BreakableCamera(_Breakable):
         super().__init__()
         self._camera = camera
         self.encoder = camera.encoder
-        self.width, self.height, self.framerate = camera.width, camera.height, camera.framerate
+
+    @property
+    def width(self) -> int:
+        return self._camera.width
+
+    @property
+    def height(self) -> int:
+        return self._camera.height
+
+    @property
+    def framerate(self) -> int:
+        return self._camera.framerate
 
     def start(self, deliver: Callable[[AccessUnit], None], failed: Failed) -> None:
         self._open(failed)
@@ -121,6 +132,12 @@ class BreakableCamera(_Breakable):
 
     def set_bitrate(self, kbps: int) -> None:
         self._camera.set_bitrate(kbps)
+
+    def set_framerate(self, fps: int) -> None:
+        self._camera.set_framerate(fps)
+
+    def set_scale(self, divisor: int) -> None:
+        self._camera.set_scale(divisor)
 
 
 class BreakableMicrophone(_Breakable):

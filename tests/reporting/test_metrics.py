@@ -73,3 +73,25 @@ def test_what_was_lost_and_not_believed_is_shown_as_it_stands_when_asked() -> No
     assert value("appliance_messages_rejected_total", {"code": "wrong_epoch"}) == 2
     rejected["wrong_epoch"] += 1
     assert value("appliance_messages_rejected_total", {"code": "wrong_epoch"}) == 3
+
+
+def test_what_is_sent_and_how_far_it_is_are_shown_while_somebody_looks() -> None:
+    status: dict[str, Any] = {"mqtt": "connected", "calls": []}
+    metrics = Metrics(lambda: status, inbox_dropped=lambda: 0, rejected={})
+    whose = {"uid": "alice", "endpoint": "phone-1"}
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"appliance_{name}", labels)
+
+    assert value("video_kbps", source="camera") is None
+    camera = {"width": 640, "height": 360, "framerate": 15, "kbps": 300}
+    links = [{**whose, "rtt_ms": 31.5, "loss_percent": None}]
+    status["media"] = {"sent": {"camera": camera, "screen": None}, "links": links}
+    assert value("video_kbps", source="camera") == 300
+    assert value("video_framerate", source="camera") == 15
+    assert value("video_height", source="camera") == 360
+    assert value("video_kbps", source="screen") is None
+    assert value("link_rtt_seconds", **whose) == 0.0315
+    assert value("link_loss_ratio", **whose) is None, "not known yet"
+    links[0]["loss_percent"] = 12.5
+    assert value("link_loss_ratio", **whose) == 0.125
