@@ -52,11 +52,11 @@ class VideoFanout(Fanout[VideoTrack]):
         self._onlookers: set[Onlooker] = set()
         self._parameter_sets = b""
         self.paused = False
+        self.governor = KeyframeGovernor()
         self.resumed_at_s = 0.0
         """When the latest pause ended, by the loop's clock."""
         self.framerate_limit: int | None = None
-        """How many pictures a second there may be at most, whatever the ways to the peers bear."""
-        self.governor = KeyframeGovernor()
+        """How many pictures a second the device can bear; None: as many as were configured."""
         self._postponed: asyncio.TimerHandle | None = None
 
     def track(self) -> VideoTrack:

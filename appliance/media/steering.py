@@ -52,9 +52,14 @@ class Steering:
         if self._ladder is None or self._fanout.attached != self._attached:
             self._begin(source)
         assert self._ladder is not None
-        wanted = self._ladder.step(kbps, now_s, keep_size=self._keeps_size())
-        limit = self._fanout.framerate_limit or wanted.framerate
-        self._tell(source, replace(wanted, framerate=min(wanted.framerate, limit)))
+        self._tell(
+            source, self._borne(self._ladder.step(kbps, now_s, keep_size=self._keeps_size()))
+        )
+
+    def _borne(self, wanted: Encoding) -> Encoding:
+        """What the ways to the peers bear, as far as this device does."""
+        limit = self._fanout.framerate_limit
+        return wanted if limit is None else replace(wanted, framerate=min(wanted.framerate, limit))
 
     def _meet(self, now_s: float) -> None:
         there = self._fanout.tracks

@@ -201,17 +201,24 @@ async def test_what_the_status_tells(scene: Scene) -> None:
     assert scene.steering.sent() is None
 
 
-async def test_a_limit_of_the_frame_rate_holds_for_each_camera_until_it_is_lifted(
-    scene: Scene,
-) -> None:
+async def test_a_device_under_pressure_takes_fewer_pictures_until_it_is_eased(scene: Scene) -> None:
     scene.pass_time(1)
     scene.fanout.framerate_limit = 10
     scene.pass_time(1)
-    assert scene.camera.framerate == 10
-    other = Camera()
-    scene.fanout.attach(other)
+    assert scene.camera.told == [("fps", 10)]
+    rear = Camera()
+    scene.fanout.attach(rear)
     scene.pass_time(1)
-    assert other.framerate == 10
+    assert rear.framerate == 10, "and so does the other one"
     scene.fanout.framerate_limit = None
     scene.pass_time(1)
-    assert other.framerate == 30
+    assert rear.framerate == 30
+
+
+async def test_what_the_ways_bear_still_counts_under_pressure(scene: Scene) -> None:
+    alice = scene.peer()
+    scene.pass_time(30, alice=(alice, 0.3))
+    slower = scene.camera.framerate
+    scene.fanout.framerate_limit = 15
+    scene.pass_time(1, alice=(alice, 0.3))
+    assert scene.camera.framerate == slower <= 15
