@@ -455,8 +455,11 @@ async def test_heat_is_told_in_a_call_and_over_when_it_is_cooler(
         assert told["body"] == {"camera_exception": "by_system_pressure"}
         one.still_stands()
         assert one.opened == (1, 1)
+        sent = one.house.appliance.session.status
+        await one.house.until_true(lambda: sent()["media"]["sent"]["camera"]["framerate"] == 10)
         temperature.write_text("60000\n")
         await one.told("camera", None)
+        await one.house.until_true(lambda: sent()["media"]["sent"]["camera"]["framerate"] == 15)
         await one.rests()
 
 

@@ -98,7 +98,18 @@ class BreakableCamera(_Breakable):
         super().__init__()
         self._camera = camera
         self.encoder = camera.encoder
-        self.width, self.height, self.framerate = camera.width, camera.height, camera.framerate
+
+    @property
+    def width(self) -> int:
+        return self._camera.width
+
+    @property
+    def height(self) -> int:
+        return self._camera.height
+
+    @property
+    def framerate(self) -> int:
+        return self._camera.framerate
 
     def start(self, deliver: Callable[[AccessUnit], None], failed: Failed) -> None:
         self._open(failed)
