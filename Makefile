@@ -103,5 +103,14 @@ $(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 
 CJK_FONT := /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf
 
-packages:
+# pyalsaaudio is compiled where it is installed; `make demo` does without
+ALSA := $(VENV)/.alsa-installed
+HEADERS = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')
+
+$(ALSA): $(TEST)
+	@.ci/packages gcc $(HEADERS)/Python.h:python3-dev /usr/include/alsa/asoundlib.h:libasound2-dev
+	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test,pi]' && touch $@ \
+	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
+
+packages: $(ALSA)
 	@.ci/packages mosquitto chromium libopus.so.0:libopus0 ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback

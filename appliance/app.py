@@ -27,6 +27,7 @@ from appliance.errors import Refused
 from appliance.model import AudioMode
 from appliance.panel import safe
 from appliance.panel.board import Board
+from appliance.panel.chime import LateOutput
 from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
 from appliance.service import journal, systemd
@@ -56,6 +57,7 @@ class Appliance:
         self.folder = folder
         self.bus = Bus(config.device.id, on_failure=self._listener_failed)
         self.engine = Engine(policy_of(config), self.bus, context=journal.call_context)
+        self.sound = LateOutput()
         self.board = Board(
             config.device.board,
             panel=config.panel,
@@ -68,6 +70,7 @@ class Appliance:
             inputs=config.inputs,
             keypads=config.keypads,
             post=self.engine.post,
+            sound=self.sound,
         )
         self.session = CallSession(
             self.engine,

@@ -144,6 +144,8 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         screen_source=None if shown is None else await _shared(shown, config, stack),
         devices=appliance.devices,
         forbidden=appliance.board.capture_forbidden,
+        board=config.device.board,
+        prompts=config.prompts,
     )
     try:
         await studio.load()
@@ -151,6 +153,8 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         log.exception("there is no media in this run")
         studio.do_without(error)
     appliance.studio = await stack.enter_async_context(studio)
+    if studio.sounding is not None:
+        appliance.sound.attach(studio.sounding)
     appliance.engine.attach(studio)
     appliance.show(appliance.engine.state)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())

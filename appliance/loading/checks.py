@@ -279,12 +279,24 @@ def cameras(config: Config) -> Iterator[Finding]:
         yield Finding(("media", "encoder"), sentence, warning=True)
 
 
-def not_yet(config: Config) -> Iterator[Finding]:
-    """Nobody is to believe that something works which does not yet."""
+def sounds(config: Config) -> Iterator[Finding]:
+    """An ALSA device has a name, and a simulated board has none of them."""
     for mode, audio in config.audio.items():
-        if audio.capture not in SOUNDS:
-            sentence = f'this version has no driver for "{audio.capture}" yet; "tone" works'
-            yield Finding(("audio", mode, "capture"), sentence, warning=True)
+        for end, name in (("playback", audio.playback), ("capture", audio.capture)):
+            path: Path = ("audio", mode, end)
+            if name in SOUNDS:
+                continue
+            if not re.fullmatch(r"\S(.*\S)?", name):
+                yield Finding(path, "is no ALSA device: it has no name, or space around it")
+            elif config.device.board == "simulated":
+                if end == "capture":
+                    sentence = f'a simulated board has no "{name}"; "tone" and "silence" work'
+                    yield Finding(path, sentence, warning=True)
+            elif near := did_you_mean(name, SOUNDS):
+                yield Finding(path, f"{name} is taken for an ALSA device{near}", warning=True)
+            elif name.startswith("hw:"):
+                sentence = f'few cards have mono at 48 kHz as it is; "plug{name}" converts'
+                yield Finding(path, sentence, warning=True)
 
 
 def echo(installed: Callable[[], bool]) -> Check:
@@ -307,7 +319,7 @@ def echo(installed: Callable[[], bool]) -> Check:
 
 CHECKS: tuple[Check, ...] = (
     cameras,
-    not_yet,
+    sounds,
     people,
     keys,
     buttons,

@@ -294,6 +294,14 @@ class Measuring(Protocol):
         """The frequency that stood out, or None."""
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """Outputs that count what went wrong without anybody having failed."""
+
+    def counts(self) -> dict[str, int]:
+        """Since the start: how often sound was lost at either end, ran dry, or was cut short, by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Devices:
     """Devices that stand in for the configured ones: a test's, a program's own."""

@@ -27,7 +27,7 @@ from appliance.calls.inputs import (
     FaultReported,
     Input,
 )
-from appliance.media.base import Pluggable, VideoSource, Viewfinder
+from appliance.media.base import Counting, Pluggable, VideoSource, Viewfinder
 from appliance.media.devices import Device, DeviceKeeper
 from appliance.media.handover import Handover
 from appliance.model import AudioMode, CameraFacing, Json
@@ -114,7 +114,7 @@ class Desk:
             tasks.create_task(self._microphone.run(), name="media microphone")
             tasks.create_task(self._camera.run(), name="media camera")
         if self._equipment is not None:
-            self._equipment.outputs.close()
+            self._equipment.close()
             await self._equipment.recorder.close()
 
     def end(self) -> None:
@@ -265,6 +265,7 @@ class Desk:
         speaker = self._equipment.loudspeaker if self._equipment else None
         measured = speaker.measured if speaker else None
         source = self._source
+        outputs: object = self._equipment.outputs if self._equipment else None
         return {
             "audio_muted": self._audio_muted,
             "video_paused": self._video_paused,
@@ -278,6 +279,7 @@ class Desk:
                 "level_dbfs": measured.level_dbfs() if measured else None,
                 "tone_hz": measured.tone_hz() if measured else None,
             },
+            "sound": dict(outputs.counts()) if isinstance(outputs, Counting) else {},
             "microphone_open": self._microphone.open,
             "camera_open": self._camera.open,
         }

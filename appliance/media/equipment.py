@@ -7,9 +7,11 @@ from pathlib import Path
 
 from aiortc import RTCIceServer
 
+from appliance.calls.effects import Sound
 from appliance.calls.inputs import Input
-from appliance.config import Audio, Camera, IceServer, Media, Recording
+from appliance.config import Audio, Camera, IceServer, Media, Prompts, Recording
 from appliance.media import opus, seams
+from appliance.media.alsa_outputs import AlsaOutputs
 from appliance.media.audience import Audience
 from appliance.media.base import (
     AudioSink,
@@ -21,6 +23,7 @@ from appliance.media.base import (
 )
 from appliance.media.camera import PiCamera
 from appliance.media.capture import LiveCamera, LiveMicrophone
+from appliance.media.echo import cancellers
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.filming import Plan
 from appliance.media.handover import Handover
@@ -29,6 +32,8 @@ from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
 from appliance.media.recorder import Recorder
 from appliance.media.shelf import Shelf
+from appliance.media.sounding import Sounding
+from appliance.media.sounds import pcm_of
 from appliance.media.steering import Steering
 from appliance.media.synthetic import CardCamera, SimulatedOutputs
 from appliance.model import AudioMode, CameraFacing, DeviceException
@@ -59,8 +64,13 @@ class Equipment:
         volumes: Mapping[AudioMode, int],
         recording: Recording,
         post: Callable[[Input], None],
+        *,
+        simulated: bool = True,
+        prompts: Prompts | None = None,
     ) -> None:
-        """To be made on the loop; opens nothing yet. `devices` win over what is configured."""
+        """To be made on the loop; opens nothing yet. `devices` win over what is configured; without a
+        `simulated` board the outputs are those of ALSA. `prompts` is what visitors are told, and how.
+        """
         self.audio = AudioFanout()
         self.video = VideoFanout()
         self.screen = VideoFanout()
@@ -68,10 +78,15 @@ class Equipment:
         faults: Handover[tuple[AudioMode, SourceFailed | None]] = Handover(
             lambda told: self.loudspeaker.failed(*told)
         )
-        self.outputs: Outputs = devices.outputs or SimulatedOutputs(
-            audio, devices.speaker, failed=lambda mode, fault: faults.put((mode, fault))
+        self.outputs: Outputs = devices.outputs or _outputs(
+            audio,
+            devices.speaker,
+            lambda mode, fault: faults.put((mode, fault)),
+            simulated=simulated,
         )
         self.loudspeaker = Loudspeaker(self.outputs, volumes, post)
+        self._prompts = prompts or Prompts()
+        self.sounding = Sounding(self.loudspeaker, self._pcm_of)
         self.recorder = Recorder(
             Shelf(recordings_folder(recording), recording.max_mb),
             self.audio,
@@ -85,6 +100,10 @@ class Equipment:
         self._servers = servers
         self._devices = devices
         self._found: dict[str, PiCamera] = {}
+
+    def _pcm_of(self, sound: Sound) -> bytes:
+        told = self._prompts
+        return pcm_of(sound, told.language, spoken=told.spoken, directory=told.directory)
 
     @property
     def films(self) -> bool:
@@ -100,6 +119,11 @@ class Equipment:
         """Let what is sent follow what the peers have reported; to be called twice a second."""
         self.steering.look(now_s)
         self.screen_steering.look(now_s)
+
+    def close(self) -> None:
+        """Let go of the loudspeakers, and look for outputs no more."""
+        self.sounding.close()
+        self.outputs.close()
 
     def peer(
         self,
@@ -148,6 +172,19 @@ class Equipment:
         if device not in self._found:  # one and the same each time: it remembers that it was there
             self._found[device] = PiCamera(Plan(device, media.encoder, *looks))
         return self._found[device]
+
+
+def _outputs(
+    audio: Mapping[AudioMode, Audio],
+    speaker: AudioSink | None,
+    failed: Callable[[AudioMode, SourceFailed | None], None],
+    *,
+    simulated: bool,
+) -> Outputs:
+    """Those of the configuration, on a simulated board or a real one."""
+    if simulated:
+        return SimulatedOutputs(audio, speaker, failed)
+    return AlsaOutputs(audio, speaker=speaker, failed=failed, canceller=cancellers(audio))
 
 
 def recordings_folder(recording: Recording) -> Path:

@@ -19,6 +19,8 @@ from appliance.model import AudioMode
 logger = logging.getLogger(__name__)
 
 FULL_PERCENT = 100
+DUCKED = 0.25
+"""By how much the device's own sounds are softer while somebody is heard: 12 dB."""
 RETRY_S = 3.0
 """How soon an output that took no sound is given some again."""
 
@@ -36,6 +38,15 @@ def scaled(frame: bytes, factor: float) -> bytes:
     if factor == 1:
         return frame
     return bytes((np.frombuffer(frame, "<i2") * factor).astype("<i2").tobytes())
+
+
+def faded(frame: bytes, begin: float, end: float) -> bytes:
+    """A frame whose loudness goes from one factor to another, without a click."""
+    if begin == end:
+        return scaled(frame, end)
+    samples = np.frombuffer(frame, "<i2")
+    factors = np.linspace(begin, end, len(samples))
+    return bytes((samples * factors).astype("<i2").tobytes())
 
 
 class Loudspeaker:
@@ -69,6 +80,7 @@ class Loudspeaker:
         self._volumes = dict.fromkeys(AudioMode, FULL_PERCENT) | dict(volumes)
         self._gains = {mode: gain(percent) for mode, percent in self._volumes.items()}
         self._voices: set[str] = set()
+        self._sounds: dict[str, float] = {}
         self.mode = next(iter(self.available), AudioMode.SPEAKER)
 
     @property
@@ -96,7 +108,7 @@ class Loudspeaker:
     def _move(self, mode: AudioMode) -> None:
         if mode is not self.mode:
             old, self.mode = self.mode, mode
-            for voice in self._voices:
+            for voice in (*self._voices, *self._sounds):
                 self._silence(old, voice)
 
     def fall_back(self) -> None:
@@ -137,11 +149,14 @@ class Loudspeaker:
         if self.tap is not None:
             self.tap(participant, frame)
         self._voices.add(participant)
+        self._pass_on(participant, lambda mode: scaled(frame, self._gains[mode]))
+
+    def _pass_on(self, name: str, frame: Callable[[AudioMode], bytes]) -> None:
         tried = self._due_again()
         for mode in tried:
-            self._play(mode, participant, frame)
+            self._play(mode, name, frame(mode))
         if self.mode not in tried and self.mode not in self._again_at_s:
-            self._play(self.mode, participant, frame)
+            self._play(self.mode, name, frame(self.mode))
 
     def _due_again(self) -> list[AudioMode]:
         if not self._again_at_s:
@@ -152,7 +167,7 @@ class Loudspeaker:
     def _play(self, mode: AudioMode, participant: str, frame: bytes) -> None:
         """Whatever a driver raises: the call goes on, and is heard elsewhere if that can be."""
         try:
-            self._outputs.sink(mode).push(participant, scaled(frame, self._gains[mode]))
+            self._outputs.sink(mode).push(participant, frame)
         except Exception as error:
             self._again_at_s[mode] = self._clock() + RETRY_S
             self.failed(mode, failure(f"the {mode} takes no sound", error))
@@ -170,6 +185,18 @@ class Loudspeaker:
         """Nothing more comes from `participant`."""
         self._voices.discard(participant)
         self._silence(self.mode, participant)
+
+    def sound(self, name: str, frame: bytes) -> None:
+        """20 ms of a sound of the device's own: softer under a call, and in no recording of it."""
+        factor = self._gains[self.mode] * (DUCKED if self._voices else 1)
+        before = self._sounds.get(name, factor)
+        self._sounds[name] = factor
+        self._pass_on(name, lambda _: faded(frame, before, factor))
+
+    def hush(self, name: str) -> None:
+        """That sound is over."""
+        if self._sounds.pop(name, None) is not None:
+            self._silence(self.mode, name)
 
     @property
     def _sink(self) -> AudioSink:

@@ -27,7 +27,7 @@ from appliance.calls.effects import (
     StartRecording,
 )
 from appliance.calls.inputs import FaultReported, Input, PeerFailed, PeerKey, RecordingFailed
-from appliance.config import Audio, Camera, Media, Recording
+from appliance.config import Audio, Camera, Media, Prompts, Recording
 from appliance.media.base import Devices, PictureSink, SourceFailed, VideoSource
 from appliance.media.desk import Desk
 from appliance.media.leg import Leg, Step
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from appliance.media.base import Rgb
     from appliance.media.equipment import Equipment
     from appliance.media.fanout import VideoFanout
+    from appliance.media.sounding import Sounding
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +80,13 @@ class Studio:
         screen_source: VideoSource | None = None,
         setup_limit_s: float = SETUP_LIMIT_S,
         forbidden: Callable[[], str | None] = lambda: None,
+        board: Literal["pi", "simulated"] = "simulated",
+        prompts: Prompts | None = None,
     ) -> None:
         """`devices` win over the configured ones; `volumes` are in percent, 100 where there is none. The
         others' pictures are received where `pictures` can show them; `screen_source` is what can be shared
-        as a second video. `forbidden` says why neither microphone nor camera may be open now.
+        as a second video. `forbidden` says why neither microphone nor camera may be open now. Only a `pi`
+        has sound cards. `prompts` is what visitors are told.
         """
         self._media = media
         self._cameras = {CameraFacing(facing): camera for facing, camera in cameras.items()}
@@ -92,6 +96,7 @@ class Studio:
         self._post = post
         self._devices = devices or Devices()
         self._setup_limit_s = setup_limit_s
+        self._board, self._prompts = board, prompts
         self._equipment: Equipment | None = None
         self._loading = asyncio.Lock()
         self._lost: SourceFailed | None = None
@@ -140,6 +145,8 @@ class Studio:
             self._volumes,
             self._recording,
             self._post,
+            simulated=self._board == "simulated",
+            prompts=self._prompts,
         )
         self._audience = equipment.Audience(lambda: made.speaker, self._pictures, self._post)
         return made
@@ -204,6 +211,13 @@ class Studio:
         Raises ValueError where it is not configured, or not simulated.
         """
         self._desk.plug(mode, present)
+
+    @property
+    def sounding(self) -> Sounding | None:
+        """What plays the device's own sounds, once media is loaded, on a board with sound cards."""
+        if self._equipment is None or self._board == "simulated":
+            return None
+        return self._equipment.sounding
 
     async def snapshot(self) -> bytes | None:
         """What the camera sees, as JPEG; None while it is closed or paused."""

@@ -64,6 +64,35 @@ class Together:
             output.stop(sound)
 
 
+class LateOutput:
+    """Stands in for an output that is not ready yet, and begins what plays when it is: a press in the first
+    moment after power-on is heard, too.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is attached."""
+        self._output: SoundOutput | None = None
+        self._playing: set[Sound] = set()
+
+    def attach(self, output: SoundOutput) -> None:
+        """Play through this one from now on."""
+        self._output = output
+        for sound in self._playing:
+            output.play(sound)
+
+    def play(self, sound: Sound) -> None:
+        """Begin a sound, now or when there is something to play it."""
+        self._playing.add(sound)
+        if self._output is not None:
+            self._output.play(sound)
+
+    def stop(self, sound: Sound) -> None:
+        """End it."""
+        self._playing.discard(sound)
+        if self._output is not None:
+            self._output.stop(sound)
+
+
 class Chime:
     """Which sounds play; `changed` is called whenever that changes."""
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from appliance.calls.effects import PlaySound, Sound, StopSound
-from appliance.panel.chime import Chime, Together
+from appliance.panel.chime import Chime, LateOutput, Together
 
 PLAY_CHIME, STOP_CHIME = PlaySound(Sound.CHIME), StopSound(Sound.CHIME)
 PLAY_TONE, STOP_TONE = PlaySound(Sound.RINGTONE), StopSound(Sound.RINGTONE)
@@ -108,3 +108,15 @@ def test_several_outputs_play_together() -> None:
     both.play(Sound.CHIME)
     both.stop(Sound.CHIME)
     assert one.heard == other.heard == ["play chime", "stop chime"]
+
+
+def test_what_plays_when_the_output_comes_is_begun_then(speaker: Speaker) -> None:
+    late = LateOutput()
+    late.play(Sound.CHIME)
+    late.play(Sound.RINGTONE)
+    late.stop(Sound.CHIME)
+    late.attach(speaker)
+    late.play(Sound.CHIME)
+    late.stop(Sound.RINGTONE)
+    late.stop(Sound.RINGTONE)
+    assert speaker.heard == ["play ringtone", "play chime", "stop ringtone", "stop ringtone"]
