@@ -8,12 +8,14 @@ from appliance.calls.effects import (
     OpenMicrophone,
     SetVolume,
     StartCapture,
+    StartTimer,
     StopCapture,
+    StopTimer,
     SwitchCamera,
     UseAudioMode,
 )
 from appliance.calls.faults import exceptions
-from appliance.calls.inputs import AudioOutputs, CameraSwitched
+from appliance.calls.inputs import AudioOutputs, CameraSwitched, Timer
 from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import MuteAudio, PauseVideo, SetAudioMode
@@ -33,6 +35,9 @@ from appliance.events import (
 from appliance.messages import Address, State
 from appliance.model import AudioMode, CallState, CallType, CameraFacing, Json
 
+PORTRAIT = Timer("portrait")
+PORTRAIT_S = 5.0
+"""Long enough to open a camera and to take a picture of who stands before it."""
 VOLUME = 100
 """Percent, where nobody has set another."""
 
@@ -76,9 +81,11 @@ def adjust(turn: Turn, call: LiveCall) -> None:
     if need is before:
         return
     turn.set(capturing=need)
+    if turn.state.portrait:
+        turn.set(portrait=False)
+        turn.do(StopTimer(PORTRAIT))
     if need is None:
-        turn.set(closings=turn.state.closings + 1)
-        turn.do(StopCapture(turn.state.closings))
+        _close(turn)
         _open_again(turn, call)
         turn.emit(AudioSessionToggled(active=False), call)
         return
@@ -87,6 +94,29 @@ def adjust(turn: Turn, call: LiveCall) -> None:
     turn.do(StartCapture(video=need is CallType.VIDEO))
     if before is None:
         turn.emit(AudioSessionToggled(active=True), call)
+
+
+def _close(turn: Turn) -> None:
+    turn.set(closings=turn.state.closings + 1)
+    turn.do(StopCapture(turn.state.closings))
+
+
+def portray(turn: Turn) -> None:
+    """Somebody rings in vain, under do not disturb: the camera alone opens, for the call log's picture."""
+    if turn.state.capturing is not None or not turn.policy.films:
+        return
+    if not turn.state.portrait:
+        privacy.light(turn)
+        turn.set(portrait=True)
+        turn.do(StartCapture(video=True, audio=False))
+    turn.do(StartTimer(PORTRAIT, PORTRAIT_S))
+
+
+def portrayed(turn: Turn) -> None:
+    """The camera has seen enough of who rang in vain."""
+    if turn.state.portrait:
+        turn.set(portrait=False)
+        _close(turn)
 
 
 def _open_again(turn: Turn, call: LiveCall) -> None:

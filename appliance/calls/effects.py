@@ -69,10 +69,12 @@ class ForgetCall(Effect, frozen=True):
 class StartCapture(Effect, frozen=True):
     """Open the microphone, and the camera for a video call; close the camera for any other.
 
-    The privacy LED is lit before. A device opens, and stays open, only while it is.
+    The privacy LED is lit before. A device opens, and stays open, only while it is. Without `audio` the
+    microphone stays closed, as for a picture of who rings under do not disturb.
     """
 
     video: bool
+    audio: bool = True
 
 
 class StopCapture(Effect, frozen=True):

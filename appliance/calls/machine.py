@@ -360,6 +360,8 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         pressing.calm(turn, key)
     elif fired.timer == telling.TIMER:
         telling.over(turn)
+    elif fired.timer == devices.PORTRAIT:
+        devices.portrayed(turn)
     elif fired.timer == quiet.HOURS:
         quiet.look_at_clock(turn)
     elif fired.timer == quiet.UNTIL:

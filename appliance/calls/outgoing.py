@@ -82,6 +82,8 @@ def place(turn: Turn, command: InitiateCall, *, bell: bool = False) -> LiveCall:
     turn.emit(OutgoingCallStarted(call.public(turn.now)), call)
     if turn.state.do_not_disturb is not None:
         ending.end(turn, call, CallEndReason.BUSY)
+        if call.type is CallType.VIDEO:
+            devices.portray(turn)
         return call
     for invitee in call.invitees:
         for leg in invitee.legs:

@@ -22,7 +22,8 @@ def light(turn: Turn) -> None:
 def closed(turn: Turn, report: CaptureClosed) -> None:
     """Nothing is open any more, unless somebody has wanted it again since."""
     is_latest = report.number == turn.state.closings
-    if turn.policy.privacy and is_latest and turn.state.capturing is None:
+    wanted = turn.state.capturing is not None or turn.state.portrait
+    if turn.policy.privacy and is_latest and not wanted:
         turn.do(LightPrivacy(on=False))
 
 
@@ -30,3 +31,5 @@ def lost(turn: Turn, _: PrivacyLost) -> None:
     """It is dark: what is open closes, and is tried again as what has failed."""
     if turn.state.capturing is not None:
         turn.do(StartCapture(video=turn.state.capturing is CallType.VIDEO))
+    elif turn.state.portrait:
+        turn.do(StartCapture(video=True, audio=False))

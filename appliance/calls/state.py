@@ -480,6 +480,8 @@ class State(Struct, frozen=True):
     stopping: bool = False
     capturing: CallType | None = None
     """What is open: nothing, the microphone, or the camera as well."""
+    portrait: bool = False
+    """The camera is open without a call, for a picture of somebody who rings in vain."""
     closings: int = 0
     """How often the devices were told to close: a report of an earlier time is no news."""
     camera_facing: CameraFacing = CameraFacing.FRONT

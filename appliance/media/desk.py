@@ -154,9 +154,9 @@ class Desk:
 
     def _capture(self, effect: StartCapture | StopCapture | RenewCapture) -> None:
         match effect:
-            case StartCapture(video=video):
+            case StartCapture(video=video, audio=audio):
                 self._closing = None
-                self._microphone.want(wanted=True)
+                self._microphone.want(wanted=audio)
                 self._camera.want(wanted=video)
             case StopCapture(number):
                 self._closing = number

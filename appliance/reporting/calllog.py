@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 PICTURE_AFTER_S = 0.3
 """A camera's first pictures are dark: its exposure has to settle."""
 PICTURE_TAKES_S = 10.0
+LOOKS = 8
 
 MISSED = (CallEndReason.TIMED_OUT, CallEndReason.CANCELLED, CallEndReason.DEVICE_RESTART)
 """How an incoming call ends that somebody here would have wanted to take."""
@@ -208,11 +209,15 @@ class CallLog:
             task.add_done_callback(self._taking.discard)
 
     async def _take(self, entry: Entry) -> None:
-        await asyncio.sleep(self._picture_after_s)
         name = f"{entry.id}.jpg"
+        jpeg: bytes | None = None
         try:
-            async with asyncio.timeout(PICTURE_TAKES_S):
-                jpeg = None if entry.picture else await self._snapshot()
+            for _ in range(LOOKS):  # a camera that is just being opened shows nothing yet
+                await asyncio.sleep(self._picture_after_s)
+                async with asyncio.timeout(PICTURE_TAKES_S):
+                    jpeg = None if entry.picture else await self._snapshot()
+                if jpeg is not None or entry.picture:
+                    break
             async with self._keeping:  # a call that is answered at once is looked at twice
                 if jpeg is None or entry.picture or entry.id not in self._entries:
                     return

@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from appliance.calls.effects import LightPrivacy, StartCapture, StopCapture
-from appliance.calls.inputs import CaptureClosed, PrivacyLost
-from appliance.commands import EndCall, InitiateCall
+from appliance.calls.inputs import ButtonGestured, ButtonPressed, CaptureClosed, PrivacyLost
+from appliance.commands import EndCall, InitiateCall, SetDoNotDisturb
+from appliance.model import Gesture
 from tests.parts.play import HOUSE, Play
 
 WATCHED = replace(HOUSE, privacy=True)
@@ -50,6 +51,21 @@ def test_where_it_went_dark_by_itself_capture_is_judged_anew() -> None:
     play.orders(InitiateCall(receiver="alice"))
     play.happens(PrivacyLost())
     assert play.outputs == [StartCapture(video=True)]
+
+
+def test_it_is_lit_for_a_picture_of_who_rings_in_vain() -> None:
+    play = Play(WATCHED, online={"alice": ["phone"]})
+    play.orders(SetDoNotDisturb())
+    play.happens(ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS))
+    looks = StartCapture(video=True, audio=False)
+    assert of_capture(play) == [LightPrivacy(on=True), looks]
+    play.happens(PrivacyLost())
+    assert of_capture(play) == [looks]
+    play.closes = False
+    play.wait(6)
+    assert of_capture(play) == [StopCapture(1)]
+    play.happens(CaptureClosed(1))
+    assert of_capture(play) == [LightPrivacy(on=False)]
 
 
 def test_without_such_an_led_nothing_is_lit() -> None:

@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from msgspec.structs import replace
 
-from appliance.calls.effects import PlaySound, Reply, Sound, StartTimer, StopSound
+from appliance.calls.effects import (
+    PlaySound,
+    Reply,
+    Sound,
+    StartCapture,
+    StartTimer,
+    StopCapture,
+    StopSound,
+)
 from appliance.calls.inputs import ButtonGestured, ButtonPressed, Started, TimerFired
 from appliance.calls.machine import advance
 from appliance.calls.quiet import HOURS
@@ -104,6 +112,27 @@ def test_a_visitor_is_told_at_once(play: Play) -> None:
     assert not play.done(PlaySound), "do not disturb is silent"
     assert notice_of(play.policy, play.state) is Notice.NOT_NOW, "and seen all the same"
     assert play.sent == []
+
+
+def test_who_rings_in_vain_is_seen_and_not_heard(play: Play) -> None:
+    play.orders(SetDoNotDisturb())
+    play.happens(ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS))
+    assert play.done(StartCapture) == [StartCapture(video=True, audio=False)]
+    play.happens(ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS))
+    assert not play.done(StartCapture), "it is open"
+    play.wait(4)
+    assert not play.done(StopCapture)
+    play.wait(2)
+    assert play.done(StopCapture)
+
+
+def test_a_call_that_comes_about_meanwhile_keeps_the_camera(play: Play) -> None:
+    play.orders(SetDoNotDisturb())
+    play.happens(ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS))
+    play.is_called(BUTLER)
+    assert play.done(StartCapture) == [StartCapture(video=True)]
+    play.wait(7)
+    assert not play.done(StopCapture)
 
 
 def test_nobody_is_rung_by_command_either() -> None:

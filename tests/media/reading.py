@@ -13,6 +13,9 @@ from appliance.media.synthetic import Samples, dominant_hz
 from appliance.model import CameraFacing
 
 
+PIECE = 2400
+
+
 @dataclass
 class Read:
     """What is in a file."""
@@ -45,11 +48,18 @@ class Read:
         return dominant_hz(self.sound[round(from_s * 48_000) : end])
 
     def level(self, hz: float, from_s: float = 0, to_s: float | None = None) -> float:
-        """The amplitude of one tone among others."""
+        """The amplitude of one tone among others, on average.
+
+        In pieces of 50 ms: what comes from afar is stretched a little, so its phase wanders.
+        """
         end = len(self.sound) if to_s is None else round(to_s * 48_000)
         part = self.sound[round(from_s * 48_000) : end].astype(np.float64)
-        turns = np.exp(-2j * np.pi * hz * np.arange(len(part)) / 48_000)
-        return float(2 * abs((part * turns).mean())) if len(part) else 0.0
+        pieces = part[: len(part) // PIECE * PIECE].reshape(-1, PIECE)
+        if not len(pieces):
+            return 0.0
+        window = np.hanning(PIECE)
+        turns = window * np.exp(-2j * np.pi * hz * np.arange(PIECE) / 48_000)
+        return float((2 * np.abs(pieces @ turns) / window.sum()).mean())
 
 
 def read(path: Path) -> Read:

@@ -456,6 +456,7 @@ class Laws:
             "unlock",
             "left_open",
             "calm",
+            "portrait",
             "quiet_hours",
             "do_not_disturb",
             "request",
@@ -480,7 +481,7 @@ class Laws:
         self.heard.clear()
         assert (state.notice is not None) == (telling.TIMER in timers), "a notice has its time"
         if not live:
-            assert not self.capturing, "capture without a call"
+            assert not self.capturing or state.portrait, "capture without a call"
             assert not self.ringing, "it rings for nobody"
         rings = any(call.state.value == "incoming" for call in live.values())
         assert self.ringing == (rings and state.do_not_disturb is None)

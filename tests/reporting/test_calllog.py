@@ -338,7 +338,7 @@ async def test_an_incoming_call_has_its_picture_once_the_camera_may_look(office:
     office.camera.pictures = [None, JPEG]
     async with office.day():
         office.tell(IncomingCallReceived(visit()), "v1")
-        await office.until(lambda: office.camera.asked == 1)
+        await office.until(lambda: office.camera.asked >= 1)
         office.tell(IncomingCallAccepted(visit()), "v1")
         await office.photographed()
         office.tell(SessionJoined("s-v1", "v1"), "v1")
@@ -374,7 +374,7 @@ async def test_a_call_of_sound_alone_has_none(office: Office) -> None:
     async with office.day():
         office.tell(OutgoingCallStarted(ring(type=CallType.AUDIO)))
         office.rings("c2")
-        await office.until(lambda: office.camera.asked == 1)
+        await office.until(lambda: office.camera.asked >= 1)
         assert office.log.entries(2)[1]["picture"] is None
 
 
