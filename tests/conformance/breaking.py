@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from appliance.errors import Refused
 from appliance.listeners import CallListener
 from appliance.model import DeviceException
+from appliance.service import pressure
 from tests.conformance.scenes import scene
 from tests.conformance.stage import Stage
 from tests.parts.breakable import BreakableCamera, BreakableMicrophone
@@ -52,6 +54,64 @@ async def a_broken_device_is_shown_while_nobody_calls(stage: Stage) -> None:
     await stage.event("local_camera_exception", type="media_services_were_lost")
     await stage.do("leave_session")
     await stage.until(lambda: stage.status()["screen"]["showing"] == "error")
+
+
+CAUSES: tuple[tuple[int | str, str], ...] = (
+    (errno.EACCES, "permission_not_granted"),
+    (errno.ENODEV, "device_unplugged"),
+    (errno.ECONNRESET, "media_services_were_lost"),
+    (errno.EINVAL, "generic"),
+    ("the flux is out of phase", "unknown"),
+)
+"""What a driver says, and how that is told."""
+
+
+@scene("broken")
+async def a_camera_fails_in_every_way(stage: Stage) -> None:
+    camera = stage.house.appliance.devices.camera  # type: ignore[union-attr]
+    assert isinstance(camera, BreakableCamera)
+    await stage.talk()
+    for said, exception in CAUSES:
+        camera.breaks(said)
+        await stage.event("local_camera_exception", type=exception)
+        camera.works_again()
+        await stage.event("local_camera_exception", type=None)
+    camera.breaks(errno.EBUSY)
+    await stage.event("local_camera_exception", type="interruption")
+    await stage.event("local_camera_exception", type="device_occupied")
+    camera.works_again()
+    await stage.event("local_camera_exception", type=None)
+    camera.stalls()
+    await stage.event("local_camera_exception", type="zero_capture_fps")
+    camera.works_again()
+    await stage.event("local_camera_exception", type=None)
+    camera.breaks(errno.EIO)
+    await stage.event("local_camera_exception", type="reboot_required")
+    camera.works_again()
+    await stage.event("local_camera_exception", type=None)
+    await stage.do("switch_camera")
+    await stage.event("local_camera_exception", type="invalid_id")
+
+
+@scene("broken")
+async def a_microphone_hears_nothing(stage: Stage) -> None:
+    microphone = stage.house.appliance.devices.microphone  # type: ignore[union-attr]
+    assert isinstance(microphone, BreakableMicrophone)
+    await stage.talk()
+    microphone.deaf = True
+    await stage.event("local_microphone_exception", type="sound_level_too_low")
+    microphone.deaf = False
+    await stage.event("local_microphone_exception", type=None)
+
+
+@scene("broken")
+async def the_device_is_too_hot(stage: Stage) -> None:
+    await stage.talk()
+    temperature = stage.folder / "sys" / pressure.THERMAL / "thermal_zone0" / "temp"
+    temperature.write_text("91000\n")
+    await stage.event("local_camera_exception", type="by_system_pressure")
+    temperature.write_text("40000\n")
+    await stage.event("local_camera_exception", type=None)
 
 
 @scene("offline")

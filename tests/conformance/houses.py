@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from appliance.config import Button, Config, Http, load
+from appliance.config import Button, Camera, Config, Http, load
 from appliance.media.base import Devices
 from appliance.media.synthetic import CardCamera, ToneMicrophone
 from appliance.model import AudioMode
@@ -64,6 +64,11 @@ def quiet(config: Config) -> Config:
     )
 
 
+def broken(config: Config) -> Config:
+    """Its rear camera has a name that there is not."""
+    return replace(config, cameras={**config.cameras, "rear": Camera("attic")})
+
+
 def same(config: Config) -> Config:
     """As it stands there."""
     return config
@@ -73,7 +78,7 @@ HOUSES: dict[str, Callable[[Config], Config]] = {
     "house": same,
     "bare": bare,
     "quiet": quiet,
-    "broken": same,
+    "broken": broken,
     "offline": same,
     "stopping": same,
 }

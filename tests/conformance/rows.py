@@ -27,6 +27,22 @@ NEVER_PLAIN = ("generate_token", "start_session")
 NEVER_WRONG = ("set_layout", "show_participant_list")
 """What is refused only for a value that there is not, where one can be written."""
 
+CAUSED_HERE = (
+    "unknown",
+    "generic",
+    "invalid_id",
+    "permission_not_granted",
+    "zero_capture_fps",
+    "device_occupied",
+    "device_unplugged",
+    "reboot_required",
+    "media_services_were_lost",
+    "sound_level_too_low",
+    "interruption",
+    "by_system_pressure",
+)
+"""The device exceptions that this device's own devices can raise; the others are a phone's."""
+
 ENUMERATIONS: dict[str, type[StrEnum]] = {
     re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): found
     for name, found in vars(model).items()
@@ -42,6 +58,7 @@ def rows() -> Iterator[str]:
     yield from (f"event:{name}" for name in EVENTS)
     for name, enumeration in ENUMERATIONS.items():
         yield from (f"enum:{name}={value}" for value in enumeration)
+    yield from (f"cause:{exception}" for exception in CAUSED_HERE)
     yield from (f"setting:{name}" for name in CallSettings.__struct_fields__)
     yield from (f"decision:{name}" for name in DECISIONS)
     for name in COMMANDS:
@@ -54,6 +71,8 @@ def rows() -> Iterator[str]:
 def values_of_event(item: Mapping[str, Any]) -> Iterator[str]:
     """The rows of the enumeration values that stand anywhere in an event's data."""
     event = EVENTS[str(item["type"]).removeprefix("appliance.")]
+    if event.NAME.startswith("local_") and item["data"]["type"] is not None:
+        yield f"cause:{item['data']['type']}"
     hints = get_type_hints(event)
     for name in event.data_fields():
         yield from values(item["data"][name], hints[name])

@@ -24,6 +24,7 @@ from appliance.media.base import Devices
 from appliance.model import CallState, Gesture
 from appliance.screen.touch import Gesture as Touched
 from appliance.screen.touch import Pointer
+from appliance.service import pressure
 from tests.conformance.giving import GIVE, command_buttons
 from tests.conformance.outlets import BrokerClient, HookFolder, Item, SocketClient, listener
 from tests.conformance.rows import (
@@ -318,10 +319,19 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     """The house, and everybody who is told. A broker that does not run yet is not followed."""
     hooks = HookFolder(folder)
+    heat = folder / "sys" / pressure.THERMAL / "thermal_zone0" / "temp"
+    heat.parent.mkdir(parents=True)
+    heat.write_text("40000\n")
     config = replace(config, hooks=Hooks(str(hooks.folder)))
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(
-            house(config, folder, devices=devices, connected=broker.running)
+            house(
+                config,
+                folder,
+                devices=devices,
+                connected=broker.running,
+                sys_root=folder / "sys",
+            )
         )
         made = Stage(one, broker, folder, seen)
         made.hooks, made.follows = hooks, broker.running

@@ -12,7 +12,6 @@ from appliance.media.card import read_counter, read_facing
 from appliance.media.synthetic import Samples, dominant_hz
 from appliance.model import CameraFacing
 
-
 PIECE = 2400
 
 

@@ -21,7 +21,7 @@ HANG_S = 60.0
 
 class _Breakable:
     def __init__(self) -> None:
-        self.broken: DeviceException | int | None = None
+        self.broken: DeviceException | int | str | None = None
         self.stalled = False
         self.opened = 0
         """How often it is open: 0 or 1."""
@@ -30,8 +30,11 @@ class _Breakable:
         self._lets_start.set()
         self._lets_stop.set()
 
-    def breaks(self, how: DeviceException | int) -> None:
-        """Stop in the middle of what it does, and do not open again: an errno, or an exception's name."""
+    def breaks(self, how: DeviceException | int | str) -> None:
+        """Stop in the middle of what it does, and do not open again.
+
+        `how` is an errno, an exception's name, or the words of a driver that gives no errno.
+        """
         self.broken = how
         if self._failed is not None:
             failed, self._failed = self._failed, None
@@ -71,6 +74,8 @@ class _Breakable:
                 return SourceFailed(type_, f"it broke: {type_.replace('_', ' ')}")
             case int(number):
                 return OSError(number, os.strerror(number))
+            case str(words):
+                return RuntimeError(words)
         raise AssertionError("it works")
 
     def _open(self, failed: Failed) -> None:
