@@ -4,8 +4,8 @@
 PYTHON ?= python3
 EXTRAS ?= demo
 TESTS ?= tests
-# most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
-WORKERS ?= 2
+# most tests wait for what is real, a broker, a browser, a tone: three at a time fill two cores
+WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin

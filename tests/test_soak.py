@@ -39,7 +39,6 @@ async def test_three_hundred_calls_leave_nothing_behind(tmp_path: Path) -> None:
             await OUTCOMES[number % len(OUTCOMES)](door, alice, number)
         after = await things(door)
     assert after - before == Counter(), "more than before"
-    assert before - after == Counter()
 
 
 async def things(door: House) -> Counter[str]:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from appliance.calls.inputs import FaultReported, Input
-from appliance.media.base import AccessUnit, SourceFailed, VideoSource
-from appliance.media.handover import Handover
+from appliance.media.base import SourceFailed, VideoSource
+from appliance.media.handover import Handover, PictureHandover
 
 if TYPE_CHECKING:
     from appliance.media.fanout import VideoFanout
@@ -88,7 +88,7 @@ class _LiveScreen:
         self, source: VideoSource, fanout: VideoFanout, failed: Callable[[SourceFailed], None]
     ) -> None:
         self._source, self._fanout = source, fanout
-        self._units: Handover[AccessUnit] = Handover(fanout.deliver)
+        self._units = PictureHandover(fanout.deliver, source.request_keyframe)
         self._failures: Handover[SourceFailed] = Handover(failed)
 
     async def open(self) -> None:

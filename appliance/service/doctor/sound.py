@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.config import Config
+from appliance.config import Audio, Config
 from appliance.model import AudioMode
 from appliance.service.doctor.findings import Finding, Verdict, fault, ok, warning
 from appliance.service.doctor.machine import Machine
@@ -18,10 +18,13 @@ ECHO = "livekit.rtc"
 
 def sound(config: Config, machine: Machine) -> Iterator[Finding]:
     """One line for each output and its microphone, and one about the echo."""
-    if not config.audio:
+    outputs = config.audio or (
+        {} if config.device.board == "simulated" else {AudioMode.SPEAKER: Audio()}
+    )
+    if not outputs:
         yield ok("sound", "no output is configured")
         return
-    names = {name for one in config.audio.values() for name in (one.playback, one.capture)}
+    names = {name for one in outputs.values() for name in (one.playback, one.capture)}
     if names <= set(SIMULATED):
         yield ok("sound", f"simulated: {', '.join(sorted(names))}")
         return
@@ -32,7 +35,7 @@ def sound(config: Config, machine: Machine) -> Iterator[Finding]:
     cards = ", ".join(machine.sound_cards())
     opened = [
         _opened(f"{mode} {what}", name, machine, capture=what == "capture")
-        for mode, audio in config.audio.items()
+        for mode, audio in outputs.items()
         for what, name in (("playback", audio.playback), ("capture", audio.capture))
         if name not in SIMULATED
     ]
