@@ -121,7 +121,8 @@ async def test_where_it_is_lost_in_a_call_the_devices_close(door: House) -> None
         door.privacy.suspended = True  # it takes a look until that is noticed
         pin_of(door).function = "input"
         pin_of(door).drive_low()
-        await door.until_true(lambda: is_open(door) == (False, False))
+        closed = (False, False)
+        await door.until_true(lambda: is_open(door) == closed and not door.privacy.open)
         door.privacy.suspended = False
         told = await door.until("local_camera_exception")
         assert told["data"]["type"] == "permission_not_granted"

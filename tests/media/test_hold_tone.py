@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from appliance.calls.inputs import PeerKey
-from appliance.media.base import FRAME_SAMPLES, SILENT_FRAME
+from appliance.media.base import FRAME_S, FRAME_SAMPLES, SILENT_FRAME
 from appliance.media.fanout import AudioFanout
 from appliance.media.hold_tone import PERIOD_FRAMES, TONE_HZ, VOICE, HoldTone, frames
 from appliance.media.synthetic import dominant_hz, level_dbfs
@@ -75,10 +75,13 @@ async def test_silence_is_a_packet_that_is_always_the_same() -> None:
 async def test_here_it_is_heard_once_however_many_wait() -> None:
     speaker = Speaker()
     hold = HoldTone(lambda: speaker)
+    begun_s = asyncio.get_running_loop().time()
     hold.play_here(ALICE, True)
     hold.play_here(BOB, True)
     await until(lambda: len(speaker.frames) > 12, "the tone")
-    assert tuple(speaker.frames[:12]) == frames()[:12]
+    lasted_s = asyncio.get_running_loop().time() - begun_s
+    assert set(speaker.frames) <= set(frames())
+    assert len(speaker.frames) <= lasted_s / FRAME_S + 2, "of two at once twice as many would come"
     hold.play_here(ALICE, False)
     assert (hold.is_running, speaker.removed) == (True, 0)
     hold.play_here(BOB, False)
