@@ -181,6 +181,7 @@ async def at_home(url: str, uid: str, folder: Path, executable: Path) -> AsyncIt
     ]
     async with chromium(*flags, executable=executable) as browser:
         page = await browser.new_page(viewport={"width": 900, "height": 700})
+        page.set_default_timeout(1000 * PATIENCE_S)
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.add_init_script(REMEMBER_CONNECTIONS)
         await page.goto(f"{url}?as={uid}&{SMALL}")
