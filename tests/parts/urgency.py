@@ -18,9 +18,7 @@ URGENT = -10
 @contextmanager
 def urgent() -> Iterator[None]:
     """Let this session go first for as long as the block lasts."""
-    before = "0"
-    with contextlib.suppress(OSError):
-        before = GROUP.read_text().split()[-1]
+    before = _niceness()
     _ask_for(str(URGENT))
     try:
         yield
@@ -34,6 +32,14 @@ def urgently(executable: Path, folder: Path) -> Path:
     path.write_text(f'#!/bin/sh\n(echo {URGENT} > {GROUP}) 2> /dev/null\nexec {executable} "$@"\n')
     path.chmod(0o755)
     return path
+
+
+def _niceness() -> str:
+    """What this session has now: a kernel without autogroups has no such file, or an empty one."""
+    try:
+        return GROUP.read_text().split()[-1]
+    except (OSError, IndexError):
+        return "0"
 
 
 def _ask_for(nice: str) -> None:

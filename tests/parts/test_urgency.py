@@ -1,0 +1,22 @@
+"""The test session that goes first: whatever the kernel offers, the test itself is not disturbed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.parts import urgency
+
+
+@pytest.mark.parametrize("content", [None, "", "/autogroup-7 nice 3\n"])
+def test_the_session_gets_back_what_it_had(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = tmp_path / "autogroup"
+    if content is not None:
+        group.write_text(content)
+    monkeypatch.setattr(urgency, "GROUP", group)
+    with urgency.urgent():
+        assert group.read_text() == str(urgency.URGENT)
+    assert group.read_text() == ("3" if content else "0")
