@@ -19,8 +19,9 @@ from appliance import __version__, wiring
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import FaultReported
+from appliance.calls.moment import Moment
 from appliance.calls.situation import fault_counts, situation
-from appliance.calls.state import Moment, State
+from appliance.calls.state import State
 from appliance.calls.telling import notice_of
 from appliance.config import Config
 from appliance.errors import Refused

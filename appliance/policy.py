@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from appliance.actions import DTMF_DIGITS, Action, parse_action
-from appliance.calls.state import ContactPolicy, GroupPolicy, Policy
+from appliance.calls.policy import ContactPolicy, GroupPolicy, Policy
 from appliance.config import Button, Config, Keypad
 from appliance.model import AudioMode, CallSettings, CameraFacing, Gesture, Receiver, ReceiverType
 

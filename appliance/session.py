@@ -10,7 +10,7 @@ from appliance import commands
 from appliance.bus import Bus, CloudEvent, Dropped, Subscription, to_json
 from appliance.calls.engine import Engine
 from appliance.calls.faults import exceptions
-from appliance.calls.state import Moment
+from appliance.calls.moment import Moment
 from appliance.commands import Command
 from appliance.listeners import Listener
 from appliance.model import (

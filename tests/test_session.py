@@ -13,7 +13,7 @@ import pytest
 from appliance.bus import Bus, Dropped
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import DeviceFailed, LinkChanged, LinkState
-from appliance.calls.state import Moment
+from appliance.calls.moment import Moment
 from appliance.commands import COMMANDS
 from appliance.errors import Refused
 from appliance.events import AudioMuted, AudioUnmuted, VideoPaused

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from appliance.actions import Action, Verb
 from appliance.calls import devices, holding, telling
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import Sound
 from appliance.calls.inputs import ButtonGestured, ButtonPressed, HookSwitched
-from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import (
     AcceptCall,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.calls import privacy
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import (
     OpenCamera,
     OpenMicrophone,
@@ -16,7 +17,6 @@ from appliance.calls.effects import (
 )
 from appliance.calls.faults import exceptions
 from appliance.calls.inputs import AudioOutputs, CameraSwitched, Timer
-from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import MuteAudio, PauseVideo, SetAudioMode
 from appliance.commands import SetVolume as SetVolumeCommand

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from appliance.calls import devices, holding, recordings, requests, screens, telling
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import (
     ClosePeer,
     ForgetCall,
@@ -15,7 +16,7 @@ from appliance.calls.effects import (
 )
 from appliance.calls.inputs import LinkState, Timer
 from appliance.calls.situation import situation
-from appliance.calls.state import Closing, LiveCall, Remembered
+from appliance.calls.state import Closing, Remembered
 from appliance.calls.turn import Turn
 from appliance.events import CallEnded, SessionLeft
 from appliance.messages import Cancel, End

@@ -22,7 +22,9 @@ from appliance.calls.inputs import (
     TimerFired,
 )
 from appliance.calls.machine import advance
-from appliance.calls.state import Moment, Policy, State
+from appliance.calls.moment import Moment
+from appliance.calls.policy import Policy
+from appliance.calls.state import State
 from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.model import Json

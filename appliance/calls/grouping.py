@@ -7,9 +7,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from appliance.calls import ending, holding, outage, outgoing, recordings, roster
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.effects import StopTimer
 from appliance.calls.inputs import Timer
-from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.commands import MergeCalls, SplitCall
 from appliance.errors import Refused, did_you_mean

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.effects import HoldPeer
-from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.commands import HoldCall
 from appliance.events import HoldToggled

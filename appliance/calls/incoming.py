@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.calls import devices, ending, holding, outgoing, peers
+from appliance.calls.call import LiveCall, Way
 from appliance.calls.effects import (
     PlaySound,
     ReturnToIdle,
@@ -13,7 +14,6 @@ from appliance.calls.effects import (
 )
 from appliance.calls.inputs import PresenceChanged, Timer
 from appliance.calls.sizes import check_json
-from appliance.calls.state import LiveCall, Way
 from appliance.calls.turn import Turn
 from appliance.commands import AcceptCall, RejectCall
 from appliance.errors import Refused

@@ -27,6 +27,7 @@ from appliance.calls import (
     telling,
     tokens,
 )
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import Output, Reply, Sound
 from appliance.calls.ending import REMEMBERED_S
 from appliance.calls.inputs import (
@@ -71,7 +72,9 @@ from appliance.calls.inputs import (
     TimerFired,
 )
 from appliance.calls.later import LATER
-from appliance.calls.state import LiveCall, Moment, Policy, Presence, State
+from appliance.calls.moment import Moment
+from appliance.calls.policy import Policy
+from appliance.calls.state import Presence, State
 from appliance.calls.table import TABLE, Go, Happening, Ignore, Refuse, Report, message
 from appliance.calls.turn import Turn
 from appliance.commands import Command

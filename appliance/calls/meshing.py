@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.calls import outage, outgoing, participants, peers, roster, tokens
+from appliance.calls import outage, participants, peers, replies, roster, tokens
+from appliance.calls.call import Admitted, LiveCall, Member, Way
 from appliance.calls.effects import StopTimer
 from appliance.calls.inputs import Timer
-from appliance.calls.state import Admitted, LiveCall, Member, Way
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.events import SessionJoined
@@ -54,7 +54,7 @@ def _admit(turn: Turn, call: LiveCall, sender: Address, token: str | None) -> No
     name = turn.policy.name_of(sender.uid)
     newcomer = Participant(sender.uid, name, sender.endpoint or "")
     admitted = Admitted(newcomer, turn.now.monotonic_s)
-    call = outgoing.came_by_token(turn, call, sender)
+    call = replies.came_by_token(turn, call, sender)
     order = roster.order_with(call, sender)
     turn.put(call, admitted=(*call.admitted, admitted), order=order)
 

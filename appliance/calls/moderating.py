@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.calls import devices, outgoing, requests, roster
+from appliance.calls import devices, inviting, requests, roster
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.later import Later
-from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.commands import Invite, KickParticipant, MuteAudio, MuteParticipant
 from appliance.errors import Refused, did_you_mean
@@ -29,7 +29,7 @@ def invite(turn: Turn, call: LiveCall, command: Invite) -> Later | None:
         return requests.ask(
             turn, call, call.host, RequestAction.INVITE, receiver=name, request=turn.request
         )
-    outgoing.invite_further(turn, call, receiver)
+    inviting.invite_further(turn, call, receiver)
     return None
 
 
@@ -62,7 +62,7 @@ def mute(turn: Turn, call: LiveCall, command: MuteParticipant) -> Later | None:
 def asked_to_invite(turn: Turn, call: LiveCall, sender: Address, message: Request) -> None:
     """A participant with the right wants a further user rung."""
     _check(turn, call, sender, "invite others")
-    outgoing.invite_further(turn, call, _receiver(turn, message.receiver))
+    inviting.invite_further(turn, call, _receiver(turn, message.receiver))
     _agree(turn, call, sender, message)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from appliance.calls import ending
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import StartTimer, StopTimer
 from appliance.calls.inputs import Timer
-from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.events import ConnectionClosed, ConnectionLost, ConnectionRestored
 from appliance.model import CallEndReason, CallState, SessionStateReason

@@ -6,11 +6,11 @@ import re
 
 from appliance import messages
 from appliance.calls import ending, holding, incoming, outgoing
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import AskHangUp, Reply
 from appliance.calls.inputs import HangUpAnswered
 from appliance.calls.later import LATER, Later
 from appliance.calls.sizes import TEXT_MAX_BYTES, check_json
-from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import (
     CallBack,

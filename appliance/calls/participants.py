@@ -19,9 +19,9 @@ from appliance.calls import (
     roster,
     switching,
 )
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.inputs import SpeakerChanged
 from appliance.calls.roster import sender_of
-from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.events import (

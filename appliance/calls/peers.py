@@ -15,6 +15,7 @@ from appliance.calls import (
     roster,
     switching,
 )
+from appliance.calls.call import CANDIDATES_KEPT, LiveCall, Member, Way
 from appliance.calls.effects import (
     AcceptAnswer,
     AddCandidate,
@@ -36,7 +37,6 @@ from appliance.calls.inputs import (
     PeerRestored,
     Timer,
 )
-from appliance.calls.state import CANDIDATES_KEPT, LiveCall, Member, Way
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.events import ParticipantJoined, SessionJoined

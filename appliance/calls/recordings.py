@@ -6,10 +6,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import Reply, StartRecording, StopRecording
 from appliance.calls.inputs import RecordingFailed, RecordingStarted, RecordingStopped
 from appliance.calls.later import LATER, Later
-from appliance.calls.state import LiveCall, Recording
+from appliance.calls.state import Recording
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.events import RecordingStarted as RecordingStartedEvent

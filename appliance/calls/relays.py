@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from appliance.calls import telling
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import PulseRelay, Reply, StartTimer, StopTimer
 from appliance.calls.inputs import RelayChanged, Timer
 from appliance.calls.later import LATER, Later
-from appliance.calls.state import LiveCall, Unlocking
+from appliance.calls.state import Unlocking
 from appliance.calls.turn import Turn
 from appliance.commands import Unlock
 from appliance.errors import Refused, did_you_mean

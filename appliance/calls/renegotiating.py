@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from appliance.calls import requests
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.effects import AddCandidate, ClosePeer, OpenPeer, Renegotiate
 from appliance.calls.inputs import PeerKey
-from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.messages import Address, Offer, Request, Response

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from appliance.calls.call import Asked, LiveCall
 from appliance.calls.effects import Reply, StartTimer, StopTimer
 from appliance.calls.inputs import Timer
 from appliance.calls.later import LATER, Later
-from appliance.calls.state import Asked, LiveCall
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.messages import Address, Request, Response

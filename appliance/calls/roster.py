@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from appliance import messages
 from appliance.calls import ending, outage, requests
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.effects import ClosePeer, StartTimer, StopTimer
 from appliance.calls.inputs import Timer
-from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.errors import Refused
 from appliance.events import (

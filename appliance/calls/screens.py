@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.calls import devices, renegotiating
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import ShareScreen as ShareScreenEffect
-from appliance.calls.state import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import SetLayout, ShareScreen, ShowParticipantList
 from appliance.errors import Refused

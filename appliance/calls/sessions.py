@@ -8,9 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from appliance.calls import devices, roster, tokens
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import StartTimer
 from appliance.calls.inputs import Timer
-from appliance.calls.state import LiveCall
 from appliance.calls.tokens import Token
 from appliance.calls.turn import Turn
 from appliance.commands import StartSession

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from appliance.calls.call import LiveCall
 from appliance.calls.faults import exceptions
 from appliance.calls.inputs import LinkState
-from appliance.calls.state import LiveCall, State
+from appliance.calls.state import State
 from appliance.model import CallState, Situation
 
 _OF_CALL = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from appliance.calls import devices, renegotiating, requests
+from appliance.calls.call import LiveCall, SwitchRequest
 from appliance.calls.effects import StartTimer, StopTimer
 from appliance.calls.later import Later
-from appliance.calls.state import LiveCall, SwitchRequest
 from appliance.calls.turn import Turn
 from appliance.commands import AnswerRequest, SwitchToVideoCall
 from appliance.errors import Refused

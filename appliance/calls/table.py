@@ -19,6 +19,7 @@ from appliance.calls import (
     grouping,
     holding,
     incoming,
+    inviting,
     meshing,
     moderating,
     outage,
@@ -27,6 +28,7 @@ from appliance.calls import (
     participants,
     peers,
     recordings,
+    replies,
     roster,
     screens,
     sessions,
@@ -252,23 +254,23 @@ _on(
     ((IDLE,), _UNKNOWN),
     ((ENDED,), _OVER),
     ((INCOMING,), _NOT_NOW),
-    *_stay(outgoing.rang, (OUTGOING,)),
-    *_stay(outgoing.rang_late, ANSWERED),
+    *_stay(replies.rang, (OUTGOING,)),
+    *_stay(replies.rang_late, ANSWERED),
 )
 _on(
     "<accept>",
     ((IDLE,), _UNKNOWN),
-    ((ENDED,), _go(outgoing.accepted_too_late, ENDED)),
+    ((ENDED,), _go(replies.accepted_too_late, ENDED)),
     ((INCOMING,), _NOT_NOW),
-    ((OUTGOING,), _go(outgoing.accepted, CONNECTING)),
-    *_stay(outgoing.accepted_late, ANSWERED),
+    ((OUTGOING,), _go(replies.accepted, CONNECTING)),
+    *_stay(replies.accepted_late, ANSWERED),
 )
 _on(
     "<reject>",
     ((IDLE,), _UNKNOWN),
     ((ENDED,), _OVER),
     ((INCOMING,), _NOT_NOW),
-    *_stay_or_end(outgoing.rejected, (OUTGOING, *ANSWERED)),
+    *_stay_or_end(replies.rejected, (OUTGOING, *ANSWERED)),
 )
 _on(
     "<cancel>",
@@ -478,13 +480,13 @@ _on(
     Report.ENDPOINT_ONLINE,
     (NO_CALL, _GONE),
     ((INCOMING,), Ignore("only a caller invites")),
-    *_stay(outgoing.callee_came, (OUTGOING, *ANSWERED)),
+    *_stay(inviting.callee_came, (OUTGOING, *ANSWERED)),
 )
 _on(
     Report.ENDPOINT_OFFLINE,
     (NO_CALL, _GONE),
     ((INCOMING,), _go(incoming.caller_went, INCOMING, ENDED)),
-    *_stay(outgoing.callee_went, (OUTGOING, *ANSWERED)),
+    *_stay(inviting.callee_went, (OUTGOING, *ANSWERED)),
 )
 _on(
     Report.STOP,

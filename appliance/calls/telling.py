@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import PlaySound, Sound, StartTimer, StopSound, StopTimer
 from appliance.calls.inputs import Timer
-from appliance.calls.state import LiveCall, Policy, State
+from appliance.calls.policy import Policy
+from appliance.calls.state import State
 from appliance.calls.turn import Turn
 from appliance.model import CalleeState, CallEndReason, CallState, Notice
 

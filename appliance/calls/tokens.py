@@ -14,7 +14,7 @@ import math
 
 from msgspec import Struct
 
-from appliance.calls.state import LiveCall
+from appliance.calls.call import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import GenerateToken
 from appliance.errors import Refused, did_you_mean

@@ -7,9 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.effects import Effect, Emit, Output, Send, StartTimer
 from appliance.calls.inputs import Timer
-from appliance.calls.state import LiveCall, Member, Moment, Policy, State
+from appliance.calls.moment import Moment
+from appliance.calls.policy import Policy
+from appliance.calls.state import State
 from appliance.events import Error, Event, SessionStateChanged
 from appliance.messages import Address, Message
 from appliance.model import Participant, ParticipantState, SessionStateReason

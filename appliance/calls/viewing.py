@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from appliance.calls.call import LiveCall
+from appliance.calls.moment import Moment
+from appliance.calls.policy import Policy
 from appliance.calls.situation import situation
-from appliance.calls.state import LiveCall, Moment, Policy, State
+from appliance.calls.state import State
 from appliance.calls.telling import notice_of
 from appliance.calls.turn import Turn
 from appliance.model import CallType, Tile, View

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.calls.call import CANDIDATES_KEPT
 from appliance.calls.effects import (
     AcceptAnswer,
     AddCandidate,
@@ -17,7 +18,6 @@ from appliance.calls.effects import (
     StopSound,
 )
 from appliance.calls.inputs import ButtonGestured, PeerConnected, PeerFailed, PeerOffered
-from appliance.calls.state import CANDIDATES_KEPT
 from appliance.commands import AcceptCall, EndCall, InitiateCall, LeaveSession, RejectCall
 from appliance.events import (
     CallEnded,

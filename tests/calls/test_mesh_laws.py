@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from msgspec.structs import replace
 
-from appliance.calls.state import ContactPolicy, Policy
+from appliance.calls.policy import ContactPolicy, Policy
 from appliance.commands import (
     AcceptCall,
     GenerateToken,

@@ -18,8 +18,9 @@ from appliance.calls.effects import (
 )
 from appliance.calls.inputs import ButtonGestured, ButtonPressed, Started, TimerFired
 from appliance.calls.machine import advance
+from appliance.calls.moment import Moment
 from appliance.calls.quiet import HOURS
-from appliance.calls.state import DoNotDisturb, Moment, State
+from appliance.calls.state import DoNotDisturb, State
 from appliance.calls.telling import notice_of
 from appliance.commands import AcceptCall, InitiateCall, Invite, SetDoNotDisturb
 from appliance.events import CallEnded, DoNotDisturbChanged, Error

@@ -25,7 +25,7 @@ from appliance.calls.inputs import (
     RelayChanged,
     StopRequested,
 )
-from appliance.calls.state import ContactPolicy
+from appliance.calls.policy import ContactPolicy
 from appliance.commands import (
     CallBack,
     EndCall,

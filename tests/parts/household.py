@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from appliance.calls.call import LiveCall
 from appliance.calls.inputs import PeerAgreed, PeerAnswered, PeerConnected, PeerKey, PeerOffered
-from appliance.calls.state import LiveCall
 from appliance.commands import AcceptCall, InitiateCall, Invite
 from appliance.messages import Accept, Address, Answer, Participants
 from appliance.model import CallType, Participant, ReceiverType

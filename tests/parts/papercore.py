@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.calls import effects
+from appliance.calls.call import LiveCall
 from appliance.calls.inputs import (
     Input,
     MessageExpired,
@@ -10,8 +11,8 @@ from appliance.calls.inputs import (
     PeerAnswered,
     PeerOffered,
 )
+from appliance.calls.policy import Policy
 from appliance.calls.roster import everyone
-from appliance.calls.state import LiveCall, Policy
 from appliance.calls.turn import Turn
 from appliance.commands import Command
 from appliance.messages import Address, Message

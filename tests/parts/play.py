@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from appliance.actions import parse_action
 from appliance.calls import effects, telling
+from appliance.calls.call import LiveCall
 from appliance.calls.effects import (
     AskHangUp,
     Effect,
@@ -41,7 +42,9 @@ from appliance.calls.inputs import (
     TimerFired,
 )
 from appliance.calls.machine import advance
-from appliance.calls.state import ContactPolicy, GroupPolicy, LiveCall, Moment, Policy, State
+from appliance.calls.moment import Moment
+from appliance.calls.policy import ContactPolicy, GroupPolicy, Policy
+from appliance.calls.state import State
 from appliance.commands import Command
 from appliance.events import (
     CallEnded,
