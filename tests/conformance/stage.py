@@ -257,19 +257,19 @@ class Stage:
 
     def _compare(self) -> None:
         """The same on the socket, at the broker, in Python and for the listener, since the beginning."""
-        first = str(self.house.told[self._begin]["id"])
-        socket = _since(self.socket.events, first)
         read = json.loads(json.dumps(self.house.told[self._begin :]))
+        first, last = (str(read[at]["id"]) for at in (0, -1))
+        socket = _between(self.socket.events, first, last)
         if read != socket:
             self.differences.append(f"{len(socket)} on the socket, {len(read)} others in Python")
-        mqtt = _since(self.mqtt.events, first) if self.follows else socket
+        mqtt = _between(self.mqtt.events, first, last) if self.follows else socket
         for one, other in zip(socket, mqtt, strict=False):
             if one != other:
                 self.differences.append(f"socket: {_line(one)}, broker: {_line(other)}")
                 break
         if len(socket) != len(mqtt):
             self.differences.append(f"{len(socket)} on the socket, {len(mqtt)} at the broker")
-        listened = self.heard[-len(socket) :]
+        listened = self.heard[self._begin - self._unheard :]
         for item, (name, data) in zip(socket, listened, strict=False):
             if (name_of(item), item["data"]) != (name, data):
                 self.differences.append(f"socket: {_line(item)}, listener: {name} {data}")
@@ -299,9 +299,10 @@ def _fits(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def _since(items: list[Item], id_: str) -> list[Item]:
-    at = next(at for at, item in enumerate(items) if item["id"] == id_)
-    return items[at:]
+def _between(items: list[Item], first: str, last: str) -> list[Item]:
+    """From one event to the other: one ear may already have heard of what comes after."""
+    ids = [item["id"] for item in items]
+    return items[ids.index(first) : ids.index(last) + 1]
 
 
 def _line(item: Item) -> str:
