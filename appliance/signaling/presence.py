@@ -79,6 +79,14 @@ class Presence:
             return []
         return [PresenceChanged(uid, endpoint, online=True, epoch=said.epoch, name=said.name)]
 
+    def uids(self) -> list[str]:
+        """Whose presence is known."""
+        return list(self._endpoints)
+
+    def drop(self, uid: str) -> list[PresenceChanged]:
+        """That uid is no contact any more: to this device it is not there."""
+        return [_gone(uid, endpoint) for endpoint in self._endpoints.pop(uid, {})]
+
     def disconnected(self) -> None:
         """The link is gone: what is known is of the past until it is told again."""
         for endpoints in self._endpoints.values():
