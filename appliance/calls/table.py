@@ -495,7 +495,8 @@ _on(
     (NO_CALL, _GONE),
     ((INCOMING,), _go(trusting.ringing_in, INCOMING, ENDED)),
     ((OUTGOING,), _go(trusting.ringing_out, OUTGOING, ENDED)),
-    *_stay_or_end(trusting.answered, ANSWERED),
+    ((CONNECTING,), _go(trusting.answered, CONNECTING, ENDED)),
+    (JOINED, _go(trusting.answered, *JOINED, ENDED)),
 )
 _on(
     Report.STOP,
