@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from appliance.media.base import Devices
     from appliance.media.studio import Studio
     from appliance.reporting.calllog import CallLog
+    from appliance.reporting.mqtt import Open
     from appliance.screen.screen import Screen
     from appliance.trust.keys import DeviceKey
     from appliance.wiring import MakeDemo
@@ -105,6 +106,7 @@ class Appliance:
         self.calls: CallLog | None = None
         self.page: str | None = None
         self.rejected: Mapping[str, int] = {}
+        self.open_order: Open
 
     def _media_status(self) -> Mapping[str, Any]:
         return self.studio.status() if self.studio else {}

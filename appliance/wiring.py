@@ -233,6 +233,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     await stack.enter_async_context(signaling)
     engine.attach(signaling)
     appliance.rejected = signaling.rejected
+    appliance.open_order = signaling.take_order
 
     def changed(revoked: frozenset[str]) -> None:
         known = contact_policies(contacts.all(), unsigned)
@@ -295,6 +296,7 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
     from appliance.reporting.mqtt import DeviceTopics
     from appliance.signaling.base import Publication, Subscription
     from appliance.signaling.mqtt import MqttLink
+    from appliance.trust.rights import right_for
 
     config = appliance.config
 
@@ -324,6 +326,9 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
         command=appliance.session.command,
         post=appliance.engine.post,
         connect=connect,
+        public_key=appliance.key.public if appliance.key else None,
+        open_order=appliance.open_order,
+        may=lambda uid, name: right_for(name) in appliance.contacts.may(uid),
     )
     await stack.enter_async_context(topics)
     appliance.bus.sinks.append(topics.see)

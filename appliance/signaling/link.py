@@ -27,13 +27,14 @@ from appliance.calls.inputs import (
 )
 from appliance.config import Device, Mqtt, Security
 from appliance.messages import Address
-from appliance.signaling import presence
+from appliance.signaling import orders, presence
 from appliance.signaling.base import Connect, Publication, Subscription
 from appliance.signaling.clock import Clock
 from appliance.signaling.inbox import Inbox, Said
 from appliance.signaling.limits import Recent
 from appliance.signaling.listed import Listed, Reach
 from appliance.signaling.mqtt import MqttLink
+from appliance.signaling.orders import Order
 from appliance.signaling.outbox import Outbox, Parcel
 from appliance.signaling.presence import Presence
 from appliance.signaling.rejected import Rejected
@@ -42,6 +43,7 @@ from appliance.signaling.signers import Signers
 from appliance.signaling.topics import Topics
 from appliance.signaling.trust import PlainTrust, Trust
 from appliance.signaling.wire import MAX_SEALED, Envelope, decode, encode
+from appliance.trust.jws import Untrusted, peek
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class MqttSignaling:
         self._trust = trust or PlainTrust(security.unsigned)
         self._unsigned = security.unsigned == "allow"
         self._inbox = Inbox(self._me, allow_null_epoch=self._unsigned)
+        self._orders = Inbox(self._me, allow_null_epoch=False)
         self._outbox = Outbox(partial(secrets.token_hex, 16))
         self._presence = Presence()
         self._strangers: Recent[tuple[str, str], bytes] = Recent(STRANGERS)
@@ -262,6 +265,7 @@ class MqttSignaling:
         """Nothing that was said to an earlier one is believed from here on."""
         self._epoch = secrets.token_hex(16)
         self._inbox.connected(self._epoch)
+        self._orders.connected(self._epoch)
         self._say_online()
 
     def _make_room(self) -> None:
@@ -311,11 +315,40 @@ class MqttSignaling:
             MessageReceived(envelope.sender, envelope.call_id, envelope.message, vouched_by=vouched)
         )
 
-    def _admit(self, said: Said, kid: str | None) -> bool:
+    def take_order(self, name: str, payload: bytes) -> Order | None:
+        """The signed command that came as `command/<name>`; None for one that was taken before.
+
+        It is judged as messages are, with a memory of its own: it travels by another connection.
+        Raises `Rejected`, which is counted; whether its sender may give it is not judged here.
+        """
+        try:
+            self._orders.knock("command", retained=False, now_s=self._clock.monotonic_s())
+            return self._opened_order(name, payload)
+        except Rejected as fault:
+            self.rejected[fault.code] += 1
+            raise
+
+    def _opened_order(self, name: str, payload: bytes) -> Order | None:
+        if len(payload) > orders.MAX_SEALED:
+            raise Rejected("oversized", f"a command of {len(payload)} bytes is not looked into")
+        try:
+            sender = orders.sender_of(peek(payload))
+        except Untrusted as fault:
+            raise Rejected(fault.code, str(fault)) from None
+        if sender not in self._contacts:
+            raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
+        text, kid = self._trust.open(sender, payload)
+        order = orders.decode(name, self._me.uid, text)
+        if kid is None or not self._admit(order, kid, self._orders):
+            return None
+        self._believed(kid)
+        return order
+
+    def _admit(self, said: Said, kid: str | None, inbox: Inbox | None = None) -> bool:
         """Whether to act on it (see `Inbox.admit`); with what it takes where there is no room."""
         wall_ms, synced = self._clock.wall_ms(), self._clock.synced()
         try:
-            return self._inbox.admit(said, wall_ms=wall_ms, synced=synced, kid=kid)
+            return (inbox or self._inbox).admit(said, wall_ms=wall_ms, synced=synced, kid=kid)
         except Rejected as fault:
             if fault.code == "memory_full":
                 self._make_room()
