@@ -353,6 +353,7 @@ async def local_socket(appliance: Appliance, stack: AsyncExitStack, path: Path) 
         plug=appliance.plug if simulated else None,
         recent=appliance.bus.recent,
         call_log=appliance.calls.entries,
+        contacts=appliance.contacts,
         locked=True,
     )
     return await stack.enter_async_context(local)
