@@ -33,7 +33,6 @@ from appliance.model import (
     CallState,
     CallType,
     CancelReason,
-    Receiver,
     ReceiverType,
     RejectReason,
     Right,
@@ -84,7 +83,7 @@ def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> Liv
         raise Refused("not_allowed", f"{sender.uid} has no right to call this device")
     if message.caller.uid != sender.uid:
         raise Refused("misaddressed", f"{sender.uid} invites in the name of {message.caller.uid}")
-    _check_receiver(turn, message.receiver)
+    _check_receiver(turn, message)
     name = policy.name_of(sender.uid) or message.caller.name
     audio = message.call_type is CallType.AUDIO or not policy.films
     return LiveCall(
@@ -107,9 +106,11 @@ def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> Liv
     )
 
 
-def _check_receiver(turn: Turn, receiver: Receiver) -> None:
-    policy = turn.policy
-    if receiver.type is ReceiverType.USER and receiver.id != policy.uid:
+def _check_receiver(turn: Turn, message: Invite) -> None:
+    """Who is rung into a running session is no receiver of its call, but one of its callees."""
+    policy, receiver = turn.policy, message.receiver
+    meant = receiver.id == policy.uid or policy.uid in message.callees
+    if receiver.type is ReceiverType.USER and not meant:
         raise Refused("misaddressed", f"the invite is for {receiver.id}, not for this device")
 
 
