@@ -79,8 +79,7 @@ def _let_ring(turn: Turn, call: LiveCall, sender: Address, message: Invite) -> N
 
 def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> LiveCall:
     policy = turn.policy
-    if not policy.may(sender.uid, Right.CALL):
-        raise Refused("not_allowed", f"{sender.uid} has no right to call this device")
+    _check_may_call(turn, sender)
     if message.caller.uid != sender.uid:
         raise Refused("misaddressed", f"{sender.uid} invites in the name of {message.caller.uid}")
     _check_receiver(turn, message)
@@ -104,6 +103,11 @@ def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> Liv
         host=sender if sender.endpoint == DEVICE_ENDPOINT else policy.address,
         settings=policy.settings,
     )
+
+
+def _check_may_call(turn: Turn, sender: Address) -> None:
+    if not turn.policy.may(sender.uid, Right.CALL):
+        raise Refused("not_allowed", f"{sender.uid} has no right to call this device")
 
 
 def _check_receiver(turn: Turn, message: Invite) -> None:
@@ -229,11 +233,13 @@ def cancelled(turn: Turn, call: LiveCall, sender: Address, message: Cancel) -> N
 
 def cancelled_before(turn: Turn, call_id: str, sender: Address, message: Cancel) -> None:
     """A cancel that overtook its invite: the invite behind it is not to ring."""
+    _check_may_call(turn, sender)
     ending.remember(turn, call_id, CallEndReason(message.reason))
 
 
 def ended_before(turn: Turn, call_id: str, sender: Address, message: End) -> None:
     """An end that overtook its invite."""
+    _check_may_call(turn, sender)
     ending.remember(turn, call_id, CallEndReason.CANCELLED)
 
 

@@ -87,7 +87,7 @@ def test_members_in_another_order_are_the_same_header() -> None:
         json.dumps(HEADER).encode().replace(b"{", b'{"alg": "Ed25519", ', 1),
         json.dumps(HEADER).encode() + b" " * 200,
     ],
-    ids=lambda value: str(value)[:48],
+    ids=lambda value: str(value).replace(ALICE.kid, "kid")[:48],
 )
 def test_another_header_is_refused_though_the_right_key_signed_it(header: Any) -> None:
     assert refused(with_header(header)) == "bad_header"
