@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.config import Camera, Config, Contact, Device, Media, Security
+from appliance.errors import Refused
 from appliance.model import CallType, Right
 from appliance.trust.jws import is_sealed
 from appliance.trust.keys import DeviceKey
@@ -189,3 +190,36 @@ async def _heard_the_last_of(one: House, village: Village) -> None:
     sender = "front-door" if uid != "front-door" else "gate"
     await village.recorder.say(f"appliance/call/{uid}/{sender}", b"the last")
     await one.until("error", lambda item: item["data"]["code"] == "unsigned")
+
+
+async def test_a_device_whose_key_is_broken_rings_all_the_same_and_says_so(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "device.key").write_text("not a key")
+    config = config_for(mosquitto.port, security=Security(unsigned="allow"))
+    async with house(config, tmp_path) as door:
+        assert door.appliance.key is None
+        [fault] = [one for one in door.appliance.bus.recent if name_of(dict(one)) == "error"]
+        assert fault["data"]["code"] == "device_key_unusable"
+        assert (state / "device.key").read_text() == "not a key"
+        await door.appliance.session.initiate_call()
+        await door.until("outgoing_call_started")
+        await door.appliance.session.end_call()
+
+
+async def test_a_contact_without_a_key_is_not_rung_where_signatures_are_wanted(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    config = config_for(mosquitto.port)
+    assert config.contacts["alice"].keys == ()
+    async with house(replace(config, security=Security(unsigned="refuse")), tmp_path) as door:
+        with pytest.raises(Refused, match="nobody"):
+            await door.appliance.session.initiate_call("alice")
+        await door.appliance.contacts.add("alice", None, DeviceKey.make().public, [])
+        await door.appliance.session.initiate_call("alice")
+        await door.until("outgoing_call_started")
+        await door.appliance.contacts.revoke("alice")
+        ended = await door.until("call_ended")
+        assert ended["data"]["reason"] == "untrusted"
