@@ -35,12 +35,16 @@ from appliance.service import journal, systemd
 from appliance.session import CallSession
 from appliance.socket_path import listening_path, only_one
 from appliance.state_directory import state_directory
+from appliance.trust.book import FILE as CONTACTS_FILE
+from appliance.trust.contacts import Contacts
 
 if TYPE_CHECKING:
     from appliance.media.base import Devices
     from appliance.media.studio import Studio
     from appliance.reporting.calllog import CallLog
+    from appliance.reporting.mqtt import Open
     from appliance.screen.screen import Screen
+    from appliance.trust.keys import DeviceKey
     from appliance.wiring import MakeDemo
 
 log = logging.getLogger(__name__)
@@ -50,14 +54,21 @@ class Appliance:
     """One running appliance; made by `running`, which owns everything in it."""
 
     def __init__(self, config: Config, folder: Path) -> None:
-        """Put the parts together; nothing runs and nothing is claimed yet."""
+        """Put the parts together; nothing runs and nothing is claimed yet.
+
+        Raises ConfigError where the paired contacts cannot be understood.
+        """
         config = _kept_in(config, folder)
         if config.mqtt.username is None:  # the broker knows a device by its id
             config = replace(config, mqtt=replace(config.mqtt, username=config.device.id))
         self.config = config
         self.folder = folder
         self.bus = Bus(config.device.id, on_failure=self._listener_failed)
-        self.engine = Engine(policy_of(config), self.bus, context=journal.call_context)
+        self.contacts = Contacts(config.contacts, folder / CONTACTS_FILE)
+        self.key: DeviceKey | None = None
+        """With which this device signs, once signaling is joined to the core."""
+        policy = policy_of(config, self.contacts.all())
+        self.engine = Engine(policy, self.bus, context=journal.call_context)
         self.sound = LateOutput()
         self.board = Board(
             config.device.board,
@@ -95,6 +106,7 @@ class Appliance:
         self.calls: CallLog | None = None
         self.page: str | None = None
         self.rejected: Mapping[str, int] = {}
+        self.open_order: Open
 
     def _media_status(self) -> Mapping[str, Any]:
         return self.studio.status() if self.studio else {}

@@ -138,6 +138,21 @@ def _parser() -> argparse.ArgumentParser:
     press.add_argument("--gesture", choices=("press", "double_press", "hold"), default="press")
     press.set_defaults(run=_press)
 
+    contacts = commands.add_parser(
+        "contacts",
+        help="who may what, with which keys; revoke a lost phone",
+        description="Without more, or with list: every contact as JSON Lines, with rights, keys and when"
+        " each was last seen. revoke NAME/KEY refuses a key from now on (the beginning of its kid is"
+        " enough), revoke NAME all of the contact, until it is paired anew; their calls end. Where no"
+        " appliance runs it works on the file.",
+    )
+    contacts.add_argument("action", nargs="?", choices=("list", "revoke"), default="list")
+    contacts.add_argument("who", nargs="?", metavar="NAME[/KEY]", help="to be revoked")
+    contacts.add_argument(
+        "--config", type=Path, metavar="FILE", help="where none runs; else /etc/appliance/…"
+    )
+    contacts.set_defaults(run=_contacts)
+
     version = commands.add_parser("version", help="the version")
     version.set_defaults(run=_version)
     return parser
@@ -344,6 +359,26 @@ def _press(options: argparse.Namespace) -> int:
 
     with Client() as client:
         client.ask(press=options.button, gesture=options.gesture)
+    return DONE
+
+
+def _contacts(options: argparse.Namespace) -> int:
+    from appliance import addressbook
+
+    if options.action == "list":
+        if options.who is not None:
+            raise ApplianceError(f"{options.who}: list takes no name; revoke does")
+        for contact in addressbook.listed(options.config):
+            print(json.dumps(contact, ensure_ascii=False))
+        return DONE
+    if options.who is None:
+        raise ApplianceError("revoke whom? NAME, or NAME/KEY; `appliance contacts` lists them")
+    uid, _, key = options.who.partition("/")
+    revoked = addressbook.revoke(options.config, uid, key or None)
+    for kid in revoked:
+        print(f"{kid} of {uid} is refused from now on")
+    if not key:
+        print(f"{uid} is nobody's contact any more, until it is paired anew")
     return DONE
 
 

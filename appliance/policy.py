@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Literal
 
 from appliance.actions import DTMF_DIGITS, Action, parse_action
 from appliance.calls.policy import ContactPolicy, GroupPolicy, Policy
-from appliance.config import Button, Config, Keypad
+from appliance.config import Button, Config, Contact, Keypad
 from appliance.model import AudioMode, CallSettings, CameraFacing, Gesture, Receiver, ReceiverType
 
 
-def policy_of(config: Config) -> Policy:
-    """The rules of a run, from a configuration that has no faults."""
+def policy_of(config: Config, contacts: Mapping[str, Contact] | None = None) -> Policy:
+    """The rules of a run, from a configuration that has no faults.
+
+    `contacts` are those of configuration and pairing together, where there was any.
+    """
     call = config.call
+    contacts = config.contacts if contacts is None else contacts
     return Policy(
         uid=config.device.id,
         name=config.device.name,
-        contacts={
-            uid: ContactPolicy(contact.name, frozenset(contact.may))
-            for uid, contact in config.contacts.items()
-        },
+        contacts=contact_policies(contacts, config.security.unsigned),
         groups={
             name: GroupPolicy(group.members, first_takes_it=group.policy == "first")
             for name, group in config.groups.items()
         },
-        receiver=_receiver(call.receiver, config),
+        receiver=_receiver(call.receiver, contacts),
         ring_timeout_s=call.ring_timeout_s,
         auto_answer=frozenset(call.auto_answer),
         settings=_settings(call),
@@ -32,7 +35,7 @@ def policy_of(config: Config) -> Policy:
         hold_to_hang_up=call.hang_up_confirmation == "hold",
         relays=frozenset(name for name, relay in config.relays.items() if relay.on is None),
         relay_digits={relay.dtmf: name for name, relay in config.relays.items() if relay.dtmf},
-        invite_receiver=_receiver(call.invite_receiver, config),
+        invite_receiver=_receiver(call.invite_receiver, contacts),
         chat_messages=call.chat_messages,
         cameras=frozenset(CameraFacing(facing) for facing in config.cameras),
         audio_modes=tuple(mode for mode in AudioMode if mode in config.audio)
@@ -50,11 +53,24 @@ def policy_of(config: Config) -> Policy:
     )
 
 
-def _receiver(text: str | None, config: Config) -> Receiver | None:
+def contact_policies(
+    contacts: Mapping[str, Contact], unsigned: Literal["refuse", "allow"]
+) -> dict[str, ContactPolicy]:
+    """What the core knows of contacts; one without a key may nothing where signatures are wanted."""
+    return {
+        uid: ContactPolicy(
+            contact.name,
+            frozenset(contact.may) if contact.keys or unsigned == "allow" else frozenset(),
+        )
+        for uid, contact in contacts.items()
+    }
+
+
+def _receiver(text: str | None, contacts: Mapping[str, Contact]) -> Receiver | None:
     if text is None:
         return None
     type_, _, name = text.partition(":")
-    contact = config.contacts.get(name)
+    contact = contacts.get(name)
     shown = contact.name if contact and type_ == ReceiverType.USER else None
     return Receiver(ReceiverType(type_), name, shown)
 

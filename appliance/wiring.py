@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,13 +19,14 @@ from msgspec.structs import replace
 
 from appliance import __version__
 from appliance.calls.effects import Sound
-from appliance.calls.inputs import FaultReported, LinkState
+from appliance.calls.inputs import ContactsChanged, FaultReported, LinkState
 from appliance.calls.state import DoNotDisturb, State
 from appliance.calls.viewing import view_of
 from appliance.config import Config, Prompts
 from appliance.deciding import Deciding
 from appliance.errors import ApplianceError
 from appliance.plugins import Plugins
+from appliance.policy import contact_policies
 from appliance.reporting.calllog import CallLog
 from appliance.service import pressure, suspend
 from appliance.service.memory import Kept, Memory
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from appliance.reporting.conversation import Conversation
     from appliance.reporting.socket import LocalSocket
     from appliance.screen.screen import Screen
+    from appliance.trust.contacts import Contacts
     from appliance.web.demo import Demo
     from appliance.web.server import WebServer
 
@@ -208,16 +211,84 @@ async def _shared(display: Screen, config: Config, stack: AsyncExitStack) -> Fra
 
 
 async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
-    """Messages between endpoints, over the broker."""
+    """Messages between endpoints, over the broker, signed and believed as the contacts have it."""
     from appliance.signaling.link import MqttSignaling
+    from appliance.signaling.trust import KeyTrust
 
-    config = appliance.config
+    config, contacts, engine = appliance.config, appliance.contacts, appliance.engine
+    first_seq = await asyncio.to_thread(_prepare_to_sign, appliance)
+    _warn_of_keyless(appliance)
+    unsigned = config.security.unsigned
+    seen = await _keeping(contacts, stack)
     signaling = MqttSignaling(
-        config.device, config.mqtt, config.security, config.contacts, appliance.engine.post
+        config.device,
+        config.mqtt,
+        config.security,
+        contacts,
+        engine.post,
+        trust=KeyTrust(appliance.key, contacts, unsigned),
+        first_seq=first_seq,
+        believed=seen,
     )
     await stack.enter_async_context(signaling)
-    appliance.engine.attach(signaling)
+    engine.attach(signaling)
     appliance.rejected = signaling.rejected
+    appliance.open_order = signaling.take_order
+
+    def changed(revoked: frozenset[str]) -> None:
+        known = contact_policies(contacts.all(), unsigned)
+        engine.post(ContactsChanged(known, signaling.signed_by(revoked)))
+        signaling.follow_contacts()
+
+    stack.callback(contacts.watch(changed))
+
+
+def _prepare_to_sign(appliance: Appliance) -> int:
+    """Have this device's key, if it can be had, and the number of its first message. Blocks."""
+    from appliance.signaling.sequence import first_number
+    from appliance.trust.keys import DeviceKey, KeyUnusable
+
+    try:
+        appliance.key = DeviceKey.load_or_make(appliance.folder)
+    except KeyUnusable as fault:  # a door that rings and opens is better than none
+        log.error("nothing is signed in this run: %s", fault)  # noqa: TRY400 - it says all
+        appliance.engine.post(FaultReported(fault.code, f"{fault}.", "device.key"))
+    return first_number(appliance.folder, time.time_ns() // 1_000_000)
+
+
+def _warn_of_keyless(appliance: Appliance) -> None:
+    if appliance.config.security.unsigned == "refuse":
+        for uid, contact in appliance.contacts.all().items():
+            if not contact.keys:
+                log.warning("%s has no key: neither rung nor believed until it is paired", uid)
+
+
+async def _keeping(contacts: Contacts, stack: AsyncExitStack) -> Callable[[str], None]:
+    """Whom to tell that a key was believed: when each was last seen is kept, seldom and at the end."""
+    due = asyncio.Event()
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+
+    async def keep() -> None:
+        try:
+            await contacts.keep()
+        except OSError as error:
+            log.warning("when contacts were last seen cannot be kept: %s", error)
+
+    async def keep_when_due() -> None:
+        while True:
+            await due.wait()
+            due.clear()
+            await keep()
+
+    keeper = tasks.create_task(keep_when_due(), name="last seen")
+    stack.push_async_callback(keep)
+    stack.callback(keeper.cancel)
+
+    def believed(kid: str) -> None:
+        if contacts.seen(kid):
+            due.set()
+
+    return believed
 
 
 async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
@@ -225,6 +296,7 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
     from appliance.reporting.mqtt import DeviceTopics
     from appliance.signaling.base import Publication, Subscription
     from appliance.signaling.mqtt import MqttLink
+    from appliance.trust.rights import right_for
 
     config = appliance.config
 
@@ -254,6 +326,9 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
         command=appliance.session.command,
         post=appliance.engine.post,
         connect=connect,
+        public_key=appliance.key.public if appliance.key else None,
+        open_order=appliance.open_order,
+        may=lambda uid, name: right_for(name) in appliance.contacts.may(uid),
     )
     await stack.enter_async_context(topics)
     appliance.bus.sinks.append(topics.see)
@@ -278,6 +353,7 @@ async def local_socket(appliance: Appliance, stack: AsyncExitStack, path: Path) 
         plug=appliance.plug if simulated else None,
         recent=appliance.bus.recent,
         call_log=appliance.calls.entries,
+        contacts=appliance.contacts,
         locked=True,
     )
     return await stack.enter_async_context(local)

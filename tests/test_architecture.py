@@ -108,6 +108,7 @@ TOLD_IN = {
     "messages": "wire",
     "errors": "commands",
     "client": "cli",
+    "addressbook": "cli",
     "daemon": "cli",
     "wiring": "app",
     "reference.document": "reference",

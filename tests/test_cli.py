@@ -19,12 +19,22 @@ import pytest
 from appliance import __version__
 from appliance.bus import Bus
 from appliance.commands import MuteAudio, SendCustomEvent
-from appliance.model import Gesture
+from appliance.config import Contact
+from appliance.model import Gesture, Right
 from appliance.reporting.socket import LocalSocket
-from appliance.socket_path import SYSTEM_FILE, connecting_path, listening_path, prepare_folder
+from appliance.socket_path import (
+    SYSTEM_FILE,
+    connecting_path,
+    listening_path,
+    only_one,
+    prepare_folder,
+)
+from appliance.trust.contacts import Contacts
+from appliance.trust.keys import DeviceKey
 from tests.parts.desk import Desk
 
 ROOT = Path(__file__).parents[1]
+KEY = DeviceKey.make()
 
 
 @dataclass
@@ -77,11 +87,13 @@ def shell(tmp_path: Path) -> Shell:
 async def desk(shell: Shell) -> AsyncIterator[Desk]:
     async with Bus("desk") as bus:
         desk = Desk(bus)
+        desk.contacts = Contacts({"alice": Contact("Alice", (KEY.public,), (Right.UNLOCK,))})
         async with LocalSocket(
             shell.socket,
             desk,
             desk.press,
             recent=bus.recent,
+            contacts=desk.contacts,
             call_log=lambda limit: [{"call_id": f"c{number}", "é": 1} for number in range(limit)],
         ):
             yield desk
@@ -371,3 +383,71 @@ def test_nobody_else_makes_our_folder_in_tmp(
     for use in (prepare_folder, lambda _: connecting_path({})):
         with pytest.raises(PermissionError, match="belongs to somebody else"):
             use(path)
+
+
+# -------------------- contacts
+
+
+async def test_contacts_are_listed_and_revoked_at_the_running_appliance(
+    shell: Shell, desk: Desk
+) -> None:
+    for words in (("contacts",), ("contacts", "list")):
+        said = await shell.types(*words)
+        assert (said.status, said.err) == (0, "")
+        assert json.loads(said.out) == {
+            "uid": "alice",
+            "name": "Alice",
+            "may": ["unlock"],
+            "keys": [{"kid": KEY.kid, "key": KEY.public, "last_seen": None}],
+        }
+    said = await shell.types("contacts", "revoke", f"alice/{KEY.kid[:10]}")
+    assert said == Said(0, f"{KEY.kid} of alice is refused from now on\n", "")
+    assert not desk.contacts.keys_of("alice")
+    said = await shell.types("contacts", "revoke", "alice")
+    assert "until it is paired anew" in said.out
+    assert "alice" not in desk.contacts
+    said = await shell.types("contacts", "revoke", "alice")
+    assert said == Said(1, "", "appliance: there is no contact alice\n")
+    said = await shell.types("contacts", "revoke")
+    assert (said.status, "revoke whom?" in said.err) == (1, True)
+    said = await shell.types("contacts", "list", "alice")
+    assert said.status == 1
+
+
+async def test_without_an_appliance_contacts_are_those_of_the_file(
+    shell: Shell, tmp_path: Path
+) -> None:
+    config = tmp_path / "appliance.toml"
+    config.write_text(f'[contacts.alice]\nname = "Alice"\nkeys = ["{KEY.public}"]\n')
+    words = ("--config", str(config))
+    state = {"STATE_DIRECTORY": str(tmp_path / "state")}
+    said = await shell.types("contacts", *words, **state)
+    assert json.loads(said.out)["uid"] == "alice"
+    said = await shell.types("contacts", "revoke", f"alice/{KEY.kid}", *words, **state)
+    assert said == Said(0, f"{KEY.kid} of alice is refused from now on\n", "")
+    file = tmp_path / "state" / "contacts.toml"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert KEY.kid in file.read_text()
+    said = await shell.types("contacts", *words, **state)
+    assert json.loads(said.out)["keys"] == []
+    with only_one(shell.socket):  # one that starts, or hangs
+        said = await shell.types("contacts", "revoke", "alice", *words, **state)
+    assert said.status == 1
+    assert "running already" in said.err
+    assert "barred" not in file.read_text()
+
+
+async def test_a_file_that_cannot_be_understood_is_told_and_not_replaced(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "contacts.toml").write_text("[contacts.alice")
+    (tmp_path / "appliance.toml").write_text("")
+    words = ("contacts", "revoke", "alice", "--config", str(tmp_path / "appliance.toml"))
+    said = await shell.types(*words, STATE_DIRECTORY=str(tmp_path))
+    assert said.status == 78
+    assert said.err.startswith(f"{tmp_path}/contacts.toml: ")
+    said = await shell.types(
+        "check-config", str(tmp_path / "appliance.toml"), STATE_DIRECTORY=str(tmp_path)
+    )
+    assert said.status == 78
+    assert "contacts.toml" in said.out

@@ -400,8 +400,8 @@ def test_a_contact_without_keys_is_warned_of_where_signatures_are_wanted(author:
     author.writes("[contacts.alice]\n")
     assert author.warnings() == [
         (
-            "contacts.alice: has no keys yet: neither rung nor believed until paired, which comes "
-            'later; until then [security] unsigned = "allow"'
+            "contacts.alice: has no keys yet: neither rung nor believed until it is paired "
+            "(`appliance pair`)"
         )
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.actions import Verb
+from appliance.calls.policy import ContactPolicy
 from appliance.config import (
     Button,
     CallSection,
@@ -15,11 +16,14 @@ from appliance.config import (
     Led,
     Panel,
     Relay,
+    Security,
 )
 from appliance.model import Gesture, Receiver, ReceiverType, Right
-from appliance.policy import hold_of, policy_of
+from appliance.policy import contact_policies, hold_of, policy_of
+from appliance.trust.keys import DeviceKey
 
 CONFIG = Config(
+    security=Security(unsigned="allow"),
     device=Device(id="front-door", name="Front door"),
     contacts={
         "alice": Contact(name="Alice", may=(Right.CALL, Right.ANSWER)),
@@ -46,6 +50,24 @@ def test_people_rights_and_groups() -> None:
     assert policy.name_of("alice") == "Alice"
     assert policy.groups["first"].first_takes_it
     assert not policy.groups["all"].first_takes_it
+
+
+def test_without_a_key_nobody_may_anything_where_signatures_are_wanted() -> None:
+    contacts = {
+        "alice": Contact("Alice", (DeviceKey.make().public,), (Right.CALL,)),
+        "bob": Contact("Bob", (), (Right.CALL,)),
+    }
+    assert contact_policies(contacts, "refuse") == {
+        "alice": ContactPolicy("Alice", frozenset({Right.CALL})),
+        "bob": ContactPolicy("Bob", frozenset()),
+    }
+    assert contact_policies(contacts, "allow")["bob"].may == {Right.CALL}
+
+
+def test_who_was_paired_is_known_beside_who_is_configured() -> None:
+    paired = {**CONFIG.contacts, "carol": Contact("Carol", may=(Right.ANSWER,))}
+    assert policy_of(CONFIG, paired).may("carol", Right.ANSWER)
+    assert not policy_of(CONFIG).may("carol", Right.ANSWER)
 
 
 def test_the_call_section() -> None:

@@ -63,6 +63,13 @@ class ForgetCall(Effect, frozen=True):
     call_id: str
 
 
+class FollowList(Effect, frozen=True):
+    """The host's list under that call_id counts: who is in it and no contact is reached as it says."""
+
+    call_id: str
+    host: Address
+
+
 # -------------------- media
 
 

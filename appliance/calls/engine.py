@@ -11,10 +11,13 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import ClassVar, Protocol
 
+from msgspec.structs import replace
+
 from appliance.bus import Bus
 from appliance.calls.effects import Effect, Emit, Output, Reply, StartTimer, StopTimer
 from appliance.calls.inputs import (
     CommandIssued,
+    ContactsChanged,
     Input,
     Started,
     StopRequested,
@@ -158,6 +161,8 @@ class Engine:
         now = _moment(loop.time(), secrets.token_hex(32))
         before = self.state
         self.state, outputs = advance(self.policy, before, arrived, now)
+        if isinstance(arrived, ContactsChanged):
+            self.policy = replace(self.policy, contacts=arrived.contacts)
         for output in outputs:
             await self._put_out(output)
         if self.state is not before:

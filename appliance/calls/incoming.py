@@ -33,7 +33,6 @@ from appliance.model import (
     CallState,
     CallType,
     CancelReason,
-    Receiver,
     ReceiverType,
     RejectReason,
     Right,
@@ -80,11 +79,10 @@ def _let_ring(turn: Turn, call: LiveCall, sender: Address, message: Invite) -> N
 
 def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> LiveCall:
     policy = turn.policy
-    if not policy.may(sender.uid, Right.CALL):
-        raise Refused("not_allowed", f"{sender.uid} has no right to call this device")
+    _check_may_call(turn, sender)
     if message.caller.uid != sender.uid:
         raise Refused("misaddressed", f"{sender.uid} invites in the name of {message.caller.uid}")
-    _check_receiver(turn, message.receiver)
+    _check_receiver(turn, message)
     name = policy.name_of(sender.uid) or message.caller.name
     audio = message.call_type is CallType.AUDIO or not policy.films
     return LiveCall(
@@ -107,9 +105,16 @@ def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> Liv
     )
 
 
-def _check_receiver(turn: Turn, receiver: Receiver) -> None:
-    policy = turn.policy
-    if receiver.type is ReceiverType.USER and receiver.id != policy.uid:
+def _check_may_call(turn: Turn, sender: Address) -> None:
+    if not turn.policy.may(sender.uid, Right.CALL):
+        raise Refused("not_allowed", f"{sender.uid} has no right to call this device")
+
+
+def _check_receiver(turn: Turn, message: Invite) -> None:
+    """Who is rung into a running session is no receiver of its call, but one of its callees."""
+    policy, receiver = turn.policy, message.receiver
+    meant = receiver.id == policy.uid or policy.uid in message.callees
+    if receiver.type is ReceiverType.USER and not meant:
         raise Refused("misaddressed", f"the invite is for {receiver.id}, not for this device")
 
 
@@ -228,11 +233,13 @@ def cancelled(turn: Turn, call: LiveCall, sender: Address, message: Cancel) -> N
 
 def cancelled_before(turn: Turn, call_id: str, sender: Address, message: Cancel) -> None:
     """A cancel that overtook its invite: the invite behind it is not to ring."""
+    _check_may_call(turn, sender)
     ending.remember(turn, call_id, CallEndReason(message.reason))
 
 
 def ended_before(turn: Turn, call_id: str, sender: Address, message: End) -> None:
     """An end that overtook its invite."""
+    _check_may_call(turn, sender)
     ending.remember(turn, call_id, CallEndReason.CANCELLED)
 
 

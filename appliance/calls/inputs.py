@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
+from appliance.calls.policy import ContactPolicy
 from appliance.commands import Command
 from appliance.messages import Address, Message, SessionDescription
 from appliance.model import AudioMode, CameraFacing, DeviceException, Gesture
@@ -50,6 +52,9 @@ class MessageReceived(Input, frozen=True):
     sender: Address
     call_id: str
     message: Message
+    vouched_by: frozenset[Address] | None = None
+    """Of a sender that is no contact: whose lists name it, with the key that signed. It counts as far
+    as the call's host is among them; None is a contact."""
 
 
 class MessageExpired(Input, frozen=True):
@@ -72,6 +77,16 @@ class PresenceChanged(Input, frozen=True):
     online: bool
     epoch: str | None = None
     name: str | None = None
+
+
+class ContactsChanged(Input, frozen=True):
+    """Somebody was paired or revoked: `contacts` are all, from now on.
+
+    `withdrawn` are endpoints that were believed by a key which counts no more (None: all of the uid's).
+    """
+
+    contacts: Mapping[str, ContactPolicy]
+    withdrawn: frozenset[Address] = frozenset()
 
 
 class LinkState(StrEnum):

@@ -26,6 +26,7 @@ from appliance.calls import (
     sensing,
     telling,
     tokens,
+    trusting,
 )
 from appliance.calls.call import LiveCall
 from appliance.calls.effects import Output, Reply, Sound
@@ -38,6 +39,7 @@ from appliance.calls.inputs import (
     CameraSwitched,
     CaptureClosed,
     CommandIssued,
+    ContactsChanged,
     DeviceFailed,
     FaultCleared,
     FaultReported,
@@ -93,7 +95,7 @@ ENDPOINTS = 16
 def advance(
     policy: Policy, state: State, arrived: Input, now: Moment
 ) -> tuple[State, list[Output]]:
-    """Decide what one input means."""
+    """Decide what one input means; of `ContactsChanged`, `policy` is that of before."""
     turn = Turn(policy, state, now)
     _RULES[type(arrived)](turn, arrived)
     roster.announce_changes(turn)
@@ -254,9 +256,16 @@ def _received(turn: Turn, received: MessageReceived) -> None:
     turn.envelope = received.call_id
     call_id = _about(turn, received)
     known = turn.state.about(call_id)
-    if sender.uid not in turn.policy.contacts and not (known and known.knows(sender)):
-        turn.error("unknown_sender", f"{sender.uid} is not a contact", sender.uid, call_id)
-        return
+    if sender.uid not in turn.policy.contacts:
+        if not (known and known.knows(sender)):
+            turn.error("unknown_sender", f"{sender.uid} is not a contact", sender.uid, call_id)
+            return
+        if received.vouched_by is not None and known.host not in received.vouched_by:
+            sentence = (
+                f"{sender.uid} is no contact, and not as {known.host.uid}, the host, lists it"
+            )
+            turn.error("unknown_sender", sentence, sender.uid, call_id)
+            return
     try:
         _apply(turn, call_id, message(received.message.TYPE), sender, received.message)
     except Refused as refusal:
@@ -308,6 +317,12 @@ def _present(turn: Turn, report: PresenceChanged) -> None:
     kind = Report.ENDPOINT_ONLINE if report.online else Report.ENDPOINT_OFFLINE
     for call in turn.state.calls:
         _report(turn, call, kind, report)
+
+
+def _contacts_changed(turn: Turn, changed: ContactsChanged) -> None:
+    lost = trusting.lost_by(turn, changed)
+    for call in turn.state.calls:
+        _report(turn, turn.state.call(call.call_id), Report.TRUST_WITHDRAWN, lost)
 
 
 def _link(turn: Turn, report: LinkChanged) -> None:
@@ -389,6 +404,7 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     MessageExpired: _expired,
     PresenceChanged: _present,
     LinkChanged: _link,
+    ContactsChanged: _contacts_changed,
     Started: lambda turn, _: quiet.restored(turn),
     HookSwitched: _hook_switched,
     HangUpAnswered: _hang_up_answered,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.calls import outage, participants, peers, replies, roster, tokens
+from appliance.calls import outage, participants, peers, replies, roster, tokens, trusting
 from appliance.calls.call import Admitted, LiveCall, Member, Way
 from appliance.calls.effects import StopTimer
 from appliance.calls.inputs import Timer
@@ -114,6 +114,7 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
     if message.version < call.list_version:
         return
     if message.version == call.list_version:
+        trusting.follow(turn, call)  # its epochs may be others
         _connect_with_earlier(turn, call)  # with whom that did not succeed
         participants.correct(turn, call)
         return
@@ -124,6 +125,7 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
         session_id=message.session_id,
         listed=message.participants,
     )
+    trusting.follow(turn, call)
     if call.direct and call.state is CallState.CONNECTING:
         call = _admitted(turn, call)
     call = _drop_vanished(turn, call)

@@ -1,4 +1,4 @@
-"""What the configuration settled: the rules that hold for a whole run."""
+"""What the configuration settled: the rules of a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GroupPolicy(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """The rules that hold for a whole run."""
+    """The rules of a run; the contacts are those of now."""
 
     uid: str
     name: str

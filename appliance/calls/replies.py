@@ -20,6 +20,7 @@ from appliance.model import (
     CallState,
     CancelReason,
     RejectReason,
+    Right,
     SessionStateReason,
 )
 
@@ -48,6 +49,8 @@ def accepted(turn: Turn, call: LiveCall, sender: Address, message: Accept) -> No
         raise Refused("no_offer", f"{sender.uid} accepted without an offer to answer")
     if not invitee.open:
         raise Refused("not_invited", f"{sender.uid} accepted after it was {invitee.state}")
+    if not turn.policy.may(sender.uid, Right.ANSWER):  # which was taken away while it rang
+        raise Refused("not_allowed", f"{sender.uid} has no right to answer")
     first = call.answered_s is None
     takes_it = call.first_takes_it and first
     others = call.still_rung if takes_it else invitee.addresses

@@ -33,6 +33,7 @@ from appliance.calls import (
     screens,
     sessions,
     switching,
+    trusting,
 )
 from appliance.commands import COMMANDS
 from appliance.messages import MESSAGES
@@ -63,6 +64,7 @@ class Report(StrEnum):
     MESSAGE_EXPIRED = "message expired"
     ENDPOINT_ONLINE = "endpoint online"
     ENDPOINT_OFFLINE = "endpoint offline"
+    TRUST_WITHDRAWN = "trust withdrawn"
     STOP = "stop"
 
 
@@ -487,6 +489,14 @@ _on(
     (NO_CALL, _GONE),
     ((INCOMING,), _go(incoming.caller_went, INCOMING, ENDED)),
     *_stay(inviting.callee_went, (OUTGOING, *ANSWERED)),
+)
+_on(
+    Report.TRUST_WITHDRAWN,
+    (NO_CALL, _GONE),
+    ((INCOMING,), _go(trusting.ringing_in, INCOMING, ENDED)),
+    ((OUTGOING,), _go(trusting.ringing_out, OUTGOING, ENDED)),
+    ((CONNECTING,), _go(trusting.answered, CONNECTING, ENDED)),
+    (JOINED, _go(trusting.answered, *JOINED, ENDED)),
 )
 _on(
     Report.STOP,

@@ -18,7 +18,7 @@ from appliance.calls.call import LiveCall
 from appliance.calls.turn import Turn
 from appliance.commands import GenerateToken
 from appliance.errors import Refused, did_you_mean
-from appliance.model import Json
+from appliance.model import Json, Right
 
 EXPIRES_S_MAX = 7 * 24 * 3600.0
 LENGTH_MAX = 512
@@ -89,6 +89,8 @@ def check(turn: Turn, call: LiveCall, uid: str, text: str | None) -> None:
     if text is None:
         raise Refused("no_token", f"{uid} wants to join without a token")
     token = verify(turn, text)
+    if not turn.policy.may(uid, Right.CALL):
+        raise Refused("not_allowed", f"{uid} has no right to join sessions of this device")
     if token.uid != uid:
         raise Refused("bad_token", f"{uid} wants to join with the token of {token.uid}")
     if token.session_id != call.session_id:

@@ -101,8 +101,7 @@ def keys(config: Config) -> Iterator[Finding]:
                 yield Finding(("contacts", uid, "keys", at), sentence)
         if not contact.keys and config.security.unsigned == "refuse":
             sentence = (
-                "has no keys yet: neither rung nor believed until paired, which comes later; "
-                'until then [security] unsigned = "allow"'
+                "has no keys yet: neither rung nor believed until it is paired (`appliance pair`)"
             )
             yield Finding(("contacts", uid), sentence, warning=True)
 

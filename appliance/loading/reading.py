@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-from appliance.config import Config
+from msgspec.structs import replace
+
+from appliance.config import Config, Contact
+from appliance.errors import ConfigError
 from appliance.loading.checks import CHECKS
 from appliance.loading.conversion import convert
 from appliance.loading.findings import Check, Finding, Path, spelled
 from appliance.loading.layers import Layers, read_layers
+from appliance.state_directory import state_directory
+from appliance.trust import book
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +37,16 @@ def read(
     layers = read_layers(file, environ)
     faults = [f"{origin}: {sentence}" for origin, sentence in layers.faults]
     config, findings = convert(layers.values, layers.texts)
+    try:
+        paired = book.read(state_directory(environ) / book.FILE)
+    except ConfigError as error:
+        paired = book.Book()
+        faults += error.faults
     if not faults:  # what a file that cannot be read would have said is not missed as well
         wrong = {finding.path for finding in findings}
+        whole = replace(config, contacts=_known(config, paired))
         for check in (*CHECKS, *checks):
-            findings += [found for found in check(config) if found.path not in wrong]
+            findings += [found for found in check(whole) if found.path not in wrong]
     places = {path: place for place, path in enumerate(layers.origins)}
     findings.sort(key=lambda found: _place(places, found.path))
     return Reading(
@@ -43,6 +54,12 @@ def read(
         (*faults, *(_line(layers, found) for found in findings if not found.warning)),
         tuple(_line(layers, found) for found in findings if found.warning),
     )
+
+
+def _known(config: Config, paired: book.Book) -> dict[str, Contact]:
+    """Everybody who may be named: who was paired too, and who was revoked, whose name is no slip."""
+    barred = {uid: Contact() for uid, one in paired.contacts.items() if one.barred}
+    return barred | book.together(config.contacts, paired)
 
 
 def _line(layers: Layers, found: Finding) -> str:

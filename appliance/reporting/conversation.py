@@ -1,8 +1,8 @@
 """One client of the local socket's protocol, whatever carries its lines: a socket or a WebSocket.
 
-A request is `{"id": .., KIND: ..}`, of the kinds subscribe, command, status, press, plug, recent and
-call_log; the answer has the same id. Requests are answered in their order; a further `subscribe`
-replaces the one before.
+A request is `{"id": .., KIND: ..}`, of the kinds subscribe, command, status, press, plug, recent,
+call_log, contacts and revoke; the answer has the same id. Requests are answered in their order; a
+further `subscribe` replaces the one before.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ REQUESTS = {
     "plug": {"plug", "present"},
     "recent": {"recent"},
     "call_log": {"call_log"},
+    "contacts": {"contacts"},
+    "revoke": {"revoke", "key"},
 }
 """The keys of each request beside `id`, under the key that makes it what it is."""
 
@@ -57,6 +59,16 @@ class Dropped(Protocol):
 
 Events = AsyncIterable[Mapping[str, Any] | Dropped]
 """The events of one subscription, as CloudEvents objects."""
+
+
+class Contacts(Protocol):
+    """Who is known to the appliance."""
+
+    def listing(self) -> Sequence[Mapping[str, Any]]:
+        """Every contact with its rights and keys."""
+
+    async def revoke(self, uid: str, key: str | None = None) -> Sequence[str]:
+        """Refuse a key, or all of a contact, from now on; gives thumbprints. Raises Refused, OSError."""
 
 
 class Session(Protocol):
@@ -97,7 +109,7 @@ class Conversation:
 
     `send` gives it an object; `ready` waits until it can take another event, while the subscription
     keeps the newest; `start` runs and owns a task; `recent` are the latest events, `call_log` the calls;
-    `press` and `plug` move a simulated board's parts.
+    `press` and `plug` move a simulated board's parts; `contacts` may be listed and revoked, where given.
     """
 
     def __init__(
@@ -111,6 +123,7 @@ class Conversation:
         plug: Plug | None = None,
         recent: Iterable[Mapping[str, Any]] = (),
         call_log: CallLog = lambda limit: (),
+        contacts: Contacts | None = None,
         origin: str = "socket",
     ) -> None:
         self._session = session
@@ -122,6 +135,7 @@ class Conversation:
         self._recent = recent
         self._call_log = call_log
         self._origin = origin
+        self._contacts = contacts
         self._telling = ExitStack()
 
     def close(self) -> None:
@@ -156,11 +170,30 @@ class Conversation:
             result = list(self._recent)
         elif kind == "call_log":
             result = self._call_log(_limit(request["call_log"]))
+        elif kind == "contacts":
+            result = list(self._book().listing())
+        elif kind == "revoke":
+            result = await self._revoke(request)
         elif kind == "plug":
             await self._plug_in(request)
         else:
             await self._move(request)
         self._send({"id": request["id"], "ok": True, "result": result})
+
+    def _book(self) -> Contacts:
+        if self._contacts is None:
+            raise Refused("not_here", "contacts are for programs on the device alone")
+        return self._contacts
+
+    async def _revoke(self, request: Mapping[str, Any]) -> list[str]:
+        uid, key = request["revoke"], request.get("key")
+        if not isinstance(uid, str) or not isinstance(key, str | None):
+            raise Refused("bad_request", "revoke wants the uid of a contact, and key a text")
+        try:
+            return list(await self._book().revoke(uid, key))
+        except OSError as error:
+            sentence = f"it holds until the next start, and cannot be kept: {error.strerror}"
+            raise Refused("not_kept", sentence) from None
 
     async def _move(self, request: Mapping[str, Any]) -> None:
         button, gesture = request["press"], request.get("gesture", Gesture.PRESS)
@@ -223,7 +256,7 @@ def _kind(request: Mapping[str, Any]) -> str:
     for key in request.keys() - REQUESTS[kind] - {"id"}:
         near = did_you_mean(key, REQUESTS[kind])
         raise Refused("bad_request", f'a {kind} request has no key "{key}"{near}')
-    if kind in ("status", "recent") and request[kind] is not True:
+    if kind in ("status", "recent", "contacts") and request[kind] is not True:
         raise Refused("bad_request", f"{kind} is asked for with true")
     return kind
 

@@ -1,7 +1,8 @@
 """The device's own topics: what it is, what it does, what happens to it; and plain commands to it.
 
 `<root>/device/<id>/…` of the interface: `availability` and `info` and `state/<thing>` are retained,
-`event/…` and `doorbell` never are. A command is taken plain only where the configuration names it.
+`event/…` and `doorbell` never are. A command is taken plain only where the configuration names it, and
+signed from a contact with the right.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -18,9 +19,11 @@ import msgspec
 from appliance.calls.inputs import FaultReported, Input, LinkState
 from appliance.commands import Command, parse_command
 from appliance.config import Device, Mqtt
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, Refused
+from appliance.messages import Address
 from appliance.model import Json
 from appliance.nesting import MAX_DEPTH, too_deep
+from appliance.trust.jws import is_sealed
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ FAMILIES = {
 
 NEVER_PLAIN = ("generate_token", "start_session")
 MAX_BYTES = 4096
+JSON_IN_BASE64 = b"eyJ"
+"""With this the header of a JWS begins; a plain text may well have two dots in it."""
 SOON_S = 0.05
 
 
@@ -70,6 +75,34 @@ class Connect(Protocol):
         """A link that is not connected yet; its will is `offline`, retained."""
 
 
+class Order(Protocol):
+    """A signed command that is believed to be its sender's."""
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """The command's arguments."""
+
+    @property
+    def id(self) -> str:
+        """Of the request, for the reply."""
+
+    @property
+    def client(self) -> str:
+        """Below which `reply/` the answer goes."""
+
+    @property
+    def sender(self) -> Address:
+        """Who gave it."""
+
+
+Open = Callable[[str, bytes], Order | None]
+"""Opens what came signed as the command of that name; None if it was taken before."""
+
+
+def _no_orders(name: str, payload: bytes) -> Order | None:
+    raise Refused("unverifiable", f"{name} is signed, and there are no keys here to verify it")
+
+
 class DeviceTopics:
     """Publishes the device's topics and takes its commands; an async context manager."""
 
@@ -84,8 +117,15 @@ class DeviceTopics:
         command: Callable[[Command, str], Awaitable[Json]],
         post: Callable[[Input], None],
         connect: Connect,
+        public_key: str | None = None,
+        open_order: Open = _no_orders,
+        may: Callable[[str, str], bool] = lambda uid, command: False,
     ) -> None:
-        """`status` gives the status object, `command` carries one out, `connect` makes the link."""
+        """`status` gives the status object, `command` carries one out, `connect` makes the link.
+
+        `public_key` is told for display; `open_order` verifies signed commands, of which `may` says
+        whether that uid may give one of that name.
+        """
         self._base = f"{mqtt.root}/device/{device.id}"
         self._plain = frozenset(mqtt.plain_commands) - frozenset(NEVER_PLAIN)
         self._info = {
@@ -94,12 +134,14 @@ class DeviceTopics:
             "version": version,
             "board": device.board,
             "uid": device.id,
-            "public_key": None,
+            "public_key": public_key,
             "capabilities": list(capabilities),
         }
         self._status = status
         self._command = command
         self._post = post
+        self._open_order = open_order
+        self._may = may
         self._link = connect(
             f"{self._base}/availability", f"{self._base}/command/+", self._state, self._arrived
         )
@@ -190,36 +232,72 @@ class DeviceTopics:
             log.info("the command %s came while the appliance stops", name)
         elif retained:
             self._refuse("retained", f"a retained command {name} is a replay, not a request", topic)
+        elif is_sealed(payload) and (name not in self._plain or payload.startswith(JSON_IN_BASE64)):
+            self._signed_arrived(name, payload, topic)
         elif name not in self._plain:
             self._refuse("not_plain", f"{name} is not taken as a plain command", topic)
         elif len(payload) > MAX_BYTES:
             self._refuse("oversized", f"a command has at most {MAX_BYTES} bytes", topic)
         else:
-            task = self._tasks.create_task(self._carry_out(name, payload, topic))
-            self._carrying_out.add(task)
-            task.add_done_callback(self._carrying_out.discard)
+            self._start(self._carry_out_plain(name, payload, topic))
 
-    async def _carry_out(self, name: str, payload: bytes, topic: str) -> None:
-        request_id: Json = None
-        client = "all"
-        reply: dict[str, Any] = {"name": name, "ok": True, "result": None}
+    def _signed_arrived(self, name: str, payload: bytes, topic: str) -> None:
+        """Take a signed command: what is not believed is told and counted, and not answered."""
+        try:
+            order = self._open_order(name, payload)
+        except ApplianceError as fault:
+            self._refuse(fault.code, f"{fault}.", topic)
+            return
+        if order is None:
+            return
+        if not self._may(order.sender.uid, name):
+            message = f"{order.sender.uid} has no right to give the command {name}"
+            self._refuse("not_allowed", message, topic)
+            self._reply(order.client, order.id, _failed(name, "not_allowed", message))
+            return
+        self._start(self._carry_out(name, order.args, order.id, order.client, topic))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks.create_task(work)
+        self._carrying_out.add(task)
+        task.add_done_callback(self._carrying_out.discard)
+
+    async def _carry_out_plain(self, name: str, payload: bytes, topic: str) -> None:
         try:
             arguments, request_id, client = _read(name, payload)
+        except ValueError as error:
+            self._refuse("bad_command", str(error), topic)
+            self._reply("all", None, _failed(name, "bad_command", str(error)))
+            return
+        await self._carry_out(name, arguments, request_id, client, topic)
+
+    async def _carry_out(
+        self, name: str, arguments: Mapping[str, object], request_id: Json, client: str, topic: str
+    ) -> None:
+        reply: dict[str, Any] = {"name": name, "ok": True, "result": None}
+        try:
             command = parse_command(name, arguments, texts=isinstance(arguments, _Texts))
             reply["result"] = await self._command(command, "mqtt")
         except (ApplianceError, ValueError) as error:
             code = getattr(error, "code", "bad_command")
-            reply = {"name": name, "ok": False, "error": {"code": code, "message": str(error)}}
+            reply = _failed(name, code, str(error))
             if code == "bad_command":
                 self._refuse(code, str(error), topic)
         except Exception as error:  # an edge does not take the appliance along
             log.exception("the command %s failed", name)
-            reply = {"name": name, "ok": False, "error": {"code": "failed", "message": repr(error)}}
+            reply = _failed(name, "failed", repr(error))
             self._refuse("failed", f"the command {name} failed: {error!r}", topic)
+        self._reply(client, request_id, reply)
+
+    def _reply(self, client: str, request_id: Json, reply: Mapping[str, Any]) -> None:
         self._publish(f"reply/{client}", {"id": request_id, **reply})
 
     def _refuse(self, code: str, message: str, topic: str) -> None:
         self._post(FaultReported(code, message, topic))
+
+
+def _failed(name: str, code: str, message: str) -> dict[str, Any]:
+    return {"name": name, "ok": False, "error": {"code": code, "message": message}}
 
 
 def states(status: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,15 @@ from typing import Any, Self
 import msgspec
 
 from appliance.errors import Refused
-from appliance.reporting.conversation import CallLog, Conversation, Plug, Press, Send, Session
+from appliance.reporting.conversation import (
+    CallLog,
+    Contacts,
+    Conversation,
+    Plug,
+    Press,
+    Send,
+    Session,
+)
 from appliance.socket_path import only_one
 
 logger = logging.getLogger(__name__)
@@ -51,6 +59,7 @@ class LocalSocket:
         plug: Plug | None = None,
         recent: Iterable[Mapping[str, Any]] = (),
         call_log: CallLog = lambda limit: (),
+        contacts: Contacts | None = None,
         locked: bool = False,
     ) -> None:
         self._path = path
@@ -60,6 +69,7 @@ class LocalSocket:
         self._plug = plug
         self._recent = recent
         self._call_log = call_log
+        self._contacts = contacts
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._clients = 0
@@ -124,6 +134,7 @@ class LocalSocket:
             ready=writer.drain,
             recent=self._recent,
             call_log=self._call_log,
+            contacts=self._contacts,
             plug=self._plug,
         )
         try:

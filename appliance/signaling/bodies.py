@@ -289,10 +289,13 @@ def message_of(body: Struct) -> messages.Message:
     return message
 
 
-def with_epochs(body: ParticipantsBody, epochs: tuple[str | None, ...]) -> ParticipantsBody:
-    """The list with each participant's epoch entered, in the order of the list."""
-    entries = zip(body.participants, epochs, strict=True)
-    return replace(body, participants=tuple(replace(one, epoch=epoch) for one, epoch in entries))
+def with_reach(
+    body: ParticipantsBody, reach: tuple[tuple[str | None, str | None], ...]
+) -> ParticipantsBody:
+    """The list with each participant's epoch and key entered, in the order of the list."""
+    entries = zip(body.participants, reach, strict=True)
+    filled = tuple(replace(one, epoch=epoch, key=key) for one, (epoch, key) in entries)
+    return replace(body, participants=filled)
 
 
 def _lower(value: Any) -> Any:

@@ -2,25 +2,87 @@
 
 Pure: time is a parameter. Freshness rests on the epoch and on rising numbers; clocks are asked only
 where both are known to be right, since a Pi has none when it starts.
+
+Laws of what is signed: nothing that comes unsigned (a presence, plain JSON) changes what is remembered of
+it; each key has a memory of its own, so that nobody pushes out another's; and a number is forgotten
+only together with its epoch, behind which nothing is believed. Where there is no room for one the
+message is refused (`memory_full`), and whoever holds the connection may begin a new epoch.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from dataclasses import field as default
+from typing import Protocol
 
 from appliance.messages import Address
 from appliance.signaling.limits import Recent, TokenBucket
 from appliance.signaling.rejected import Rejected
-from appliance.signaling.wire import Envelope
 
 SENDER_RATE_PER_S, SENDER_BURST = 20.0, 60.0
 TOTAL_RATE_PER_S, TOTAL_BURST = 100.0, 300.0
 MAX_SENDERS = 256
-MAX_COUNTERS = 1024
-MAX_IDS = 8192
+MAX_COUNTERS = 64
+"""Of one key: endpoints that have spoken in this epoch, and whom they meant."""
+MAX_KEYS = 512
+MAX_IDS = 2048
+"""Of one key: at `SENDER_RATE_PER_S` more than a minute's."""
+MAX_PLAIN_COUNTERS = 1024
+MAX_PLAIN_IDS = 8192
 CLOCK_TOLERANCE_S = 5.0
 
 _Counter = tuple[str, str | None, str | None, str | None]
+_Key = tuple[str, str]
+"""A uid, and the thumbprint of the key that signed."""
+
+
+class Said(Protocol):
+    """What is judged of whatever somebody sends: an envelope, or a signed command."""
+
+    @property
+    def id(self) -> str:
+        """Acted on once."""
+
+    @property
+    def call_id(self) -> str | None:
+        """The call that it is about, if it is about one."""
+
+    @property
+    def sender(self) -> Address:
+        """Who sent it."""
+
+    @property
+    def to(self) -> Address:
+        """For whom it is; endpoint None means all of the uid's."""
+
+    @property
+    def epoch(self) -> str | None:
+        """Of the receiving endpoint's connection."""
+
+    @property
+    def seq(self) -> int:
+        """Rises."""
+
+    @property
+    def sent_at_ms(self) -> int:
+        """Unix time in ms, right if `synced`."""
+
+    @property
+    def ttl_s(self) -> float:
+        """How old it may become."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether the sender's clock is known to be right."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one key of one uid, or of all that is unsigned."""
+
+    ids: Recent[tuple[str, str], None] = default(default_factory=lambda: Recent(MAX_IDS))
+    highest: dict[_Counter, int] = default(default_factory=dict)
 
 
 class Inbox:
@@ -34,17 +96,25 @@ class Inbox:
         self._epoch: str | None = None
         self._total: TokenBucket | None = None
         self._senders: Recent[str, TokenBucket] = Recent(MAX_SENDERS)
-        self._seen: Recent[tuple[str, str], None] = Recent(MAX_IDS)
-        self._highest: Recent[_Counter, int] = Recent(MAX_COUNTERS)
+        self._memories: dict[_Key, _Memory] = {}
+        # what is plain makes room for itself, since anybody can write it
+        self._plain = _Memory(Recent(MAX_PLAIN_IDS), Recent(MAX_PLAIN_COUNTERS))
 
     def connected(self, epoch: str) -> None:
-        """A connection has begun: only what is said to this epoch is of now."""
+        """A connection has begun, or a new epoch in it: only what is said to this one is of now."""
         self._epoch = epoch
+        for memory in self._memories.values():
+            timeless = {key: seq for key, seq in memory.highest.items() if key[2] is None}
+            memory.highest = timeless if len(timeless) < MAX_COUNTERS else {}
+        # ids are kept: what is repeated over a reconnect is acted on once
+        while len(self._memories) > MAX_KEYS // 2:
+            self._memories.pop(next(iter(self._memories)))
 
     def restarted(self, uid: str, endpoint: str) -> None:
-        """A sender has connected anew and may count from the start again."""
-        for counter in [key for key in self._highest if key[:2] == (uid, endpoint)]:
-            del self._highest[counter]
+        """A sender says, unsigned, that it has connected anew: so what it says unsigned may count anew."""
+        numbers = self._plain.highest
+        for counter in [key for key in numbers if key[:2] == (uid, endpoint)]:
+            del numbers[counter]
 
     def knock(self, sender: str, *, retained: bool, now_s: float) -> None:
         """Before anything is decoded: raises `Rejected` for what is retained, or too much.
@@ -62,54 +132,75 @@ class Inbox:
         if not (bucket.take(now_s) and self._total.take(now_s)):
             raise Rejected("flooded", f"{sender} sends more than {SENDER_RATE_PER_S:g} a second")
 
-    def admit(self, envelope: Envelope, *, wall_ms: int, synced: bool) -> bool:
-        """Whether to act on the message; raises `Rejected` for what breaks a rule.
+    def admit(self, said: Said, *, wall_ms: int, synced: bool, kid: str | None = None) -> bool:
+        """Whether to act on it; raises `Rejected` for what breaks a rule.
 
         False is for what is no fault: it is another endpoint's, or has been acted on already.
-        `wall_ms` is Unix time, right if `synced`.
+        `wall_ms` is Unix time, right if `synced`; `kid` is the key that signed, None for none.
         """
-        if envelope.to.endpoint not in (None, self.me.endpoint):
+        if said.to.endpoint not in (None, self.me.endpoint):
             self.ignored["for_another_endpoint"] += 1
             return False
-        self._check_epoch(envelope)
-        known = (envelope.sender.uid, envelope.id)
-        if known in self._seen:
+        self._check_epoch(said)
+        memory = self._plain if kid is None else self._memory((said.sender.uid, kid), said)
+        known = (said.sender.uid, said.id)
+        if known in memory.ids:
             self.ignored["duplicate"] += 1
             return False
-        if synced and envelope.synced:
-            _check_age(envelope, wall_ms)
-        self._check_order(envelope)
-        self._seen[known] = None
+        if synced and said.synced:
+            _check_age(said, wall_ms)
+        self._check_order(memory, said)
+        memory.ids[known] = None
         return True
 
-    def _check_epoch(self, envelope: Envelope) -> None:
-        if envelope.epoch is None and self._allow_null_epoch:
+    def _check_epoch(self, said: Said) -> None:
+        if said.epoch is None and self._allow_null_epoch:
             return
-        if envelope.epoch is None or envelope.epoch != self._epoch:
+        if said.epoch is None or said.epoch != self._epoch:
             raise Rejected(
                 "wrong_epoch",
                 "epoch is not that of this device's present connection: the message is older",
-                call_id=envelope.call_id,
+                call_id=said.call_id,
             )
 
-    def _check_order(self, envelope: Envelope) -> None:
-        sender, to = envelope.sender, envelope.to
-        counter = (sender.uid, sender.endpoint, envelope.epoch, to.endpoint)
-        highest = self._highest.get(counter, -1)
-        if envelope.seq <= highest:
+    def _memory(self, key: _Key, said: Said) -> _Memory:
+        memory = self._memories.get(key)
+        if memory is None:
+            if len(self._memories) >= MAX_KEYS:
+                raise _full(said)
+            memory = self._memories[key] = _Memory()
+        return memory
+
+    def _check_order(self, memory: _Memory, said: Said) -> None:
+        sender, to = said.sender, said.to
+        counter = (sender.uid, sender.endpoint, said.epoch, to.endpoint)
+        highest = memory.highest.get(counter)
+        if highest is not None and said.seq <= highest:
             raise Rejected(
                 "replayed",
-                f"seq is {envelope.seq} after {highest} from {sender.uid}/{sender.endpoint}",
-                call_id=envelope.call_id,
+                f"seq is {said.seq} after {highest} from {sender.uid}/{sender.endpoint}",
+                call_id=said.call_id,
             )
-        self._highest[counter] = envelope.seq
+        is_new = highest is None and memory is not self._plain
+        if is_new and len(memory.highest) >= MAX_COUNTERS:
+            raise _full(said)
+        memory.highest[counter] = said.seq
 
 
-def _check_age(envelope: Envelope, wall_ms: int) -> None:
-    apart_s = abs(wall_ms - envelope.sent_at_ms) / 1000
-    if apart_s > envelope.ttl_s + CLOCK_TOLERANCE_S:
+def _full(said: Said) -> Rejected:
+    return Rejected(
+        "memory_full",
+        f"so many endpoints have spoken in this epoch that {said.sender.uid}/{said.sender.endpoint} "
+        "cannot be told from a replay",
+        call_id=said.call_id,
+    )
+
+
+def _check_age(said: Said, wall_ms: int) -> None:
+    apart_s = abs(wall_ms - said.sent_at_ms) / 1000
+    if apart_s > said.ttl_s + CLOCK_TOLERANCE_S:
         raise Rejected(
             "outdated",
-            f"sent_at is {apart_s:.0f} s away from now, ttl_s is {envelope.ttl_s:g}",
-            call_id=envelope.call_id,
+            f"sent_at is {apart_s:.0f} s away from now, ttl_s is {said.ttl_s:g}",
+            call_id=said.call_id,
         )

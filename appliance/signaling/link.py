@@ -10,12 +10,12 @@ import itertools
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from functools import partial
 from types import TracebackType
 from typing import ClassVar, Self
 
-from appliance.calls.effects import Effect, ForgetCall, Send, SettleMessage
+from appliance.calls.effects import Effect, FollowList, ForgetCall, Send, SettleMessage
 from appliance.calls.inputs import (
     FaultReported,
     Input,
@@ -27,48 +27,59 @@ from appliance.calls.inputs import (
 )
 from appliance.config import Device, Mqtt, Security
 from appliance.messages import Address
-from appliance.signaling import presence
+from appliance.signaling import orders, presence
 from appliance.signaling.base import Connect, Publication, Subscription
 from appliance.signaling.clock import Clock
-from appliance.signaling.inbox import Inbox
+from appliance.signaling.inbox import Inbox, Said
 from appliance.signaling.limits import Recent
-from appliance.signaling.listed import Listed
+from appliance.signaling.listed import Listed, Reach
 from appliance.signaling.mqtt import MqttLink
+from appliance.signaling.orders import Order
 from appliance.signaling.outbox import Outbox, Parcel
 from appliance.signaling.presence import Presence
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.responses import Responses
+from appliance.signaling.signers import Signers
 from appliance.signaling.topics import Topics
 from appliance.signaling.trust import PlainTrust, Trust
-from appliance.signaling.wire import MAX_BYTES_WITH_SDP, Envelope, decode, encode
+from appliance.signaling.wire import MAX_SEALED, Envelope, decode, encode
+from appliance.trust.jws import Untrusted, peek
 
 logger = logging.getLogger(__name__)
 
 ENDPOINT = "main"
 FLOOD_REPORT_S = 1.0
 """A flood is counted message by message, and reported this often per sender."""
+NEW_EPOCH_S = 600.0
+"""How often at most a new epoch begins because the memory of the present one is full."""
+STRANGERS = 256
+"""Endpoints whose presence is kept though they are no contact's: they may become one."""
 
 
 class MqttSignaling:
     """Sends and receives messages, and says who is there; an async context manager."""
 
-    EFFECTS: ClassVar[tuple[type[Effect], ...]] = (Send, SettleMessage, ForgetCall)
+    EFFECTS: ClassVar[tuple[type[Effect], ...]] = (Send, SettleMessage, ForgetCall, FollowList)
 
     def __init__(
         self,
         device: Device,
         mqtt: Mqtt,
         security: Security,
-        contacts: Collection[str],
+        contacts: Container[str],
         post: Callable[[Input], None],
         *,
         connect: Connect | None = None,
         trust: Trust | None = None,
         clock: Clock | None = None,
+        first_seq: int | None = None,
+        believed: Callable[[str], None] = lambda kid: None,
     ) -> None:
-        """`contacts` are the uids that are listened to.
+        """`contacts` are the uids that are listened to; they may change meanwhile.
 
-        `connect` makes the link (paho's unless given), `trust` signs and verifies.
+        `connect` makes the link (paho's unless given), `trust` signs and verifies. `first_seq` is more
+        than any number of a former run, by default the clock's milliseconds. `believed(kid)` is told
+        of each message that was believed by a key.
         """
         self.rejected: Counter[str] = Counter()
         """How many messages were not believed, by the code of why."""
@@ -81,12 +92,17 @@ class MqttSignaling:
         self._trust = trust or PlainTrust(security.unsigned)
         self._unsigned = security.unsigned == "allow"
         self._inbox = Inbox(self._me, allow_null_epoch=self._unsigned)
+        self._orders = Inbox(self._me, allow_null_epoch=False)
         self._outbox = Outbox(partial(secrets.token_hex, 16))
         self._presence = Presence()
+        self._strangers: Recent[tuple[str, str], bytes] = Recent(STRANGERS)
         self._listed = Listed()
+        self._signers = Signers()
+        self._believed = believed
         self._epoch: str | None = None
+        self._epoch_renewed_s: float | None = None
         # It must rise over a restart too: a receiver that stayed connected goes on counting.
-        self._seq = itertools.count(self._clock.wall_ms())
+        self._seq = itertools.count(self._clock.wall_ms() if first_seq is None else first_seq)
         self._flood_reported: Recent[str, float] = Recent(64)
         self._stirred = asyncio.Event()
         self._leaving = False
@@ -145,6 +161,8 @@ class MqttSignaling:
             case ForgetCall(call_id):
                 self._outbox.forget(call_id)
                 self._listed.forget(call_id)
+            case FollowList(call_id, host):
+                self._listed.follow(call_id, host)
         self._serve_outbox()
         self._stirred.set()
 
@@ -186,7 +204,7 @@ class MqttSignaling:
             call_id=parcel.call_id,
             sender=self._me,
             to=parcel.to,
-            epoch=self._epoch_of(parcel.to.uid, parcel.to.endpoint),
+            epoch=self._reach_of(parcel.to.uid, parcel.to.endpoint).epoch,
             seq=next(self._seq),
             sent_at_ms=parcel.posted_wall_ms,
             ttl_s=parcel.ttl_s,
@@ -194,7 +212,9 @@ class MqttSignaling:
             message=parcel.message,
         )
         try:
-            payload = self._trust.seal(parcel.to.uid, encode(envelope, self._epoch_of))
+            payload = self._trust.seal(
+                parcel.to.uid, encode(envelope, self._reach_of), listed=self._is_listed(parcel.to)
+            )
         except Rejected as fault:
             self._outbox.discard(parcel.id)
             self._post(FaultReported(fault.code, f"Not sent: {fault}.", topic, parcel.call_id))
@@ -207,26 +227,56 @@ class MqttSignaling:
             acknowledged=partial(self._outbox.acknowledged, parcel.id),
         )
 
-    def _epoch_of(self, uid: str, endpoint: str | None) -> str | None:
+    def _reach_of(self, uid: str, endpoint: str | None) -> Reach:
+        """By which epoch an endpoint is written to, and by which key the others can believe it."""
         if Address(uid, endpoint) == self._me:
-            return self._epoch
-        return self._presence.epoch_of(uid, endpoint) or self._listed.epoch_of(uid, endpoint)
+            return Reach(self._epoch, self._trust.public_key)
+        listed = self._listed.reach_of(uid, endpoint) or Reach()
+        epoch = self._presence.epoch_of(uid, endpoint) or listed.epoch
+        return Reach(epoch, self._key_of(uid, endpoint or "") or listed.key)
+
+    def _key_of(self, uid: str, endpoint: str) -> str | None:
+        kid = self._signers.kid_of(uid, endpoint)
+        return self._trust.key_text(uid, kid) if kid else None
+
+    def _is_listed(self, to: Address) -> bool:
+        """Whether it is no contact, and a host has told of a key of it."""
+        if to.uid in self._contacts:
+            return False
+        reach = self._listed.reach_of(to.uid, to.endpoint)
+        return reach is not None and reach.key is not None
 
     # -------------------- in
 
     def _link_changed(self, state: LinkState) -> None:
         if state is LinkState.CONNECTED:
-            self._epoch = secrets.token_hex(16)
-            self._inbox.connected(self._epoch)
-            self._say_online()
+            self._begin_epoch()
             self._outbox.connected(self._clock.monotonic_s())
         else:
             self._epoch = None
+            self._strangers.clear()  # who is there is told again
             self._presence.disconnected()
             self._outbox.disconnected()
         inbox = f"{self._topics.inbox(self._me.uid, '+')};endpoint={ENDPOINT}"
         self._post(LinkChanged(state, inbox if state is LinkState.CONNECTED else None))
         self._stirred.set()
+
+    def _begin_epoch(self) -> None:
+        """Nothing that was said to an earlier one is believed from here on."""
+        self._epoch = secrets.token_hex(16)
+        self._inbox.connected(self._epoch)
+        self._orders.connected(self._epoch)
+        self._say_online()
+
+    def _make_room(self) -> None:
+        """The memory of this epoch is full: begin another, unless that was lately done already."""
+        now_s = self._clock.monotonic_s()
+        if self._epoch is None or (
+            self._epoch_renewed_s is not None and now_s - self._epoch_renewed_s < NEW_EPOCH_S
+        ):
+            return
+        self._epoch_renewed_s = now_s
+        self._begin_epoch()
 
     def _link_faulted(self, code: str, message: str) -> None:
         self._post(FaultReported(code, message, "mqtt"))
@@ -242,20 +292,67 @@ class MqttSignaling:
 
     def _message_arrived(self, sender: str, topic: str, payload: bytes, *, retained: bool) -> None:
         self._inbox.knock(sender, retained=retained, now_s=self._clock.monotonic_s())
-        if sender not in self._contacts and not self._listed.knows(sender):
+        contact = sender in self._contacts
+        if not contact and not self._listed.knows(sender):
             raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
-        if len(payload) > MAX_BYTES_WITH_SDP:  # before a signature is looked for in it
+        if len(payload) > MAX_SEALED:  # before a signature is looked for in it
             raise Rejected("oversized", f"a message of {len(payload)} bytes is not looked into")
-        envelope = decode(topic, self._trust.open(sender, payload))
-        wall_ms, synced = self._clock.wall_ms(), self._clock.synced()
-        if not self._inbox.admit(envelope, wall_ms=wall_ms, synced=synced):
+        listed = {} if contact else self._listed.keys_of(sender)
+        text, kid = self._trust.open(sender, payload, listed)
+        envelope = decode(topic, text)
+        vouched = None if contact else self._listed.vouched_by(envelope.sender, kid)
+        if not self._admit(envelope, kid):
             self._respond_again(envelope)
             return
-        if envelope.listed and sender in self._contacts:
-            self._listed.told(envelope.call_id, envelope.listed)
+        if contact and kid is not None:
+            self._signers.heard(envelope.sender, kid)
+            self._believed(kid)
+        if envelope.listed and contact:
+            self._listed.told(envelope.call_id, envelope.sender, envelope.listed)
         self._outbox.heard(envelope.sender, envelope.call_id, envelope.message)
         self._stirred.set()
-        self._post(MessageReceived(envelope.sender, envelope.call_id, envelope.message))
+        self._post(
+            MessageReceived(envelope.sender, envelope.call_id, envelope.message, vouched_by=vouched)
+        )
+
+    def take_order(self, name: str, payload: bytes) -> Order | None:
+        """The signed command that came as `command/<name>`; None for one that was taken before.
+
+        It is judged as messages are, with a memory of its own: it travels by another connection.
+        Raises `Rejected`, which is counted; whether its sender may give it is not judged here.
+        """
+        try:
+            self._orders.knock("command", retained=False, now_s=self._clock.monotonic_s())
+            return self._opened_order(name, payload)
+        except Rejected as fault:
+            self.rejected[fault.code] += 1
+            raise
+
+    def _opened_order(self, name: str, payload: bytes) -> Order | None:
+        if len(payload) > orders.MAX_SEALED:
+            raise Rejected("oversized", f"a command of {len(payload)} bytes is not looked into")
+        try:
+            sender = orders.sender_of(peek(payload))
+        except Untrusted as fault:
+            raise Rejected(fault.code, str(fault)) from None
+        if sender not in self._contacts:
+            raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
+        text, kid = self._trust.open(sender, payload)
+        order = orders.decode(name, self._me.uid, text)
+        if kid is None or not self._admit(order, kid, self._orders):
+            return None
+        self._believed(kid)
+        return order
+
+    def _admit(self, said: Said, kid: str | None, inbox: Inbox | None = None) -> bool:
+        """Whether to act on it (see `Inbox.admit`); with what it takes where there is no room."""
+        wall_ms, synced = self._clock.wall_ms(), self._clock.synced()
+        try:
+            return (inbox or self._inbox).admit(said, wall_ms=wall_ms, synced=synced, kid=kid)
+        except Rejected as fault:
+            if fault.code == "memory_full":
+                self._make_room()
+            raise
 
     def _respond_again(self, repeat: Envelope) -> None:
         """Answer a request that was answered already: its sender cannot have heard it."""
@@ -270,6 +367,8 @@ class MqttSignaling:
         elif uid in self._contacts:
             for change in self._presence.told(uid, endpoint, payload):
                 self._present(change)
+        elif len(payload) <= presence.MAX_BYTES and uid != self._me.uid:
+            self._strangers[uid, endpoint] = payload
 
     def _own_presence_arrived(self, payload: bytes) -> None:
         """Our own word comes back behind everything that the broker had retained."""
@@ -280,9 +379,28 @@ class MqttSignaling:
             self._say_online()  # a former connection's will came late
 
     def _present(self, change: PresenceChanged) -> None:
-        if change.online and self._unsigned:  # unsigned, one may believe this as much as the rest
+        if change.online:  # unsigned, it is about what else comes unsigned
             self._inbox.restarted(change.uid, change.endpoint)
         self._post(change)
+
+    # -------------------- contacts come and go
+
+    def signed_by(self, kids: Collection[str]) -> frozenset[Address]:
+        """The endpoints that were believed by one of these keys; endpoint None: all of that uid's."""
+        return self._signers.of(kids)
+
+    def follow_contacts(self) -> None:
+        """The contacts are others than before: who came is seen, and who went is not."""
+        for uid in self._presence.uids():
+            if uid not in self._contacts:
+                self._listed.drop(uid)
+                self._signers.forget(uid)
+                for change in self._presence.drop(uid):
+                    self._post(change)
+        for (uid, endpoint), payload in list(self._strangers.items()):
+            if uid in self._contacts:
+                del self._strangers[uid, endpoint]
+                self._arrived(self._topics.presence(uid, endpoint), payload, retained=True)
 
     def _reject(self, fault: Rejected, topic: str) -> None:
         self.rejected[fault.code] += 1
@@ -299,7 +417,7 @@ class MqttSignaling:
         return self._topics.presence(self._me.uid, ENDPOINT)
 
     def _online_payload(self) -> bytes:
-        return presence.online(self._epoch or "", self._name, None)
+        return presence.online(self._epoch or "", self._name, self._trust.kid)
 
     def _say_online(self) -> None:
         if self._leaving:  # nothing may come behind the farewell, whose own echo is heard too

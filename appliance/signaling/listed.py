@@ -1,39 +1,103 @@
-"""Whom a host's list has told of: how to reach those whose presence is not seen, and to hear them."""
+"""Whom hosts' lists have told of: how to reach those whose presence is not seen, and to believe them.
+
+A list is kept beside who sent it. Who is heard by one is heard as far as its sender is the host, which
+the core judges; and only when the core has followed a list does anything go out by it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from appliance.messages import Address
 from appliance.signaling.limits import Recent
+from appliance.trust.keys import PublicKey
 
 MAX_CALLS = 16
-"""More lists than a device can be in sessions at once are somebody's nonsense."""
+"""More lists than a device can be in sessions at once are somebody's nonsense; counted for each sender,
+so that nobody pushes out another's."""
+
+
+class Reach(NamedTuple):
+    """How an endpoint is written to, and believed: its epoch, and its public key in base64url."""
+
+    epoch: str | None = None
+    key: str | None = None
+
+
+Listing = Mapping[Address, Reach]
 
 
 class Listed:
-    """The epochs of the participants of each call, as the latest list has them."""
+    """The participants of each call, as the latest list of each sender has them."""
 
     def __init__(self) -> None:
         """Nobody yet."""
-        self._calls: Recent[str, Mapping[Address, str | None]] = Recent(MAX_CALLS)
+        self._told: dict[str, Recent[tuple[str, Address], Listing]] = {}
+        self._followed: Recent[str, Address] = Recent(MAX_CALLS)
 
-    def told(self, call_id: str, epochs: Mapping[Address, str | None]) -> None:
-        """A list came under this call_id; the core judges whether its sender is the host."""
-        self._calls[call_id] = epochs
+    def told(self, call_id: str, sender: Address, listing: Listing) -> None:
+        """A contact sent a list under this call_id; whether as its host, the core judges."""
+        of_sender = self._told.setdefault(sender.uid, Recent(MAX_CALLS))
+        of_sender[call_id, sender] = listing
+
+    def follow(self, call_id: str, host: Address) -> None:
+        """The core has found that sender to be the host of that call."""
+        self._followed[call_id] = host
 
     def forget(self, call_id: str) -> None:
         """The call is over."""
-        self._calls.pop(call_id, None)
+        self._followed.pop(call_id, None)
+        for of_sender in self._told.values():
+            for known in [key for key in of_sender if key[0] == call_id]:
+                del of_sender[known]
+
+    def drop(self, sender: str) -> None:
+        """That sender is no contact any more: nobody is believed by its word."""
+        self._told.pop(sender, None)
 
     def knows(self, uid: str) -> bool:
         """Whether some list names an endpoint of that uid."""
-        return any(one.uid == uid for epochs in self._calls.values() for one in epochs)
+        return any(one.uid == uid for _, listing in self._all() for one in listing)
 
-    def epoch_of(self, uid: str, endpoint: str | None) -> str | None:
-        """The epoch under which an endpoint is written to, as the latest list that has one says."""
-        for epochs in reversed(self._calls.values()):
-            epoch = epochs.get(Address(uid, endpoint))
-            if epoch is not None:
-                return epoch
+    def keys_of(self, uid: str) -> Mapping[str, PublicKey]:
+        """The keys that lists tell of that uid, each by its thumbprint."""
+        keys = {}
+        for _, listing in self._all():
+            for one, reach in listing.items():
+                if one.uid == uid and (key := _key(reach)):
+                    keys[key.kid] = key
+        return keys
+
+    def vouched_by(self, address: Address, kid: str | None) -> frozenset[Address]:
+        """Who has told of that endpoint with that key; of any where it is believed without (None)."""
+        return frozenset(
+            sender
+            for sender, listing in self._all()
+            if (reach := listing.get(address)) is not None
+            and (kid is None or ((key := _key(reach)) is not None and key.kid == kid))
+        )
+
+    def reach_of(self, uid: str, endpoint: str | None) -> Reach | None:
+        """How an endpoint is reached, by the latest list that the core followed and that has it."""
+        for call_id, host in reversed(self._followed.items()):
+            of_host = self._told.get(host.uid)
+            listing = of_host.get((call_id, host)) if of_host else None
+            reach = listing.get(Address(uid, endpoint)) if listing else None
+            if reach is not None and (reach.epoch or reach.key):
+                return reach
         return None
+
+    def _all(self) -> list[tuple[Address, Listing]]:
+        return [
+            (sender, listing)
+            for of_sender in self._told.values()
+            for (_, sender), listing in of_sender.items()
+        ]
+
+
+def _key(reach: Reach) -> PublicKey | None:
+    try:
+        return PublicKey.read(reach.key) if reach.key else None
+    except ValueError:
+        return None  # which is no key: nobody is believed by it

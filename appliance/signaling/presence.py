@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from appliance.calls.inputs import PresenceChanged
 from appliance.signaling.bodies import ID, Id, Name
+from appliance.signaling.limits import Recent
 from appliance.signaling.rejected import Rejected
 
 MAX_BYTES = 4 * 1024
@@ -51,11 +52,12 @@ class Presence:
 
     def __init__(self) -> None:
         self._endpoints: dict[str, dict[str, _Endpoint]] = {}
+        self._dropped: Recent[tuple[str, str], str] = Recent(MAX_ENDPOINTS)
 
     def epoch_of(self, uid: str, endpoint: str | None) -> str | None:
-        """The epoch of an endpoint that is online, else None."""
+        """The epoch of an endpoint that is online, or was when it was dropped, else None."""
         found = self._endpoints.get(uid, {}).get(endpoint or "")
-        return found.epoch if found else None
+        return found.epoch if found else self._dropped.get((uid, endpoint or ""))
 
     def told(self, uid: str, endpoint: str, payload: bytes) -> list[PresenceChanged]:
         """Take in one presence message; an empty one is an endpoint that was deleted.
@@ -79,8 +81,20 @@ class Presence:
             return []
         return [PresenceChanged(uid, endpoint, online=True, epoch=said.epoch, name=said.name)]
 
+    def uids(self) -> list[str]:
+        """Whose presence is known."""
+        return list(self._endpoints)
+
+    def drop(self, uid: str) -> list[PresenceChanged]:
+        """That uid is no contact any more: to this device it is not there. It can still be told so."""
+        endpoints = self._endpoints.pop(uid, {})
+        for endpoint, known in endpoints.items():
+            self._dropped[uid, endpoint] = known.epoch
+        return [_gone(uid, endpoint) for endpoint in endpoints]
+
     def disconnected(self) -> None:
         """The link is gone: what is known is of the past until it is told again."""
+        self._dropped.clear()
         for endpoints in self._endpoints.values():
             for known in endpoints.values():
                 known.confirmed = False

@@ -8,8 +8,9 @@ from appliance.errors import ApplianceError
 class Rejected(ApplianceError):
     """A message breaks a rule: `code` says which, the sentence what was wrong and where.
 
-    Codes: oversized, malformed, unsupported_version, unknown_type, misaddressed, unsigned,
-    unverifiable, retained, flooded, unknown_sender, wrong_epoch, replayed, outdated.
+    Codes: oversized, malformed, unsupported_version, unknown_type, misaddressed, unsigned, bad_header,
+    unverifiable, forged, revoked, no_device_key, retained, flooded, unknown_sender, wrong_epoch,
+    replayed, outdated, memory_full; of commands also not_plain and not_allowed.
     """
 
     def __init__(self, code: str, sentence: str, *, call_id: str | None = None) -> None:

@@ -6,8 +6,9 @@ What is checked here needs no memory: size, form, version, type, addresses, limi
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Annotated, Any, Literal, NoReturn, cast
@@ -23,19 +24,22 @@ from appliance.signaling.bodies import (
     ParticipantsBody,
     body_of,
     message_of,
-    with_epochs,
+    with_reach,
 )
 from appliance.signaling.descriptions import carries_description, check_descriptions
+from appliance.signaling.listed import Listing, Reach
 from appliance.signaling.rejected import Rejected
 
 VERSION = 1
 MAX_BYTES_WITH_SDP = 32 * 1024
 MAX_BYTES = 4 * 1024
+MAX_SEALED = MAX_BYTES_WITH_SDP * 4 // 3 + 512
+"""Signed, the same text is a third longer, and has a header and a signature (206 characters)."""
 
 _WITH_SDP = frozenset({"invite", "accept", "join", "offer", "answer"})
 
-EpochOf = Callable[[str, str], str | None]
-"""The epoch of an endpoint (uid, endpoint), as far as it is known."""
+ReachOf = Callable[[str, str], Reach]
+"""Epoch and key of an endpoint (uid, endpoint), as far as they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,8 @@ class Envelope:
     ttl_s: float
     synced: bool
     message: Message
-    listed: Mapping[Address, str | None] = default(default_factory=dict)
-    """Of `participants`: the epoch of each, by which one that is not a contact can be reached."""
+    listed: Listing = default(default_factory=dict)
+    """Of `participants`: by which epoch and key one that is no contact is reached and believed."""
 
 
 class _Peek(Struct, frozen=True):
@@ -93,15 +97,15 @@ _bodies: dict[str, msgspec.json.Decoder[Any]] = {
 }
 
 
-def encode(envelope: Envelope, epoch_of: EpochOf = lambda _uid, _endpoint: None) -> bytes:
-    """The envelope as JSON; `epoch_of` fills in what the list of `participants` tells of each.
+def encode(envelope: Envelope, reach_of: ReachOf = lambda _uid, _endpoint: Reach()) -> bytes:
+    """The envelope as JSON; `reach_of` fills in what the list of `participants` tells of each.
 
     Raises `Rejected` for what the receiver would refuse: better said here than there.
     """
     body = body_of(envelope.message)
     if isinstance(envelope.message, Participants):
-        epochs = tuple(epoch_of(one.uid, one.endpoint) for one in envelope.message.participants)
-        body = with_epochs(cast(ParticipantsBody, body), epochs)
+        reach = tuple(reach_of(one.uid, one.endpoint) for one in envelope.message.participants)
+        body = with_reach(cast(ParticipantsBody, body), reach)
     try:
         wire = _Wire(
             v=VERSION,
@@ -139,6 +143,8 @@ def decode(topic: str, payload: bytes) -> Envelope:
         )
     if too_deep(payload):  # free JSON that was decoded is walked recursively by others
         raise Rejected("malformed", f"the message is nested deeper than {MAX_DEPTH} levels")
+    if (name := repeated_name(payload)) is not None:  # two readers might take one each
+        raise Rejected("malformed", f"an object has {name[:64]!r} twice")
     peek: _Peek = _decoded(_peek, payload, "")
     if peek.v != VERSION:
         raise Rejected("unsupported_version", f"v is {peek.v}, only {VERSION} is spoken here")
@@ -169,14 +175,37 @@ def decode(topic: str, payload: bytes) -> Envelope:
         ttl_s=wire.ttl_s,
         synced=wire.clock == "synced",
         message=message,
-        listed=_epochs(body),
+        listed=_listing(body),
     )
 
 
-def _epochs(body: Struct) -> Mapping[Address, str | None]:
+def _listing(body: Struct) -> Listing:
     if not isinstance(body, ParticipantsBody):
         return {}
-    return {Address(one.uid, one.endpoint): one.epoch for one in body.participants}
+    return {Address(one.uid, one.endpoint): Reach(one.epoch, one.key) for one in body.participants}
+
+
+class _RepeatedError(Exception):
+    """Carries a name that an object has twice out of the decoder."""
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _RepeatedError(name)
+        seen.add(name)
+
+
+def repeated_name(payload: bytes) -> str | None:
+    """A name that some object in this JSON has more than once; of what is no JSON others tell."""
+    try:
+        json.loads(payload, object_pairs_hook=_once_each)
+    except _RepeatedError as found:
+        return str(found.args[0])
+    except (ValueError, RecursionError):
+        return None
+    return None
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], data: bytes, path: str) -> Any:

@@ -136,21 +136,20 @@ def together(configured: Mapping[str, Contact], book: Book) -> dict[str, Contact
         if not paired.barred:
             found[uid] = Contact(
                 name=given.name if given.name is not None else paired.name,
-                keys=tuple(dict.fromkeys(_still(given.keys + paired.keys, paired.revoked))),
+                keys=tuple(dict.fromkeys(_still((*given.keys, *paired.keys), paired.revoked))),
                 may=given.may or paired.may,
             )
     return found
 
 
-def _still(keys: tuple[str, ...], revoked: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys that were not revoked; one that is none, of which the configuration's check tells,
-    is nobody's.
-    """
-    still = []
-    for key in keys:
-        try:
-            if PublicKey.read(key).kid not in revoked:
-                still.append(key)
-        except ValueError:
-            continue
-    return tuple(still)
+def _still(keys: tuple[str, ...], revoked: tuple[str, ...]) -> list[str]:
+    """The keys that were not revoked, and what is no key, of which the configuration's check tells."""
+    return [key for key in keys if (known := key_of(key)) is None or known.kid not in revoked]
+
+
+def key_of(text: str) -> PublicKey | None:
+    """The key, None where the text is none."""
+    try:
+        return PublicKey.read(text)
+    except ValueError:
+        return None

@@ -75,6 +75,15 @@ class Contacts:
         contact = self._all.get(uid)
         return frozenset(contact.may) if contact else frozenset()
 
+    def revoked(self, kid: str) -> bool:
+        """Whether that key was revoked, here and for everybody who might vouch for it."""
+        return any(kid in paired.revoked for paired in self._book.contacts.values())
+
+    def barred(self, uid: str) -> bool:
+        """Whether all of that contact was revoked: nobody is to vouch for it either."""
+        paired = self._book.contacts.get(uid)
+        return paired is not None and paired.barred
+
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Be told of every change; gives the function that ends it."""
         self._watchers.append(watcher)
@@ -122,7 +131,8 @@ class Contacts:
             keys = tuple(each for each in paired.keys if PublicKey.read(each).kid not in kids)
             revoked = tuple(dict.fromkeys((*paired.revoked, *kids)))
             # of those named in the configuration none may be forgotten: it would count again
-            named = {_kid(each) for each in self._configured.get(uid, Contact()).keys}
+            stated = map(files.key_of, self._configured.get(uid, Contact()).keys)
+            named = {key.kid for key in stated if key is not None}
             rest = [kid for kid in revoked if kid not in named][-MAX_REVOKED:]
             changed = Paired(
                 name=paired.name,
@@ -174,7 +184,7 @@ class Contacts:
     def _index(self) -> None:
         self._all: dict[str, Contact] = files.together(self._configured, self._book)
         self._keys: dict[str, dict[str, PublicKey]] = {
-            uid: {key.kid: key for key in map(PublicKey.read, contact.keys)}
+            uid: {key.kid: key for text in contact.keys if (key := files.key_of(text))}
             for uid, contact in self._all.items()
         }
 
@@ -210,13 +220,6 @@ def _read(key: str) -> PublicKey:
         return PublicKey.read(key)
     except ValueError as fault:
         raise Refused("bad_key", f"{fault}") from None
-
-
-def _kid(key: str) -> str | None:
-    try:
-        return PublicKey.read(key).kid
-    except ValueError:
-        return None
 
 
 def _meant(uid: str, word: str, known: Mapping[str, PublicKey]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.calls.call import CANDIDATES_KEPT
 from appliance.calls.effects import (
@@ -318,3 +319,10 @@ def test_commands_that_do_not_fit_are_refused_with_a_sentence() -> None:
     assert play.event(Error).code == "out_of_place"
     play.hears(ALICE, Ringing())
     assert play.outputs == [], "an equal error within a second is only counted"
+
+
+def test_who_is_rung_into_a_running_session_is_one_of_its_callees() -> None:
+    play = Play()
+    message = invite_from("alice", "bob")
+    play.hears(ALICE, replace(message, callees=("bob", "front-door")), "call-1")
+    assert play.call.state is CallState.INCOMING

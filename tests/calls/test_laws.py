@@ -185,6 +185,7 @@ unlikely = st.one_of(
     st.tuples(st.just("part"), flags),
     st.tuples(st.just("pressure"), st.sampled_from([None, "it is hot"])),
     st.tuples(st.just("resumed"), st.sampled_from([2.0, 3600.0])),
+    st.tuples(st.just("revoked"), uids, addresses),
 )
 
 
@@ -257,6 +258,8 @@ def take(play: Play, step: tuple[object, ...]) -> None:
             play.happens(fault if broken else FaultCleared("leds.status"))
         case ("pressure", str() | None as message):
             play.happens(PressureChanged(message))
+        case ("revoked", str(uid), Address() as withdrawn):
+            play.is_revoked(uid, withdrawn=(withdrawn,))
         case ("resumed", float(away_s)):
             play.happens(Resumed(away_s))
 

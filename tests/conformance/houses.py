@@ -13,8 +13,10 @@ from appliance.config import Button, Camera, Config, Http, load
 from appliance.media.base import Devices
 from appliance.media.synthetic import CardCamera, ToneMicrophone
 from appliance.model import AudioMode
+from tests.conformance.outlets import STEWARD
 from tests.parts.breakable import BreakableCamera, BreakableMicrophone
 from tests.parts.mosquitto import free_port
+from tests.parts.steward import UID
 
 HOUSE = Path(__file__).parent / "house.toml"
 
@@ -96,7 +98,9 @@ def config_of(house: str, port: int) -> Config:
     """The configuration of a house, with its broker, and its page on a free port."""
     config = load(HOUSE, {})
     mqtt = replace(config.mqtt, host="127.0.0.1", port=port)
-    return HOUSES[house](replace(config, mqtt=mqtt, http=Http(port=free_port())))
+    contacts = {**config.contacts, UID: STEWARD.contact}
+    whole = replace(config, mqtt=mqtt, contacts=contacts, http=Http(port=free_port()))
+    return HOUSES[house](whole)
 
 
 def is_awake(name: str) -> bool:

@@ -23,7 +23,9 @@ from appliance.listeners import (
     ParticipantEventListener,
     SessionStatusListener,
 )
+from tests.conformance.rows import NEVER_PLAIN
 from tests.parts.processes import in_order_of_start
+from tests.parts.steward import Steward
 
 Item = dict[str, Any]
 LINE_MAX = 1 << 22
@@ -70,14 +72,23 @@ class SocketClient:
                     self.events.append(item)
 
 
+STEWARD = Steward()
+"""Who signs."""
+
+
 class BrokerClient:
-    """A program at the broker: it follows the device's topics, and gives plain commands."""
+    """A program at the broker: it follows the device's topics, and gives commands: plain ones, and
+    signed those that are never taken plain.
+    """
 
     def __init__(self, port: int, device: str) -> None:
         self.events: list[Item] = []
         self.states: list[tuple[str, str]] = []
         self.faults: list[str] = []
+        self._device = device
         self._base = f"appliance/device/{device}"
+        self._presence = f"appliance/presence/{device}/main"
+        self._epoch: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, asyncio.Future[Item]] = {}
         self._asked = 0
@@ -85,7 +96,9 @@ class BrokerClient:
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, f"{device}-follower", protocol=paho.MQTTv5
         )
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{self._base}/#", 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(
+            [(f"{self._base}/#", 1), (self._presence, 1)]
+        )
         self._client.on_subscribe = self._has_subscribed
         self._client.on_message = self._came
         self._client.reconnect_delay_set(1, 1)
@@ -105,12 +118,18 @@ class BrokerClient:
         await asyncio.to_thread(self._client.loop_stop)
 
     async def ask(self, name: str, args: Item) -> Item:
-        """The reply to one plain command."""
+        """The reply to one command."""
         self._asked += 1
         answer: asyncio.Future[Item] = self._loop.create_future()
-        self._answers[str(self._asked)] = answer
-        command = {"id": str(self._asked), "client": "conformance", "args": args}
-        self._client.publish(f"{self._base}/command/{name}", json.dumps(command), 1)
+        request_id = str(self._asked)
+        self._answers[request_id] = answer
+        payload: str | bytes
+        if name in NEVER_PLAIN:
+            epoch = await asyncio.shield(self._epoch)
+            payload = STEWARD.order(self._device, epoch, name, args, id=request_id)
+        else:
+            payload = json.dumps({"id": request_id, "client": "conformance", "args": args})
+        self._client.publish(f"{self._base}/command/{name}", payload, 1)
         return await answer
 
     def command(self, name: str, args: Item) -> None:
@@ -119,8 +138,17 @@ class BrokerClient:
 
     def _came(self, _client: Any, _data: Any, packet: paho.MQTTMessage) -> None:
         topic, payload = packet.topic.removeprefix(f"{self._base}/"), bytes(packet.payload)
+        if topic == self._presence:
+            self._loop.call_soon_threadsafe(self._seen_online, json.loads(payload))
+            return
         with contextlib.suppress(RuntimeError):  # the loop is closed: the test is over
             self._loop.call_soon_threadsafe(self._take, topic, payload, packet.retain)
+
+    def _seen_online(self, said: Item) -> None:
+        if said["state"] == "online":
+            if self._epoch.done():
+                self._epoch = self._loop.create_future()
+            self._epoch.set_result(said["epoch"])
 
     def _take(self, topic: str, payload: bytes, retained: bool) -> None:
         kind, _, rest = topic.partition("/")

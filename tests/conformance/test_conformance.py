@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance import breaking, commanding, endings, ringing, setting, talking
 from tests.conformance.houses import HOUSES, config_of, devices, is_awake
-from tests.conformance.rows import NEVER_PLAIN, rows
+from tests.conformance.rows import rows
 from tests.conformance.scenes import SCENES, Scene
 from tests.conformance.stage import Seen, Stage, stage
 from tests.parts.mosquitto import Mosquitto
@@ -23,10 +23,8 @@ from tests.parts.need import program
 PLAYS = (ringing, talking, endings, commanding, setting, breaking)
 """Their scenarios are entered by their import."""
 
-SIGNED = "over MQTT only signed commands may ask for it, and there are none yet"
 WAITING = {
     "enum:right=view": "nobody can look through the camera without a call yet",
-    **{f"command:{name}@mqtt": SIGNED for name in NEVER_PLAIN},
 }
 """Rows that cannot be seen yet, and why."""
 

@@ -14,6 +14,7 @@ from appliance.commands import Command
 from appliance.errors import Refused
 from appliance.events import Custom
 from appliance.model import AudioMode, Gesture, Json
+from appliance.trust.contacts import Contacts
 
 
 class Desk:
@@ -25,6 +26,7 @@ class Desk:
         self.pressed: list[tuple[str, Gesture]] = []
         self.plugged: list[tuple[AudioMode, bool]] = []
         self.subscribed = asyncio.Event()
+        self.contacts = Contacts({})
 
     async def command(self, command: Command, origin: str) -> Json:
         """Take any command but `leave_session`; nobody is in one."""

@@ -25,6 +25,7 @@ from appliance.calls.effects import (
 from appliance.calls.inputs import (
     CaptureClosed,
     CommandIssued,
+    ContactsChanged,
     HangUpAnswered,
     Input,
     LinkChanged,
@@ -165,6 +166,8 @@ class Play:
             self._fresh += 1
             self.laws.before_turn(one)
             self.state, outputs = advance(self.policy, self.state, one, self.moment())
+            if isinstance(one, ContactsChanged):
+                self.policy = replace(self.policy, contacts=one.contacts)
             self._keep(outputs)
             for output in outputs:
                 self._decide(output)
@@ -226,6 +229,11 @@ class Play:
 
     def goes(self, uid: str, endpoint: str = "phone") -> list[Output]:
         return self.happens(PresenceChanged(uid, endpoint, False))
+
+    def is_revoked(self, *gone: str, withdrawn: tuple[Address, ...] = ()) -> list[Output]:
+        """Contacts are none any more, or endpoints were believed by a key that counts no more."""
+        left = {uid: one for uid, one in self.policy.contacts.items() if uid not in gone}
+        return self.happens(ContactsChanged(left, frozenset(withdrawn)))
 
     def is_called(
         self, sender: Address, call_id: str = "call-1", offer: SessionDescription | None = OFFER

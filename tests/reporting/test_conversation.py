@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ import pytest
 from appliance.bus import Bus
 from appliance.commands import MuteAudio
 from appliance.events import AudioMuted
-from appliance.model import AudioMode, Gesture
+from appliance.model import AudioMode, Gesture, Right
 from appliance.reporting.conversation import Conversation
+from appliance.trust.keys import DeviceKey
 from tests.parts.desk import Desk
+
+KEY = DeviceKey.make()
 
 
 class Client:
@@ -36,6 +40,7 @@ class Client:
             recent=desk.bus.recent,
             call_log=lambda limit: [{"call_id": f"c{number}"} for number in range(limit)],
             plug=desk.plug if simulated else None,
+            contacts=desk.contacts if simulated else None,
         )
 
     def _send(self, item: Mapping[str, Any]) -> None:
@@ -108,6 +113,35 @@ async def test_a_button_of_the_simulated_board_is_pressed() -> None:
         assert alice.desk.pressed == [("call", Gesture.PRESS), ("call", Gesture.HOLD)]
         answer = await alice.says(id=6, press="cal")
         assert answer["error"] == {"code": "unknown_button", "message": "there is no button cal"}
+
+
+async def test_contacts_are_listed_and_revoked() -> None:
+    async with client() as alice:
+        await alice.desk.contacts.add("alice", "Alice", KEY.public, [Right.CALL])
+        listed = await alice.says(id=1, contacts=True)
+        assert [one["uid"] for one in listed["result"]] == ["alice"]
+        answer = await alice.says(id=2, revoke="alice", key=KEY.kid)
+        assert answer == {"id": 2, "ok": True, "result": [KEY.kid]}
+        answer = await alice.says(id=3, revoke="bob")
+        assert answer["error"]["code"] == "unknown_contact"
+        for wrong in ({"revoke": 7}, {"revoke": "alice", "key": 7}, {"contacts": False}):
+            answer = await alice.says(id=4, **wrong)
+            assert answer["error"]["code"] == "bad_request"
+
+
+async def test_a_revocation_that_cannot_be_kept_is_told() -> None:
+    async with client() as alice:
+        await alice.desk.contacts.add("alice", "Alice", KEY.public, [Right.CALL])
+        alice.desk.contacts._file = Path("/dev/null/contacts.toml")
+        answer = await alice.says(id=1, revoke="alice")
+        assert answer["error"]["code"] == "not_kept"
+        assert "alice" not in alice.desk.contacts, "it holds all the same"
+
+
+async def test_contacts_are_not_for_every_client() -> None:
+    async with client(simulated=False) as alice:
+        for request in ({"contacts": True}, {"revoke": "alice"}):
+            assert (await alice.says(id=1, **request))["error"]["code"] == "not_here"
 
 
 async def test_an_output_of_the_simulated_board_is_plugged_in_and_out() -> None:

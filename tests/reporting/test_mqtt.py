@@ -16,10 +16,12 @@ from appliance.commands import Command, MuteAudio, Unlock
 from appliance.config import Device, Mqtt
 from appliance.errors import Refused
 from appliance.events import AudioMuted, CallButtonClicked, OutgoingCallStarted
+from appliance.messages import Address
 from appliance.model import Gesture, Json
 from appliance.reporting.mqtt import DeviceTopics, states
 from appliance.signaling.base import Publication, Subscription
 from appliance.signaling.loopback import LoopbackBroker, LoopbackLink
+from appliance.signaling.rejected import Rejected
 from tests.reporting.test_metrics import call
 
 BASE = "appliance/device/front-door"
@@ -47,6 +49,34 @@ class Onlooker:
         async with asyncio.timeout(20), self.changed:
             await self.changed.wait_for(lambda: len(self.heard.get(full, [])) >= count)
         return self.heard[full][count - 1][0]
+
+
+ALICE = Address("alice", "phone")
+SIGNED = b"eyJ.eyJ."
+
+
+@dataclass
+class Order:
+    """What came out of a signature."""
+
+    args: dict[str, Any]
+    id: str = "r1"
+    client: str = "page"
+    sender: Address = ALICE
+
+
+def opened(name: str, payload: bytes) -> Order | None:
+    """A stand-in for signaling: `eyJ.eyJ.<what>`."""
+    match payload.removeprefix(SIGNED):
+        case b"forged":
+            raise Rejected("forged", "the key did not sign this")
+        case b"again":
+            return None
+        case b"guest":
+            return Order({}, sender=Address("guest", "phone"))
+        case b"bad":
+            return Order({"relais": "door"})
+    return Order({"relay": "door"} if name == "unlock" else {})
 
 
 @dataclass
@@ -107,6 +137,9 @@ async def scene() -> AsyncIterator[Scene]:
             command=carry_out,
             post=post,
             connect=connect,
+            public_key="public",
+            open_order=opened,
+            may=lambda uid, name: uid == "alice",
         )
         bus = Bus("front-door")
         bus.sinks.append(topics.see)
@@ -151,7 +184,7 @@ class onlooking:  # noqa: N801 - reads as a verb in `async with`
 
 
 async def test_the_device_says_what_it_is_and_what_it_does(scene: Scene) -> None:
-    assert (await scene.onlooker.hear("info"))["public_key"] is None
+    assert (await scene.onlooker.hear("info"))["public_key"] == "public"
     assert await scene.onlooker.hear("state/relay_door") == "released"
     assert await scene.onlooker.hear("state/call") == "idle"
     scene.status["media"]["audio_muted"] = True
@@ -229,6 +262,47 @@ async def test_what_is_not_taken(scene: Scene, name: str, payload: bytes, code: 
     assert scene.commands == [Unlock()], "and the next one is"
 
 
+async def test_a_signed_command_is_carried_out_though_it_is_named_nowhere(scene: Scene) -> None:
+    scene.asks("generate_token", SIGNED + b"x")
+    reply = await scene.onlooker.hear("reply/page")
+    assert (reply["id"], reply["ok"]) == ("r1", False), "its arguments are wanting"
+    scene.asks("hold_call", SIGNED + b"x")
+    assert (await scene.onlooker.hear("reply/page", 2))["result"] == {"done": "hold_call"}
+    scene.asks("unlock", SIGNED + b"x")
+    assert (await scene.onlooker.hear("reply/page", 3))["result"] == {"done": "unlock"}
+    assert scene.commands[-1] == Unlock(relay="door")
+
+
+@pytest.mark.parametrize("what", [b"forged", b"again"])
+async def test_a_signed_command_that_is_not_believed_is_not_answered(
+    scene: Scene, what: bytes
+) -> None:
+    scene.asks("unlock", SIGNED + what)
+    scene.asks("mute_audio", b"true")
+    await until_commands(scene, 1)
+    assert scene.commands == [MuteAudio(muted=True)]
+    assert [fault.code for fault in scene.faults] == (["forged"] if what == b"forged" else [])
+    assert f"{BASE}/reply/page" not in scene.onlooker.heard
+
+
+async def test_a_signed_command_needs_the_right(scene: Scene) -> None:
+    scene.asks("unlock", SIGNED + b"guest")
+    reply = await scene.onlooker.hear("reply/page")
+    assert reply["error"]["code"] == "not_allowed"
+    assert [fault.code for fault in scene.faults] == ["not_allowed"]
+    assert scene.commands == []
+
+
+async def test_a_signed_command_with_wrong_arguments_is_told_so(scene: Scene) -> None:
+    scene.asks("unlock", SIGNED + b"bad")
+    assert (await scene.onlooker.hear("reply/page"))["error"]["code"] == "bad_command"
+
+
+async def test_a_plain_text_with_two_dots_is_no_signature(scene: Scene) -> None:
+    scene.asks("unlock", b"a.b.c")
+    assert (await scene.onlooker.hear("reply/all"))["error"]["code"] == "unknown_relay"
+
+
 async def until_commands(scene: Scene, count: int) -> None:
     async with asyncio.timeout(20), scene.onlooker.changed:
         await scene.onlooker.changed.wait_for(lambda: len(scene.commands) >= count)
@@ -243,11 +317,12 @@ async def test_a_command_that_fails_harms_nobody(scene: Scene) -> None:
     assert (await scene.onlooker.hear("reply/all", 2))["ok"]
 
 
-async def test_a_retained_command_is_a_replay() -> None:
+@pytest.mark.parametrize("payload", [b"{}", SIGNED + b"x"])
+async def test_a_retained_command_is_a_replay(payload: bytes) -> None:
     faults: list[Input] = []
     broker = LoopbackBroker()
     async with onlooking(broker) as onlooker:
-        onlooker.link.publish(f"{BASE}/command/unlock", b"{}", retain=True)
+        onlooker.link.publish(f"{BASE}/command/unlock", payload, retain=True)
         await onlooker.hear("command/unlock")
         topics = DeviceTopics(
             Device(id="front-door"),
@@ -257,6 +332,8 @@ async def test_a_retained_command_is_a_replay() -> None:
             status=lambda: STATUS,
             command=never,
             post=faults.append,
+            open_order=opened,
+            may=lambda uid, name: True,
             connect=lambda will, topics, state, message: broker.connect(
                 "front-door-device",
                 on_state=state,

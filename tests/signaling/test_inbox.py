@@ -26,12 +26,20 @@ class Judge:
         self.inbox.connected("e1")
         self.seq = 100
 
-    def __call__(self, *, wall_ms: int = NOW_MS, synced: bool = True, **changes: Any) -> bool | str:
+    def __call__(
+        self,
+        *,
+        wall_ms: int = NOW_MS,
+        synced: bool = True,
+        kid: str | None = None,
+        **changes: Any,
+    ) -> bool | str:
         """Whether it is acted on, or the code of why it is refused."""
         self.seq += 1
         values: dict[str, Any] = {"epoch": "e1", "id": f"m{self.seq}", "seq": self.seq}
+        said = envelope(**values | changes)
         try:
-            return self.inbox.admit(envelope(**values | changes), wall_ms=wall_ms, synced=synced)
+            return self.inbox.admit(said, wall_ms=wall_ms, synced=synced, kid=kid)
         except Rejected as fault:
             return fault.code if fault.call_id == "c1" else "of no call"
 
@@ -144,12 +152,12 @@ def test_many_senders_together_are_held_back_too() -> None:
 
 def test_strangers_cannot_fill_its_memory() -> None:
     judge = Judge()
-    for number in range(2 * rules.MAX_IDS):
+    for number in range(rules.MAX_PLAIN_IDS + 100):
         let_in(judge.inbox, f"u{number}", number)
         judge(sender=Address(f"u{number}", f"e{number}"))
     assert len(judge.inbox._senders) == rules.MAX_SENDERS
-    assert len(judge.inbox._seen) == rules.MAX_IDS
-    assert len(judge.inbox._highest) == rules.MAX_COUNTERS
+    assert len(judge.inbox._plain.ids) == rules.MAX_PLAIN_IDS
+    assert len(judge.inbox._plain.highest) == rules.MAX_PLAIN_COUNTERS
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 9)), max_size=60))
@@ -160,3 +168,68 @@ def test_in_any_order_each_id_is_acted_on_at_most_once_and_numbers_rise(
     acted = [(id_, seq) for id_, seq in arrivals if judge(id=id_, seq=seq) is True]
     assert len({id_ for id_, _ in acted}) == len(acted)
     assert [seq for _, seq in acted] == sorted({seq for _, seq in acted})
+
+
+# -------------------- signed
+
+
+def test_a_presence_which_anybody_can_forge_changes_nothing_of_what_is_signed() -> None:
+    judge = Judge(unsigned=True)
+    assert judge(kid="k", seq=50) is True
+    judge.inbox.restarted("alice", "phone-1")
+    assert judge(kid="k", seq=50, id="other") == "replayed"
+    assert judge(kid="k", seq=1) == "replayed"
+
+
+def test_what_is_unsigned_pushes_nothing_signed_out_and_counts_for_itself() -> None:
+    judge = Judge(unsigned=True)
+    assert judge(kid="k", seq=50, id="signed") is True
+    for number in range(rules.MAX_PLAIN_IDS + 1):
+        judge(sender=Address("alice", f"e{number}"), seq=number + 1)
+    assert judge(kid="k", seq=50) == "replayed"
+    assert judge(kid="k", seq=51, id="signed") is False
+    assert judge(kid="other", seq=1, id="signed") is True, "another key has its own memory"
+
+
+def test_nobody_pushes_out_anothers_numbers_or_ones_own() -> None:
+    judge = Judge()
+    assert judge(kid="k", seq=9, sender=Address("bob", "phone"), id="bobs") is True
+    for number in range(rules.MAX_COUNTERS):
+        assert judge(kid="m", sender=Address("alice", f"e{number}"), seq=5) is True
+    assert judge(kid="m", sender=Address("alice", "one-more"), seq=5) == "memory_full"
+    assert judge(kid="m", sender=Address("alice", "e0"), seq=5) == "replayed"
+    assert judge(kid="m", sender=Address("alice", "e0"), seq=6) is True
+    assert judge(kid="k", sender=Address("bob", "phone"), seq=9) == "replayed"
+    judge.inbox.connected("e2")
+    assert judge(kid="m", sender=Address("alice", "one-more"), seq=5, epoch="e2") is True
+    assert judge(kid="m", sender=Address("alice", "e0"), seq=6, epoch="e1") == "wrong_epoch"
+
+
+def test_ids_hold_over_a_new_epoch() -> None:
+    judge = Judge()
+    assert judge(kid="k", id="ring", seq=1) is True
+    judge.inbox.connected("e2")
+    assert judge(kid="k", id="ring", seq=2, epoch="e2") is False
+
+
+def test_however_many_keys_a_host_vouches_for_the_memory_has_an_end() -> None:
+    judge = Judge()
+    for number in range(rules.MAX_KEYS):
+        assert judge(kid=f"k{number}", sender=Address(f"u{number}", "e")) is True
+    assert judge(kid="one-more", sender=Address("u", "e")) == "memory_full"
+    assert judge(kid="k0", sender=Address("u0", "e"), seq=1) == "replayed"
+    judge.inbox.connected("e2")
+    assert judge(kid="one-more", sender=Address("u", "e"), epoch="e2") is True
+    assert len(judge.inbox._memories) <= rules.MAX_KEYS
+
+
+def test_without_an_epoch_numbers_are_kept_over_connections_and_not_for_ever() -> None:
+    judge = Judge(unsigned=True)
+    assert judge(kid="k", epoch=None, seq=5) is True
+    judge.inbox.connected("e2")
+    assert judge(kid="k", epoch=None, seq=5) == "replayed"
+    for number in range(rules.MAX_COUNTERS):
+        judge(kid="k", epoch=None, sender=Address("alice", f"e{number}"))
+    assert judge(kid="k", epoch=None, sender=Address("alice", "one-more")) == "memory_full"
+    judge.inbox.connected("e3")
+    assert judge(kid="k", epoch=None, sender=Address("alice", "one-more")) is True

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from appliance.calls.effects import ForgetCall, Send, SettleMessage
+from appliance.calls.effects import FollowList, ForgetCall, Send, SettleMessage
 from appliance.calls.inputs import (
     FaultReported,
     Input,
@@ -607,5 +607,5 @@ async def test_a_ring_outlives_the_brokers_death_and_is_heard_once(tmp_path: Pat
 
 
 def test_it_names_the_effects_that_are_its_own() -> None:
-    assert (Send, SettleMessage, ForgetCall) == MqttSignaling.EFFECTS
+    assert (Send, SettleMessage, ForgetCall, FollowList) == MqttSignaling.EFFECTS
     assert edge.ENDPOINT == "main"

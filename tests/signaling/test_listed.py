@@ -1,39 +1,75 @@
-"""Whom a host's list has told of."""
+"""Whom hosts' lists have told of: heard as their senders vouch, written to as the core followed."""
 
 from __future__ import annotations
 
 from appliance.messages import Address
-from appliance.signaling.listed import MAX_CALLS, Listed
+from appliance.signaling.listed import MAX_CALLS, Listed, Reach
+from appliance.trust.keys import DeviceKey
 
 BOB, CAROL = Address("bob", "phone"), Address("carol", "main")
+HOST, ALICE = Address("gate", "main"), Address("alice", "phone")
+KEY, OTHER = DeviceKey.make(), DeviceKey.make()
 
 
-def test_who_is_listed_can_be_reached_and_heard_until_the_call_is_over() -> None:
+def test_who_is_listed_is_heard_until_the_call_is_over() -> None:
     listed = Listed()
     assert not listed.knows("bob")
-    listed.told("call-1", {BOB: "e1", CAROL: None})
+    listed.told("call-1", HOST, {BOB: Reach("e1", KEY.public), CAROL: Reach()})
     assert listed.knows("bob")
     assert listed.knows("carol")
-    assert listed.epoch_of("bob", "phone") == "e1"
-    assert listed.epoch_of("bob", "tablet") is None
-    assert listed.epoch_of("carol", "main") is None
+    assert listed.keys_of("bob") == {KEY.kid: KEY.public_key}
+    assert listed.keys_of("carol") == {}
+    assert listed.vouched_by(BOB, KEY.kid) == {HOST}
+    assert listed.vouched_by(BOB, OTHER.kid) == frozenset()
+    assert listed.vouched_by(Address("bob", "tablet"), KEY.kid) == frozenset()
+    assert listed.vouched_by(CAROL, None) == {HOST}
     listed.forget("call-1")
     assert not listed.knows("bob")
-    assert listed.epoch_of("bob", "phone") is None
 
 
-def test_the_latest_list_counts() -> None:
+def test_who_is_listed_is_reached_once_the_core_has_followed() -> None:
     listed = Listed()
-    listed.told("call-1", {BOB: "e1"})
-    listed.told("call-2", {BOB: "e2"})
-    assert listed.epoch_of("bob", "phone") == "e2"
-    listed.told("call-1", {CAROL: "e3"})
-    assert listed.epoch_of("bob", "phone") == "e2", "the other list still names it"
+    listed.told("call-1", HOST, {BOB: Reach("e1", KEY.public)})
+    assert listed.reach_of("bob", "phone") is None
+    listed.follow("call-1", HOST)
+    assert listed.reach_of("bob", "phone") == Reach("e1", KEY.public)
+    assert listed.reach_of("bob", "tablet") is None
+    listed.told("call-1", HOST, {BOB: Reach("e2", KEY.public)})
+    assert listed.reach_of("bob", "phone") == Reach("e2", KEY.public), "the latest counts"
+    listed.forget("call-1")
+    assert listed.reach_of("bob", "phone") is None
 
 
-def test_no_more_lists_are_kept_than_a_device_has_use_for() -> None:
+def test_who_is_not_the_host_changes_nothing_of_the_hosts_list() -> None:
     listed = Listed()
+    listed.told("call-1", HOST, {BOB: Reach("e1", KEY.public)})
+    listed.follow("call-1", HOST)
+    listed.told("call-1", ALICE, {BOB: Reach("wrong", OTHER.public)})
+    assert listed.reach_of("bob", "phone") == Reach("e1", KEY.public)
+    assert listed.vouched_by(BOB, OTHER.kid) == {ALICE}
+
+
+def test_nobody_pushes_out_anothers_list() -> None:
+    listed = Listed()
+    listed.told("call-1", HOST, {BOB: Reach("e1", KEY.public)})
     for number in range(MAX_CALLS + 5):
-        listed.told(f"call-{number}", {Address(f"u{number}", "phone"): "e"})
+        listed.told(f"nonsense-{number}", ALICE, {Address(f"u{number}", "phone"): Reach("e")})
+    assert listed.knows("bob")
     assert not listed.knows("u0")
     assert listed.knows(f"u{MAX_CALLS + 4}")
+
+
+def test_who_is_no_contact_any_more_vouches_for_nobody() -> None:
+    listed = Listed()
+    listed.told("call-1", HOST, {BOB: Reach("e1", KEY.public)})
+    listed.follow("call-1", HOST)
+    listed.drop("gate")
+    assert not listed.knows("bob")
+    assert listed.reach_of("bob", "phone") is None
+
+
+def test_what_is_no_key_is_nobodys() -> None:
+    listed = Listed()
+    listed.told("call-1", HOST, {BOB: Reach("e1", "nonsense")})
+    assert listed.keys_of("bob") == {}
+    assert listed.vouched_by(BOB, KEY.kid) == frozenset()

@@ -136,3 +136,15 @@ def test_no_bytes_make_it_fail_otherwise(payload: bytes) -> None:
     except Rejected:
         return
     assert all(isinstance(change, PresenceChanged) for change in changes)
+
+
+def test_who_is_no_contact_any_more_is_not_there_and_can_be_told_so() -> None:
+    known = Presence()
+    known.told("alice", "phone-1", presence.online("e1", "Alice", "kid"))
+    assert known.uids() == ["alice"]
+    assert known.drop("alice") == [PresenceChanged("alice", "phone-1", online=False)]
+    assert known.drop("alice") == []
+    assert known.uids() == []
+    assert known.epoch_of("alice", "phone-1") == "e1", "for the last word"
+    known.disconnected()
+    assert known.epoch_of("alice", "phone-1") is None

@@ -29,6 +29,7 @@ from appliance.messages import (
 )
 from appliance.model import Participant
 from appliance.nesting import MAX_DEPTH
+from appliance.signaling.listed import Reach
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.wire import MAX_BYTES, MAX_BYTES_WITH_SDP, decode, encode
 from tests.signaling.envelopes import MESSAGES, OFFER, SDP, as_bytes, envelope, wire
@@ -50,11 +51,11 @@ def test_every_message_survives_the_wire(message: Message) -> None:
     assert bool(came.listed) == (message.TYPE == "participants")
 
 
-def test_a_list_tells_under_which_epoch_each_is_reached() -> None:
+def test_a_list_tells_how_each_is_reached_and_believed() -> None:
     [listing] = [one for one in MESSAGES if one.TYPE == "participants"]
     sent = envelope(listing, to=Address("door", "main"), epoch="e1", synced=False)
-    came = decode(TOPIC, encode(sent, lambda uid, endpoint: f"of-{uid}"))
-    assert came.listed == {Address("alice", "phone-1"): "of-alice"}
+    came = decode(TOPIC, encode(sent, lambda uid, endpoint: Reach(f"of-{uid}", "k")))
+    assert came.listed == {Address("alice", "phone-1"): Reach("of-alice", "k")}
 
 
 def test_there_is_a_sample_of_every_type() -> None:
@@ -89,10 +90,26 @@ def test_the_list_of_participants_tells_how_to_reach_each() -> None:
     listed = Participants(
         "s1", 1, (Participant("alice", None, "phone-1"), Participant("bob", None, "x"))
     )
-    payload = encode(envelope(listed), lambda uid, _endpoint: {"alice": "e7"}.get(uid))
+    known = {"alice": Reach("e7", "key")}
+    payload = encode(envelope(listed), lambda uid, _endpoint: known.get(uid, Reach()))
     entries = json.loads(payload)["body"]["participants"]
-    assert [(one["epoch"], one["key"]) for one in entries] == [("e7", None), (None, None)]
+    assert [(one["epoch"], one["key"]) for one in entries] == [("e7", "key"), (None, None)]
     assert decode(TOPIC, payload).message == listed
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        as_bytes(wire()).replace(b'"v": 1', b'"v": 1, "v": 1'),
+        as_bytes(wire()).replace(b'"from": "alice"', b'"from": "alice", "from": "bob"'),
+        as_bytes(wire("chat", {"text": "hi"})).replace(b'"text"', b'"text": "yes", "\\u0074ext"'),
+        as_bytes(wire("chat", {"text": "hi"})).replace(b'"hi"', b'"hi", "x": [{"a": 1, "a": 2}]'),
+    ],
+)
+def test_a_name_that_comes_twice_means_nothing(payload: bytes) -> None:
+    with pytest.raises(Rejected, match="twice") as caught:
+        decode(TOPIC, payload)
+    assert caught.value.code == "malformed"
 
 
 def test_unknown_keys_are_ignored() -> None:

@@ -1,0 +1,256 @@
+"""Who may say what: each rule is broken once by somebody who is who it says, and nothing comes of it."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from appliance.calls.effects import PulseRelay, Send
+from appliance.calls.inputs import ContactsChanged
+from appliance.calls.policy import ContactPolicy
+from appliance.commands import GenerateToken, InitiateCall
+from appliance.events import Error
+from appliance.messages import (
+    Accept,
+    Address,
+    Answer,
+    Cancel,
+    Candidate,
+    Chat,
+    Custom,
+    Dtmf,
+    End,
+    Invite,
+    Join,
+    Message,
+    Offer,
+    Participants,
+    Reject,
+    Request,
+    Response,
+    Ringing,
+    State,
+)
+from appliance.model import (
+    CallState,
+    CancelReason,
+    Participant,
+    RejectReason,
+    RequestAction,
+    Right,
+)
+from tests.parts.household import ALICE, BOB, CAROL, DOOR, GATE, guest_in, list_of, session_of
+from tests.parts.play import ANSWER, OFFER, Play, invite_from
+
+GUEST = Address("guest", "phone")
+UNLOCK = Request("r1", RequestAction.UNLOCK)
+
+
+def says(play: Play, sender: Address, message: Message, call_id: str | None = None) -> str | None:
+    """The code of the error that came of it, None where it was passed over; nothing else may come."""
+    before = replace(play.state, errors={})
+    play.hears(sender, message, call_id)
+    codes = [error.code for error in play.find(Error)]
+    assert [name for name in play.events if name != "error"] == []
+    assert replace(play.state, errors={}) == before, "nothing else happens"
+    assert not play.done(PulseRelay)
+    return codes[0] if codes else None
+
+
+EVERYTHING: tuple[Message, ...] = (
+    Cancel(CancelReason.CANCELLED),
+    Participants("s", 99, (Participant("bob", None, "phone"),)),
+    End("kicked_out", "bob"),
+    End("hang_up"),
+    Ringing(),
+    Accept(offer=OFFER),
+    Reject(RejectReason.REJECTED),
+    Offer(OFFER, 2),
+    Answer(ANSWER),
+    Candidate(None),
+    Join(token="made-up"),
+    Join(offer=OFFER),
+    State({"audio_muted": True}),
+    UNLOCK,
+    Request("r1", RequestAction.KICK, uid="alice"),
+    Request("r1", RequestAction.MUTE),
+    Request("r1", RequestAction.INVITE, receiver="user:carol"),
+    Request("r1", RequestAction.START_RECORDING),
+    Request("r1", RequestAction.RENEGOTIATE, reason="reconnect"),
+    Request("r1", RequestAction.SWITCH_TO_VIDEO),
+    Request("r1", RequestAction.PARTICIPANTS),
+    Response("r1", accepted=True),
+    Chat("hi"),
+    Dtmf("12#"),
+    Custom("x"),
+)
+"""One or more of each type but `invite`, which makes a call of its own."""
+
+
+def named(message: Message) -> str:
+    action = f"-{message.action}" if isinstance(message, Request) else ""
+    return f"{message.TYPE}{action}-{getattr(message, 'reason', '')}"
+
+
+@pytest.mark.parametrize("message", EVERYTHING, ids=named)
+def test_a_contact_that_has_nothing_to_do_with_a_call_can_say_nothing_in_it(
+    message: Message,
+) -> None:
+    play = session_of(ALICE)  # of which bob knows the call_id, and who may do everything else
+    assert says(play, BOB, message) is not None or isinstance(message, Cancel)
+
+
+@pytest.mark.parametrize("message", EVERYTHING, ids=named)
+def test_nobody_says_anything_about_a_call_that_rings_but_its_caller(message: Message) -> None:
+    play = Play()
+    play.is_called(ALICE)
+    assert says(play, BOB, message) is not None or isinstance(message, Participants)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Cancel(CancelReason.ANSWERED_ELSEWHERE),
+        Participants("s", 99, (Participant("alice", None, "phone"),)),
+        End("kicked_out", "alice"),
+    ],
+    ids=named,
+)
+def test_only_the_host_cancels_lists_and_puts_out(message: Message) -> None:
+    hosting = session_of(ALICE)
+    code = says(hosting, ALICE, message)
+    assert code == ("not_the_host" if not isinstance(message, Cancel) else None)
+    guest = guest_in(ALICE, DOOR)
+    assert says(guest, ALICE, message) == code
+
+
+@pytest.mark.parametrize(
+    "message", [Ringing(), Accept(offer=OFFER), Reject(RejectReason.REJECTED)], ids=named
+)
+def test_only_who_is_invited_rings_accepts_and_rejects(message: Message) -> None:
+    play = Play(online={"alice": ["phone"]})
+    play.orders(InitiateCall(receiver="alice"))
+    assert says(play, BOB, message) == "not_invited"
+
+
+# -------------------- rights
+
+
+def with_rights(uid: str, *rights: Right, play: Play | None = None) -> Play:
+    """The house as it is, but for what that contact may."""
+    play = play or Play()
+    contact = ContactPolicy(uid.title(), frozenset(rights))
+    play.happens(ContactsChanged({**play.policy.contacts, uid: contact}))
+    return play
+
+
+OTHERS = {right: tuple(set(Right) - {right}) for right in Right}
+
+
+def test_call_is_wanted_for_calling_and_nothing_else_will_do() -> None:
+    play = with_rights("alice", *OTHERS[Right.CALL])
+    assert says(play, ALICE, invite_from("alice", "front-door"), "call-1") == "not_allowed"
+    assert says(play, ALICE, Cancel(CancelReason.CANCELLED), "call-2") == "not_allowed"
+    assert says(play, ALICE, End("hang_up"), "call-3") == "not_allowed"
+    with_rights("alice", Right.CALL, play=play)
+    play.is_called(ALICE)
+    assert play.call.state is CallState.INCOMING
+
+
+def test_auto_answer_is_for_who_is_named_and_may_call() -> None:
+    butler = Address("butler", "phone")
+    play = with_rights("butler", *OTHERS[Right.CALL])
+    assert says(play, butler, invite_from("butler", "front-door"), "call-1") == "not_allowed"
+    with_rights("butler", Right.CALL, play=play)
+    play.is_called(butler)
+    assert play.call.state is CallState.CONNECTING
+    other = Play(replace(play.policy, auto_answer=frozenset()))
+    other.is_called(butler)
+    assert other.call.state is CallState.INCOMING
+
+
+def test_call_is_wanted_for_joining_by_token_too() -> None:
+    play = session_of(ALICE)
+    play.orders(GenerateToken(session_id=play.call.session_id, uid="bob", expires_s=60))
+    token = next(one.result["token"] for one in play.outputs if hasattr(one, "result"))
+    with_rights("bob", *OTHERS[Right.CALL], play=play)
+    play.hears(BOB, Join(token=token))
+    assert play.event(Error).code == "not_allowed"
+    assert play.sent == [("bob", "phone", "end")]
+    assert not play.call.admitted
+
+
+def test_answer_is_wanted_for_being_rung_and_for_accepting() -> None:
+    play = with_rights("alice", *OTHERS[Right.ANSWER], play=Play(online={"alice": ["phone"]}))
+    play.orders(InitiateCall(receiver="alice"))
+    assert not play.done(Send)
+    with_rights("alice", Right.ANSWER, play=play)
+    play.orders(InitiateCall(receiver="alice"))
+    assert play.sent == [("alice", "phone", "invite")]
+    with_rights("alice", *OTHERS[Right.ANSWER], play=play)  # while it rings
+    assert says(play, ALICE, Accept(offer=OFFER)) == "not_allowed"
+
+
+@pytest.mark.parametrize("digits", [False, True])
+def test_unlock_is_wanted_for_opening_the_door(digits: bool) -> None:
+    play = session_of(ALICE)
+    with_rights("alice", *OTHERS[Right.UNLOCK], play=play)
+    message: Message = Dtmf("12#") if digits else UNLOCK
+    play.hears(ALICE, message)
+    assert not play.done(PulseRelay)
+    assert play.event(Error).code == "not_allowed"
+    with_rights("alice", Right.UNLOCK, play=play)
+    play.hears(ALICE, message)
+    assert play.done(PulseRelay) == [PulseRelay("door")]
+
+
+@pytest.mark.parametrize("message", [UNLOCK, Dtmf("12#")], ids=["request", "digits"])
+def test_the_door_is_opened_inside_a_live_call_only(message: Message) -> None:
+    play = session_of(ALICE)
+    call_id = play.call.call_id
+    play.hears(ALICE, End("hang_up"))
+    assert says(play, ALICE, message, call_id) is None, "the call is over"
+    assert says(play, ALICE, message, "no-call") == "unknown_call"
+    play.is_called(ALICE, "call-2")
+    assert says(play, ALICE, message) == "out_of_place", "nobody has answered yet"
+
+
+def test_the_door_is_not_opened_by_who_is_no_contact_and_listed_by_a_host() -> None:
+    stranger = Address("stranger", "phone")
+    play = guest_in()
+    play.hears(GATE, list_of(GATE, DOOR, stranger))
+    play.hears(stranger, Join(offer=OFFER))
+    play.hears(stranger, UNLOCK)
+    assert not play.done(PulseRelay)
+    assert play.event(Error).code == "not_allowed"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Request("r1", RequestAction.KICK, uid="bob"),
+        Request("r1", RequestAction.MUTE, uid="bob"),
+        Request("r1", RequestAction.UNMUTE, uid="bob"),
+        Request("r1", RequestAction.INVITE, receiver="user:carol"),
+        Request("r1", RequestAction.START_RECORDING),
+        Request("r1", RequestAction.STOP_RECORDING),
+    ],
+    ids=named,
+)
+def test_moderate_is_wanted_for_what_is_about_others(message: Request) -> None:
+    play = session_of(ALICE, BOB)
+    with_rights("alice", *OTHERS[Right.MODERATE], play=play)
+    assert says(play, ALICE, message) == "not_allowed"
+    assert not play.message("response").accepted
+
+
+def test_who_may_moderate_moderates_where_this_device_is_the_host_only() -> None:
+    play = guest_in(ALICE, DOOR, CAROL)
+    request = Request("r1", RequestAction.KICK, uid="carol")
+    assert says(play, ALICE, request) in ("not_the_host", "not_in_call")
+
+
+def test_an_invite_is_in_ones_own_name() -> None:
+    play = Play()
+    message: Invite = invite_from("bob", "front-door")
+    assert says(play, ALICE, message, "call-1") == "misaddressed"
