@@ -159,11 +159,15 @@ class AlsaOutputs:
 
     # -------------------- the ends of each
 
+    def use(self, mode: AudioMode) -> None:
+        """Take the echo of this one out of what is heard; what stands in for one has none."""
+        if mode in self._audio:
+            self._used = mode
+
     def sink(self, mode: AudioMode) -> AudioSink:
         """Its loudspeaker, the same for all modes with that device."""
         if mode in self._standing_in:
             return self._standing_in[mode]
-        self._used = mode if mode in self._audio else self._used
         name = self._configured(mode).playback
         if name not in self._sinks:
             self._sinks[name] = self._make_sink(name)

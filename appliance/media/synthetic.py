@@ -305,6 +305,9 @@ class SimulatedOutputs:
         """Call nobody any more."""
         self._changed = lambda: None
 
+    def use(self, mode: AudioMode) -> None:
+        """Nothing of a meter is heard by a microphone."""
+
     def sink(self, mode: AudioMode) -> AudioSink:
         """Its meter."""
         return self._sinks[mode]

@@ -382,6 +382,30 @@ def test_the_canceller_of_the_mode_in_use_gets_both_ends_and_the_delay(tmp_path:
     assert np.abs(np.frombuffer(b"".join(frames), "<i2")).max() == pytest.approx(1638, abs=2)
 
 
+def test_the_output_in_use_is_the_one_that_was_moved_to_not_the_one_that_was_asked_last(
+    tmp_path: Path,
+) -> None:
+    kernel, card = Kernel(tmp_path), SoftCard()
+    kernel.plug(0, "Box", "D0p", "D0c")
+    kernel.plug(3, "Phones", "D0p")
+    made: list[AudioMode] = []
+
+    def canceller(mode: AudioMode) -> Canceller:
+        made.append(mode)
+        return Canceller()
+
+    outputs = three_modes(kernel, card, canceller=canceller)
+    loudspeaker = Loudspeaker(outputs, {})
+    loudspeaker.push("alice", SILENT_FRAME)
+    loudspeaker.use(HEADPHONES)  # which forgets alice at the loudspeaker
+    outputs.sink(SPEAKER)
+    listen(outputs.source(SPEAKER), 1)
+    loudspeaker.use(SPEAKER)
+    listen(outputs.source(SPEAKER), 1)
+    outputs.close()
+    assert made == [HEADPHONES, SPEAKER]
+
+
 def test_what_is_played_does_not_wait_for_a_canceller_that_is_being_made(tmp_path: Path) -> None:
     kernel, card = Kernel(tmp_path), SoftCard()
     kernel.plug(0, "Box", "D0p", "D0c")
@@ -397,7 +421,7 @@ def test_what_is_played_does_not_wait_for_a_canceller_that_is_being_made(tmp_pat
 
         def heard() -> bool:
             speak(Bench(outputs), 0.1, chime=700)
-            return np.count_nonzero(card.samples()) > before
+            return bool(np.count_nonzero(card.samples()) > before)
 
         until(heard, what)
 
