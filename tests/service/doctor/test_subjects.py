@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from appliance.config import Audio, Button, Camera, Config, Keypad, Media, Panel, Recording, Screen
 from appliance.model import AudioMode
-from appliance.service.doctor.device_files import Chip, VideoDevice
+from appliance.service.doctor.device_files import Chip
 from appliance.service.doctor.examination import CHECKS, examine
 from appliance.service.doctor.findings import Finding, Verdict
 from appliance.service.doctor.knocking import Knock, Step
+from appliance.video_device import VideoDevice
 from tests.service.doctor.paper import CONFIG, NOON, PaperMachine
 
 RUNNING = {"mqtt": "connected", "device": {"id": "front-door", "version": "1.0"}, "failures": {}}
