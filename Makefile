@@ -10,6 +10,7 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
+PINS := $(VENV)/constraints.txt
 DEMO := $(VENV)/.demo-installed
 TEST := $(VENV)/.test-installed
 CODE := appliance tests
@@ -17,7 +18,7 @@ CODE := appliance tests
 PICAMERA2 := picamera2==0.3.38
 
 # the versions that this commit was tested with, for what is installed and for what builds it
-export PIP_CONSTRAINT := $(CONSTRAINTS)
+export PIP_CONSTRAINT := $(PINS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
@@ -89,12 +90,19 @@ sees: $(VENV)/bin/python
 	  sys.exit(not (u.find_spec("picamera2") or u.find_spec("lgpio")))'; \
 	  then sed -i 's/^\(include-system-site-packages = \)false/\1true/' $(VENV)/pyvenv.cfg; fi
 
-$(DEMO): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+# and where what comes from the system wants another numpy than the pinned one, it gets that; this is looked at
+# each time, and what depends on it is made anew only where it is something else
+.PHONY: look
+$(PINS): $(VENV)/bin/python $(CONSTRAINTS) look
+	@$(PYTHON) .ci/pins.py $(CONSTRAINTS) > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(DEMO): $(PINS) pyproject.toml
 	@echo "Setting up in $(VENV): half a minute, and longer on a Pi."
 	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
 	@touch $@
 
-$(TEST): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+$(TEST): $(PINS) pyproject.toml
 	@echo "Setting up in $(VENV), with what the tests need: a minute."
 	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test]'
 	@$(BIN)/python -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("libcamera"))' \

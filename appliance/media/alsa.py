@@ -11,7 +11,15 @@ from collections.abc import Callable
 from appliance.media.base import FRAME_BYTES, SAMPLE_RATE_HZ, SourceFailed
 from appliance.media.causes import failure
 from appliance.media.devices import STEADY_S, retry_after_s
-from appliance.media.pcm import PERIOD_BYTES, PERIOD_SAMPLES, Direction, OpenPcm, Pcm, open_pcm
+from appliance.media.pcm import (
+    PERIOD_BYTES,
+    PERIOD_S,
+    PERIOD_SAMPLES,
+    Direction,
+    OpenPcm,
+    Pcm,
+    open_pcm,
+)
 from appliance.media.pcm_thread import OPEN_LIMIT_S, WAIT_S, Opening, let_go, once_more, too_late
 from appliance.media.voices import Voices
 
@@ -19,6 +27,10 @@ LINGER_S = 0.5
 """How long the loudspeaker stays open for nobody: a pause between two sounds costs no opening."""
 LEAD = bytes(2 * PERIOD_BYTES)
 """Silence to begin with, so that there is something in hand from the first moment on."""
+FIRST_S, GLANCE_S = PERIOD_S, 0.001
+"""So long, of the time that the lead lasts, it is waited for what follows it, and how often is looked for
+that: were silence written at once, where the first sound comes a moment later, it would be heard behind it.
+"""
 
 
 class AlsaMicrophone:
@@ -206,6 +218,7 @@ class AlsaSpeaker:
         self._began_at_s = self._clock()
         pending, written = LEAD, b""
         lost = 0
+        leading = True
         while not opening.stopping.is_set():
             taken = pcm.write(pending)
             if taken is None:
@@ -222,9 +235,17 @@ class AlsaSpeaker:
                 written = self._reflect(pcm, written + pending[:taken])
                 pending = pending[taken:]
             if not pending:
+                if leading:
+                    self._await_first(opening)
+                    leading = False
                 if self._rests(opening):
                     return
                 pending = self.voices.take(PERIOD_SAMPLES)
+
+    def _await_first(self, opening: Opening) -> None:
+        end_s = time.monotonic() + FIRST_S
+        while not (self.voices.ready or opening.stopping.is_set() or time.monotonic() >= end_s):
+            time.sleep(GLANCE_S)
 
     def _reflect(self, pcm: Pcm, written: bytes) -> bytes:
         """Let whoever cancels echo have what was written; the rest."""

@@ -52,7 +52,8 @@ class AlsaOutputs:
 
         `failed` is told when a loudspeaker cannot be heard, and when it can again, from any thread.
         `canceller` makes the echo canceller of a mode, or None where there is to be none; it is called on a
-        thread of a device that is being opened.
+        microphone's thread, when that is opened. What is played without a microphone needs none, and never
+        waits for one.
         """
         self._audio = dict(audio)
         self._failed, self._canceller, self._opens = failed, canceller, opens
@@ -158,11 +159,15 @@ class AlsaOutputs:
 
     # -------------------- the ends of each
 
+    def use(self, mode: AudioMode) -> None:
+        """Take the echo of this one out of what is heard; what stands in for one has none."""
+        if mode in self._audio:
+            self._used = mode
+
     def sink(self, mode: AudioMode) -> AudioSink:
         """Its loudspeaker, the same for all modes with that device."""
         if mode in self._standing_in:
             return self._standing_in[mode]
-        self._used = mode if mode in self._audio else self._used
         name = self._configured(mode).playback
         if name not in self._sinks:
             self._sinks[name] = self._make_sink(name)
@@ -222,7 +227,7 @@ class AlsaOutputs:
 
     def _far(self, frame: bytes) -> None:
         """On the loudspeaker's thread."""
-        canceller = self._cancelling()
+        canceller = self._cancellers.get(self._used)
         if canceller is not None:
             canceller.far(frame)
 
@@ -236,7 +241,7 @@ class AlsaOutputs:
         return canceller.near(frame, round((ahead_s + ago_s) * 1000))
 
     def _cancelling(self) -> EchoCanceller | None:
-        """That of the output in use; made when it is first needed."""
+        """That of the output in use; made when a microphone first needs it, which then waits for it."""
         mode = self._used
         with self._making:
             if mode not in self._cancellers and not self._closed:
@@ -245,8 +250,8 @@ class AlsaOutputs:
 
     def _open_end(self, direction: Direction, device: str) -> Pcm:
         """Open one end, with everything made ready before that takes its time, or may be in its way."""
-        self._cancelling()
         if direction is Direction.CAPTURE:
+            self._cancelling()
             return self._opens(direction, device)
         for name, sink in list(self._sinks.items()):
             if name != device and isinstance(sink, AlsaSpeaker):

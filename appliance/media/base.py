@@ -251,6 +251,9 @@ class Outputs(Protocol):
     def close(self) -> None:
         """Watch no more."""
 
+    def use(self, mode: AudioMode) -> None:
+        """From now on it is this one that the others are heard on: the one whose echo may be heard."""
+
     def sink(self, mode: AudioMode) -> AudioSink:
         """The loudspeaker of a configured output, present or not; the same one each time."""
 

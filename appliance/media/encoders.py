@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import logging
-import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from appliance.media.base import AccessUnit, SourceFailed
@@ -15,17 +12,11 @@ from appliance.media.encoding import H264Encoder
 from appliance.media.opening import explained
 from appliance.media.picamera import Eye, Taken
 from appliance.model import DeviceException
+from appliance.video_device import ENCODER, read_video_device
 
 logger = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["auto", "v4l2", "software"]
-
-DEVICE = Path("/dev/video11")
-"""Where the Pi's kernel has its encoder; picamera2 opens this one and no other."""
-# linux/videodev2.h: struct v4l2_capability has 104 bytes, its capabilities at 84
-VIDIOC_QUERYCAP = 0x8068_5600
-CAPABILITIES = struct.Struct("<84xI16x")
-VIDEO_M2M_MPLANE = 0x4000
 
 
 class PictureEncoder(Protocol):
@@ -128,15 +119,13 @@ def uses_hardware(kind: Kind, eye: Eye) -> bool:
 def no_hardware() -> str:
     """Why this computer has no encoder that picamera2 could use; empty where it has one."""
     try:
-        with DEVICE.open("rb+", buffering=0) as device:
-            answer = bytearray(CAPABILITIES.size)
-            fcntl.ioctl(device, VIDIOC_QUERYCAP, answer)
-    except FileNotFoundError:
-        return f"this computer has no hardware encoder ({DEVICE} is not there)"
+        device = read_video_device(ENCODER)
     except OSError:
         return ""  # there is one; who opens it is told what is wrong with it
-    if not CAPABILITIES.unpack(answer)[0] & VIDEO_M2M_MPLANE:
-        return f"{DEVICE} is no encoder"
+    if device is None:
+        return f"this computer has no hardware encoder ({ENCODER} is not there)"
+    if not device.memory_to_memory:
+        return f"{ENCODER} is no encoder"
     return ""
 
 

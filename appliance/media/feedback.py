@@ -28,6 +28,17 @@ REMB_HOLDS_S = 5.0
 SENT_REPORTS = 8
 """So many sender reports are remembered, of the last seconds."""
 UNREAD_REPORTS = 16
+FIR_ENTRY = struct.Struct("!LB3x")
+"""A stream and the number of the command; its packet's own media source is 0 (RFC 5104, 4.3.1.2)."""
+
+
+def full_intra_requests(fci: bytes) -> list[tuple[int, int]]:
+    """The streams of which a FIR wants a keyframe, and the number of each command (RFC 5104, 4.3.1.1).
+
+    What is cut off is left out.
+    """
+    whole = len(fci) - len(fci) % FIR_ENTRY.size
+    return [(ssrc, number) for ssrc, number in FIR_ENTRY.iter_unpack(fci[:whole])]
 
 
 @dataclass(slots=True)
@@ -46,6 +57,8 @@ class Feedback:
     unread: deque[Report] = field(default_factory=lambda: deque(maxlen=UNREAD_REPORTS))
     _sent_at_s: dict[int, float] = field(default_factory=dict)
     _remb_at_s: float = 0.0
+    _last_fir: tuple[int, int] | None = None
+    """Who asked last, and the number of its command: the same again is a repetition of it."""
 
     def sent(self, packet: AnyRtcpPacket, now_s: float) -> None:
         """Note when a sender report left, for the time until it is answered."""
@@ -65,10 +78,19 @@ class Feedback:
         elif isinstance(packet, RtcpPsfbPacket):
             if packet.fmt == RTCP_PSFB_APP:
                 self._take_remb(packet.fci, ssrc, now_s)
-            elif packet.fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
+            elif packet.fmt == RTCP_PSFB_PLI or self._is_new_fir(packet, ssrc):
                 self.keyframe_requests += 1
                 return Cause.PLI if packet.fmt == RTCP_PSFB_PLI else Cause.FIR
         return None
+
+    def _is_new_fir(self, packet: RtcpPsfbPacket, ssrc: int) -> bool:
+        if packet.fmt != RTCP_PSFB_FIR:
+            return False
+        for target, number in full_intra_requests(packet.fci):
+            if target == ssrc and (packet.ssrc, number) != self._last_fir:
+                self._last_fir = packet.ssrc, number
+                return True
+        return False
 
     def _take_report(self, report: RtcpReceiverInfo, now_s: float) -> None:
         self.fraction_lost = report.fraction_lost / 256

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from appliance.media.base import AccessUnit, SourceFailed
 from appliance.media.encoders import Kind, PictureEncoder, picture_encoder
 from appliance.media.opening import explained
+from appliance.media.pacing import Cadence
 from appliance.media.picamera import Eye, Taken
 from appliance.model import DeviceException
 
@@ -56,25 +57,6 @@ class Wishes:
     divisor: int = 1
     resting: bool = False
     keyframe: bool = False
-
-
-class Cadence:
-    """Which pictures to take so that there are at most so many a second, evenly."""
-
-    def __init__(self) -> None:
-        """Any."""
-        self._due_us = 0.0
-        self._framerate = 0
-
-    def admits(self, at_us: int, framerate: int, *, at_once: bool) -> bool:
-        """Whether the picture of that moment is to be taken; one that is wanted `at_once` is."""
-        interval_us = 1e6 / framerate
-        if framerate != self._framerate:
-            self._framerate, self._due_us = framerate, at_us
-        if at_us < self._due_us - interval_us / 8 and not at_once:  # a sensor's clock is not ours
-            return False
-        self._due_us = max(self._due_us, at_us - interval_us) + interval_us
-        return True
 
 
 class Filming:
@@ -217,7 +199,7 @@ class Filming:
             self._framerate = wishes.framerate
             eye.set_framerate(self._framerate)
             encoder.set_framerate(self._framerate)
-        if not self._cadence.admits(taken.at_us, self._framerate, at_once=wishes.keyframe):
+        if not self._cadence.takes(taken.at_us / 1e6, self._framerate, at_once=wishes.keyframe):
             return
         if wishes.kbps != self._kbps:
             self._kbps = wishes.kbps

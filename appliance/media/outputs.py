@@ -82,6 +82,7 @@ class Loudspeaker:
         self._voices: set[str] = set()
         self._sounds: dict[str, float] = {}
         self.mode = next(iter(self.available), AudioMode.SPEAKER)
+        outputs.use(self.mode)
 
     @property
     def available(self) -> tuple[AudioMode, ...]:
@@ -108,6 +109,7 @@ class Loudspeaker:
     def _move(self, mode: AudioMode) -> None:
         if mode is not self.mode:
             old, self.mode = self.mode, mode
+            self._outputs.use(mode)
             for voice in (*self._voices, *self._sounds):
                 self._silence(old, voice)
 

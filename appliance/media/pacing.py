@@ -9,6 +9,12 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
+EARLY, EARLY_S = 1 / 8, 0.01
+"""A picture may come before it is due: by this part of the time between two, and by so much."""
+FOLLOWED = 1 / 32
+"""So much of what it is early the next ones are due earlier: a sensor's clock is not ours, and where it is
+a little faster no picture is to be left out for that."""
+
 
 class Paced:
     """Calls `tick(number, at_s)` in a thread of its own, `rate` times a second.
@@ -76,23 +82,26 @@ class Paced:
 
 
 class Cadence:
-    """Which pictures of a camera are sent where fewer are wanted than it takes, evenly spread."""
+    """Which pictures of a camera to take so that there are at most so many a second, evenly spread."""
 
-    def __init__(self, fastest: int) -> None:
-        """`fastest`: as many a second as the camera takes; all of them, at first."""
-        self._fastest = self.rate = fastest
-        self._next_s = 0.0
+    def __init__(self) -> None:
+        """Any, so far."""
+        self._rate = self._due_s = 0.0
 
-    def set(self, rate: int) -> None:
-        """So many a second from now on: one at least, and no more than the camera takes."""
-        self.rate = max(1, min(rate, self._fastest))
+    def takes(self, at_s: float, rate: float, *, at_once: bool = False) -> bool:
+        """Whether the picture of this time, in seconds, is one of `rate` a second.
 
-    def takes(self, at_s: float, *, at_once: bool = False) -> bool:
-        """Whether the picture of this time is sent. `at_once` it is, and the next keep their distance."""
-        early_s = self._next_s - at_s
-        is_due = early_s <= 0.6 / self._fastest  # the nearest one
-        if self.rate < self._fastest and not is_due and not at_once:
+        One that is wanted `at_once` is, and the next ones keep their distance from it.
+        """
+        interval_s = 1 / rate
+        if rate != self._rate:
+            self._rate, self._due_s = rate, at_s
+        early_s = self._due_s - at_s
+        is_due = early_s <= min(EARLY * interval_s, EARLY_S)
+        if not is_due and not at_once:
             return False
-        on_time = is_due and early_s > -1 / self.rate
-        self._next_s = (self._next_s if on_time else at_s) + 1 / self.rate
+        if is_due and early_s > -interval_s:
+            self._due_s += interval_s - FOLLOWED * max(0.0, early_s)
+        else:
+            self._due_s = at_s + interval_s
         return True

@@ -193,6 +193,7 @@ class Peer:
             if line.role in self._tracks and track is not None and track not in self._known:
                 self._known.add(track)
                 self._tracks[line.role].put_nowait(track)
+            seams.route_full_intra_requests(line.transceiver.sender)
         self._limit_setup()
         await self._use_lines()
         kept, self._candidates = self._candidates, []

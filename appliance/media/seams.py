@@ -20,6 +20,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import (
     RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
     RTCP_RTPFB_NACK,
     RTP_HISTORY_SIZE,
     AnyRtcpPacket,
@@ -28,7 +29,7 @@ from aiortc.rtp import (
 )
 
 from appliance.errors import ApplianceError
-from appliance.media.feedback import Feedback
+from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.governor import Cause
 from appliance.media.resending import judge
 
@@ -67,6 +68,8 @@ def self_check() -> None:
         ("_enabled", RTCRtpReceiver._handle_rtp_packet),
         ("_rtp_router", RTCDtlsTransport._handle_rtp_data),
         ("ssrc_table", RtpRouter.route_rtp),
+        ("route_rtcp", RTCDtlsTransport._handle_rtcp_data),
+        ("senders", RtpRouter.route_rtcp),
         (CONNECT, RTCPeerConnection.setRemoteDescription),
         ("_set_mline_index", RTCPeerConnection.setRemoteDescription),
     )
@@ -80,6 +83,7 @@ def self_check() -> None:
         (RTCRtpSender._send_rtcp, ["self", "packets"]),
         (RTCRtpReceiver._send_rtcp_pli, ["self", "media_ssrc"]),
         (JitterBuffer.add, ["self", "packet"]),
+        (RtpRouter.route_rtcp, ["self", "packet"]),
     )
     faults += [
         f"{function.__qualname__} takes other arguments than {names}"
@@ -148,6 +152,26 @@ def observe_rtcp(
 
     sender._handle_rtcp_packet = observe  # type: ignore[method-assign]
     sender._send_rtcp = note  # type: ignore[method-assign]
+
+
+def route_full_intra_requests(sender: RTCRtpSender) -> None:
+    """Bring a FIR to the senders that it names, over the connection of `sender`.
+
+    aiortc would bring it to the source 0, which is nobody. To do so twice changes nothing.
+    """
+    router: RtpRouter = sender.transport._rtp_router
+    if "route_rtcp" in vars(router):
+        return
+    route = router.route_rtcp
+
+    def with_fir(packet: AnyRtcpPacket) -> set[Any]:
+        recipients: set[Any] = route(packet)
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_FIR:
+            named = (router.senders.get(ssrc) for ssrc, _ in full_intra_requests(packet.fci))
+            recipients.update(one for one in named if one is not None)
+        return recipients
+
+    router.route_rtcp = with_fir  # type: ignore[method-assign]
 
 
 def use_jitter_buffer(receiver: RTCRtpReceiver, buffer: JitterBuffer) -> None:

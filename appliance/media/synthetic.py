@@ -64,14 +64,16 @@ class CardCamera:
         self._facing = facing
         self._full = width & ~1, height & ~1
         self._fastest, self._bitrate_kbps = framerate, bitrate_kbps
-        self._divisor = 1
-        self._cadence = Cadence(framerate)
-        self._kbps = bitrate_kbps
+        self._begin_as_configured()
         self._encoder: H264Encoder | None = None
         self._thread: Paced | None = None
         self._resting = False
         self._drawing = threading.Lock()
         self._picture: VideoFrame | None = None
+
+    def _begin_as_configured(self) -> None:
+        self.framerate, self._divisor, self._kbps = self._fastest, 1, self._bitrate_kbps
+        self._cadence = Cadence()
 
     @property
     def width(self) -> int:
@@ -83,17 +85,12 @@ class CardCamera:
         """Of what is sent."""
         return self._full[1] // self._divisor & ~1
 
-    @property
-    def framerate(self) -> int:
-        """Of what is sent."""
-        return self._cadence.rate
-
     def start(
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
     ) -> None:
         """Begin to draw and encode. Raises SourceFailed where no encoder can be had."""
         card = Card(*self._full, self._facing)
-        self._divisor, self._cadence, self._kbps = 1, Cadence(self._fastest), self._bitrate_kbps
+        self._begin_as_configured()
         try:
             self._encoder = self._new_encoder()
         except ValueError as fault:
@@ -102,7 +99,7 @@ class CardCamera:
         def take(number: int, at_s: float) -> None:
             encoder = self._encoder
             assert encoder is not None  # it outlives the thread
-            if not self._cadence.takes(at_s, at_once=encoder.keyframe_wanted):
+            if not self._cadence.takes(at_s, self.framerate, at_once=encoder.keyframe_wanted):
                 return
             if (encoder.width, encoder.height) != (self.width, self.height):
                 encoder = self._encoder = self._new_encoder()
@@ -150,7 +147,7 @@ class CardCamera:
 
     def set_framerate(self, fps: int) -> None:
         """Send so many of the pictures."""
-        self._cadence.set(fps)
+        self.framerate = max(1, min(fps, self._fastest))
 
     def set_scale(self, divisor: int) -> None:
         """Send them in a size of 1/`divisor`, encoded anew."""
@@ -304,6 +301,9 @@ class SimulatedOutputs:
     def close(self) -> None:
         """Call nobody any more."""
         self._changed = lambda: None
+
+    def use(self, mode: AudioMode) -> None:
+        """Nothing of a meter is heard by a microphone."""
 
     def sink(self, mode: AudioMode) -> AudioSink:
         """Its meter."""

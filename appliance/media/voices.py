@@ -70,6 +70,11 @@ class Voice:
         """It has begun, and has not run dry."""
         return self._taken_at_s is not None
 
+    @property
+    def ready(self) -> bool:
+        """It sounds, or there is enough of it to begin."""
+        return self.sounds or len(self._samples) >= BEGIN
+
     def put(self, samples: Samples, now_s: float) -> None:
         """The next ones."""
         if self._taken_at_s is not None:  # between two periods the card goes on, too
@@ -83,7 +88,7 @@ class Voice:
     def take(self, count: int, now_s: float) -> Samples | None:
         """`count` of them, with silence where there are none; None: nothing at all."""
         if self._taken_at_s is None:
-            if len(self._samples) < BEGIN:
+            if not self.ready:
                 return None
             self._least, self._looked_at, self._speed = float(MOST), 0, 0.0
             self._samples[:SEAM] *= _RISING
@@ -134,6 +139,11 @@ class Voices:
     def any(self) -> bool:
         """Whether there is a voice, if only one that is silent for the moment."""
         return bool(self._voices or self._ending) and self._clock() - self._put_at_s < FORGOTTEN_S
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to be heard of a voice with the next `take`."""
+        return any(voice.ready for voice in self._of_all())
 
     @property
     def left(self) -> bool:

@@ -6,15 +6,29 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.bench import calls, echo, faults, losses, media, panel, screen, sound, startup
+from tests.bench import (
+    calls,
+    chatter,
+    delay,
+    echo,
+    faults,
+    losses,
+    media,
+    panel,
+    screen,
+    sound,
+    startup,
+)
 from tests.bench.table import Row, show
 
 BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "startup": ("From the process's start (median of 9)", startup.run),
     "calls": ("What a caller waits for (median of 15)", calls.run),
     "panel": ("What a visitor waits for without broker and network (200 presses)", panel.run),
+    "chatter": ("What becomes of a contact that chatters, in played time", chatter.run),
     "media": ("What a sent picture costs, 720p30", media.run),
     "faults": ("How soon a device that comes back works again (worst of 8)", faults.run),
+    "delay": ("How much later incoming sound is heard, in computed networks", delay.run),
     "sound": ("What incoming sound costs, and a call with pictures and sound", sound.run),
     "echo": ("What is left of an echo: ERLE, and the near voice in double talk", echo.run),
     "losses": (

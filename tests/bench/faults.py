@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
-from appliance.calls.inputs import DeviceFailed, Input
+from appliance.calls.inputs import DeviceFailed, FaultCleared, Input
+from appliance.config import Audio, Led, Panel
+from appliance.media.alsa_outputs import AlsaOutputs
+from appliance.media.base import SILENT_FRAME, SourceFailed
 from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.devices import Device, DeviceKeeper
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.synthetic import CardCamera, ToneMicrophone
+from appliance.model import AudioMode, Situation
+from appliance.panel.board import Board
 from tests.bench.table import Row
+from tests.media.softcard import SoftCard
 from tests.media.stranger import until
+from tests.media.test_sound_cards import Kernel
+from tests.panel.wires import MockWires
 from tests.parts.breakable import BreakableCamera, BreakableMicrophone
 
 AWAY_S = (0.5, 1.1, 2.5, 3.2, 4.5, 6.05, 7.5, 9.1)
 """Just after an attempt is the worst moment to return: they are 1, 3 and then every 3 s after the loss."""
 LIMIT_S = 5.0
+PIN = 27
 
 
 def run() -> list[Row]:
@@ -24,7 +36,20 @@ def run() -> list[Row]:
     return asyncio.run(_measure())
 
 
+class Returns(Protocol):
+    """A device that can be taken away."""
+
+    async def returns(self, away_s: float) -> float:
+        """Break it for so long; how soon it then works again, in seconds."""
+
+
+async def _worst(name: str, device: Returns) -> Row:
+    took_s = max([await device.returns(away_s) for away_s in AWAY_S])
+    return Row(name, took_s, "s", LIMIT_S, 1.0, "against 5 s")
+
+
 async def _measure() -> list[Row]:
+    """All of them beside one another: each but waits."""
     video, audio = VideoFanout(), AudioFanout()
     camera = BreakableCamera(CardCamera(640, 360, 25, 800))
     microphone = BreakableMicrophone(ToneMicrophone())
@@ -37,16 +62,21 @@ async def _measure() -> list[Row]:
 
     eye = _Watched(Device.CAMERA, camera, make_camera)
     ear = _Watched(Device.MICROPHONE, microphone, make_microphone)
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(one.keeper.run()) for one in (eye, ear)]
-        worst = [max([await one.returns(away_s) for away_s in AWAY_S]) for one in (eye, ear)]
-        for one in (eye, ear):
-            one.keeper.end()
-        await asyncio.wait(running)
-    return [
-        Row(f"{name}, from its return to its first frame", took_s, "s", LIMIT_S, 1.0, "against 5 s")
-        for name, took_s in zip(("camera", "microphone"), worst, strict=True)
-    ]
+    with TemporaryDirectory() as folder:
+        mouth, light = _Loudspeaker(Path(folder)), _Light()
+        async with asyncio.TaskGroup() as tasks, light.board:
+            running = [tasks.create_task(one.keeper.run()) for one in (eye, ear)]
+            rows = await asyncio.gather(
+                _worst("camera, from its return to its first frame", eye),
+                _worst("microphone, from its return to its first frame", ear),
+                _worst("loudspeaker, from its return until it takes sound", mouth),
+                _worst("LED, from its pin's return to its light", light),
+            )
+            for one in (eye, ear):
+                one.keeper.end()
+            await asyncio.wait(running)
+        mouth.outputs.close()
+    return list(rows)
 
 
 class _Watched:
@@ -71,7 +101,7 @@ class _Watched:
         (self._works if report.type is None else self._fails).set()
 
     async def returns(self, away_s: float) -> float:
-        """Break it for so long; how soon it then works again, in seconds."""
+        """See `Returns`."""
         loop = asyncio.get_running_loop()
         self.keeper.want(wanted=False)
         await until(lambda: not self.keeper.open)
@@ -85,4 +115,83 @@ class _Watched:
         self._it.works_again()
         since_s = loop.time()
         await self._works.wait()
+        return loop.time() - since_s
+
+
+class _Loudspeaker:
+    """A card of software that is pulled out while somebody is heard, who is then heard elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self._card, self._kernel = SoftCard(), Kernel(folder)
+        self._kernel.plug(0, "Box", "D0p")
+        self._works, self._fails = asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.outputs = AlsaOutputs(
+            {AudioMode.SPEAKER: Audio("hw:Box")},
+            failed=self._told,
+            cards=self._kernel.cards,
+            opens=self._card.opens,
+        )
+        self.outputs.watch(lambda: None)
+
+    def _told(self, mode: AudioMode, fault: SourceFailed | None) -> None:
+        self._loop.call_soon_threadsafe((self._works if fault is None else self._fails).set)
+
+    async def returns(self, away_s: float) -> float:
+        """See `Returns`."""
+        speaker = self.outputs.sink(AudioMode.SPEAKER)
+        speaker.push("alice", SILENT_FRAME)
+        await until(lambda: self._card.open, "the loudspeaker to be open")
+        self._fails.clear()
+        self._card.unplug()
+        self._kernel.unplug(0)
+        while not self._fails.is_set():
+            speaker.push("alice", SILENT_FRAME)
+            await asyncio.sleep(0.02)
+        speaker.remove("alice")
+        self._works.clear()
+        await asyncio.sleep(away_s)
+        self._card.plug_in()
+        self._kernel.plug(0, "Box", "D0p")
+        since_s = self._loop.time()
+        await self._works.wait()
+        took_s = self._loop.time() - since_s
+        await until(lambda: not self._card.open, "the loudspeaker to be closed again")
+        return took_s
+
+
+class _Light:
+    """A board whose LED's pin is taken by another while it is to be lit."""
+
+    def __init__(self) -> None:
+        self._wires = MockWires()
+        self._works = asyncio.Event()
+        self.board = Board(
+            "pi",
+            panel=Panel(),
+            buttons={},
+            leds={"status": Led(pin=PIN, patterns={"idle": "off", "in_call": "on"})},
+            relays={},
+            inputs={},
+            post=self._posted,
+            factory=self._wires.factory,
+        )
+
+    def _posted(self, report: Input) -> None:
+        if isinstance(report, FaultCleared):
+            self._works.set()
+
+    async def returns(self, away_s: float) -> float:
+        """See `Returns`."""
+        loop = asyncio.get_running_loop()
+        pin: Any = self._wires.factory.pin(PIN)
+        self.board.show(Situation.IDLE)
+        self._works.clear()
+        pin.function = "input"
+        self.board.show(Situation.IN_CALL)
+        await asyncio.sleep(away_s)
+        pin.function = "output"
+        since_s = loop.time()
+        await self._works.wait()
+        assert self._wires.high(PIN)
         return loop.time() - since_s

@@ -62,7 +62,6 @@ BEFORE_S, AFTER_S = 6.0, 8.0
 SETTLE_S = 3.0
 """So long after the loss what is left of it counts as lasting."""
 BUDGET_S = 0.06
-LOSSY_BUDGET_S = 0.08
 
 
 # -------------------- sound

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import struct
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -227,6 +228,17 @@ class Stranger:
                 receiver = transceiver.receiver
                 for source in receiver.getSynchronizationSources():
                     await receiver._send_rtcp_pli(source.source)
+
+    async def ask_for_full_intra(self, number: int) -> None:
+        """Send a FIR (RFC 5104, section 4.3.1), which names its target in the entry alone."""
+        for transceiver in self.pc.getTransceivers():
+            if transceiver.kind == "video":
+                receiver = transceiver.receiver
+                for source in receiver.getSynchronizationSources():
+                    entry = struct.pack("!LB3x", source.source, number)
+                    # version 2, format 4, type 206, five words; sender 1, media source 0
+                    packet = struct.pack("!BBHLL", 0x84, 206, 4, 1, 0) + entry
+                    await receiver.transport._send_rtp(packet)
 
     async def video_packets(self) -> int:
         """How many RTP packets of video have come."""

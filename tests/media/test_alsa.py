@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from appliance.media import alsa, pcm_thread
-from appliance.media.alsa import AlsaMicrophone, AlsaSpeaker
+from appliance.media.alsa import LEAD, AlsaMicrophone, AlsaSpeaker
 from appliance.media.base import FRAME_BYTES, FRAME_S, SILENT_FRAME, SourceFailed
 from appliance.media.synthetic import dominant_hz, level_dbfs
 from appliance.model import DeviceException
@@ -111,6 +111,21 @@ def test_the_loudspeaker_is_open_while_somebody_is_to_be_heard_and_a_moment_long
     talk = Talk(speaker)
     until(lambda: card.opened == 2, "it to be opened again")
     talk.end()
+
+
+def test_what_comes_a_moment_after_the_opening_is_heard_right_behind_the_lead(
+    card: SoftCard, speaker: AlsaSpeaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alsa, "FIRST_S", 30.0)  # on a slow machine a moment lasts
+    say = tone(700, -20)
+    speaker.push("chime", say(0, 960))  # too little to begin with
+    until(lambda: len(card.played) >= len(LEAD), "the lead")
+    for number in (1, 2):
+        speaker.push("chime", say(960 * number, 960))
+    until(lambda: len(card.played) > len(LEAD), "more")
+    line = card.samples()
+    assert not line[: len(LEAD) // 2].any()
+    assert np.count_nonzero(line[len(LEAD) // 2 :][:100]) > 80
 
 
 def test_a_card_that_has_run_dry_goes_on_and_is_counted(

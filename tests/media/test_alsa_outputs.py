@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 from collections.abc import Iterator
@@ -361,13 +362,14 @@ def test_the_canceller_of_the_mode_in_use_gets_both_ends_and_the_delay(tmp_path:
     made: dict[AudioMode, Canceller] = {}
 
     def canceller(mode: AudioMode) -> Canceller | None:
-        assert not card.open, "it may take its time"
+        assert all(pcm.direction is Direction.PLAYBACK for pcm in card.open), "it may take its time"
         if mode is EARPIECE:
             return None
         return made.setdefault(mode, Canceller())
 
     outputs = three_modes(kernel, card, canceller=canceller)
     speak(Bench(outputs), 0.3, alice=700)
+    assert not made, "nobody listens yet"
     frames = listen(outputs.source(SPEAKER), 10)
     speak(Bench(outputs), 0.1, alice=700)
     outputs.close()
@@ -378,6 +380,71 @@ def test_the_canceller_of_the_mode_in_use_gets_both_ends_and_the_delay(tmp_path:
     assert len(one.delays_ms) >= 10
     assert all(20 <= delay_ms <= 100 for delay_ms in one.delays_ms)
     assert np.abs(np.frombuffer(b"".join(frames), "<i2")).max() == pytest.approx(1638, abs=2)
+
+
+def test_the_output_in_use_is_the_one_that_was_moved_to_not_the_one_that_was_asked_last(
+    tmp_path: Path,
+) -> None:
+    kernel, card = Kernel(tmp_path), SoftCard()
+    kernel.plug(0, "Box", "D0p", "D0c")
+    kernel.plug(3, "Phones", "D0p")
+    made: list[AudioMode] = []
+
+    def canceller(mode: AudioMode) -> Canceller:
+        made.append(mode)
+        return Canceller()
+
+    outputs = three_modes(kernel, card, canceller=canceller)
+    loudspeaker = Loudspeaker(outputs, {})
+    loudspeaker.push("alice", SILENT_FRAME)
+    loudspeaker.use(HEADPHONES)  # which forgets alice at the loudspeaker
+    outputs.sink(SPEAKER)
+    listen(outputs.source(SPEAKER), 1)
+    loudspeaker.use(SPEAKER)
+    listen(outputs.source(SPEAKER), 1)
+    outputs.close()
+    assert made == [HEADPHONES, SPEAKER]
+
+
+def test_what_is_played_does_not_wait_for_a_canceller_that_is_being_made(tmp_path: Path) -> None:
+    kernel, card = Kernel(tmp_path), SoftCard()
+    kernel.plug(0, "Box", "D0p", "D0c")
+    begun, may_end = threading.Event(), threading.Event()
+
+    def canceller(_: AudioMode) -> Canceller:
+        begun.set()
+        assert may_end.wait(30)
+        return Canceller()
+
+    def chime(what: str) -> None:
+        before = np.count_nonzero(card.samples())
+
+        def heard() -> bool:
+            speak(Bench(outputs), 0.1, chime=700)
+            return bool(np.count_nonzero(card.samples()) > before)
+
+        until(heard, what)
+
+    outputs = three_modes(kernel, card, canceller=canceller)
+    chime("the first of all sounds")
+    assert not begun.is_set()
+    microphone = outputs.source(SPEAKER)
+
+    def listen_late() -> None:
+        with contextlib.suppress(SourceFailed):  # on a very slow machine it is too late
+            microphone.start(lambda _: None, lambda _: None)
+
+    listening = threading.Thread(target=listen_late)
+    listening.start()
+    assert begun.wait(30)
+    chime("a sound while the microphone waits for its canceller")
+    outputs.sink(SPEAKER).remove("chime")
+    until(lambda: not card.open, "the loudspeaker to be closed")
+    chime("a sound for which it is opened meanwhile")
+    may_end.set()
+    listening.join(30)
+    microphone.stop()
+    outputs.close()
 
 
 def test_a_mode_without_a_canceller_hears_what_there_is(tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ from appliance.media.synthetic import CardCamera
 from appliance.model import CameraFacing, DeviceException
 from tests.media.videosource import (
     Film,
-    Stepping,
-    SteppingContract,
     VideoSourceContract,
+    ViewfinderContract,
     decoded,
 )
 from tests.parts.pi import KINDS, Pi, pi, plan, refused, wait, works
@@ -28,31 +27,23 @@ from tests.parts.pi import KINDS, Pi, pi, plan, refused, wait, works
 __all__ = ["pi"]
 
 
-class TestCardCamera(VideoSourceContract, SteppingContract):
+class TestCardCamera(VideoSourceContract, ViewfinderContract):
     """The laptop's."""
 
     @pytest.fixture
     def source(self) -> VideoSource:
         return CardCamera(320, 180, 30, 400)
 
-    @pytest.fixture
-    def stepping(self, source: Stepping) -> Stepping:
-        return source
 
-
-class TestHardwarePath(VideoSourceContract, SteppingContract):
+class TestHardwarePath(VideoSourceContract, ViewfinderContract):
     """picamera2 and its hardware encoder, on the stand-ins."""
 
     @pytest.fixture
     def source(self, pi: Pi) -> VideoSource:
         return PiCamera(plan(encoder="v4l2"))
 
-    @pytest.fixture
-    def stepping(self, source: Stepping) -> Stepping:
-        return source
 
-
-class TestSoftwarePath(VideoSourceContract, SteppingContract):
+class TestSoftwarePath(VideoSourceContract, ViewfinderContract):
     """picamera2's pictures into libx264, as on a Pi 5."""
 
     @pytest.fixture
@@ -60,13 +51,9 @@ class TestSoftwarePath(VideoSourceContract, SteppingContract):
         pi.kernel.has_encoder = False
         return PiCamera(plan())
 
-    @pytest.fixture
-    def stepping(self, source: Stepping) -> Stepping:
-        return source
-
 
 @pytest.mark.hardware
-class TestRealCamera(VideoSourceContract, SteppingContract):
+class TestRealCamera(VideoSourceContract, ViewfinderContract):
     """The first camera that libcamera lists, with what encodes here; APPLIANCE_CAMERA names another."""
 
     low_kbps = 150
@@ -82,10 +69,6 @@ class TestRealCamera(VideoSourceContract, SteppingContract):
         except SourceFailed as fault:
             pytest.skip(f"no camera: {fault}")
         return camera
-
-    @pytest.fixture
-    def stepping(self, source: Stepping) -> Stepping:
-        return source
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 import pytest
@@ -42,11 +43,42 @@ def payload(fmt: int, fci: bytes = b"") -> RtcpPsfbPacket:
     return RtcpPsfbPacket(fmt=fmt, ssrc=7, media_ssrc=OURS, fci=fci)
 
 
-@pytest.mark.parametrize(("fmt", "cause"), [(RTCP_PSFB_PLI, Cause.PLI), (RTCP_PSFB_FIR, Cause.FIR)])
-def test_both_ways_to_ask_for_a_keyframe_are_understood(fmt: int, cause: Cause) -> None:
+def fir(*entries: tuple[int, int], asker: int = 7, rest: bytes = b"") -> RtcpPsfbPacket:
+    fci = b"".join(struct.pack("!LB3x", ssrc, number) for ssrc, number in entries)
+    return RtcpPsfbPacket(fmt=RTCP_PSFB_FIR, ssrc=asker, media_ssrc=0, fci=fci + rest)
+
+
+@pytest.mark.parametrize(
+    ("packet", "cause"),
+    [
+        (payload(RTCP_PSFB_PLI), Cause.PLI),
+        (fir((OURS, 3)), Cause.FIR),
+        (fir((ANOTHER, 3), (OURS, 9)), Cause.FIR),
+        (fir((OURS, 3), rest=b"\0\0\x11"), Cause.FIR),
+    ],
+)
+def test_both_ways_to_ask_for_a_keyframe_are_understood(
+    packet: RtcpPsfbPacket, cause: Cause
+) -> None:
     feedback = Feedback()
-    assert feedback.take(payload(fmt), OURS, 1) == cause
+    assert feedback.take(packet, OURS, 1) == cause
     assert feedback.keyframe_requests == 1
+
+
+@pytest.mark.parametrize(
+    "packet", [fir(), fir((ANOTHER, 3)), payload(RTCP_PSFB_FIR), fir(rest=b"\0\0\x11\x11\0")]
+)
+def test_a_full_intra_request_counts_for_the_stream_that_it_names(packet: RtcpPsfbPacket) -> None:
+    feedback = Feedback()
+    assert feedback.take(packet, OURS, 1) is None
+    assert feedback == Feedback()
+
+
+def test_a_full_intra_request_that_is_repeated_has_its_old_number() -> None:
+    feedback = Feedback()
+    taken = [fir((OURS, 255)), fir((OURS, 255)), fir((OURS, 0)), fir((OURS, 0), asker=8)]
+    causes = [feedback.take(packet, OURS, 1) for packet in taken]
+    assert causes == [Cause.FIR, None, Cause.FIR, Cause.FIR]
 
 
 def test_loss_and_jitter_come_from_the_report_on_our_stream() -> None:

@@ -14,7 +14,9 @@ import pytest
 from appliance.media.base import AccessUnit, SourceFailed, VideoSource
 from appliance.media.card import Card, read_counter
 from appliance.media.feeding import FrameEncoder
+from appliance.media.pacing import Paced
 from appliance.media.watching import rgb
+from tests.media.videosource import VideoSourceContract
 
 if TYPE_CHECKING:
     from appliance.media.base import Rgb
@@ -60,6 +62,23 @@ CARD = Card(320, 180)
 
 def picture(number: int) -> Rgb:
     return rgb(CARD.draw(number, "00:00:00", 0))
+
+
+class TestFrameEncoder(VideoSourceContract):
+    """Fed faster than it sends."""
+
+    @pytest.fixture
+    def source(self) -> Iterator[VideoSource]:
+        encoder = FrameEncoder(320, 180, 30, 400)
+        reel = [rgb(CARD.draw(number, "00:00:00", number / 30)) for number in range(60)]
+
+        def feed(number: int, _: float) -> None:
+            encoder.feed(reel[number % len(reel)])
+
+        feeder = Paced("feeder", 100, feed, print)
+        yield encoder
+        encoder.stop()
+        feeder.stop()
 
 
 def test_what_was_fed_last_is_the_first_and_each_further_one_follows(
@@ -120,34 +139,6 @@ def test_while_it_rests_or_is_stopped_nothing_is_encoded(
     encoder.feed(picture(2))
     encoder.start(viewer.units.put, viewer.failures.put)
     assert viewer.until(2).keyframe
-
-
-def test_it_sends_smaller_and_fewer_pictures_where_it_is_told_to(
-    encoder: FrameEncoder, viewer: Viewer
-) -> None:
-    encoder.feed(picture(1))
-    encoder.start(viewer.units.put, viewer.failures.put)
-    viewer.next()
-    encoder.set_scale(2)
-    encoder.request_keyframe()
-    while (taken := viewer.next())[1].width != 160:
-        pass
-    unit, frame = taken
-    assert unit.keyframe
-    assert (encoder.width, encoder.height) == (frame.width, frame.height) == (160, 90)
-    assert read_counter(frame) == 1
-    encoder.set_framerate(5)
-    assert encoder.framerate == 5
-    times_us = []
-    for number in range(2, 5):
-        encoder.feed(picture(number))
-        times_us.append(viewer.until(number).pts_us)
-    assert times_us[2] - times_us[1] >= 0.2e6
-    encoder.set_framerate(500)
-    encoder.stop()
-    assert encoder.framerate == 50, "never more than was configured"
-    encoder.start(viewer.units.put, viewer.failures.put)
-    assert (encoder.width, encoder.height) == (320, 180), "each start begins as configured"
 
 
 def test_what_cannot_be_encoded_is_told(viewer: Viewer) -> None:

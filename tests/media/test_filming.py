@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
 
 import pytest
 
 from appliance.media.camera import PiCamera
 from appliance.media.encoders import Kind
-from appliance.media.filming import Cadence
 from appliance.model import DeviceException
 from tests.media.videosource import (
     Film,
@@ -17,19 +15,6 @@ from tests.media.videosource import (
 from tests.parts.pi import KINDS, Pi, pi, plan, works
 
 __all__ = ["pi"]
-
-
-@pytest.mark.parametrize(
-    ("sensor", "wanted"), [(30, 25), (30, 15), (30, 10), (30, 30), (60, 30), (25, 30)]
-)
-def test_pictures_are_left_out_evenly(sensor: int, wanted: int) -> None:
-    cadence = Cadence()
-    times = [n * 1_000_000 // sensor for n in range(sensor * 10)]
-    taken = [at for at in times if cadence.admits(at, wanted, at_once=False)]
-    assert len(taken) == pytest.approx(10 * min(sensor, wanted), abs=2)
-    gaps = {later - earlier for earlier, later in pairwise(taken)}
-    assert max(gaps) <= 2e6 / min(sensor, wanted)
-    assert cadence.admits(times[-1] + 1, wanted, at_once=True)
 
 
 def test_the_frame_rate_goes_to_the_sensor(pi: Pi) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import random
 import time
 from itertools import pairwise
 
@@ -95,29 +96,45 @@ def test_a_tick_that_raises_is_the_last_and_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "of_a_second"), [(30, 30), (20, 20), (15, 15), (10, 10), (7, 7), (1, 1)]
+    ("sensor", "wanted"),
+    [(30, 30), (30, 25), (30, 20), (30, 15), (30, 10), (30, 7), (30, 1), (60, 30), (25, 30)],
 )
-def test_of_a_steady_rate_so_many_are_taken_evenly(rate: int, of_a_second: int) -> None:
-    cadence = Cadence(30)
-    cadence.set(rate)
-    taken = [number for number in range(300) if cadence.takes(5 + number / 30)]
-    assert len(taken) == pytest.approx(10 * of_a_second, abs=1)
+def test_of_a_steady_rate_so_many_are_taken_evenly(sensor: int, wanted: int) -> None:
+    cadence = Cadence()
+    taken = [number for number in range(10 * sensor) if cadence.takes(5 + number / sensor, wanted)]
+    assert len(taken) == pytest.approx(10 * min(sensor, wanted), abs=2)
     gaps = {later - earlier for earlier, later in pairwise(taken)}
     assert max(gaps) - min(gaps) <= 1
 
 
+@pytest.mark.parametrize("ppm", [-1000, -10, 0, 10, 1000])
+def test_a_sensor_whose_clock_is_not_ours_loses_no_picture(ppm: float) -> None:
+    rng = random.Random(30)
+    cadence = Cadence()
+    times = [5 + n / 30 / (1 + ppm / 1e6) + rng.uniform(-1e-3, 1e-3) for n in range(30_000)]
+    assert all(cadence.takes(at_s, 30) for at_s in times)
+
+
 def test_what_is_wanted_at_once_is_taken_and_the_next_keeps_its_distance() -> None:
-    cadence = Cadence(30)
-    cadence.set(10)
-    assert [cadence.takes(n / 30, at_once=n == 4) for n in range(10)] == [
+    cadence = Cadence()
+    assert [cadence.takes(n / 30, 10, at_once=n == 4) for n in range(10)] == [
         *(True, False, False, True, True),
         *(False, False, True, False, False),
     ]
 
 
-def test_a_cadence_is_never_faster_than_the_camera_nor_does_it_stand_still() -> None:
-    cadence = Cadence(30)
-    cadence.set(60)
-    assert cadence.rate == 30
-    cadence.set(0)
-    assert cadence.rate == 1
+def test_after_a_pause_there_is_no_heap_of_pictures() -> None:
+    cadence = Cadence()
+    assert cadence.takes(0, 10)
+    times = [20 + n / 30 for n in range(31)]
+    assert sum(cadence.takes(at_s, 10) for at_s in times) == 11
+
+
+def test_another_rate_begins_with_the_next_picture() -> None:
+    cadence = Cadence()
+    assert cadence.takes(0, 1)
+    assert not cadence.takes(0.1, 1)
+    assert cadence.takes(0.2, 30)
+    assert cadence.takes(0.3, 1)
+    assert not cadence.takes(1.1, 1)
+    assert cadence.takes(1.3, 1)

@@ -143,6 +143,27 @@ async def test_each_request_for_a_keyframe_gets_one_and_a_burst_gets_two(camera:
         await peer.close()
 
 
+async def test_a_full_intra_request_gets_one_and_its_repetition_none(camera: Watched) -> None:
+    peer = Peer(Diary(), AudioFanout(), camera.fanout)
+    async with Stranger() as alice:
+        await alice.take(await peer.answer(await alice.call()))
+        await until(lambda: len(alice.numbers) > 5, "pictures")
+        for number in (0, 1):
+            await asyncio.sleep(0.35)  # longer than keyframes are kept apart
+            before = camera.keyframes
+            await alice.ask_for_full_intra(number)
+            told = (number + 1, before + 1)
+            await until(partial(caught_up, peer, camera, told), "the request and its keyframe")
+        wishes = camera.fanout.governor.wishes
+        assert wishes[Cause.FIR] == 2
+        await alice.ask_for_full_intra(1)
+        await asyncio.sleep(0.35)
+        await alice.ask_for_keyframe()
+        await until(lambda: wishes[Cause.PLI], "what was sent after the repetition")
+        assert wishes[Cause.FIR] == 2
+        await peer.close()
+
+
 async def test_the_second_video_gets_its_keyframes_too(camera: Watched) -> None:
     """A source that makes none by itself: the screen's."""
     peer = Peer(Diary(), AudioFanout(), VideoFanout(), screen=camera.fanout)

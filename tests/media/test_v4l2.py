@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from appliance.media import encoders
 from appliance.media.base import AccessUnit, SourceFailed
 from appliance.media.camera import PiCamera
 from appliance.media.card import read_counter
 from appliance.media.encoders import Kind
 from appliance.media.filming import Plan
 from appliance.model import DeviceException
+from appliance.video_device import VIDIOC_QUERYCAP
 from tests.media.videosource import (
     Film,
     decoded,
@@ -121,8 +121,8 @@ def test_whatever_call_of_the_driver_fails_nothing_is_left_open(pi: Pi) -> None:
             wait(lambda: bool(told or units))  # noqa: B023
         except SourceFailed as fault:
             told.append(fault)
-        looked = number <= calls.index(encoders.VIDIOC_QUERYCAP)
-        only_looked = looked and calls[number] in (0, encoders.VIDIOC_QUERYCAP)
+        looked = number <= calls.index(VIDIOC_QUERYCAP)
+        only_looked = looked and calls[number] in (0, VIDIOC_QUERYCAP)
         if len(pi.kernel.calls) > number and not only_looked:
             wait(lambda: bool(told))  # noqa: B023
         camera.stop()

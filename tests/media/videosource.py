@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Protocol
 
 import av
 import pytest
@@ -25,13 +24,6 @@ UNDER_WAY = 8
 """Pictures that may have been taken before a wish was known."""
 
 SLICE, IDR, SPS, PPS = 1, 5, 7, 8
-
-
-class Stepping(VideoSource, Protocol):
-    """A source whose rate and size can be changed while it runs."""
-
-    def set_framerate(self, fps: int) -> None: ...
-    def set_scale(self, divisor: int) -> None: ...
 
 
 def nal_units(unit: AccessUnit) -> list[bytes]:
@@ -89,7 +81,7 @@ def decoded(units: list[AccessUnit]) -> list[VideoFrame]:
 
 
 class VideoSourceContract:
-    """One encode for everybody: access units in order, each as soon as it is taken."""
+    """One encode for everybody: access units in order, each as soon as it is taken; 30 a second."""
 
     low_kbps = 25
     """So little that it shows in what the source films."""
@@ -208,6 +200,59 @@ class VideoSourceContract:
             asker.join()
         assert len(decoded(taken)) == 10
 
+    def test_fewer_pictures_a_second_where_the_way_is_narrow(self, film: Film) -> None:
+        film.take(3)
+        film.source.set_framerate(5)
+        assert film.source.framerate == 5
+        film.take(UNDER_WAY)
+        taken = film.take(5)
+        gaps = [(later.pts_us - earlier.pts_us) / 1e6 for earlier, later in pairwise(taken)]
+        assert min(gaps) > 0.1, "0.2 on the average"
+        assert sum(gaps) / len(gaps) > 0.17
+        film.source.set_framerate(10_000)
+        assert film.source.framerate == 30, "never more than was configured"
+        faster = film.take(UNDER_WAY + 10)[-10:]
+        assert faster[-1].pts_us - faster[0].pts_us < taken[-1].pts_us - taken[0].pts_us
+
+    def test_a_smaller_picture_begins_with_a_keyframe_of_its_own(self, film: Film) -> None:
+        width, height = film.source.width, film.source.height
+        taken = film.take(2)
+        sets = [sps_of(taken[0])]
+        for divisor in (2, 4, 1):
+            size = width // divisor & ~1, height // divisor & ~1
+            film.source.set_scale(divisor)
+            taken += film.until(lambda unit: unit.keyframe and sps_of(unit) != sets[-1])
+            sets.append(sps_of(taken[-1]))
+            assert (film.source.width, film.source.height) == size
+            taken += film.take(2)
+        frames = decoded(taken)
+        assert len(frames) == len(taken)
+        sizes = [(frame.width, frame.height) for frame in frames if frame.key_frame]
+        assert sizes[0] == sizes[-1] == (width, height)
+        assert {(width // 2 & ~1, height // 2 & ~1), (width // 4 & ~1, height // 4 & ~1)} < set(
+            sizes
+        )
+        assert all(earlier.pts_us < later.pts_us for earlier, later in pairwise(taken))
+
+    def test_each_start_begins_as_configured(self, source: VideoSource) -> None:
+        whole = source.width
+        Film(source).take()
+        source.set_scale(4)
+        source.set_framerate(3)
+        source.stop()
+        film = Film(source)
+        film.take(3)
+        assert (source.width, source.framerate) == (whole, 30)
+        source.stop()
+
+
+class ViewfinderContract:
+    """Of a source whose pictures can be had before they are encoded, too."""
+
+    @pytest.fixture
+    def source(self) -> VideoSource:
+        raise NotImplementedError
+
     def test_who_looks_sees_the_picture_while_it_runs(self, source: VideoSource) -> None:
         assert isinstance(source, Viewfinder)
         assert source.frame() is None
@@ -225,67 +270,3 @@ class VideoSourceContract:
         assert source.frame() is None, "paused is private"
         source.stop()
         assert source.picture() is None
-
-
-class SteppingContract:
-    """Of a source that sends less where the way is narrow."""
-
-    @pytest.fixture
-    def stepping(self) -> Stepping:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def steps(self, stepping: Stepping) -> Iterator[Film]:
-        film = Film(stepping)
-        yield film
-        stepping.stop()
-        assert film.failures.empty(), film.failures.get_nowait()
-
-    def test_fewer_pictures_a_second_and_a_keyframe_at_once(
-        self, stepping: Stepping, steps: Film
-    ) -> None:
-        steps.take(3)
-        stepping.set_framerate(5)
-        assert stepping.framerate == 5
-        steps.take(UNDER_WAY)
-        taken = steps.take(5)
-        gaps = [(later.pts_us - earlier.pts_us) / 1e6 for earlier, later in pairwise(taken)]
-        assert min(gaps) > 0.1, "0.2 on the average"
-        assert sum(gaps) / len(gaps) > 0.17
-        stepping.set_framerate(10_000)
-        assert stepping.framerate == 30, "never more than was configured"
-        faster = steps.take(UNDER_WAY + 10)[-10:]
-        assert faster[-1].pts_us - faster[0].pts_us < taken[-1].pts_us - taken[0].pts_us
-
-    def test_a_smaller_picture_begins_with_a_keyframe_of_its_own(
-        self, stepping: Stepping, steps: Film
-    ) -> None:
-        width, height = stepping.width, stepping.height
-        taken = steps.take(2)
-        sets = [sps_of(taken[0])]
-        for divisor in (2, 4, 1):
-            size = width // divisor & ~1, height // divisor & ~1
-            stepping.set_scale(divisor)
-            taken += steps.until(lambda unit: unit.keyframe and sps_of(unit) != sets[-1])
-            sets.append(sps_of(taken[-1]))
-            assert (stepping.width, stepping.height) == size
-            taken += steps.take(2)
-        frames = decoded(taken)
-        assert len(frames) == len(taken)
-        sizes = [(frame.width, frame.height) for frame in frames if frame.key_frame]
-        assert sizes[0] == sizes[-1] == (width, height)
-        assert {(width // 2 & ~1, height // 2 & ~1), (width // 4 & ~1, height // 4 & ~1)} < set(
-            sizes
-        )
-        assert all(earlier.pts_us < later.pts_us for earlier, later in pairwise(taken))
-
-    def test_each_start_begins_as_configured(self, stepping: Stepping) -> None:
-        whole = stepping.width
-        Film(stepping).take()
-        stepping.set_scale(4)
-        stepping.set_framerate(3)
-        stepping.stop()
-        film = Film(stepping)
-        film.take(3)
-        assert (stepping.width, stepping.framerate) == (whole, 30)
-        stepping.stop()

@@ -15,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from appliance import video_device
 from appliance.media import encoders, opening
 from appliance.media.base import SourceFailed
 from appliance.media.camera import PiCamera
@@ -76,11 +77,11 @@ def pi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pi]:
     heap = tmp_path / "heap"
     heap.touch()
     monkeypatch.setattr(dma_heap, "heapNames", [str(heap)])
-    for module in (dma_heap, dmaallocator, v4l2_encoder, v4l2, encoders):
+    for module in (dma_heap, dmaallocator, v4l2_encoder, v4l2, video_device):
         monkeypatch.setattr(module, "fcntl", SimpleNamespace(ioctl=kernel.ioctl))
     monkeypatch.setattr(v4l2_encoder, "open", kernel.open, raising=False)
     monkeypatch.setattr(v4l2_encoder, "select", kernel.select)
-    monkeypatch.setattr(encoders, "DEVICE", SimpleNamespace(open=kernel.open))
+    monkeypatch.setattr(encoders, "ENCODER", SimpleNamespace(open=kernel.open))
     yield Pi(kernel)
     SENSORS.clear()
     opening.forget(Picamera2)

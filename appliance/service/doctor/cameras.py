@@ -10,6 +10,8 @@ from appliance.service.doctor.findings import Finding, fault, ok
 from appliance.service.doctor.machine import Machine
 
 SIMULATED = "test-card"
+OF_NUMPY_1 = ("binary incompatib", "multiarray failed to import", "compiled using numpy 1")
+"""What is said by libraries that are made for numpy 1 and find numpy 2 (Cython's words, and numpy's)."""
 
 
 def cameras(config: Config, machine: Machine) -> Iterator[Finding]:
@@ -27,11 +29,18 @@ def cameras(config: Config, machine: Machine) -> Iterator[Finding]:
             known = machine.cameras()
         except Exception as error:
             # libcamera's Python module and its pipelines raise what they like
-            advice = "`rpicam-hello --list-cameras` says more."
-            yield fault("camera", f"libcamera does not work: {error}", advice)
+            yield _broken(str(error))
             return
     for facing, camera in config.cameras.items():
         yield _camera(f"camera {facing}", camera.device, known, config)
+
+
+def _broken(said: str) -> Finding:
+    if any(words in said.lower() for words in OF_NUMPY_1):
+        advice = "pip install 'numpy<2' in the appliance's environment, or `make install` once more"
+        return fault("camera", f"the system's picamera2 wants numpy 1: {said}", advice)
+    advice = "`rpicam-hello --list-cameras` says more."
+    return fault("camera", f"libcamera does not work: {said}", advice)
 
 
 def _camera(
@@ -40,11 +49,11 @@ def _camera(
     size = f"{config.media.width}x{config.media.height} at {config.media.framerate}"
     if device == SIMULATED:
         return ok(component, f"simulated: the test card, {size}")
-    found = next((one for one in known if _is(one, device)), None)
+    found = _find(device, known)
     if found is not None:
         return ok(component, f"{found.get('Model', 'a camera')}, {size}")
     if known:
-        names = ", ".join(f"{one.get('Num')} ({one.get('Model')})" for one in known)
+        names = ", ".join(f"{number} ({one.get('Model')})" for number, one in enumerate(known))
         advice = f"Name one of these as device: {names}"
         return fault(component, f'there is no camera "{device}"', advice)
     advice = (
@@ -53,7 +62,10 @@ def _camera(
     return fault(component, "no camera is found", advice)
 
 
-def _is(camera: Mapping[str, Any], device: str) -> bool:
-    if device.isdecimal():
-        return str(camera.get("Num")) == device
-    return device in (camera.get("Model"), camera.get("Id"))
+def _find(device: str, known: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """As the driver does: by its place in the list (not its `Num`), or by its name in whatever case."""
+    for number, camera in enumerate(known):
+        names = (str(camera.get(key, "")).lower() for key in ("Model", "Id"))
+        if device == str(number) or device.lower() in names:
+            return camera
+    return None

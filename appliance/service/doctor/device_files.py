@@ -1,6 +1,6 @@
-"""What the kernel says of GPIO chips and video devices: read by ioctl, without claiming anything.
+"""What the kernel says of GPIO chips: read by ioctl, without claiming anything.
 
-Sources: linux/gpio.h (the second version of its interface) and linux/videodev2.h.
+Source: linux/gpio.h (the second version of its interface).
 """
 
 from __future__ import annotations
@@ -20,10 +20,6 @@ _LINE_USED = 1
 LINES = 28
 """Those of the 40-pin header; the first of the Pi's chip."""
 
-VIDIOC_QUERYCAP = 0x80685600
-_CAPABILITY = struct.Struct("16s32s32sIII12x")
-_M2M_MPLANE, _M2M, _DEVICE_CAPS = 0x4000, 0x8000, 0x80000000
-
 Ioctl = Callable[[int, int, bytearray], object]
 
 
@@ -35,15 +31,6 @@ class Chip:
     label: str
     lines: int
     users: dict[int, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class VideoDevice:
-    """A V4L2 device: driver, name, and whether it turns pictures into others, as an encoder does."""
-
-    driver: str
-    name: str
-    memory_to_memory: bool
 
 
 def read_chip(path: str, ioctl: Ioctl = fcntl.ioctl) -> Chip | None:
@@ -64,19 +51,6 @@ def read_chip(path: str, ioctl: Ioctl = fcntl.ioctl) -> Chip | None:
     except OSError:
         return None
     return Chip(path, _words(label), lines, users)
-
-
-def read_video_device(path: str, ioctl: Ioctl = fcntl.ioctl) -> VideoDevice | None:
-    """A video device; None where there is none. Raises OSError where it cannot be opened."""
-    try:
-        with _opened(path) as descriptor:
-            raw = bytearray(_CAPABILITY.size)
-            ioctl(descriptor, VIDIOC_QUERYCAP, raw)
-    except FileNotFoundError:
-        return None
-    driver, card, _, _, all_, device = _CAPABILITY.unpack(raw)
-    flags = device if all_ & _DEVICE_CAPS else all_
-    return VideoDevice(_words(driver), _words(card), bool(flags & (_M2M | _M2M_MPLANE)))
 
 
 @contextmanager

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from appliance.config import Config
 from appliance.service.doctor.findings import Finding, fault, ok, warning
 from appliance.service.doctor.machine import Machine
+from appliance.video_device import ENCODER
 
-DEVICE = "/dev/video11"
-"""Where bcm2835-codec encodes, on every Pi before the Pi 5."""
 SOFTWARE = "libx264"
 
 
@@ -23,20 +22,20 @@ def encoder(config: Config, machine: Machine) -> Iterator[Finding]:
         yield _software(machine, "")
         return
     try:
-        device = machine.video_device(DEVICE)
+        device = machine.video_device(ENCODER)
     except OSError as error:
         busy = machine.runs
         if busy:
             yield ok("encoder", "hardware, in use by the running appliance")
         else:
             advice = "sudo usermod -aG video $USER, and log in anew"
-            yield fault("encoder", f"{DEVICE} cannot be opened: {error.strerror}", advice)
+            yield fault("encoder", f"{ENCODER} cannot be opened: {error.strerror}", advice)
         return
     if device is not None and device.memory_to_memory:
-        yield ok("encoder", f"hardware: {device.driver} at {DEVICE}")
+        yield ok("encoder", f"hardware: {device.driver} at {ENCODER}")
     elif wanted == "v4l2":
         advice = 'Set encoder = "auto" under [media]: a Pi 5, and a laptop, have none.'
-        yield fault("encoder", f"there is no hardware encoder at {DEVICE}", advice)
+        yield fault("encoder", f"there is no hardware encoder at {ENCODER}", advice)
     elif _has_one(machine):
         advice = "sudo modprobe bcm2835-codec; without it the processor encodes, and gets hot"
         yield warning("encoder", "this Pi's hardware encoder is not loaded", advice)

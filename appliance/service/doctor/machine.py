@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from appliance.config import Mqtt
 from appliance.service.doctor import device_files
 from appliance.service.doctor.knocking import Knock, knock
+from appliance.video_device import VideoDevice, read_video_device
 
 COMMAND_S = 4.0
 APART_S = 8.0
@@ -112,7 +113,7 @@ class Machine(Protocol):
     def gpio_chips(self) -> Sequence[device_files.Chip]:
         """The GPIO chips that can be opened, with their lines."""
 
-    def video_device(self, path: str) -> device_files.VideoDevice | None:
+    def video_device(self, path: Path) -> VideoDevice | None:
         """What V4L2 says of a device; None: it is none. Raises OSError where it cannot be opened."""
 
     def cameras(self) -> Sequence[Mapping[str, Any]]:
@@ -212,9 +213,9 @@ class ThisMachine:
         chips = (name for name in self.names("/dev") if name.startswith("gpiochip"))
         return [chip for name in chips if (chip := device_files.read_chip(f"/dev/{name}"))]
 
-    def video_device(self, path: str) -> device_files.VideoDevice | None:
+    def video_device(self, path: Path) -> VideoDevice | None:
         """See `Machine`."""
-        return device_files.read_video_device(path)
+        return read_video_device(path)
 
     def cameras(self) -> Sequence[Mapping[str, Any]]:
         """See `Machine`."""

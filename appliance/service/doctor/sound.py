@@ -1,8 +1,11 @@
-"""The sound: whether each playback and capture device can be opened, and what takes the echo out."""
+"""The sound: whether each playback and capture device can be opened, and what takes the echo out.
+
+Where there is a privacy LED no microphone is opened: it would not be lit meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from appliance.config import Audio, Config
 from appliance.model import AudioMode
@@ -12,6 +15,8 @@ from appliance.service.doctor.machine import Machine
 SIMULATED = ("tone", "silence")
 AT_THE_EAR = (AudioMode.HEADPHONES, AudioMode.BLUETOOTH)
 """Nothing of them reaches the microphone, or the headset itself sees to it."""
+NOT_DUCKED = (AudioMode.EARPIECE,)
+"""A handset leaks little, so that without the canceller its two sides are better both heard."""
 ECHO = "livekit.rtc"
 """The module of the optional extra that has WebRTC's echo canceller."""
 
@@ -33,8 +38,9 @@ def sound(config: Config, machine: Machine) -> Iterator[Finding]:
         yield fault("sound", "ALSA cannot be reached: alsaaudio is not installed", advice)
         return
     cards = ", ".join(machine.sound_cards())
+    may_listen = not any(led.privacy for led in config.leds.values())
     opened = [
-        _opened(f"{mode} {what}", name, machine, capture=what == "capture")
+        _opened(f"{mode} {what}", name, machine, capture=what == "capture", may_listen=may_listen)
         for mode, audio in outputs.items()
         for what, name in (("playback", audio.playback), ("capture", audio.capture))
         if name not in SIMULATED
@@ -46,10 +52,14 @@ def sound(config: Config, machine: Machine) -> Iterator[Finding]:
     # some outputs have none: Bluetooth, or a sound server
     yield ok("sound", f"cards: {cards or 'none'}")
     yield from opened
-    yield _echo(config, machine)
+    yield _echo(outputs, machine)
 
 
-def _opened(component: str, name: str, machine: Machine, *, capture: bool) -> Finding:
+def _opened(
+    component: str, name: str, machine: Machine, *, capture: bool, may_listen: bool
+) -> Finding:
+    if capture and not may_listen:
+        return ok(component, f"{name} is not opened: the privacy LED is not lit for this")
     try:
         machine.open_sound(name, capture=capture)
     except Exception as error:
@@ -68,13 +78,18 @@ def _opened(component: str, name: str, machine: Machine, *, capture: bool) -> Fi
     return ok(component, f"{name} opens")
 
 
-def _echo(config: Config, machine: Machine) -> Finding:
-    wanted = {one.echo for mode, one in config.audio.items() if mode not in AT_THE_EAR}
-    if not wanted & {"auto", "aec3"}:
+def _echo(outputs: Mapping[AudioMode, Audio], machine: Machine) -> Finding:
+    left = {mode: one.echo for mode, one in outputs.items() if mode not in AT_THE_EAR}
+    demanded = any(one.echo == "aec3" for one in outputs.values())
+    if not demanded and "auto" not in left.values():
         return ok("echo", "WebRTC's canceller is not wanted")
     if machine.has_module(ECHO):
         return ok("echo", "WebRTC's canceller is installed")
     advice = "pip install 'appliance[echo]': then both may speak at once"
-    if "aec3" in wanted:
+    if demanded:
         return fault("echo", 'echo = "aec3" is wanted, and not installed', advice)
-    return warning("echo", "without its extra the sound is half duplex", advice)
+    ducked = [mode for mode, kind in left.items() if kind == "auto" and mode not in NOT_DUCKED]
+    if not ducked:
+        return ok("echo", "without WebRTC's canceller; an earpiece leaks little")
+    modes = " and ".join(ducked)
+    return warning("echo", f"without its extra the sound of the {modes} is half duplex", advice)

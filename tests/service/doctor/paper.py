@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from appliance.config import (
@@ -19,8 +20,9 @@ from appliance.config import (
     Screen,
 )
 from appliance.model import AudioMode
-from appliance.service.doctor.device_files import Chip, VideoDevice
+from appliance.service.doctor.device_files import Chip
 from appliance.service.doctor.knocking import Knock, Step
+from appliance.video_device import VideoDevice
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -141,7 +143,7 @@ class PaperMachine:
     def gpio_chips(self) -> Sequence[Chip]:
         return self.chips
 
-    def video_device(self, path: str) -> VideoDevice | None:
+    def video_device(self, path: Path) -> VideoDevice | None:
         if isinstance(self.video, OSError):
             raise self.video
         return self.video

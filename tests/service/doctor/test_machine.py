@@ -36,7 +36,7 @@ def test_what_is_not_there(machine: Machine, tmp_path: Path) -> None:
     assert not machine.exists(nothing)
     assert machine.names(nothing) == []
     assert not machine.may(nothing, write=False)
-    assert machine.video_device(nothing) is None
+    assert machine.video_device(Path(nothing)) is None
     for ask in (machine.content, machine.mode, machine.free_mb):
         with pytest.raises(OSError):
             ask(nothing)

@@ -8,12 +8,25 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from appliance.config import Audio, Button, Camera, Config, Keypad, Media, Panel, Recording, Screen
+from appliance.config import (
+    Audio,
+    Button,
+    Camera,
+    Config,
+    Keypad,
+    Led,
+    Media,
+    Panel,
+    Recording,
+    Screen,
+)
+from appliance.media import echo
 from appliance.model import AudioMode
-from appliance.service.doctor.device_files import Chip, VideoDevice
+from appliance.service.doctor.device_files import Chip
 from appliance.service.doctor.examination import CHECKS, examine
 from appliance.service.doctor.findings import Finding, Verdict
 from appliance.service.doctor.knocking import Knock, Step
+from appliance.video_device import VideoDevice
 from tests.service.doctor.paper import CONFIG, NOON, PaperMachine
 
 RUNNING = {"mqtt": "connected", "device": {"id": "front-door", "version": "1.0"}, "failures": {}}
@@ -61,10 +74,6 @@ def without(machine: PaperMachine, module: str) -> None:
     machine.modules.discard(module)
 
 
-def renumbered(machine: PaperMachine) -> None:
-    machine.libcamera = [{"Num": 1, "Model": "imx708"}]
-
-
 MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
     # what is looked at, what breaks it, the component, how bad, in the finding, in the advice
     ("pins", lambda m: without(m, "lgpio"), "pins", FAULT, "no pin factory", "python3-lgpio"),
@@ -89,10 +98,13 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
      "picamera2 is not installed", "python3-picamera2"),
     ("camera", lambda m: setattr(m, "libcamera", RuntimeError("no pipeline")), "camera", FAULT,
      "no pipeline", "rpicam-hello"),
+    ("camera", lambda m: setattr(m, "libcamera", ValueError(
+        "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C")),
+     "camera", FAULT, "wants numpy 1: numpy.dtype size changed", "'numpy<2'"),
+    ("camera", lambda m: setattr(m, "libcamera", ImportError("numpy.core.multiarray failed to import")),
+     "camera", FAULT, "wants numpy 1", "'numpy<2'"),
     ("camera", lambda m: setattr(m, "libcamera", []), "camera front", FAULT,
      "no camera is found", "ribbon cable"),
-    ("camera", renumbered, "camera front", FAULT,
-     'no camera "0"', "1 (imx708)"),
     ("encoder", lambda m: setattr(m, "video", None), "encoder", WARNING,
      "not loaded", "bcm2835-codec"),
     ("encoder", lambda m: setattr(m, "video", OSError(13, "Permission denied")), "encoder", FAULT,
@@ -259,10 +271,24 @@ def test_little_is_configured() -> None:
     assert Finding("camera", "none is configured: calls have sound alone") in findings
 
 
-@pytest.mark.parametrize("device", ["0", "imx708", "/base/soc/i2c0/imx708@1a"])
+@pytest.mark.parametrize("device", ["0", "imx708", "IMX708", "/base/soc/i2c0/imx708@1a"])
 def test_a_camera_by_number_model_and_id(device: str) -> None:
     config = replace(CONFIG, cameras={"front": Camera(device)})
     assert ill(look(PaperMachine(), config, "camera")) == []
+
+
+def test_a_camera_s_number_is_its_place_as_for_the_driver() -> None:
+    machine = PaperMachine()
+    machine.libcamera = [
+        {"Num": 1, "Model": "imx708", "Id": "/base/i2c1"},
+        {"Num": 0, "Model": "ov5647", "Id": "/base/i2c0"},
+    ]
+    config = replace(CONFIG, cameras={"front": Camera("0"), "rear": Camera("1"), "x": Camera("2")})
+    front, rear, absent = look(machine, config, "camera")
+    assert front.finding.startswith("imx708")
+    assert rear.finding.startswith("ov5647")
+    assert absent.finding == 'there is no camera "2"'
+    assert "0 (imx708), 1 (ov5647)" in (absent.advice or "")
 
 
 def test_a_pi_5_has_no_encoder_and_lacks_none() -> None:
@@ -312,6 +338,55 @@ def test_the_pins_of_a_keypad_and_a_buzzer_are_looked_at_too() -> None:
         "GPIO12 of panel.buzzer is in use by pwm",
         "GPIO6 of keypads.pad is in use by spi",
     ]
+
+
+def test_a_microphone_is_not_opened_where_there_is_a_privacy_led() -> None:
+    class Machine(PaperMachine):
+        def open_sound(self, name: str, *, capture: bool) -> None:
+            assert not capture, "nobody has lit it"
+
+    config = replace(CONFIG, leds={"status": Led(pin=18), "eye": Led(pin=19, privacy=True)})
+    findings = look(Machine(), config, "sound")
+    assert ill(findings) == []
+    [microphone] = [one for one in findings if one.component == "speaker capture"]
+    assert microphone.finding == "plughw:1 is not opened: the privacy LED is not lit for this"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "verdict", "words"),
+    [
+        ({AudioMode.EARPIECE: "auto"}, Verdict.OK, "earpiece leaks little"),
+        ({AudioMode.EARPIECE: "aec3"}, FAULT, "not installed"),
+        ({AudioMode.HEADPHONES: "auto"}, Verdict.OK, "not wanted"),
+        ({AudioMode.HEADPHONES: "aec3"}, FAULT, "not installed"),
+        (
+            {AudioMode.SPEAKER: "auto", AudioMode.EARPIECE: "auto"},
+            WARNING,
+            "speaker is half duplex",
+        ),
+        ({}, WARNING, "speaker is half duplex"),
+    ],
+)
+def test_half_duplex_is_said_of_what_is_ducked(
+    kinds: dict[AudioMode, Any], verdict: Verdict, words: str
+) -> None:
+    config = replace(CONFIG, audio={mode: Audio(echo=kind) for mode, kind in kinds.items()})
+    machine = PaperMachine()
+    machine.modules.discard("livekit.rtc")
+    *_, told = look(machine, config, "sound")
+    assert (told.component, told.verdict) == ("echo", verdict)
+    assert words in told.finding
+
+
+def test_the_doctor_knows_what_an_output_without_the_extra_gets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(echo, "installed", lambda: False)
+    machine = PaperMachine()
+    machine.modules.discard("livekit.rtc")
+    for mode in AudioMode:
+        *_, told = look(machine, replace(CONFIG, audio={mode: Audio()}), "sound")
+        assert ("half duplex" in told.finding) == (echo.choice("auto", mode) == "duck")
 
 
 def test_an_output_without_a_card_may_work() -> None:
