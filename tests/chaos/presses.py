@@ -22,6 +22,7 @@ from tests.parts.faraway import Broker
 from tests.parts.netlab import Netlab, netlab
 
 RING_TIMEOUT_S = 4.0
+"""Of `make chaos`: everything that befalls the house lasts up to twice as long."""
 LATE_S = 0.5
 """What a message may still be on its way when its call times out."""
 FLASH_S = 0.5
@@ -65,6 +66,7 @@ class Chaos:
     def __init__(self, lab: Netlab, broker: Broker, door: Door, dice: random.Random) -> None:
         self.befell: Counter[str] = Counter()
         self._lab, self._broker, self._door, self._dice = lab, broker, door, dice
+        self._most_s = 2 * door.ring_timeout_s
         self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
             "broker killed": self.broker_killed,
             "broker frozen": self.broker_frozen,
@@ -89,13 +91,13 @@ class Chaos:
     async def broker_killed(self) -> None:
         """It forgets everything, and is back after a while."""
         await asyncio.to_thread(self._broker.kill)
-        await self._a_while(2 * RING_TIMEOUT_S)
+        await self._a_while(self._most_s)
         await asyncio.to_thread(self._broker.start)
 
     async def broker_frozen(self) -> None:
         self._broker.signal(signal.SIGSTOP)
         try:
-            await self._a_while(2 * RING_TIMEOUT_S)
+            await self._a_while(self._most_s)
         finally:
             self._broker.signal(signal.SIGCONT)
 
@@ -106,23 +108,23 @@ class Chaos:
     async def daemon_frozen(self) -> None:
         self._door.freeze()
         try:
-            await self._a_while(2 * RING_TIMEOUT_S)
+            await self._a_while(self._most_s)
         finally:
             self._door.thaw()
 
     async def network_cut(self) -> None:
         self._lab["door"].cut_off()
-        await self._a_while(2 * RING_TIMEOUT_S)
+        await self._a_while(self._most_s)
         self._lab.heal()
 
     async def packets_lost(self) -> None:
         self._lab["door"].lose(self._dice.choice((5, 10, 20)))
-        await self._a_while(2 * RING_TIMEOUT_S)
+        await self._a_while(self._most_s)
         self._lab.heal()
 
     async def connections_reset(self) -> None:
         self._lab["door"].reset(self._broker.tls_port)
-        await self._a_while(RING_TIMEOUT_S)
+        await self._a_while(self._most_s / 2)
         self._lab.heal()
 
     async def _a_while(self, most_s: float) -> None:
@@ -135,6 +137,7 @@ async def presses(
     *,
     seed: int = 1,
     every_s: float = 4.0,
+    ring_timeout_s: float = RING_TIMEOUT_S,
     each_first: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
@@ -151,9 +154,11 @@ async def presses(
         broker = Broker(lab, folder)
         await asyncio.to_thread(broker.start)
         stack.callback(broker.kill)
-        door = Door(lab["door"], folder, broker.environ(), RING_TIMEOUT_S)
+        door = Door(lab["door"], folder, broker.environ(), ring_timeout_s)
         phone = stack.enter_context(
-            RingingPhone("front-door", broker.host, broker.port, lambda: _patience(dice))
+            RingingPhone(
+                "front-door", broker.host, broker.port, lambda: _patience(dice, ring_timeout_s)
+            )
         )
         chaos = Chaos(lab, broker, door, dice)
 
@@ -193,9 +198,9 @@ async def presses(
     return verdict
 
 
-def _patience(dice: random.Random) -> float:
+def _patience(dice: random.Random, ring_timeout_s: float) -> float:
     """Most say no at once, some let it ring until it stops by itself."""
-    return RING_TIMEOUT_S * 2 if dice.random() < 0.02 else dice.uniform(0.0, 0.2)
+    return 2 * ring_timeout_s if dice.random() < 0.02 else dice.uniform(0.0, 0.2)
 
 
 def _judge(verdict: Verdict, pressed: list[str], door: Door, phone: RingingPhone) -> None:
@@ -212,13 +217,13 @@ def _judge(verdict: Verdict, pressed: list[str], door: Door, phone: RingingPhone
             verdict.doubled.append(call_id)
         if rung.times and call_id not in door.began and call_id not in log:
             verdict.unknown.append(call_id)
-        if rung.times and _is_late(rung, door.began.get(call_id)):
+        if rung.times and _is_late(rung, door, door.began.get(call_id)):
             verdict.late.append(call_id)
     verdict.unended += [call_id for call_id, entry in log.items() if entry["reason"] is None]
 
 
-def _is_late(rung: Rung, pressed_s: float | None) -> bool:
+def _is_late(rung: Rung, door: Door, pressed_s: float | None) -> bool:
     """Whether somebody could have heard it ring when the visitor was told long ago that nobody comes."""
-    if pressed_s is None or rung.began_s - pressed_s <= RING_TIMEOUT_S + LATE_S:
+    if pressed_s is None or rung.began_s - pressed_s <= door.ring_timeout_s + LATE_S:
         return False
     return rung.over_s is None or rung.over_s - rung.began_s > FLASH_S

@@ -14,7 +14,7 @@ from tests.parts.netlab import netlab
 async def test_no_press_is_lost_doubled_or_late_whatever_dies(tmp_path: Path) -> None:
     with netlab("trial"):
         pass  # skips where the machine makes no networks
-    verdict = await presses(tmp_path, 30, seed=7, each_first=True)
+    verdict = await presses(tmp_path, 30, seed=7, each_first=True, ring_timeout_s=1.0)
     assert verdict.faults == []
     assert verdict.rung > 0
     assert verdict.lives > 1
