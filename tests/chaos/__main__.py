@@ -1,4 +1,4 @@
-"""`make chaos`: promises under random kills and cuts. `PRESSES=10000 SEED=1 make chaos`."""
+"""`make chaos`: promises under random kills and cuts. `PRESSES=10000 KILLS=500 SEED=1 make chaos`."""
 
 from __future__ import annotations
 
@@ -8,21 +8,54 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.kills import kills
 from tests.chaos.presses import Verdict, presses
 
 
 def main() -> int:
-    """Press the bell while everything around it dies; 0 where every promise was kept."""
-    count, seed = int(os.environ.get("PRESSES", "10000")), int(os.environ.get("SEED", "1"))
+    """Let everything die while somebody is at the door; 0 where every promise was kept."""
+    seed = int(os.environ.get("SEED", "1"))
+    kept = [
+        _presses(int(os.environ.get("PRESSES", "10000")), seed),
+        _kills(int(os.environ.get("KILLS", "500")), seed),
+    ]
+    return 0 if all(kept) else 1
+
+
+def _presses(count: int, seed: int) -> bool:
+    if count == 0:
+        return True
     print(f"{count} presses, seed {seed}: broker, daemon and network die at random")
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         verdict = asyncio.run(presses(Path(folder), count, seed=seed, say=_say))
         _show(verdict)
-        if verdict.faults:
-            log = Path(folder, "door.log").read_text(errors="replace")
-            Path("chaos-door.log").write_text(log)
-            print("what the daemon said is in chaos-door.log")
-    return bool(verdict.faults)
+        return _kept(verdict.faults, Path(folder))
+
+
+def _kills(count: int, seed: int) -> bool:
+    if count == 0:
+        return True
+    print(f"\n{count} kills of the daemon, seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        found = asyncio.run(kills(Path(folder), count, seed=seed, say=_say))
+        ready = sorted(found.ready_s)
+        print(f"\nin {found.took_s:.0f} s, {found.over_its_start} of them over its start:")
+        print(f"  {found.calls:6} calls in the log, as they were when it died")
+        print(
+            f"  {ready[len(ready) // 2]:6.2f} s from its end until it answers, {ready[-1]:.2f} at most"
+        )
+        print(f"  {len(found.faults):6} broken promises")
+        for fault in found.faults[:20]:
+            print(f"         {fault}")
+        return _kept(found.faults, Path(folder))
+
+
+def _kept(faults: list[str], folder: Path) -> bool:
+    if faults:
+        log = (folder / "door.log").read_text(errors="replace")
+        Path("chaos-door.log").write_text(log)
+        print("what the daemon said is in chaos-door.log")
+    return not faults
 
 
 def _say(sentence: str) -> None:

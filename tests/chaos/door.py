@@ -10,13 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from tests.parts.mosquitto import free_port
-from tests.parts.netlab import Place
 
 RESTART_S = 0.5
 """As RestartSec of a unit."""
@@ -52,6 +51,7 @@ max_presses = 0
 """
 
 Item = dict[str, Any]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 class Gone(Exception):
@@ -62,8 +62,9 @@ class Door:
     """`async with`: runs until it is left; `kill`, `freeze` and `thaw` are what befalls it."""
 
     def __init__(
-        self, place: Place, folder: Path, environ: Mapping[str, str], ring_timeout_s: float
+        self, start: Start, folder: Path, environ: Mapping[str, str], ring_timeout_s: float
     ) -> None:
+        """`start` is `subprocess.Popen`, or that of a place in a network lab."""
         self.ring_timeout_s = ring_timeout_s
         self.lives = 0
         self.began: dict[str, float] = {}
@@ -71,7 +72,7 @@ class Door:
         self.ended: set[str] = set()
         self.state = folder / "state"
         self.log = folder / "door.log"
-        self._place = place
+        self._start = start
         self._socket = folder / "door.sock"
         self._config = folder / "door.toml"
         self._config.write_text(CONFIG.format(ring_timeout_s=ring_timeout_s))
@@ -108,7 +109,7 @@ class Door:
         while not self._stopping:
             with self.log.open("ab") as log:
                 words = [sys.executable, "-m", "appliance", "run", "--config", str(self._config)]
-                self._process = self._place.start(
+                self._process = self._start(
                     words, env=self._environ, stdout=log, stderr=log, cwd=self.state
                 )
             self.lives += 1
@@ -137,13 +138,15 @@ class Door:
                 await self._take(json.loads(line))
         self._writer = None
         for answer in self._answers.values():
-            answer.set_exception(Gone())
+            if not answer.done():
+                answer.set_exception(Gone())
         self._answers.clear()
         writer.close()
 
     async def _take(self, item: Item) -> None:
         if "ok" in item:
-            if answer := self._answers.pop(item["id"], None):
+            answer = self._answers.pop(item["id"], None)
+            if answer is not None and not answer.done():  # whoever asked may have given up
                 answer.set_result(item)
         elif item["type"] == "appliance.outgoing_call_started":
             self.began[item["subject"]] = datetime.fromisoformat(item["time"]).timestamp()
@@ -217,6 +220,13 @@ class Door:
         """Wait for that call's end, told or by a death."""
         life = self.lives
         await self._until(lambda: call_id in self.ended or self.lives != life)
+
+    async def died(self, life: int) -> None:
+        """Wait for the end of that life."""
+        process = self._process
+        assert process is not None
+        if self.lives == life:
+            await asyncio.to_thread(process.wait)
 
     async def _until(self, true: Any) -> None:
         async with asyncio.timeout(PATIENCE_S), self._changed:

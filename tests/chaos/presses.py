@@ -154,7 +154,7 @@ async def presses(
         broker = Broker(lab, folder)
         await asyncio.to_thread(broker.start)
         stack.callback(broker.kill)
-        door = Door(lab["door"], folder, broker.environ(), ring_timeout_s)
+        door = Door(lab["door"].start, folder, broker.environ(), ring_timeout_s)
         phone = stack.enter_context(
             RingingPhone(
                 "front-door", broker.host, broker.port, lambda: _patience(dice, ring_timeout_s)
