@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench fmt clean lock packages sounds
+.PHONY: help install demo test check bench chaos fmt clean lock packages sounds
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -50,6 +50,9 @@ check: $(TEST) ## the whole gate: format, lint, types, tests
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+chaos: $(TEST) packages ## thousands of presses while broker, daemon and network die; PRESSES=300 SEED=1
+	@$(BIN)/python -m tests.chaos
 
 fmt: $(TEST) ## format the code, and mend what the linter can
 	$(BIN)/ruff format $(CODE)
@@ -123,4 +126,4 @@ $(ALSA): $(TEST)
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 packages: $(ALSA)
-	@.ci/packages mosquitto chromium libopus.so.0:libopus0 ip:iproute2 ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback

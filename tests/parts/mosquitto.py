@@ -9,6 +9,7 @@ import contextlib
 import getpass
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -102,6 +103,11 @@ class Mosquitto:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP leaves its connections open, and nobody who answers."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def _listens(self, port: int) -> bool:
         with socket.socket() as probe:

@@ -1,0 +1,79 @@
+"""`make chaos`: promises under random kills and cuts. `PRESSES=10000 KILLS=500 SEED=1 make chaos`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.kills import kills
+from tests.chaos.presses import Verdict, presses
+
+
+def main() -> int:
+    """Let everything die while somebody is at the door; 0 where every promise was kept."""
+    seed = int(os.environ.get("SEED", "1"))
+    kept = [
+        _presses(int(os.environ.get("PRESSES", "10000")), seed),
+        _kills(int(os.environ.get("KILLS", "500")), seed),
+    ]
+    return 0 if all(kept) else 1
+
+
+def _presses(count: int, seed: int) -> bool:
+    if count == 0:
+        return True
+    print(f"{count} presses, seed {seed}: broker, daemon and network die at random")
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        verdict = asyncio.run(presses(Path(folder), count, seed=seed, say=_say))
+        _show(verdict)
+        return _kept(verdict.faults, Path(folder))
+
+
+def _kills(count: int, seed: int) -> bool:
+    if count == 0:
+        return True
+    print(f"\n{count} kills of the daemon, seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        found = asyncio.run(kills(Path(folder), count, seed=seed, say=_say))
+        ready = sorted(found.ready_s)
+        print(f"\nin {found.took_s:.0f} s, {found.over_its_start} of them over its start:")
+        print(f"  {found.calls:6} calls in the log, as they were when it died")
+        print(
+            f"  {ready[len(ready) // 2]:6.2f} s from its end until it answers, {ready[-1]:.2f} at most"
+        )
+        print(f"  {len(found.faults):6} broken promises")
+        for fault in found.faults[:20]:
+            print(f"         {fault}")
+        return _kept(found.faults, Path(folder))
+
+
+def _kept(faults: list[str], folder: Path) -> bool:
+    if faults:
+        log = (folder / "door.log").read_text(errors="replace")
+        Path("chaos-door.log").write_text(log)
+        print("what the daemon said is in chaos-door.log")
+    return not faults
+
+
+def _say(sentence: str) -> None:
+    print(f"  {sentence}", file=sys.stderr, flush=True)
+
+
+def _show(verdict: Verdict) -> None:
+    print(f"\nin {verdict.took_s:.0f} s, {verdict.lives} lives of the daemon:")
+    for kind, times in sorted(verdict.befell.items()):
+        print(f"  {times:6} x {kind}")
+    print(f"  {verdict.presses:6} presses")
+    print(f"  {verdict.rung:6} rang at the phone")
+    print(f"  {verdict.missed:6} did not ring, and are in the call log")
+    print(f"  {verdict.cut_off:6} the daemon died before it had begun anything")
+    for name in ("lost", "doubled", "late", "unended", "unknown"):
+        found = getattr(verdict, name)
+        print(f"  {len(found):6} {name}" + (f": {', '.join(found[:5])}" if found else ""))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""A phone that is rung thousands of times: it notes when each call began to ring, and says no."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+UID, ENDPOINT = "alice", "phone"
+_OFFLINE = json.dumps({"v": 1, "state": "offline"})
+
+_NO = {"reason": "rejected", "custom_data": None}
+
+Patience = Callable[[], float]
+"""How long (seconds) the next call rings here before it is rejected."""
+
+
+@dataclass
+class Rung:
+    """One call, as it was rung here: from when to when, by the wall clock, and how often it began anew."""
+
+    began_s: float
+    times: int = 1
+    over_s: float | None = None
+    rejected: bool = False
+
+
+class RingingPhone:
+    """The messages of the interfaces by hand, over a connection of its own; `with`."""
+
+    def __init__(self, device: str, host: str, port: int, patience: Patience) -> None:
+        self.rung: dict[str, Rung] = {}
+        self._device = device
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._door_epoch: str | None = None
+        self._epoch = ""
+        self._seq = 0
+        self._ids: set[str] = set()
+        self._rejecting: dict[str, asyncio.TimerHandle] = {}
+        self._presence = f"appliance/presence/{UID}/{ENDPOINT}"
+        client = paho.Client(CallbackAPIVersion.VERSION2, f"{UID}-{ENDPOINT}", protocol=paho.MQTTv5)
+        client.will_set(self._presence, _OFFLINE, 1, retain=True)
+        client.reconnect_delay_set(1, 1)
+        client.on_connect = lambda client, *_: client.subscribe(
+            [(f"appliance/call/{UID}/+", 1), (f"appliance/presence/{device}/+", 1)]
+        )
+        client.on_subscribe = lambda *_: self._soon(self._say_online)
+        client.on_message = lambda _client, _data, packet: self._soon(
+            self._take, packet.topic, bytes(packet.payload)
+        )
+        client.connect_async(host, port, 5)
+        self._client = client
+
+    def __enter__(self) -> RingingPhone:
+        self._client.loop_start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        for handle in self._rejecting.values():
+            handle.cancel()
+
+    def _soon(self, call: Callable[..., None], *given: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
+            self._loop.call_soon_threadsafe(call, *given)
+
+    def _say_online(self) -> None:
+        self._epoch = secrets.token_hex(16)
+        online = {"v": 1, "state": "online", "epoch": self._epoch, "name": "Alice", "kid": None}
+        self._client.publish(self._presence, json.dumps(online), 1, retain=True)
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        message = json.loads(payload)
+        if topic.startswith("appliance/presence/"):
+            self._door_epoch = message.get("epoch")
+        # what was written to an earlier connection of this phone is not of now
+        elif message["epoch"] in (None, self._epoch) and message["id"] not in self._ids:
+            self._ids.add(message["id"])
+            self._heard(message["type"], message["call_id"])
+
+    def _heard(self, type_: str, call_id: str) -> None:
+        if type_ == "invite":
+            self._rings(call_id)
+        elif type_ in ("cancel", "end"):
+            if call_id not in self.rung:  # its invite, should it still come, rings no more
+                self.rung[call_id] = Rung(time.time(), times=0)
+            self.rung[call_id].over_s = time.time()
+            if handle := self._rejecting.pop(call_id, None):
+                handle.cancel()
+
+    def _rings(self, call_id: str) -> None:
+        known = self.rung.get(call_id)
+        if known is None:
+            self.rung[call_id] = Rung(time.time())
+        elif known.rejected:  # which cannot have been heard
+            self._send("reject", call_id, _NO)
+            return
+        elif known.over_s and known.times:
+            known.times += 1  # the door itself has ended it, and lets it ring again
+        else:
+            return
+        self._send("ringing", call_id, {})
+        self._rejecting[call_id] = self._loop.call_later(self._patience(), self._reject, call_id)
+
+    def _reject(self, call_id: str) -> None:
+        self._rejecting.pop(call_id, None)
+        self.rung[call_id].over_s = time.time()
+        self.rung[call_id].rejected = True
+        self._send("reject", call_id, _NO)
+
+    def _send(self, type_: str, call_id: str, body: dict[str, Any]) -> None:
+        self._seq += 1
+        envelope = {
+            "v": 1,
+            "id": secrets.token_hex(8),
+            "type": type_,
+            "call_id": call_id,
+            "from": UID,
+            "to": self._device,
+            "endpoint": ENDPOINT,
+            "to_endpoint": "main",
+            "epoch": self._door_epoch,
+            "seq": self._seq,
+            "sent_at": int(time.time() * 1000),
+            "ttl_s": 5,
+            "clock": "unknown",
+            "body": body,
+        }
+        self._client.publish(f"appliance/call/{self._device}/{UID}", json.dumps(envelope), 1)
