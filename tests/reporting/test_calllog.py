@@ -342,8 +342,8 @@ async def test_an_incoming_call_has_its_picture_once_the_camera_may_look(office:
         office.tell(IncomingCallAccepted(visit()), "v1")
         await office.photographed()
         office.tell(SessionJoined("s-v1", "v1"), "v1")
-    # who looks for the answered call may ask once more while the picture is being written
-    assert office.camera.asked in (2, 3)
+    # who looks for the answered call may ask again while the picture is being written
+    assert office.camera.asked >= 2
 
 
 async def test_a_call_that_is_answered_at_once_has_one_picture(
