@@ -6,6 +6,8 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.kills import kills
@@ -27,7 +29,8 @@ def _presses(count: int, seed: int) -> bool:
         return True
     print(f"{count} presses, seed {seed}: broker, daemon and network die at random")
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        verdict = asyncio.run(presses(Path(folder), count, seed=seed, say=_say))
+        with _its_words_kept(Path(folder)):
+            verdict = asyncio.run(presses(Path(folder), count, seed=seed, say=_say))
         _show(verdict)
         return _kept(verdict.faults, Path(folder))
 
@@ -37,7 +40,8 @@ def _kills(count: int, seed: int) -> bool:
         return True
     print(f"\n{count} kills of the daemon, seed {seed}")
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        found = asyncio.run(kills(Path(folder), count, seed=seed, say=_say))
+        with _its_words_kept(Path(folder)):
+            found = asyncio.run(kills(Path(folder), count, seed=seed, say=_say))
         ready = sorted(found.ready_s)
         print(f"\nin {found.took_s:.0f} s, {found.over_its_start} of them over its start:")
         print(f"  {found.calls:6} calls in the log, as they were when it died")
@@ -52,10 +56,22 @@ def _kills(count: int, seed: int) -> bool:
 
 def _kept(faults: list[str], folder: Path) -> bool:
     if faults:
-        log = (folder / "door.log").read_text(errors="replace")
-        Path("chaos-door.log").write_text(log)
-        print("what the daemon said is in chaos-door.log")
+        _keep_words(folder)
     return not faults
+
+
+@contextmanager
+def _its_words_kept(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        _keep_words(folder)
+        raise
+
+
+def _keep_words(folder: Path) -> None:
+    Path("chaos-door.log").write_text((folder / "door.log").read_text(errors="replace"))
+    print("what the daemon said is in chaos-door.log")
 
 
 def _say(sentence: str) -> None:

@@ -19,7 +19,7 @@ from tests.parts.mosquitto import free_port
 
 RESTART_S = 0.5
 """As RestartSec of a unit."""
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 """Far longer than anything takes; only a fault waits for it."""
 
 CONFIG = """
