@@ -1,10 +1,9 @@
-"""Prints the versions to install: the pinned ones, but the system's numpy where its picamera2 needs that.
+"""Prints the versions to install: the pinned ones, but numpy 1 where the system's picamera2 needs it.
 
-`python .ci/pins.py CONSTRAINTS`, by the Python that the environment is made from. The libraries below picamera2
-(simplejpeg, which is compiled) fit the numpy that they were made for: Debian 12 and Raspberry Pi OS Bookworm
-have numpy 1, with which nothing goes that is made for it and finds numpy 2. What is made for numpy 2 goes with
-both, and so does the appliance. In place of numpy's pin there is `numpy<2` then, so that pip keeps the system's, or
-takes the newest 1 where something wants a newer one.
+`python .ci/pins.py CONSTRAINTS`, by the Python that the environment is made from. Below picamera2 there are
+libraries that are compiled (simplejpeg). Those of Debian 12 and Raspberry Pi OS Bookworm are for numpy 1
+and refuse numpy 2; those that are made for numpy 2 go with both, and so does the appliance. So numpy's pin
+becomes `numpy<2` there: pip keeps the system's, or takes the newest 1 where something wants a newer one.
 """
 
 from __future__ import annotations
