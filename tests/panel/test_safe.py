@@ -48,6 +48,7 @@ pin = "GPIO18"
 kind = "pwm"
 [leds.status.patterns]
 broker_away = "on"
+error = "on"
 """
 
 
