@@ -25,6 +25,8 @@
 
 export const MAX_BYTES = 32 * 1024;
 const MAX_REMEMBERED = 2000;
+const MAX_LINES = 1000;
+const MAX_EPOCHS = 4;
 const ID = /^[a-z0-9_-]{1,64}$/;
 
 /** 128 random bits, as an id; unlike `randomUUID` this is there without TLS too. */
@@ -68,11 +70,38 @@ export class Gatekeeper {
   /** @type {Map<string, number>} */
   #highest = new Map();
 
-  /** @param {Self} self */
-  constructor(self) {
+  /** @type {string[]} of the present connection too: what is counted under them goes on to be counted */
+  #former = [];
+
+  /**
+   * @param {Self} self
+   * @param {boolean} strict  whether a message has to say for which connection it is
+   */
+  constructor(self, strict = false) {
     this.self = self;
+    this.strict = strict;
     /** Of the present connection: what was meant for an earlier one is refused. */
     this.epoch = '';
+  }
+
+  /** A connection has begun: nothing that was meant for an earlier one counts. */
+  begin() {
+    for (const line of this.#highest.keys()) {
+      if (line.split(' ')[2] === this.epoch || this.#former.includes(line.split(' ')[2])) {
+        this.#highest.delete(line);
+      }
+    }
+    this.#former = [];
+    this.epoch = randomId();
+  }
+
+  /**
+   * Somebody who had counted begins anew, perhaps at a lower number: from now on it counts for another epoch.
+   * What is under way to the one before is still good, and still counted there.
+   */
+  renew() {
+    this.#former = [this.epoch, ...this.#former].slice(0, MAX_EPOCHS - 1);
+    this.epoch = randomId();
   }
 
   /**
@@ -87,23 +116,29 @@ export class Gatekeeper {
     if (to_endpoint !== null && to_endpoint !== this.self.endpoint) {
       return { ignored: 'other_endpoint' };
     }
-    if (epoch !== null && epoch !== this.epoch) return { fault: 'stale' };
+    if (!this.#isOfNow(epoch ?? null, envelope.type)) return { fault: 'stale' };
     if (this.#acted_on.has(`${from} ${id}`)) return { ignored: 'duplicate' };
     const line = `${from} ${endpoint} ${epoch} ${to_endpoint}`;
     if (seq <= (this.#highest.get(line) ?? -1)) return { fault: 'replayed' };
     this.#highest.set(line, seq);
-    this.#remember(`${from} ${id}`);
+    forgetOldest(this.#highest, MAX_LINES);
+    this.#acted_on.add(`${from} ${id}`);
+    forgetOldest(this.#acted_on, MAX_REMEMBERED);
     return { envelope };
   }
 
-  /** @param {string} key */
-  #remember(key) {
-    this.#acted_on.add(key);
-    if (this.#acted_on.size > MAX_REMEMBERED) {
-      const [oldest] = this.#acted_on;
-      this.#acted_on.delete(oldest);
-    }
+  /** What is about a key carries what it is about: a device answers before it knows the connection. */
+  #isOfNow(/** @type {string | null} */ epoch, /** @type {string} */ type) {
+    if (epoch === null) return !this.strict || type === 'paired';
+    return epoch === this.epoch || this.#former.includes(epoch);
   }
+}
+
+/** @param {Map<string, any> | Set<string>} remembered @param {number} at_most */
+function forgetOldest(remembered, at_most) {
+  if (remembered.size <= at_most) return;
+  const [oldest] = remembered.keys();
+  remembered.delete(oldest);
 }
 
 /** @param {any} x @returns {x is Record<string, any>} */
@@ -125,7 +160,9 @@ const isNothingOr = (x, check) => x === null || x === undefined || check(x);
 
 /** @param {any} x */
 const isParticipant = (x) =>
-  isObject(x) && isText(x.uid) && isId(x.endpoint) && isTextOrNull(x.name) && isTextOrNull(x.epoch);
+  isObject(x) && isText(x.uid) &&
+  isId(x.endpoint) &&
+  [x.name, x.epoch, x.key].every(isTextOrNull);
 
 /**
  * What a body has to be before the call's table sees it; fields that no row reads are not looked at.
@@ -190,6 +227,10 @@ const BODIES = new Map(
     ['chat', (b) => isText(b.text)],
     ['dtmf', (b) => isText(b.digits)],
     ['custom', (b) => isText(b.name)],
+    [
+      'paired',
+      (b) => isText(b.kid) && isNothingOr(b.may, Array.isArray) && isTextOrNull(b.error),
+    ],
   ]),
 );
 
@@ -198,7 +239,7 @@ function isWellFormed(e) {
   return (
     isObject(e) &&
     e.v === 1 &&
-    isText(e.id) &&
+    isId(e.id) &&
     isId(e.call_id) &&
     isText(e.from) &&
     isText(e.to) &&

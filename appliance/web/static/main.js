@@ -9,6 +9,8 @@
  * @property {string | null} websocket_url
  * @property {4 | 5} [mqtt_version]
  * @property {import('./settings.js').Settings} [settings]
+ * @property {'allow' | 'refuse'} [unsigned]  whether a page that is not paired is listened to
+ * @property {string} [public_key]  of the demo's device, where its page pairs by itself
  * @property {boolean} [demo]
  * @property {{uid: string, name: string}[]} [people]
  * @property {import('./door.js').ConfiguredButton[]} [buttons]
@@ -23,6 +25,9 @@ import { button, element, part, say } from './dom.js';
 import { DoorView } from './door.js';
 import { DoorLink } from './doorlink.js';
 import { nextSeq, tabEndpoint } from './identity.js';
+import { pairingWith, pairings } from './pairings.js';
+import { parsePairing, takePairing } from './pairing.js';
+import { pairHere, showDeadEnd, showPairing } from './pairingview.js';
 import { PhoneView } from './phone.js';
 import { Ringtone } from './ringtone.js';
 import { ScreenView } from './doorscreen.js';
@@ -30,7 +35,8 @@ import { Prompts } from './prompts.js';
 import { Session, parseInvitation } from './session.js';
 import { DEFAULTS } from './settings.js';
 import { Signaling } from './signaling.js';
-import { CHOOSE_PERSON, NO_SERVER, NO_WEBSOCKET, notForYou, unknownPerson } from './words.js';
+import { PLAIN, Pinned } from './trust.js';
+import * as words from './words.js';
 
 const CREDENTIALS = 'appliance.credentials';
 const RETRY_MS = 2000;
@@ -46,32 +52,49 @@ async function fetchClient() {
 }
 
 /**
- * Who sits before this page: the address says it (`?as=alice`, or the link into a session), in the
- * demo the first person otherwise; elsewhere one signs in. Null where it is nobody who is known.
- *
- * @param {Client} client @returns {Promise<{uid: string, name: string, password?: string} | null>}
+ * @typedef {object} Who
+ * @property {string} uid
+ * @property {string} name
+ * @property {string} [username]  at the broker, where it is not the uid
+ * @property {string} [password]
+ * @property {import('./pairings.js').Pairing} [pairing]
  */
-async function whoIsIt({ people = [] }) {
+
+/**
+ * Who sits before this page: whom it was paired as; in the demo whom the address says (`?as=alice`), or
+ * the first person; else, where one need not be paired, one signs in. Null where it is nobody who is known.
+ *
+ * @param {Client} client @param {ReturnType<typeof takePairing>} invitation @returns {Promise<Who | null>}
+ */
+async function whoIsIt(client, invitation) {
+  const { device_id, people = [], unsigned = 'allow' } = client;
+  if (invitation) return paired(await pairHere(invitation, client));
   const asked =
     new URLSearchParams(location.search).get('as') ?? parseInvitation(location.hash)?.uid ?? null;
+  const pairing = await pairingWith(device_id, asked);
+  // each demo is a new device, with another key under the same name
+  if (pairing && (!client.demo || pairing.public_key === client.public_key)) return paired(pairing);
+  if (unsigned === 'refuse') {
+    showDeadEnd(...words.NOT_PAIRED);
+    return null;
+  }
   if (people.length > 0) {
     const known = asked === null ? people[0] : people.find(({ uid }) => uid === asked);
-    if (!known) showDeadEnd(unknownPerson(asked ?? ''), CHOOSE_PERSON);
+    if (!known) showDeadEnd(words.unknownPerson(asked ?? ''), words.CHOOSE_PERSON);
     return known ?? null;
   }
   const kept = JSON.parse(sessionStorage.getItem(CREDENTIALS) ?? 'null');
   return kept && (asked === null || kept.uid === asked) ? kept : signIn(asked ?? '');
 }
 
-/** Nothing can be done here: say why. @param {string} title @param {string} line */
-function showDeadEnd(title, line) {
-  element('phone', HTMLElement).dataset.state = 'failed';
-  say(element('title', HTMLElement), title);
-  say(element('line', HTMLElement), line);
-  say(element('link-words', HTMLElement), 'Not started');
+/** @param {import('./pairings.js').Pairing | null} pairing @returns {Who | null} */
+function paired(pairing) {
+  if (!pairing) return null;
+  const { uid, name, username, password } = pairing;
+  return { uid, name, username, password: password ?? undefined, pairing };
 }
 
-/** @param {string} uid @returns {Promise<{uid: string, name: string, password?: string}>} */
+/** @param {string} uid @returns {Promise<Who>} */
 function signIn(uid) {
   /** @type {HTMLInputElement | null} */ (document.querySelector('[name=uid]'))?.setAttribute(
     'value',
@@ -193,9 +216,9 @@ function wakeLock() {
   };
 }
 
-/** @param {Client} client @param {string} websocket_url */
-async function openPhone(client, websocket_url) {
-  const who = await whoIsIt(client);
+/** @param {Client} client @param {string} websocket_url @param {ReturnType<typeof takePairing>} invitation */
+async function openPhone(client, websocket_url, invitation) {
+  const who = await whoIsIt(client, invitation);
   offerPeople(client, who?.uid ?? null);
   if (!who) return;
   const self = { uid: who.uid, name: who.name, endpoint: await tabEndpoint() };
@@ -226,13 +249,18 @@ async function openPhone(client, websocket_url) {
     url: websocket_url,
     root: client.root,
     version: client.mqtt_version ?? 4,
-    username: who.uid,
+    username: who.username ?? who.uid,
     password: who.password,
   };
+  const trust = who.pairing ? new Pinned(who.pairing, await pairings()) : PLAIN;
+  if (who.pairing) showPairing(who.pairing, client.name, () => session.close());
   session = new Session(
     self,
     { uid: client.device_id, name: client.name },
-    (listener) => new Signaling(self, broker, [client.device_id], nextSeq, listener),
+    (listener) => {
+      const alerted = alert(listener, view, client, trust);
+      return new Signaling(self, broker, [client.device_id], nextSeq, alerted, trust);
+    },
     ringtone,
     {
       onState(state) {
@@ -272,6 +300,25 @@ async function openPhone(client, websocket_url) {
   await session.signaling.connect();
 }
 
+/**
+ * The device tells that it does not know this phone's key any more, or is not who it was.
+ *
+ * @param {import('./signaling.js').Listener} listener @param {PhoneView} view @param {Client} client
+ * @param {import('./trust.js').Trust} trust @returns {import('./signaling.js').Listener}
+ */
+function alert(listener, view, client, trust) {
+  return {
+    ...listener,
+    onPaired({ kid, error }) {
+      if (kid === trust.kid && error === 'not_known') view.showLink('revoked', null);
+    },
+    onFault(code, sentence) {
+      listener.onFault(code, sentence);
+      if (code === 'other_key') view.showProblem(words.otherKey(client.name), false);
+    },
+  };
+}
+
 /** Whoever rang in vain is called. @param {Session} session @param {PhoneView} view */
 function callBack(session, view) {
   const { missed } = session.state;
@@ -286,19 +333,22 @@ function enterByLink(session, view) {
   const invitation = parseInvitation(location.hash);
   if (!invitation || isLive(session.state)) return;
   if (invitation.uid === session.self.uid) session.join(invitation, view.withCamera);
-  else view.showProblem(notForYou(invitation.uid), false);
+  else view.showProblem(words.notForYou(invitation.uid), false);
 }
 
 async function main() {
   listenToKeys();
+  // an invitation that is opened where the page is open already
+  window.addEventListener('hashchange', () => parsePairing(location.hash) && location.reload());
   const client = await fetchClient();
+  const invitation = client ? takePairing() : null;
   if (!client?.websocket_url) {
-    showDeadEnd('Not ready', client ? NO_WEBSOCKET : NO_SERVER);
+    showDeadEnd('Not ready', client ? words.NO_WEBSOCKET : words.NO_SERVER);
     if (!client) window.setTimeout(() => location.reload(), RETRY_MS);
     return;
   }
   say(part('device-name'), client.name);
-  await openPhone(client, client.websocket_url);
+  await openPhone(client, client.websocket_url, invitation);
 }
 
 await main();

@@ -42,7 +42,7 @@ export const ROSTER_MESSAGES = {
     const listed = { ...call, peer, session_id, roster: { version, members, may } };
     const known = participants
       .slice(0, MAX_MEMBERS)
-      .map((/** @type {any} */ { uid, endpoint, epoch }) => ({ uid, endpoint, epoch }));
+      .map((/** @type {any} */ { uid, endpoint, epoch, key = null }) => ({ uid, endpoint, epoch, key }));
     return inTurn(
       { ...state, call: listed },
       (at) => [

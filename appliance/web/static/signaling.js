@@ -7,7 +7,7 @@
  *
  * @typedef {import('./envelope.js').Self} Self
  * @typedef {{uid: string, endpoint: string | null}} Address
- * @typedef {'connecting' | 'connected' | 'away' | 'refused' | 'broken'} Link
+ * @typedef {'connecting' | 'connected' | 'away' | 'refused' | 'broken' | 'revoked'} Link
  * @typedef {{from: string, endpoint: string, call_id: string, kind: string, body: any}} Received
  *
  * @typedef {object} Outgoing
@@ -33,36 +33,19 @@
  * @property {(link: Link, retry_s: number | null) => void} onLink
  * @property {(uid: string, endpoint: string, online: boolean) => void} onPresence
  * @property {(code: string, sentence: string) => void} onFault
+ * @property {(about: {call_id: string, kid: string, may: string[] | null, error: string | null}) => void} [onPaired]
+ *   what a device says of a key of ours
  */
 
 import { Gatekeeper, MAX_BYTES, enclose, randomId } from './envelope.js';
+import { OtherKey, PLAIN } from './trust.js';
 
 const REPEAT_MS = 1000;
-const REPEATED = new Set(['invite', 'accept', 'join', 'offer']);
+const REPEATED = new Set(['invite', 'accept', 'join', 'offer', 'pair']);
 const MAX_BACKOFF_S = 15;
 const CONNECT_TIMEOUT_MS = 8000;
 const KEEPALIVE_S = 20;
 const NOT_AUTHORIZED = new Set([4, 5, 134, 135]);
-
-/**
- * What is sent, made from an envelope. Signatures (a compact JWS over the same bytes) go here.
- *
- * @param {import('./envelope.js').Envelope} envelope
- * @returns {Promise<string>}
- */
-async function seal(envelope) {
-  return JSON.stringify(envelope);
-}
-
-/**
- * The reverse of `seal`; throws where it is none.
- *
- * @param {string} payload
- * @returns {Promise<any>}
- */
-async function open(payload) {
-  return JSON.parse(payload);
-}
 
 export class Signaling {
   /** @type {any} */ #mqtt = null;
@@ -72,6 +55,8 @@ export class Signaling {
   #presence = new Map();
   /** @type {Map<string, string | null>} epochs as the host's list tells them: pages may not look at one another */
   #listed = new Map();
+  /** @type {Map<string, string | null>} epochs of whoever was met in this connection, also of who is gone */
+  #epochs_seen = new Map();
   /** @type {Outgoing[]} */ #outbox = [];
   /** @type {number | undefined} */ #retry;
   /** @type {number | undefined} */ #repeat;
@@ -86,14 +71,16 @@ export class Signaling {
    * @param {string[]} watched  uids whose presence is followed from the start
    * @param {() => number} next_seq  rises, over reloads of this endpoint too
    * @param {Listener} listener
+   * @param {import('./trust.js').Trust} trust
    */
-  constructor(self, broker, watched, next_seq, listener) {
+  constructor(self, broker, watched, next_seq, listener, trust = PLAIN) {
     this.self = self;
     this.broker = broker;
     this.watched = new Set(watched);
     this.next_seq = next_seq;
     this.listener = listener;
-    this.gatekeeper = new Gatekeeper(self);
+    this.trust = trust;
+    this.gatekeeper = new Gatekeeper(self, trust.strict);
   }
 
   /** Connect, and from then on stay connected. */
@@ -176,8 +163,9 @@ export class Signaling {
     );
   }
 
-  /** The host's list tells where others are. @param {{uid: string, endpoint: string, epoch: string | null}[]} who */
+  /** The host's list tells where others are. @param {{uid: string, endpoint: string, epoch: string | null, key: string | null}[]} who */
   know(who) {
+    this.trust.know(who);
     this.#listed = new Map(who.map(({ uid, endpoint, epoch }) => [`${uid}/${endpoint}`, epoch]));
   }
 
@@ -205,7 +193,8 @@ export class Signaling {
 
   /** @param {any} client */
   async #arrive(client) {
-    this.gatekeeper.epoch = randomId();
+    this.gatekeeper.begin();
+    this.#epochs_seen.clear();
     const { root } = this.broker;
     try {
       await client.subscribeAsync(`${root}/call/${this.self.uid}/+`, { qos: 1 });
@@ -216,13 +205,22 @@ export class Signaling {
     }
     if (client !== this.#client || this.#closed) return;
     for (const uid of this.watched) client.subscribe(this.#watchTopic(uid), { qos: 1 });
-    const { name } = this.self;
-    const presence = { v: 1, state: 'online', epoch: this.gatekeeper.epoch, name, kid: null };
-    client.publish(this.#presenceTopic(), JSON.stringify(presence), { qos: 1, retain: true });
+    this.#announce();
     this.#attempts = 0;
     this.#say('connected', null);
     this.#repeat = window.setInterval(() => this.#flush(), REPEAT_MS);
     this.#flush();
+  }
+
+  #announce() {
+    const presence = {
+      v: 1,
+      state: 'online',
+      epoch: this.gatekeeper.epoch,
+      name: this.self.name,
+      kid: this.trust.kid,
+    };
+    this.#client.publish(this.#presenceTopic(), JSON.stringify(presence), { qos: 1, retain: true });
   }
 
   /** @param {any} client @param {boolean} refused */
@@ -276,13 +274,25 @@ export class Signaling {
 
   /** @param {string} from @param {string} text */
   async #takeMessage(from, text) {
-    const opened = await open(text).catch(() => null);
+    let opened = null;
+    try {
+      opened = await this.trust.open(from, text);
+    } catch (error) {
+      const code = error instanceof OtherKey ? 'other_key' : 'unverifiable';
+      this.listener.onFault(code, `A message from ${from} was not believed: ${error}.`);
+      return;
+    }
     const verdict = this.gatekeeper.judge(from, opened);
     if ('fault' in verdict) {
       this.listener.onFault(verdict.fault, `A message from ${from} was refused: ${verdict.fault}.`);
     }
     if (!('envelope' in verdict)) return;
     const { endpoint, call_id, type, body } = verdict.envelope;
+    if (type === 'paired') {
+      const { kid, may = null, error = null } = body;
+      this.listener.onPaired?.({ call_id, kid, may, error });
+      return;
+    }
     this.watch(from);
     this.listener.onMessage({ from, endpoint, call_id, kind: type, body });
   }
@@ -298,10 +308,25 @@ export class Signaling {
     const online = presence?.state === 'online';
     const endpoints = this.#presence.get(uid) ?? new Map();
     this.#presence.set(uid, endpoints);
+    if (online) this.#meet(`${uid}/${endpoint}`, presence.epoch ?? null);
     if (online) endpoints.set(endpoint, presence.epoch ?? null);
     else endpoints.delete(endpoint);
     this.listener.onPresence(uid, endpoint, online);
     if (online) this.#flush();
+  }
+
+  /**
+   * Who has connected anew may have restarted with a clock that is behind, and count from lower than before:
+   * it is given a new epoch of ours, so that it need not, and nothing old is believed for it.
+   *
+   * @param {string} who @param {string | null} epoch
+   */
+  #meet(who, epoch) {
+    const before = this.#epochs_seen.get(who);
+    this.#epochs_seen.set(who, epoch);
+    if (before === undefined || before === epoch || this.#link !== 'connected') return;
+    this.gatekeeper.renew();
+    this.#announce();
   }
 
   // -------------------- out
@@ -330,7 +355,7 @@ export class Signaling {
     const topic = `${this.broker.root}/call/${to.uid}/${this.self.uid}`;
     const client = this.#client;
     this.#turn = this.#turn.then(async () => {
-      const payload = await seal(envelope);
+      const payload = await this.trust.seal(envelope);
       if (client.connected) client.publish(topic, payload, { qos: 1, ...expiry });
     });
   }

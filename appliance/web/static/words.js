@@ -129,6 +129,7 @@ export const LINK_WORDS = {
   away: 'Offline',
   refused: 'Not let in',
   broken: 'Incomplete',
+  revoked: 'Not known',
 };
 
 /**
@@ -146,6 +147,8 @@ export function linkProblem(link, retry_s, door) {
       return 'The broker did not let this page in: the name or the password is wrong.';
     case 'broken':
       return 'A part of this page is missing (mqtt.js). On the appliance: python -m appliance.web.vendor';
+    case 'revoked':
+      return `${door} does not know this phone any more: it neither rings here nor listens to it. Ask whoever looks after it for a new invitation.`;
     default:
       return null;
   }
@@ -270,3 +273,94 @@ export function clockParts(ms) {
 /** The day. @param {number} ms */
 export const day = (ms) =>
   new Date(ms).toLocaleDateString(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+
+// -------------------- pairing
+
+/** @param {string} door */
+export const otherKey = (door) =>
+  `A message came as if from ${door}, but with another key than ${door} had when this phone was paired. It was not believed. If ${door} was set up anew, pair this phone again.`;
+
+/** @type {[string, string]} */
+export const NOT_PAIRED = [
+  'This phone is not paired',
+  'Open the link, or scan the code, that “appliance pair” shows on the device.',
+];
+
+/** @type {[string, string]} */
+export const BROKEN_INVITATION = [
+  'This invitation is not whole',
+  'A part of its address is missing. Open it once more, or scan its code.',
+];
+
+/** @param {string} door @returns {[string, string]} */
+export const othersInvitation = (door) => [
+  'This invitation is for another device',
+  `It does not lead to ${door}. Open it as it was given to you.`,
+];
+
+/** @param {string} door @param {string} name @param {boolean} again @returns {[string, string]} */
+export const pairingQuestion = (door, name, again) => [
+  again ? 'Pair this phone again?' : 'Pair this phone?',
+  `${door} invites you as ${name}.`,
+];
+
+/** @param {string} door @param {Link} link */
+export function pairingLine(door, link) {
+  if (link === 'connected') return `Waiting for ${door} …`;
+  return link === 'away' ? 'The broker cannot be reached. Trying again …' : 'Connecting …';
+}
+
+/**
+ * @param {import('./pairing.js').Failure} failure @param {string} door @param {boolean} secure
+ * @returns {[string, string]}
+ */
+export function notPaired(failure, door, secure) {
+  switch (failure) {
+    case 'no_crypto':
+      return secure
+        ? [
+            'This browser is too old',
+            'It cannot make the key that this phone needs (Ed25519 in WebCrypto). Bring it up to date, or take another.',
+          ]
+        : [
+            'This address is not safe enough',
+            'A browser makes keys only for pages that come with https, or from the same machine.',
+          ];
+    case 'no_storage':
+      return [
+        'This browser keeps nothing',
+        'A pairing has to be remembered: open the invitation in a window that is not private.',
+      ];
+    case 'not_let_in':
+      return ['The broker lets nobody in', 'It refused the name or the password of the invitation.'];
+    case 'invalid_invitation':
+      return [
+        'This invitation is not good any more',
+        `It was used already, has run out, or was taken back. Ask for a new one; nothing has changed at ${door}.`,
+      ];
+    default:
+      return [
+        `${door} does not answer`,
+        'Is it running, and connected? The invitation is good until it runs out: open it once more.',
+      ];
+  }
+}
+
+const RIGHTS = /** @type {Record<string, string>} */ ({
+  answer: 'be rung',
+  call: 'call',
+  view: 'look through the camera',
+  unlock: 'open the door',
+  moderate: 'moderate calls',
+});
+
+/** @param {string} name @param {string[]} may */
+export function pairedAs(name, may) {
+  const can = Object.keys(RIGHTS).filter((right) => may.includes(right));
+  const rights = can.map((right) => RIGHTS[right]).join(', ');
+  return rights ? `${name}’s phone · may ${rights}` : `${name}’s phone`;
+}
+
+/** @param {string} door */
+export const unpairQuestion = (door) =>
+  `Unpair this phone? ${door} rings here no more, and a new invitation is needed to come back.`;
