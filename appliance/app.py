@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from appliance.media.studio import Studio
     from appliance.reporting.calllog import CallLog
     from appliance.reporting.mqtt import Open
+    from appliance.reporting.conversation import Invite
     from appliance.screen.screen import Screen
     from appliance.trust.keys import DeviceKey
     from appliance.wiring import MakeDemo
@@ -107,6 +108,10 @@ class Appliance:
         self.page: str | None = None
         self.rejected: Mapping[str, int] = {}
         self.open_order: Open
+        self.websocket_url: str | None = config.mqtt.websocket_url
+        """Where pages reach the broker."""
+        self.invite: Invite | None = None
+        """Invites a phone; None where this device has no key that can be used."""
 
     def _media_status(self) -> Mapping[str, Any]:
         return self.studio.status() if self.studio else {}
@@ -179,6 +184,7 @@ async def running(
     """
     appliance = Appliance(config, state_folder or state_directory())
     appliance.devices = devices
+    appliance.websocket_url = websocket_url or appliance.websocket_url
     engine, bus, board = appliance.engine, appliance.bus, appliance.board
     engine.bind()
     loop = asyncio.get_running_loop()
@@ -209,7 +215,7 @@ async def running(
         await wiring.senses(appliance, stack, sys_root)
         await wiring.device_topics(appliance, stack)
         local = await wiring.local_socket(appliance, stack, path)
-        await wiring.page(appliance, stack, local, websocket_url, demo)
+        await wiring.page(appliance, stack, local, demo)
         await wiring.plugins(appliance, stack)
         stack.push_async_callback(_end, engine, core)
         yield appliance

@@ -153,6 +153,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     contacts.set_defaults(run=_contacts)
 
+    pair = commands.add_parser(
+        "pair",
+        help="invite a person's phone: a code to scan, and a link",
+        description="Show once an invitation for a phone, and wait until it has paired. NAME is somebody"
+        " new, or a contact who gets one more phone. Ctrl-C takes the invitation back.",
+    )
+    pair.add_argument("name", metavar="NAME", help="of the person, such as Alice")
+    pair.add_argument(
+        "--may",
+        metavar="RIGHT,..",
+        help="of call, answer, view, unlock, moderate; else what a contact may already, and for somebody"
+        " new: call,answer",
+    )
+    pair.add_argument(
+        "--expires", type=_duration_s, metavar="10m", help="how long it is good: 90s, 10m, 1h (10m)"
+    )
+    pair.add_argument(
+        "--page", metavar="URL", help="of the page, where the phone finds it elsewhere"
+    )
+    pair.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="the person's password at the broker"
+    )
+    pair.set_defaults(run=_pair)
+
     version = commands.add_parser("version", help="the version")
     version.set_defaults(run=_version)
     return parser
@@ -168,6 +192,16 @@ def _count_of_calls(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text} is no number of calls: 1 to 10000")
     return int(text)
+
+
+def _duration_s(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in _UNITS_S or int(number) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no time such as 90s, 10m or 1h")
+    return float(int(number) * _UNITS_S[unit])
+
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
 # -------------------- the appliance itself
@@ -380,6 +414,18 @@ def _contacts(options: argparse.Namespace) -> int:
     if not key:
         print(f"{uid} is nobody's contact any more, until it is paired anew")
     return DONE
+
+
+def _pair(options: argparse.Namespace) -> int:
+    from appliance.pair import pair
+
+    return pair(
+        options.name,
+        may=None if options.may is None else options.may.split(","),
+        expires_s=options.expires,
+        page=options.page,
+        password_file=options.password_file,
+    )
 
 
 def _version(_options: argparse.Namespace) -> int:

@@ -65,6 +65,15 @@ class Client:
             pass
         raise Unreachable("the appliance has gone away")
 
+    def outcome(self) -> Mapping[str, Any]:
+        """What became of the invitation that was asked for last: waits as long as that takes."""
+        self._socket.settimeout(None)
+        for item in self._items():
+            if "pairing" in item:
+                found: Mapping[str, Any] = item["pairing"]
+                return found
+        raise Unreachable("the appliance has gone away, and the invitation with it")
+
     def events(self, *patterns: str) -> Iterator[Mapping[str, Any]]:
         """Events, and `{"dropped": n}` where some were lost, until the daemon ends."""
         self.ask(subscribe=list(patterns))

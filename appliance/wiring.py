@@ -212,7 +212,9 @@ async def _shared(display: Screen, config: Config, stack: AsyncExitStack) -> Fra
 
 async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     """Messages between endpoints, over the broker, signed and believed as the contacts have it."""
+    from appliance.inviting import Inviting
     from appliance.signaling.link import MqttSignaling
+    from appliance.signaling.pairing import Pairing
     from appliance.signaling.trust import KeyTrust
 
     config, contacts, engine = appliance.config, appliance.contacts, appliance.engine
@@ -220,6 +222,8 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     _warn_of_keyless(appliance)
     unsigned = config.security.unsigned
     seen = await _keeping(contacts, stack)
+    key = appliance.key
+    pairing = None if key is None else Pairing(config.device.id, key, contacts)
     signaling = MqttSignaling(
         config.device,
         config.mqtt,
@@ -229,6 +233,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
         trust=KeyTrust(appliance.key, contacts, unsigned),
         first_seq=first_seq,
         believed=seen,
+        pairing=pairing,
     )
     await stack.enter_async_context(signaling)
     engine.attach(signaling)
@@ -239,8 +244,21 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
         known = contact_policies(contacts.all(), unsigned)
         engine.post(ContactsChanged(known, signaling.signed_by(revoked)))
         signaling.follow_contacts()
+        signaling.revoked(revoked)
 
     stack.callback(contacts.watch(changed))
+    if key is not None and pairing is not None:
+        inviting = Inviting(
+            config.device,
+            config.mqtt,
+            key,
+            contacts,
+            pairing,
+            groups=config.groups,
+            page=lambda: appliance.page,
+            websocket_url=appliance.websocket_url,
+        )
+        appliance.invite = (await stack.enter_async_context(inviting)).invite
 
 
 def _prepare_to_sign(appliance: Appliance) -> int:
@@ -354,6 +372,7 @@ async def local_socket(appliance: Appliance, stack: AsyncExitStack, path: Path) 
         recent=appliance.bus.recent,
         call_log=appliance.calls.entries,
         contacts=appliance.contacts,
+        invite=appliance.invite,
         locked=True,
     )
     return await stack.enter_async_context(local)
@@ -363,7 +382,6 @@ async def page(
     appliance: Appliance,
     stack: AsyncExitStack,
     local: LocalSocket,
-    websocket_url: str | None,
     demo: MakeDemo | None,
 ) -> None:
     """The page and its endpoints; without them the device rings all the same."""
@@ -385,7 +403,8 @@ async def page(
         config.http,
         status=appliance.session.status,
         registry=metrics.registry,
-        websocket_url=websocket_url,
+        websocket_url=appliance.websocket_url,
+        unsigned=config.security.unsigned,
         settings=config.call,
         demo=demo(appliance, local.converse) if demo else None,
     )

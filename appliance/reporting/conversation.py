@@ -1,8 +1,9 @@
 """One client of the local socket's protocol, whatever carries its lines: a socket or a WebSocket.
 
 A request is `{"id": .., KIND: ..}`, of the kinds subscribe, command, status, press, plug, recent,
-call_log, contacts and revoke; the answer has the same id. Requests are answered in their order; a
-further `subscribe` replaces the one before.
+call_log, contacts, revoke and pair; the answer has the same id. Requests are answered in their order;
+a further `subscribe` replaces the one before. What becomes of an invitation is told later, with the
+same id; it is good as long as the client is there.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ REQUESTS = {
     "call_log": {"call_log"},
     "contacts": {"contacts"},
     "revoke": {"revoke", "key"},
+    "pair": {"pair"},
 }
 """The keys of each request beside `id`, under the key that makes it what it is."""
 
@@ -69,6 +71,29 @@ class Contacts(Protocol):
 
     async def revoke(self, uid: str, key: str | None = None) -> Sequence[str]:
         """Refuse a key, or all of a contact, from now on; gives thumbprints. Raises Refused, OSError."""
+
+
+class Invited(Protocol):
+    """An invitation to pair."""
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What the client is told of it, the secret included."""
+
+    async def outcome(self) -> Mapping[str, Any]:
+        """What became of it, once it has ended."""
+
+    def withdraw(self) -> None:
+        """The client is gone: it is good no more."""
+
+
+class Invite(Protocol):
+    """Makes invitations; raises Refused."""
+
+    def __call__(
+        self, name: str, may: Sequence[str] | None, lasts_s: float | None
+    ) -> Awaitable[Invited]:
+        """For a person's phone, which may that, for so long."""
 
 
 class Session(Protocol):
@@ -124,6 +149,7 @@ class Conversation:
         recent: Iterable[Mapping[str, Any]] = (),
         call_log: CallLog = lambda limit: (),
         contacts: Contacts | None = None,
+        invite: Invite | None = None,
         origin: str = "socket",
     ) -> None:
         self._session = session
@@ -136,11 +162,14 @@ class Conversation:
         self._call_log = call_log
         self._origin = origin
         self._contacts = contacts
+        self._invite = invite
         self._telling = ExitStack()
+        self._inviting = ExitStack()
 
     def close(self) -> None:
         """The client is gone: send nothing any more."""
         self._telling.close()
+        self._inviting.close()
 
     async def handle(self, text: str | bytes) -> None:
         """Take one line of the client and answer it; whatever it says, the conversation goes on."""
@@ -160,6 +189,9 @@ class Conversation:
         kind = _kind(request)
         if kind == "subscribe":
             self._subscribe(_patterns(request["subscribe"]), request["id"])
+            return
+        if kind == "pair":
+            await self._pair(request["pair"], request["id"])
             return
         result: Json = None
         if kind == "command":
@@ -194,6 +226,19 @@ class Conversation:
         except OSError as error:
             sentence = f"it holds until the next start, and cannot be kept: {error.strerror}"
             raise Refused("not_kept", sentence) from None
+
+    async def _pair(self, wanted: Any, request_id: Json) -> None:
+        if self._invite is None:
+            raise Refused("not_ready", "this appliance cannot pair phones")
+        name, may, lasts_s = _invitation(wanted)
+        invited = await self._invite(name, may, lasts_s)
+        self._inviting.callback(invited.withdraw)
+        self._send({"id": request_id, "ok": True, "result": invited.told})
+        telling = self._start(self._tell_outcome(invited, request_id))
+        self._inviting.callback(telling.cancel)
+
+    async def _tell_outcome(self, invited: Invited, request_id: Json) -> None:
+        self._send({"id": request_id, "pairing": await invited.outcome()})
 
     async def _move(self, request: Mapping[str, Any]) -> None:
         button, gesture = request["press"], request.get("gesture", Gesture.PRESS)
@@ -259,6 +304,21 @@ def _kind(request: Mapping[str, Any]) -> str:
     if kind in ("status", "recent", "contacts") and request[kind] is not True:
         raise Refused("bad_request", f"{kind} is asked for with true")
     return kind
+
+
+def _invitation(wanted: Any) -> tuple[str, Sequence[str] | None, float | None]:
+    if not isinstance(wanted, dict) or wanted.keys() - {"name", "may", "expires_s"}:
+        raise Refused("bad_request", "pair wants an object with name, and may and expires_s or not")
+    name, may, lasts_s = wanted.get("name"), wanted.get("may"), wanted.get("expires_s")
+    if not isinstance(name, str):
+        raise Refused("bad_request", "pair wants the name of a person")
+    if may is not None and not (
+        isinstance(may, list) and all(isinstance(right, str) for right in may)
+    ):
+        raise Refused("bad_request", "may is a list of rights")
+    if lasts_s is not None and (type(lasts_s) not in (int, float) or not lasts_s > 0):
+        raise Refused("bad_request", "expires_s is a number of seconds")
+    return name, may, lasts_s
 
 
 def _limit(limit: Json) -> int:

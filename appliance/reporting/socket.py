@@ -25,6 +25,7 @@ from appliance.reporting.conversation import (
     CallLog,
     Contacts,
     Conversation,
+    Invite,
     Plug,
     Press,
     Send,
@@ -45,8 +46,8 @@ class LocalSocket:
     """Listens at `path`; `async with`.
 
     `press` and `plug` are None where the board is real; `recent` are the latest events, oldest first, and
-    `call_log(limit)` the latest calls, newest first; `locked` says that this process holds the path
-    already (`only_one`).
+    `call_log(limit)` the latest calls, newest first; `invite` pairs phones; `locked` says that this
+    process holds the path already (`only_one`).
     Raises AlreadyRunning, or OSError where the path cannot be used.
     """
 
@@ -60,6 +61,7 @@ class LocalSocket:
         recent: Iterable[Mapping[str, Any]] = (),
         call_log: CallLog = lambda limit: (),
         contacts: Contacts | None = None,
+        invite: Invite | None = None,
         locked: bool = False,
     ) -> None:
         self._path = path
@@ -70,6 +72,7 @@ class LocalSocket:
         self._recent = recent
         self._call_log = call_log
         self._contacts = contacts
+        self._invite = invite
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._clients = 0
@@ -106,6 +109,7 @@ class LocalSocket:
             start=self._own,
             recent=self._recent,
             call_log=self._call_log,
+            invite=self._invite,
             plug=self._plug,
             origin="page",
         )
@@ -135,6 +139,7 @@ class LocalSocket:
             recent=self._recent,
             call_log=self._call_log,
             contacts=self._contacts,
+            invite=self._invite,
             plug=self._plug,
         )
         try:

@@ -31,11 +31,13 @@ from appliance.signaling import orders, presence
 from appliance.signaling.base import Connect, Publication, Subscription
 from appliance.signaling.clock import Clock
 from appliance.signaling.inbox import Inbox, Said
+from appliance.signaling.introducing import Introducing
 from appliance.signaling.limits import Recent
 from appliance.signaling.listed import Listed, Reach
 from appliance.signaling.mqtt import MqttLink
 from appliance.signaling.orders import Order
 from appliance.signaling.outbox import Outbox, Parcel
+from appliance.signaling.pairing import Pairing
 from appliance.signaling.presence import Presence
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.responses import Responses
@@ -74,12 +76,13 @@ class MqttSignaling:
         clock: Clock | None = None,
         first_seq: int | None = None,
         believed: Callable[[str], None] = lambda kid: None,
+        pairing: Pairing | None = None,
     ) -> None:
         """`contacts` are the uids that are listened to; they may change meanwhile.
 
         `connect` makes the link (paho's unless given), `trust` signs and verifies. `first_seq` is more
         than any number of a former run, by default the clock's milliseconds. `believed(kid)` is told
-        of each message that was believed by a key.
+        of each message that was believed by a key; `pairing` takes new keys in.
         """
         self.rejected: Counter[str] = Counter()
         """How many messages were not believed, by the code of why."""
@@ -107,6 +110,8 @@ class MqttSignaling:
         self._stirred = asyncio.Event()
         self._leaving = False
         self._responses = Responses()
+        self._tasks = asyncio.TaskGroup()
+        self._introducing = self._introduced(pairing)
         connect = connect or partial(MqttLink, mqtt)
         self._link = connect(
             f"{device.id}-{ENDPOINT}",
@@ -122,7 +127,6 @@ class MqttSignaling:
 
     async def __aenter__(self) -> Self:
         """Begin to connect; `LinkChanged` tells of the rest."""
-        self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         self._attendant = self._tasks.create_task(self._attend(), name="signaling-outbox")
         await self._link.__aenter__()
@@ -292,6 +296,8 @@ class MqttSignaling:
 
     def _message_arrived(self, sender: str, topic: str, payload: bytes, *, retained: bool) -> None:
         self._inbox.knock(sender, retained=retained, now_s=self._clock.monotonic_s())
+        if self._introducing is not None and self._introducing.hears(topic, payload):
+            return
         contact = sender in self._contacts
         if not contact and not self._listed.knows(sender):
             raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
@@ -364,11 +370,14 @@ class MqttSignaling:
     def _presence_arrived(self, uid: str, endpoint: str, payload: bytes) -> None:
         if Address(uid, endpoint) == self._me:
             self._own_presence_arrived(payload)
-        elif uid in self._contacts:
+            return
+        if uid in self._contacts:
             for change in self._presence.told(uid, endpoint, payload):
                 self._present(change)
         elif len(payload) <= presence.MAX_BYTES and uid != self._me.uid:
             self._strangers[uid, endpoint] = payload
+        if self._introducing is not None:
+            self._introducing.met(uid, endpoint, payload)
 
     def _own_presence_arrived(self, payload: bytes) -> None:
         """Our own word comes back behind everything that the broker had retained."""
@@ -383,7 +392,21 @@ class MqttSignaling:
             self._inbox.restarted(change.uid, change.endpoint)
         self._post(change)
 
+    def _introduced(self, pairing: Pairing | None) -> Introducing | None:
+        if pairing is None:
+            return None
+
+        def say(to: Address, payload: bytes, expiry_s: float) -> None:
+            self._link.publish(self._topics.inbox(to.uid, self._me.uid), payload, expiry_s=expiry_s)
+
+        return Introducing(pairing, say, partial(next, self._seq), self._clock, self._tasks)
+
     # -------------------- contacts come and go
+
+    def revoked(self, kids: frozenset[str]) -> None:
+        """These keys count no more: tell the endpoints that are there with one of them."""
+        if self._introducing is not None:
+            self._introducing.revoked(kids)
 
     def signed_by(self, kids: Collection[str]) -> frozenset[Address]:
         """The endpoints that were believed by one of these keys; endpoint None: all of that uid's."""

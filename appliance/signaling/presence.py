@@ -40,6 +40,14 @@ def online(epoch: str, name: str, kid: str | None) -> bytes:
     return msgspec.json.encode(_Presence(1, "online", epoch, name, kid))
 
 
+def kid_of(payload: bytes) -> str | None:
+    """The key with which an endpoint that is online says it signs; nobody has to believe it."""
+    if not payload:
+        return None
+    said = _decode(payload)
+    return said.kid if said.state == "online" else None
+
+
 @dataclass(slots=True)
 class _Endpoint:
     epoch: str

@@ -90,6 +90,18 @@ class _Wire(Struct, frozen=True, kw_only=True):
     body: Raw
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is about no call, and so is none of the core's messages; `kind` is its type."""
+
+    kind: str
+    id: str
+    call_id: str
+    sender: Address
+    to: Address
+    body: Struct
+
+
 _peek = msgspec.json.Decoder(_Peek)
 _wire = msgspec.json.Decoder(_Wire)
 _bodies: dict[str, msgspec.json.Decoder[Any]] = {
@@ -177,6 +189,50 @@ def decode(topic: str, payload: bytes) -> Envelope:
         message=message,
         listed=_listing(body),
     )
+
+
+def kind_of(payload: bytes) -> str | None:
+    """The type that a plain message of our version says it has; None where nothing is said."""
+    if len(payload) > MAX_BYTES_WITH_SDP or too_deep(payload):
+        return None
+    try:
+        peek = _peek.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
+        return None
+    return peek.type if peek.v == VERSION else None
+
+
+def decode_letter(topic: str, payload: bytes, body: type[Struct]) -> Letter:
+    """A message whose type `kind_of` has told, with a body of that class; raises only `Rejected`."""
+    if len(payload) > MAX_BYTES:
+        _too_large("letter", len(payload), None)
+    if too_deep(payload):
+        raise Rejected("malformed", f"the message is nested deeper than {MAX_DEPTH} levels")
+    wire: _Wire = _decoded(_wire, payload, "")
+    _check_addresses(topic, wire)
+    said = _decoded(msgspec.json.Decoder(body), bytes(wire.body), "body")
+    sender, to = Address(wire.from_, wire.endpoint), Address(wire.to, wire.to_endpoint)
+    return Letter(wire.type, wire.id, wire.call_id, sender, to, said)
+
+
+def encode_letter(letter: Letter, *, seq: int, sent_at_ms: int, ttl_s: float) -> bytes:
+    """The reverse; its receiver does not judge it by an epoch, nor by a clock."""
+    wire = _Wire(
+        v=VERSION,
+        id=letter.id,
+        type=letter.kind,
+        call_id=letter.call_id,
+        from_=letter.sender.uid,
+        to=letter.to.uid,
+        endpoint=letter.sender.endpoint or "",
+        to_endpoint=letter.to.endpoint,
+        seq=seq,
+        sent_at=sent_at_ms,
+        ttl_s=ttl_s,
+        clock="unknown",
+        body=Raw(msgspec.json.encode(letter.body)),
+    )
+    return msgspec.json.encode(wire)
 
 
 def _listing(body: Struct) -> Listing:

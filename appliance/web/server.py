@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiohttp import WSCloseCode, hdrs, web
 from aiohttp.typedefs import Handler
@@ -57,13 +57,15 @@ class WebServer:
         registry: CollectorRegistry | None = None,
         websocket_url: str | None = None,
         mqtt_version: int = 4,
+        unsigned: Literal["refuse", "allow"] = "allow",
         settings: CallSettings | None = None,
         demo: Demo | None = None,
     ) -> None:
         """Keep what to serve.
 
         `status` gives the `status` object; `websocket_url` is where pages reach the broker, if not
-        where [mqtt] says; `mqtt_version` is what they speak to it (4 is MQTT 3.1.1, or 5); of
+        where [mqtt] says; `mqtt_version` is what they speak to it (4 is MQTT 3.1.1, or 5); `unsigned`
+        is whether a page that is not paired is of any use; of
         `settings` the page takes what is about its own screen; `demo` goes with a simulated board
         only.
         """
@@ -74,6 +76,7 @@ class WebServer:
         self._registry = registry or CollectorRegistry()
         self._websocket_url = websocket_url or mqtt.websocket_url
         self._mqtt_version = mqtt_version
+        self._unsigned = unsigned
         self._settings = settings or CallSettings()
         self._demo = demo
         self._files: dict[str, PageFile] = {}
@@ -186,6 +189,7 @@ class WebServer:
             "root": self._mqtt.root,
             "websocket_url": self._websocket_url,
             "mqtt_version": self._mqtt_version,
+            "unsigned": self._unsigned,
             "settings": shown(self._settings),
             **(self._demo.client_keys() if self._demo else {}),
         }

@@ -70,10 +70,10 @@ async def test_a_newcomer_offers_to_each_that_stands_before_it_and_to_nobody_els
     assert joined.did == ["settle join", f"open_media {BOB_ID} 1"]
     assert [e["who"] for e in joined.effects if e["do"] == "know"] == [
         [
-            {**DOOR, "epoch": "of-front-door"},
-            {**BOB, "epoch": "of-bob"},
-            {**HERE, "epoch": "of-alice"},
-            {**CAROL, "epoch": "of-carol"},
+            {**DOOR, "epoch": "of-front-door", "key": None},
+            {**BOB, "epoch": "of-bob", "key": None},
+            {**HERE, "epoch": "of-alice", "key": None},
+            {**CAROL, "epoch": "of-carol", "key": None},
         ]
     ]
     assert offered.sent("join") == {"offer": OFFER}

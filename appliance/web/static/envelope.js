@@ -24,6 +24,8 @@
  */
 
 export const MAX_BYTES = 32 * 1024;
+/** Signed, the same text is a third longer, and has a header and a signature. */
+export const MAX_SEALED = Math.floor((MAX_BYTES * 4) / 3) + 512;
 const MAX_REMEMBERED = 2000;
 const MAX_LINES = 1000;
 const MAX_EPOCHS = 4;

@@ -37,7 +37,7 @@
  *   what a device says of a key of ours
  */
 
-import { Gatekeeper, MAX_BYTES, enclose, randomId } from './envelope.js';
+import { Gatekeeper, MAX_BYTES, MAX_SEALED, enclose, randomId } from './envelope.js';
 import { OtherKey, PLAIN } from './trust.js';
 
 const REPEAT_MS = 1000;
@@ -261,7 +261,7 @@ export class Signaling {
       this.listener.onFault('retained', `A retained message from ${parts[2]} was refused.`);
       return;
     }
-    if (payload.length > MAX_BYTES) {
+    if (payload.length > (this.trust.strict ? MAX_SEALED : MAX_BYTES)) {
       this.listener.onFault(
         'too_large',
         `A message of ${payload.length} bytes from ${parts[2]} was refused.`,

@@ -1,0 +1,225 @@
+"""Inviting a person's phone: who it is for, what it may, an account at the broker, and what came of it.
+
+It joins the contacts, the open invitations of signaling, and whoever makes accounts; the local socket
+asks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from appliance.config import Device, Mqtt
+from appliance.errors import Refused, did_you_mean
+from appliance.invitation import VERSION, uid_of
+from appliance.model import Right
+from appliance.signaling.pairing import Ending, Invitation, Pairing
+from appliance.trust.contacts import Contacts
+from appliance.trust.keys import DeviceKey, encoded
+
+log = logging.getLogger(__name__)
+
+USUAL_RIGHTS = (Right.CALL, Right.ANSWER)
+"""Of somebody new, where nothing else is said: a member of the household who talks, and opens nothing."""
+USUAL_S, LONGEST_S = 600.0, 24 * 3600.0
+MAX_NAME = 64
+
+
+class Accounts(Protocol):
+    """Who may log in at the broker, where this device can say so."""
+
+    async def make(self, uid: str) -> str | None:
+        """The password of a new account; None where none is needed, or others make them."""
+
+    async def remove(self, uid: str) -> None:
+        """Take it back: nobody came."""
+
+
+class NoAccounts:
+    """Accounts are made by others, or the broker asks for none."""
+
+    async def make(self, uid: str) -> str | None:
+        """None."""
+        del uid
+        return None
+
+    async def remove(self, uid: str) -> None:
+        """Nothing."""
+        del uid
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an invitation ended: `kid` of the key where it was paired, else a sentence in `why`."""
+
+    outcome: Ending
+    uid: str
+    name: str
+    may: tuple[Right, ...] = ()
+    kid: str | None = None
+    why: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """As the local socket tells it."""
+        return {
+            "outcome": self.outcome,
+            "uid": self.uid,
+            "name": self.name,
+            "may": list(self.may),
+            "kid": self.kid,
+            "why": self.why,
+        }
+
+
+class Invited:
+    """One open invitation; whoever asked for it waits for `outcome`, or takes it back."""
+
+    def __init__(self, told: Mapping[str, Any], outcome: asyncio.Future[Outcome]) -> None:
+        """`told` is what whoever asked is told, the secret included."""
+        self.told = told
+        self._outcome = outcome
+        self._withdraw: Callable[[], None] = lambda: None
+
+    async def outcome(self) -> Mapping[str, Any]:
+        """How it ended, once it has. Given up, it withdraws the invitation."""
+        try:
+            return (await self._outcome).told()
+        finally:
+            self.withdraw()
+
+    def withdraw(self) -> None:
+        """It is good no more; nothing happens where it was not."""
+        self._withdraw()
+
+    def may_be_withdrawn_by(self, withdraw: Callable[[], None]) -> None:
+        """What takes it back."""
+        self._withdraw = withdraw
+
+
+class Inviting:
+    """Makes invitations; one for each device. An async context manager: its end withdraws all."""
+
+    def __init__(
+        self,
+        device: Device,
+        mqtt: Mqtt,
+        key: DeviceKey,
+        contacts: Contacts,
+        pairing: Pairing,
+        *,
+        groups: Iterable[str] = (),
+        page: Callable[[], str | None] = lambda: None,
+        websocket_url: str | None = None,
+        accounts: Accounts | None = None,
+    ) -> None:
+        """`page` gives the page's address; `websocket_url` is where it finds the broker, else [mqtt]."""
+        self._device, self._mqtt, self._key = device, mqtt, key
+        self._contacts, self._pairing = contacts, pairing
+        self._groups = frozenset(groups)
+        self._page = page
+        self._websocket_url = websocket_url or mqtt.websocket_url
+        self._accounts = accounts or NoAccounts()
+        self._tasks = asyncio.TaskGroup()
+
+    async def __aenter__(self) -> Inviting:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._pairing.invitations.withdraw_all()
+        await self._tasks.__aexit__(None, None, None)
+
+    async def invite(
+        self, name: str, may: Sequence[str] | None = None, lasts_s: float | None = None
+    ) -> Invited:
+        """Open an invitation for a person, new or known, who may what is said here. Raises Refused."""
+        asked = None if may is None else rights_of(may)
+        lasts_s = USUAL_S if lasts_s is None else lasts_s
+        if not 0 < lasts_s <= LONGEST_S:
+            raise Refused("bad_expiry", f"an invitation is good for {LONGEST_S:g} s at most")
+        if self._websocket_url is None:
+            sentence = "a phone would not find the broker: set [mqtt] websocket_url"
+            raise Refused("no_websocket", sentence)
+        uid, shown = self._who(name)
+        known = self._contacts.of(uid)
+        usual = tuple(known.may) if known else USUAL_RIGHTS
+        rights = usual if asked is None else asked
+        password = await self._accounts.make(uid) if known is None else None
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Outcome] = loop.create_future()
+
+        def end(how: Ending, what: str) -> None:
+            expiry.cancel()
+            if not ended.done():
+                ended.set_result(self._outcome(how, what, uid, shown))
+            if how != "paired" and password is not None:
+                self._tasks.create_task(self._accounts.remove(uid), name="account-removal")
+
+        invitations = self._pairing.invitations
+        one = invitations.issue(uid, shown, rights, lasts_s=lasts_s, now_s=loop.time(), ended=end)
+        expiry = loop.call_at(one.expires_s, self._expire)
+        told = {
+            "invitation": self._words(one, password),
+            "page": self._page(),
+            "device": self._device.name,
+            "may": list(rights),
+            "known": known is not None,
+            "expires_s": lasts_s,
+        }
+        invited = Invited(told, ended)
+        invited.may_be_withdrawn_by(lambda: invitations.end(one, "withdrawn"))
+        return invited
+
+    def _expire(self) -> None:
+        self._pairing.invitations.expire(asyncio.get_running_loop().time())
+
+    def _who(self, name: str) -> tuple[str, str]:
+        """Whom a name means, as uid and name: a contact that has it, by either, or somebody new."""
+        shown = " ".join(name.split())
+        if not shown or len(shown) > MAX_NAME or not shown.isprintable():
+            raise Refused("bad_name", f"a name has 1 to {MAX_NAME} letters")
+        if shown == self._device.id:
+            raise Refused("bad_name", f"{shown} is this device itself")
+        contacts = self._contacts.all()
+        if shown in contacts:
+            return shown, contacts[shown].name or shown
+        named = [uid for uid, one in contacts.items() if (one.name or "").lower() == shown.lower()]
+        if len(named) > 1:
+            raise Refused("ambiguous", f"{shown} is the name of {' and '.join(named)}: say which")
+        if named:
+            return named[0], contacts[named[0]].name or shown
+        return uid_of(shown, {*contacts, *self._groups, self._device.id}), shown
+
+    def _words(self, one: Invitation, password: str | None) -> dict[str, Any]:
+        """The invitation, as the phone reads it."""
+        return {
+            "v": VERSION,
+            "root": self._mqtt.root,
+            "device_id": self._device.id,
+            "public_key": self._key.public,
+            "websocket_url": self._websocket_url,
+            "username": one.uid,
+            "password": password,
+            "uid": one.uid,
+            "name": one.name,
+            "secret": encoded(one.secret),
+        }
+
+    def _outcome(self, how: Ending, what: str, uid: str, name: str) -> Outcome:
+        if how != "paired":
+            return Outcome(how, uid, name, why=what or None)
+        log.info("a phone of %s was paired: key %s", uid, what)
+        may = tuple(right for right in Right if right in self._contacts.may(uid))
+        return Outcome(how, uid, name, may, kid=what)
+
+
+def rights_of(words: Iterable[str]) -> tuple[Right, ...]:
+    """Rights by their names, in the order of the vocabulary. Raises Refused."""
+    known = {right.value for right in Right}
+    asked = set(words)
+    for word in asked - known:
+        raise Refused("bad_right", f"there is no right {word}{did_you_mean(word, known)}")
+    return tuple(right for right in Right if right.value in asked)
