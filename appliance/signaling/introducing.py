@@ -1,4 +1,4 @@
-"""What is said of keys over the broker: a `pair` is answered, and who has a key that is unknown is told so."""
+"""What is said of keys over the broker: a `pair` is answered, and whose key is unknown is told so."""
 
 from __future__ import annotations
 

@@ -261,7 +261,7 @@ class Door:
             Device(id="door", name="Door"),
             Mqtt(),
             Security(unsigned=unsigned),  # type: ignore[arg-type]
-            contacts,  # type: ignore[arg-type]
+            contacts,
             self.inputs.post,
             connect=partial(LoopbackLink, broker),
             pairing=self.pairing,

@@ -105,6 +105,8 @@ async def front_door(mosquitto: Mosquitto) -> AsyncIterator[Door]:
 PURE = [
     "call",
     "envelope",
+    "jws",
+    "trust",
     "words",
     "notes",
     "people",

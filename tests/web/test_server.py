@@ -92,6 +92,7 @@ async def test_client_json_has_no_credential_and_nothing_of_the_demo(
         "root": "appliance",
         "websocket_url": "ws://broker.example:9001/",
         "mqtt_version": 4,
+        "unsigned": "allow",
     }
     async with client.get(f"{server.url}demo/socket") as response:
         assert response.status == 404

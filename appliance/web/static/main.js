@@ -310,7 +310,7 @@ function alert(listener, view, client, trust) {
   return {
     ...listener,
     onPaired({ kid, error }) {
-      if (kid === trust.kid && error === 'not_known') view.showLink('revoked', null);
+      if (kid === trust.kid && error === 'not_known') listener.onLink('revoked', null);
     },
     onFault(code, sentence) {
       listener.onFault(code, sentence);

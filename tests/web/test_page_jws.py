@@ -1,0 +1,150 @@
+"""What the page signs the appliance believes, and the other way round; and neither anything else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from appliance.signaling.pairing import proof_of
+from appliance.trust.jws import seal, unseal
+from appliance.trust.keys import DeviceKey, PublicKey, encoded
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+SEAL = """async (payload) => {
+  const { makeSigner, seal } = await import('/jws.js');
+  const signer = await makeSigner();
+  let readable = true;
+  await crypto.subtle.exportKey('pkcs8', signer.key).catch(() => { readable = false; });
+  return { ...signer, key: null, readable, compact: await seal(signer, payload) };
+}"""
+
+OPEN = """async ([compacts, keys]) => {
+  const { open } = await import('/jws.js');
+  const known = new Map(Object.entries(keys));
+  return Promise.all(compacts.map((one) => open(one, known).catch((error) => error.message)));
+}"""
+
+TRUST = """async ([pinned, listed, said]) => {
+  const { Pinned, OtherKey } = await import('/trust.js');
+  const pairing = (one) => ({ ...one, signer: { kid: 'mine' } });
+  const trust = new Pinned(pairing(pinned[0]), pinned.slice(1).map(pairing));
+  trust.know(listed);
+  return Promise.all(said.map(([from, payload]) => trust.open(from, payload).then(
+    (text) => text.text,
+    (error) => (error instanceof OtherKey ? 'other key' : 'refused'),
+  )));
+}"""
+
+
+def text(compact: bytes) -> str:
+    return compact.decode()
+
+
+def part(value: Any) -> str:
+    raw = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
+    return encoded(raw)
+
+
+async def test_the_appliance_believes_what_the_page_signs_with_a_key_that_cannot_be_read(
+    modules: Page,
+) -> None:
+    payload = '{"name":"Zoë — ☎"}'
+    made = await modules.evaluate(SEAL, payload)
+    assert not made["readable"]
+    key = PublicKey.read(made["public_key"])
+    assert made["kid"] == key.kid, "both name a key alike (RFC 7638)"
+    opened = unseal(made["compact"].encode(), {key.kid: key})
+    assert opened.payload.decode() == payload
+    header = json.loads(base64.urlsafe_b64decode(made["compact"].split(".")[0] + "=="))
+    assert header == {"alg": "Ed25519", "kid": key.kid, "typ": "appliance+json"}
+
+
+async def test_the_page_believes_the_key_that_it_knows_and_nothing_that_was_changed(
+    modules: Page,
+) -> None:
+    key, other = DeviceKey.make(), DeviceKey.make()
+    good = text(seal('{"text":"ü"}'.encode(), key))
+    header, payload, signature = good.split(".")
+    claims = {"alg": "Ed25519", "kid": key.kid, "typ": "appliance+json"}
+
+    def signed(head: Any, by: DeviceKey = key) -> str:
+        first = f"{part(head)}.{payload}"
+        return f"{first}.{encoded(by.sign(first.encode()))}"
+
+    bad = [
+        text(seal(b"{}", other)),
+        signed(claims, by=other),
+        f"{header}.{part({'text': 'changed'})}.{signature}",
+        f"{header}.{payload}.{encoded(bytes(64))}",
+        f"{header}.{payload}.",
+        f"{header}.{payload}",
+        f"{good}.{signature}",
+        f"{good}=",
+        f"{header}.{payload}.{signature[:-1]}{chr(ord(signature[-1]) + 1)}",  # its bits to spare
+        signed({**claims, "alg": "none"}),
+        signed({**claims, "alg": "EdDSA"}),
+        signed({**claims, "crit": ["x"]}),
+        signed({**claims, "jwk": {"x": other.public}}),
+        signed({**claims, "typ": "JWT"}),
+        signed({"alg": "Ed25519", "typ": "appliance+json"}),
+        signed(b"not json"),
+        '{"v":1}',
+        "",
+    ]
+    said = await modules.evaluate(OPEN, [[good, *bad], {key.kid: key.public}])
+    assert said[0] == '{"text":"ü"}'
+    assert [one for one in said[1:] if "text" in one or one == "{}"] == []
+    for changed in range(0, len(good), 7):  # any letter, wherever it stands
+        letter = "A" if good[changed] != "A" else "B"
+        bent = good[:changed] + letter + good[changed + 1 :]
+        assert (await modules.evaluate(OPEN, [[bent], {key.kid: key.public}]))[0] != said[0]
+
+
+async def test_a_device_is_its_pinned_key_and_others_are_what_the_host_lists(modules: Page) -> None:
+    door, shed, bob, mallory = (DeviceKey.make() for _ in range(4))
+    pinned = [
+        {"device_id": "front-door", "public_key": door.public},
+        {"device_id": "shed", "public_key": shed.public},
+    ]
+    listed = [
+        {"uid": "bob", "key": bob.public},
+        {"uid": "carol", "key": None},
+        {"uid": "front-door", "key": mallory.public},  # no list stands against a pairing
+    ]
+    said = [
+        ("front-door", text(seal(b'{"text":"door"}', door))),
+        ("shed", text(seal(b'{"text":"shed"}', shed))),
+        ("bob", text(seal(b'{"text":"bob"}', bob))),
+        ("front-door", text(seal(b'{"text":"no"}', mallory))),
+        ("front-door", '{"text":"no"}'),
+        ("front-door", text(seal(b'{"text":"no"}', shed))),
+        ("bob", text(seal(b'{"text":"no"}', mallory))),
+        ("bob", '{"text":"no"}'),
+        ("carol", text(seal(b'{"text":"no"}', bob))),
+        ("carol", '{"text":"no"}'),
+    ]
+    assert await modules.evaluate(TRUST, [pinned, listed, said]) == [
+        "door",
+        "shed",
+        "bob",
+        "other key",
+        "refused",
+        "other key",
+        "refused",
+        "refused",
+        "refused",
+        "refused",
+    ]
+
+
+async def test_the_proof_of_an_invitation_is_the_same_on_both_sides(modules: Page) -> None:
+    secret = bytes(range(200, 216))
+    script = "async ([secret, said]) => (await import('/jws.js')).proofOf(secret, said)"
+    said = "pair\nfront-door\nalice\nKEY"
+    proof = await modules.evaluate(script, [encoded(secret), said])
+    assert proof == proof_of(secret, "front-door", "alice", "KEY")
