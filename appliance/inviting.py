@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from appliance.config import Device, Mqtt
+from appliance.config import Contact, Device, Mqtt
 from appliance.errors import Refused, did_you_mean
 from appliance.invitation import VERSION, uid_of
 from appliance.model import Right
@@ -110,14 +110,18 @@ class Inviting:
         contacts: Contacts,
         pairing: Pairing,
         *,
+        configured: Mapping[str, Contact] | None = None,
         groups: Iterable[str] = (),
         page: Callable[[], str | None] = lambda: None,
         websocket_url: str | None = None,
         accounts: Accounts | None = None,
     ) -> None:
-        """`page` gives the page's address; `websocket_url` is where it finds the broker, else [mqtt]."""
+        """`configured` are the contacts of the configuration; `page` gives the page's address;
+        `websocket_url` is where it finds the broker, else [mqtt].
+        """
         self._device, self._mqtt, self._key = device, mqtt, key
         self._contacts, self._pairing = contacts, pairing
+        self._configured = configured or {}
         self._groups = frozenset(groups)
         self._page = page
         self._websocket_url = websocket_url or mqtt.websocket_url
@@ -145,8 +149,7 @@ class Inviting:
             raise Refused("no_websocket", sentence)
         uid, shown = self._who(name)
         known = self._contacts.of(uid)
-        usual = tuple(known.may) if known else USUAL_RIGHTS
-        rights = usual if asked is None else asked
+        rights = self._rights(uid, known, asked)
         password = await self._accounts.make(uid) if known is None else None
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
@@ -192,6 +195,17 @@ class Inviting:
         if named:
             return named[0], contacts[named[0]].name or shown
         return uid_of(shown, {*contacts, *self._groups, self._device.id}), shown
+
+    def _rights(
+        self, uid: str, known: Contact | None, asked: tuple[Right, ...] | None
+    ) -> tuple[Right, ...]:
+        """What it will be allowed: the configuration has the last word, and nobody is told otherwise."""
+        named = self._configured[uid].may if uid in self._configured else ()
+        if named and asked is not None and set(asked) != set(named):
+            sentence = f"the configuration says what {uid} may: [contacts.{uid}] may"
+            raise Refused("configured", sentence)
+        usual = known.may if known and known.may else USUAL_RIGHTS
+        return tuple(named) or (tuple(usual) if asked is None else asked)
 
     def _words(self, one: Invitation, password: str | None) -> dict[str, Any]:
         """The invitation, as the phone reads it."""

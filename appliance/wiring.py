@@ -254,6 +254,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
             key,
             contacts,
             pairing,
+            configured=config.contacts,
             groups=config.groups,
             page=lambda: appliance.page,
             websocket_url=appliance.websocket_url,

@@ -102,3 +102,59 @@ async def test_what_is_for_somebody_else_or_an_earlier_connection_is_not_taken(
 )
 async def test_what_is_malformed_is_refused_and_leaves_no_trace(modules: Page, broken: Any) -> None:
     assert await judge(modules, broken, envelope()) == ["malformed", "believed"]
+
+
+STRICT = """async (said) => {
+  const { Gatekeeper } = await import('/envelope.js');
+  const gatekeeper = new Gatekeeper({ uid: 'alice', endpoint: 'page-1' }, true);
+  gatekeeper.begin();
+  const epochs = { null: null };
+  return said.map(([step, envelope]) => {
+    if (step === 'begin' || step === 'renew') {
+      gatekeeper[step]();
+      return step;
+    }
+    if (!(step in epochs)) epochs[step] = gatekeeper.epoch;
+    const { fault, ignored } = gatekeeper.judge('front-door', { ...envelope, epoch: epochs[step] });
+    return fault ?? ignored ?? 'believed';
+  });
+}"""
+
+
+async def test_a_paired_page_wants_to_be_meant_in_this_very_connection(modules: Page) -> None:
+    """A door that restarts with a clock that is behind counts from lower; it is believed, the old not."""
+    verdicts = await modules.evaluate(
+        STRICT,
+        [
+            ("first", envelope(900)),
+            ("null", envelope(901, id="unmarked")),
+            ("null", envelope(902, type="paired", body={"kid": "k", "may": [], "error": None})),
+            ("renew", None),  # the door has restarted
+            ("second", envelope(5)),
+            ("first", envelope(950, id="on-its-way")),
+            ("first", envelope(900, id="again")),  # recorded before
+            ("first", envelope(899, id="older")),
+            ("second", envelope(5)),
+            ("second", envelope(4, id="behind")),
+            ("begin", None),  # another connection
+            ("second", envelope(6, id="late")),
+            ("first", envelope(990, id="late")),
+            ("third", envelope(1, id="now")),
+        ],
+    )
+    assert verdicts == [
+        "believed",
+        "stale",
+        "believed",
+        "renew",
+        "believed",
+        "believed",
+        "replayed",
+        "replayed",
+        "duplicate",
+        "replayed",
+        "begin",
+        "stale",
+        "stale",
+        "believed",
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
+from appliance.invitation import link_of
 from appliance.signaling.pairing import proof_of
 from appliance.trust.jws import seal, unseal
 from appliance.trust.keys import DeviceKey, PublicKey, encoded
@@ -148,3 +149,80 @@ async def test_the_proof_of_an_invitation_is_the_same_on_both_sides(modules: Pag
     said = "pair\nfront-door\nalice\nKEY"
     proof = await modules.evaluate(script, [encoded(secret), said])
     assert proof == proof_of(secret, "front-door", "alice", "KEY")
+
+
+PARSED = """async (hashes) => {
+  const { parsePairing } = await import('/pairing.js');
+  return hashes.map((hash) => parsePairing(hash));
+}"""
+
+
+async def test_an_invitation_is_whole_or_it_is_none(modules: Page) -> None:
+    words = {
+        "v": 1,
+        "root": "appliance",
+        "device_id": "front-door",
+        "public_key": DeviceKey.make().public,
+        "websocket_url": "wss://door.local:8884/",
+        "username": "zoe",
+        "password": None,
+        "uid": "zoe",
+        "name": "Zoë",
+        "secret": encoded(bytes(16)),
+    }
+    good = link_of("https://door.local/", words)
+    broken: list[dict[str, Any]] = [
+        {"v": 2},
+        {"secret": encoded(bytes(8))},
+        {"public_key": "short"},
+        {"uid": None},
+        {"websocket_url": ""},
+        {"password": 7},
+    ]
+    hashes = [
+        good.split("/")[-1],
+        good[:-9].split("/")[-1],
+        "#pair=",
+        "#pair=%%%",
+        *(link_of("", words | change) for change in broken),
+        "#token=a.b.c",
+        "",
+    ]
+    said = await modules.evaluate(PARSED, hashes)
+    assert said[0] == words
+    assert said[1:] == ["broken"] * (len(hashes) - 3) + [None, None]
+
+
+STORED = """async (pairings) => {
+  const { keep, forget, pairingWith } = await import('/pairings.js');
+  const { makeSigner, sign } = await import('/jws.js');
+  for (const one of pairings) await keep({ ...one, signer: await makeSigner() });
+  const who = async (device, uid) => (await pairingWith(device, uid))?.uid ?? null;
+  const found = [
+    await who('front-door'), await who('front-door', 'alice'), await who('shed'), await who('gate'),
+    await who('front-door', 'bob'),
+  ];
+  const kept = await pairingWith('shed');
+  const signature = await sign(kept.signer, 'it still signs');
+  await forget(kept);
+  return [...found, await who('shed'), await who('front-door'), signature.length];
+}"""
+
+
+async def test_pairings_with_several_devices_do_not_disturb_one_another(modules: Page) -> None:
+    kept = [
+        {"device_id": "front-door", "uid": "alice", "paired_at": 1},
+        {"device_id": "shed", "uid": "alice", "paired_at": 2},
+        {"device_id": "front-door", "uid": "zoe", "paired_at": 3},
+        {"device_id": "gate", "uid": "alice", "paired_at": 0},  # was never concluded
+    ]
+    assert await modules.evaluate(STORED, kept) == [
+        "zoe",  # the latest
+        "alice",
+        "alice",
+        None,
+        None,
+        None,
+        "zoe",
+        86,
+    ]
