@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from appliance.app import Appliance, running
 from appliance.calls.effects import Sound
-from appliance.config import Config, Prompts, load
+from appliance.config import Config, Prompts, Security, load
 from appliance.daemon import stopped_by_signal
 from appliance.loading.shipped import shipped
 from appliance.model import AudioMode, Notice
@@ -35,7 +35,10 @@ def demo(port: int, open_browser: bool) -> int:
     """Run until Ctrl-C; the exit status."""
     journal.set_up(logging.WARNING)
     config = load(shipped("simulated.toml"), {})
-    config = replace(config, http=replace(config.http, port=port))
+    # the page pairs by itself here, so that what is seen is what a paired phone sees
+    config = replace(
+        config, http=replace(config.http, port=port), security=Security(unsigned="refuse")
+    )
     return asyncio.run(_run(config, open_browser=open_browser))
 
 
@@ -84,7 +87,14 @@ def door_station(
         outputs=[mode for mode in AudioMode if mode in appliance.config.audio],
         words={notice: words_of(notice, prompts.language) for notice in Notice},
         sound=lambda name: _as_wav(name, prompts),
+        public_key=_key_to_pair_with(appliance),
     )
+
+
+def _key_to_pair_with(appliance: Appliance) -> str | None:
+    """This device's key, where a page has to pair; None where it need not, or cannot."""
+    wanted = appliance.config.security.unsigned == "refuse" and appliance.invite is not None
+    return appliance.key.public if wanted and appliance.key else None
 
 
 def _as_wav(name: str, prompts: Prompts) -> bytes | None:

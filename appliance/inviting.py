@@ -127,6 +127,8 @@ class Inviting:
         self._websocket_url = websocket_url or mqtt.websocket_url
         self._accounts = accounts or NoAccounts()
         self._tasks = asyncio.TaskGroup()
+        self._newcomers: dict[str, str] = {}
+        """The names of those who are invited, and are no contacts yet, by uid."""
 
     async def __aenter__(self) -> Inviting:
         await self._tasks.__aenter__()
@@ -150,19 +152,32 @@ class Inviting:
         uid, shown = self._who(name)
         known = self._contacts.of(uid)
         rights = self._rights(uid, known, asked)
-        password = await self._accounts.make(uid) if known is None else None
+        if known is None:
+            if uid in self._newcomers:
+                sentence = f"{shown} is invited already: one phone first, then the others"
+                raise Refused("invited", sentence)
+            self._newcomers[uid] = shown
+        password = await self._account(uid, known)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
 
         def end(how: Ending, what: str) -> None:
             expiry.cancel()
+            self._newcomers.pop(uid, None)
             if not ended.done():
                 ended.set_result(self._outcome(how, what, uid, shown))
             if how != "paired" and password is not None:
                 self._tasks.create_task(self._accounts.remove(uid), name="account-removal")
 
         invitations = self._pairing.invitations
-        one = invitations.issue(uid, shown, rights, lasts_s=lasts_s, now_s=loop.time(), ended=end)
+        now_s = loop.time()
+        try:
+            one = invitations.issue(uid, shown, rights, lasts_s=lasts_s, now_s=now_s, ended=end)
+        except Refused:
+            self._newcomers.pop(uid, None)
+            if password is not None:
+                await self._accounts.remove(uid)
+            raise
         expiry = loop.call_at(one.expires_s, self._expire)
         told = {
             "invitation": self._words(one, password),
@@ -175,6 +190,16 @@ class Inviting:
         invited = Invited(told, ended)
         invited.may_be_withdrawn_by(lambda: invitations.end(one, "withdrawn"))
         return invited
+
+    async def _account(self, uid: str, known: Contact | None) -> str | None:
+        """A password for who is new; who is known has one. Raises Refused."""
+        if known is not None:
+            return None
+        try:
+            return await self._accounts.make(uid)
+        except BaseException:
+            self._newcomers.pop(uid, None)
+            raise
 
     def _expire(self) -> None:
         self._pairing.invitations.expire(asyncio.get_running_loop().time())
@@ -194,7 +219,11 @@ class Inviting:
             raise Refused("ambiguous", f"{shown} is the name of {' and '.join(named)}: say which")
         if named:
             return named[0], contacts[named[0]].name or shown
-        return uid_of(shown, {*contacts, *self._groups, self._device.id}), shown
+        for uid, other in self._newcomers.items():
+            if other.lower() == shown.lower():
+                return uid, other
+        taken = {*contacts, *self._newcomers, *self._groups, self._device.id}
+        return uid_of(shown, taken), shown
 
     def _rights(
         self, uid: str, known: Contact | None, asked: tuple[Right, ...] | None

@@ -126,6 +126,7 @@ TOLD_IN = {
     "loading.reading": "config",
     "loading.shipped": "config",
     "signaling.base": "link_contract",
+    "signaling.introducing": "pairing",
     "signaling.bodies": "wire",
     "signaling.rejected": "wire",
     "signaling.connection": "mqtt",

@@ -54,6 +54,8 @@ class Demo:
     """What the visitor is told, by the name of the notice."""
     sound: Callable[[str], bytes | None] | None = None
     """A sound by its name, as a WAV file, or None for a name that is none; called on a thread."""
+    public_key: str | None = None
+    """The device's, where its page is to pair by itself: it asks the socket for an invitation."""
 
     def client_keys(self) -> dict[str, Any]:
         """What `/client.json` says on top: who one can be, and which buttons there are."""
@@ -62,6 +64,7 @@ class Demo:
             "screen": self.screen_picture is not None,
             "outputs": list(self.outputs),
             "words": dict(self.words),
+            "public_key": self.public_key,
             "people": [{"uid": uid, "name": who.name or uid} for uid, who in self.people.items()],
             "buttons": [
                 {

@@ -59,12 +59,16 @@ class Stranger:
     def __init__(self, broker: Mosquitto) -> None:
         self.recorded: list[tuple[str, bytes]] = []
         client = self._client = paho.Client(CallbackAPIVersion.VERSION2, "stranger")
-        client.on_message = lambda _client, _data, packet: self.recorded.append(
-            (packet.topic, packet.payload)
-        )
-        client.on_connect = lambda *_: client.subscribe("appliance/#", 1)
+        client.on_message = self._hears
+        client.on_connect = self._connected
         client.connect(broker.host, broker.port)
         client.loop_start()
+
+    def _connected(self, client: paho.Client, *_: Any) -> None:
+        client.subscribe("appliance/#", 1)
+
+    def _hears(self, _client: Any, _data: Any, packet: paho.MQTTMessage) -> None:
+        self.recorded.append((packet.topic, bytes(packet.payload)))
 
     async def says(self, topic: str, payload: bytes | str) -> None:
         """Publish, and wait until the broker has it: what others publish later comes later."""

@@ -10,7 +10,7 @@
  * @property {4 | 5} [mqtt_version]
  * @property {import('./settings.js').Settings} [settings]
  * @property {'allow' | 'refuse'} [unsigned]  whether a page that is not paired is listened to
- * @property {string} [public_key]  of the demo's device, where its page pairs by itself
+ * @property {string | null} [public_key]  of the demo's device, where its page pairs by itself
  * @property {boolean} [demo]
  * @property {{uid: string, name: string}[]} [people]
  * @property {import('./door.js').ConfiguredButton[]} [buttons]
@@ -23,6 +23,7 @@ import { isLive } from './call.js';
 import { parseLimits } from './capture.js';
 import { button, element, part, say } from './dom.js';
 import { DoorView } from './door.js';
+import { pairInDemo } from './demopairing.js';
 import { DoorLink } from './doorlink.js';
 import { nextSeq, tabEndpoint } from './identity.js';
 import { pairingWith, pairings } from './pairings.js';
@@ -73,15 +74,15 @@ async function whoIsIt(client, invitation) {
     new URLSearchParams(location.search).get('as') ?? parseInvitation(location.hash)?.uid ?? null;
   const pairing = await pairingWith(device_id, asked);
   // each demo is a new device, with another key under the same name
-  if (pairing && (!client.demo || pairing.public_key === client.public_key)) return paired(pairing);
-  if (unsigned === 'refuse') {
+  if (pairing && !client.demo) return paired(pairing);
+  if (people.length === 0 && unsigned === 'refuse') {
     showDeadEnd(...words.NOT_PAIRED);
     return null;
   }
   if (people.length > 0) {
     const known = asked === null ? people[0] : people.find(({ uid }) => uid === asked);
     if (!known) showDeadEnd(words.unknownPerson(asked ?? ''), words.CHOOSE_PERSON);
-    return known ?? null;
+    return known && client.public_key ? paired(await pairInDemo(client, known)) : (known ?? null);
   }
   const kept = JSON.parse(sessionStorage.getItem(CREDENTIALS) ?? 'null');
   return kept && (asked === null || kept.uid === asked) ? kept : signIn(asked ?? '');

@@ -18,7 +18,7 @@
  * @property {string} secret
  *
  * @typedef {import('./pairings.js').Pairing} Pairing
- * @typedef {'no_crypto' | 'no_storage' | 'not_let_in' | 'no_answer' | 'invalid_invitation'} Failure
+ * @typedef {'no_crypto' | 'no_storage' | 'not_let_in' | 'no_answer' | 'invalid_invitation' | 'not_kept'} Failure
  */
 
 import { randomId } from './envelope.js';
@@ -164,7 +164,8 @@ async function introduce(
           /** @type {{call_id: string, kid: string, may: string[] | null, error: string | null}} */ said,
         ) => {
           if (said.call_id !== call_id || said.kid !== signer.kid) return;
-          if (said.error !== null) failed(new NotPaired('invalid_invitation'));
+          if (said.error === 'not_kept') failed(new NotPaired('not_kept'));
+          else if (said.error !== null) failed(new NotPaired('invalid_invitation'));
           else done(said.may ?? []);
         },
       };

@@ -338,6 +338,11 @@ export function notPaired(failure, door, secure) {
         'This invitation is not good any more',
         `It was used already, has run out, or was taken back. Ask for a new one; nothing has changed at ${door}.`,
       ];
+    case 'not_kept':
+      return [
+        `${door} could not keep the key`,
+        'Whoever invited you is told why. A new invitation is needed.',
+      ];
     default:
       return [
         `${door} does not answer`,
