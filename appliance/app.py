@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from appliance.media.base import Devices
     from appliance.media.studio import Studio
     from appliance.reporting.calllog import CallLog
-    from appliance.reporting.mqtt import Open
     from appliance.reporting.conversation import Invite
+    from appliance.reporting.mqtt import Open
     from appliance.screen.screen import Screen
     from appliance.trust.keys import DeviceKey
     from appliance.wiring import MakeDemo
