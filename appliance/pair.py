@@ -61,8 +61,8 @@ def _show(made: Mapping[str, Any], invitation: Mapping[str, Any], page: str) -> 
     for warning in _warnings(page, str(invitation["websocket_url"])):
         _say(f"note: {warning}")
     _say(
-        f"It is good once, for {_time(made['expires_s'])}; whoever has it first is"
-        f" {invitation['name']}. Waiting for the phone. Ctrl-C takes it back."
+        f"It is good once, for {_time(made['expires_s'])}: whoever opens it first is"
+        f" {invitation['name']}.\nWaiting for the phone. Ctrl-C takes the invitation back."
     )
 
 
@@ -71,7 +71,7 @@ def _warnings(page: str, websocket_url: str) -> list[str]:
     here_only = "works on this machine only"
     warnings = []
     if _is_here_only(page):
-        warnings.append(f"{page} {here_only}; for phones set [http] host, with TLS, or say --page.")
+        warnings.append(f"{page} {here_only}; for phones: [http] host, with TLS, or --page.")
     elif urlsplit(page).scheme != "https":
         warnings.append(
             "a browser makes keys, and gives the microphone, only where there is https."

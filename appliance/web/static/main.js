@@ -128,7 +128,8 @@ function offerPeople({ people = [] }, uid) {
     ...(uid === null ? [new Option('…', '', true, true)] : []),
     ...people.map((one) => new Option(one.name, one.uid, false, one.uid === uid)),
   );
-  /** @type {HTMLElement} */ (chooser.closest('label')).hidden = people.length < 2 && uid !== null;
+  /** @type {HTMLElement} */ (chooser.closest('label')).hidden =
+    people.length === 0 || (people.length < 2 && uid !== null);
   chooser.addEventListener('change', () => {
     const asked = new URLSearchParams(location.search);
     asked.set('as', chooser.value);

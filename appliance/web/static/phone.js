@@ -122,7 +122,8 @@ export class PhoneView {
     const { phase, call } = state;
     this.#pane.dataset.state = phase;
     this.#pane.dataset.reason = state.reason ?? '';
-    const { title, line } = words.stateWords(state);
+    const unknown = phase === 'idle' && this.#link === 'revoked';
+    const { title, line } = unknown ? words.NOT_KNOWN : words.stateWords(state);
     say(element('title', HTMLElement), title);
     const asleep = phase === 'idle' && this.#link === 'connected' && !this.#door_online;
     say(element('line', HTMLElement), asleep ? words.doorAway(this.#doors_name) : line);

@@ -148,7 +148,7 @@ export function linkProblem(link, retry_s, door) {
     case 'broken':
       return 'A part of this page is missing (mqtt.js). On the appliance: python -m appliance.web.vendor';
     case 'revoked':
-      return `${door} does not know this phone any more: it neither rings here nor listens to it. Ask whoever looks after it for a new invitation.`;
+      return `${door} does not know this phone any more: it neither rings here nor listens. Ask for a new invitation.`;
     default:
       return null;
   }
@@ -279,6 +279,9 @@ export const day = (ms) =>
 /** @param {string} door */
 export const otherKey = (door) =>
   `A message came as if from ${door}, but with another key than ${door} had when this phone was paired. It was not believed. If ${door} was set up anew, pair this phone again.`;
+
+/** @type {Words} */
+export const NOT_KNOWN = { title: 'Not known any more', line: 'Nobody rings here' };
 
 /** @type {[string, string]} */
 export const NOT_PAIRED = [
