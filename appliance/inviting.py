@@ -32,7 +32,10 @@ class Accounts(Protocol):
     """Who may log in at the broker, where this device can say so."""
 
     async def make(self, uid: str) -> str | None:
-        """The password of a new account; None where none is needed, or others make them."""
+        """The password of a new account, or again of one that was made so; None where none is needed.
+
+        Raises Refused where there is none to be had.
+        """
 
     async def remove(self, uid: str) -> None:
         """Take it back: nobody came."""
@@ -166,7 +169,7 @@ class Inviting:
             self._newcomers.pop(uid, None)
             if not ended.done():
                 ended.set_result(self._outcome(how, what, uid, shown))
-            if how != "paired" and password is not None:
+            if how != "paired" and password is not None and known is None:
                 self._tasks.create_task(self._accounts.remove(uid), name="account-removal")
 
         invitations = self._pairing.invitations
@@ -175,7 +178,7 @@ class Inviting:
             one = invitations.issue(uid, shown, rights, lasts_s=lasts_s, now_s=now_s, ended=end)
         except Refused:
             self._newcomers.pop(uid, None)
-            if password is not None:
+            if password is not None and known is None:
                 await self._accounts.remove(uid)
             raise
         expiry = loop.call_at(one.expires_s, self._expire)
@@ -192,14 +195,15 @@ class Inviting:
         return invited
 
     async def _account(self, uid: str, known: Contact | None) -> str | None:
-        """A password for who is new; who is known has one. Raises Refused."""
-        if known is not None:
-            return None
+        """A password for the phone; who is known may have one by other hands. Raises Refused."""
         try:
             return await self._accounts.make(uid)
-        except BaseException:
+        except Refused as fault:
             self._newcomers.pop(uid, None)
-            raise
+            if known is None:
+                raise
+            log.info("the phone of %s has to be told its password: %s", uid, fault)
+            return None
 
     def _expire(self) -> None:
         self._pairing.invitations.expire(asyncio.get_running_loop().time())

@@ -231,16 +231,30 @@ async def test_a_key_that_cannot_be_kept_is_told_to_both() -> None:
         assert (outcome["outcome"], "yan's already" in outcome["why"]) == ("failed", True)
 
 
-async def test_an_account_is_made_for_who_is_new_and_taken_back_where_nobody_came() -> None:
+async def test_a_phone_gets_an_account_which_is_taken_back_where_nobody_new_came() -> None:
     accounts = Accounts()
     async with desk(accounts) as one:
-        known = await one.inviting.invite("alice")
-        assert known.told["invitation"]["password"] is None
-        new = await one.inviting.invite("Zoe")
-        assert new.told["invitation"]["password"] == "password-of-zoe"
-        other = await one.inviting.invite("Yan")
-        other.withdraw()
-        await one.comes(dict(new.told))
-        await new.outcome()
-    assert accounts.made == ["zoe", "yan"]
-    assert accounts.removed == ["yan"]
+        for name in ("alice", "Zoe", "Yan"):
+            invited = await one.inviting.invite(name)
+            uid = name.lower()
+            assert invited.told["invitation"]["password"] == f"password-of-{uid}"
+            if name == "Zoe":
+                await one.comes(dict(invited.told))
+            invited.withdraw()
+            await invited.outcome()
+    assert accounts.made == ["alice", "zoe", "yan"]
+    assert accounts.removed == ["yan"], "neither who came nor who was there before"
+
+
+async def test_without_an_account_nobody_new_is_invited_and_who_is_known_may_have_one() -> None:
+    class Full(Accounts):
+        async def make(self, uid: str) -> str | None:
+            raise Refused("no_account", "there is no room")
+
+    async with desk(Full()) as one:
+        with pytest.raises(Refused, match="no room"):
+            await one.inviting.invite("Zoe")
+        with pytest.raises(Refused, match="no room"):
+            await one.inviting.invite("Zoe")
+        invited = await one.inviting.invite("alice")
+        assert invited.told["invitation"]["password"] is None
