@@ -213,6 +213,7 @@ async def test_the_story_of_a_phone(browser: Browser, mosquitto: Mosquitto, tmp_
             await shows(tab, "incoming")
             await part(tab, "answer").click()
             await sees_the_door(tab)
+            await talks_with_another_phone(tab, browser, one)
             await part(tab, "hang-up").click()
             await shows(tab, "ended", "local_hang_up")
             await one.until("call_ended")
@@ -235,6 +236,26 @@ async def test_the_story_of_a_phone(browser: Browser, mosquitto: Mosquitto, tmp_
             await part(tab, "unpair-now").click()
             await expect(part(tab, "title")).to_have_text("This phone is not paired")
             await context.close()
+
+
+async def talks_with_another_phone(tab: Page, browser: Browser, one: House) -> None:
+    """Two phones know one another's keys by the door's signed list alone."""
+    assert one.appliance.invite is not None
+    assert one.appliance.page is not None
+    invited = await one.appliance.invite("Bob", None, None)
+    context = await browser.new_context()
+    bob = await context.new_page()
+    await bob.goto(link_of(one.appliance.page, invited.told["invitation"]))
+    await part(bob, "pair").click()
+    await paired(bob)
+    await one.appliance.board.press("invite", Gesture.PRESS)
+    await shows(bob, "incoming")
+    await part(bob, "answer").click()
+    for page, other in ((tab, "bob"), (bob, "alice")):
+        await expect(part(page, f"tile-{other}")).to_have_attribute("data-state", "connected")
+    await part(bob, "hang-up").click()
+    await expect(part(tab, "tile-bob")).to_have_count(0)
+    await context.close()
 
 
 async def believes_no_stranger(tab: Page, one: House, mallory: Stranger) -> None:
