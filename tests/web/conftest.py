@@ -107,6 +107,8 @@ PURE = [
     "envelope",
     "jws",
     "trust",
+    "pairing",
+    "pairings",
     "words",
     "notes",
     "people",
