@@ -16,7 +16,8 @@ from appliance.calls.effects import (
     UseAudioMode,
 )
 from appliance.calls.faults import exceptions
-from appliance.calls.inputs import AudioOutputs, CameraSwitched, Timer
+from appliance.calls.inputs import AudioOutputs, CameraSwitched, PictureWanted, Timer
+from appliance.calls.state import State
 from appliance.calls.turn import Turn
 from appliance.commands import MuteAudio, PauseVideo, SetAudioMode
 from appliance.commands import SetVolume as SetVolumeCommand
@@ -32,7 +33,8 @@ from appliance.events import (
     VideoPaused,
     VideoResumed,
 )
-from appliance.messages import Address, State
+from appliance.messages import Address
+from appliance.messages import State as StateMessage
 from appliance.model import AudioMode, CallState, CallType, CameraFacing, Json
 
 PORTRAIT = Timer("portrait")
@@ -76,47 +78,59 @@ def _begin_as_set(turn: Turn, call: LiveCall) -> None:
 
 def adjust(turn: Turn, call: LiveCall) -> None:
     """Open or close what the calls of now need; `call` is the one that changed it."""
-    need = _needed(turn)
-    before = turn.state.capturing
-    if need is before:
+    need, before = _needed(turn), turn.state
+    if need is before.capturing:
         return
     turn.set(capturing=need)
-    if turn.state.portrait:
+    if before.portrait:
         turn.set(portrait=False)
         turn.do(StopTimer(PORTRAIT))
+    follow(turn, before)
     if need is None:
-        _close(turn)
         _open_again(turn, call)
         turn.emit(AudioSessionToggled(active=False), call)
-        return
-    if before is None:
-        privacy.light(turn)
-    turn.do(StartCapture(video=need is CallType.VIDEO))
-    if before is None:
+    elif before.capturing is None:
         turn.emit(AudioSessionToggled(active=True), call)
 
 
-def _close(turn: Turn) -> None:
-    turn.set(closings=turn.state.closings + 1)
-    turn.do(StopCapture(turn.state.closings))
+def follow(turn: Turn, before: State) -> None:
+    """Open or close what is wanted now and was not `before`: by calls, viewers, or for a picture."""
+    films, listens = turn.state.films, turn.state.listens
+    if (films, listens) == (before.films, before.listens):
+        return
+    if not (films or listens):
+        turn.set(closings=turn.state.closings + 1)
+        turn.do(StopCapture(turn.state.closings))
+        return
+    if not (before.films or before.listens):
+        privacy.light(turn)
+    turn.do(StartCapture(video=films, audio=listens))
 
 
 def portray(turn: Turn) -> None:
     """Somebody rings in vain, under do not disturb: the camera alone opens, for the call log's picture."""
-    if turn.state.capturing is not None or not turn.policy.films:
-        return
-    if not turn.state.portrait:
-        privacy.light(turn)
-        turn.set(portrait=True)
-        turn.do(StartCapture(video=True, audio=False))
+    if turn.state.capturing is None and turn.policy.films:
+        _look_out(turn)
+
+
+def show(turn: Turn, _: PictureWanted) -> None:
+    """Who may look wants one picture: the camera opens for a moment, if it is not open."""
+    if turn.policy.cameras and not turn.state.stopping:
+        _look_out(turn)
+
+
+def _look_out(turn: Turn) -> None:
+    before = turn.state
+    turn.set(portrait=True)
+    follow(turn, before)
     turn.do(StartTimer(PORTRAIT, PORTRAIT_S))
 
 
 def portrayed(turn: Turn) -> None:
-    """The camera has seen enough of who rang in vain."""
-    if turn.state.portrait:
-        turn.set(portrait=False)
-        _close(turn)
+    """The camera has been open for long enough for a picture."""
+    before = turn.state
+    turn.set(portrait=False)
+    follow(turn, before)
 
 
 def _open_again(turn: Turn, call: LiveCall) -> None:
@@ -156,13 +170,13 @@ def tell(turn: Turn, call: LiveCall, to: Address) -> None:
     changes = {name: True for name, is_so in differs.items() if is_so}
     failures = {f"{device}_exception": type_ for device, type_ in exceptions(state).items()}
     if changes or failures:
-        turn.send(to, call, State({**changes, **failures}))
+        turn.send(to, call, StateMessage({**changes, **failures}))
 
 
 def tell_all(turn: Turn, **changes: bool) -> None:
     """Tell everyone in every call what of this device has changed."""
     for call in turn.state.calls:
-        turn.send_all(call, State(changes))
+        turn.send_all(call, StateMessage(changes))
 
 
 # -------------------- microphone and camera

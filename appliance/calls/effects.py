@@ -111,6 +111,8 @@ class OpenPeer(Effect, frozen=True):
     peer: PeerKey
     type: CallType
     offer: SessionDescription | None = None
+    sound: bool = True
+    """Without, neither side hears the other, whatever is offered."""
 
 
 class Renegotiate(Effect, frozen=True):
@@ -156,6 +158,28 @@ class HoldPeer(Effect, frozen=True):
     peer: PeerKey
     here: bool
     there: bool
+
+
+class MutePeer(Effect, frozen=True):
+    """Let sound pass over one connection in neither direction (`muted`), or in both; pictures go on."""
+
+    peer: PeerKey
+    muted: bool
+
+
+class AnswerViewer(Effect, frozen=True):
+    """Give a viewer the answer to its offer."""
+
+    viewer: str
+    answer: SessionDescription
+
+
+class DismissViewer(Effect, frozen=True):
+    """A viewer is refused, or its view has ended: `code` for programs, `message` a sentence."""
+
+    viewer: str
+    code: str
+    message: str
 
 
 class OpenMicrophone(Effect, frozen=True):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from appliance.calls.effects import LimitFramerate, RenewCapture
 from appliance.calls.inputs import (
+    VIEWING,
     DeviceFailed,
     FaultCleared,
     FaultReported,
@@ -69,7 +70,7 @@ def pressure_changed(turn: Turn, report: PressureChanged) -> None:
 
 def resumed(turn: Turn, report: Resumed) -> None:
     """The whole device slept: what was open was cut off, and is opened anew."""
-    if turn.state.capturing is not None:
+    if turn.state.films or turn.state.listens:
         turn.do(RenewCapture(f"the device was suspended for {report.away_s:.0f} s"))
 
 
@@ -78,7 +79,8 @@ def reported(turn: Turn, report: FaultReported) -> None:
     lasts = report.lasts or report.code in LASTING
     if lasts and report.where is not None:
         turn.set(faults={**turn.state.faults, report.where: report.code})
-    turn.error(report.code, report.message, report.where, report.call_id)
+    call_id = None if report.call_id == VIEWING else report.call_id
+    turn.error(report.code, report.message, report.where, call_id)
 
 
 def cleared(turn: Turn, report: FaultCleared) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from appliance.calls.policy import ContactPolicy
 from appliance.commands import Command
-from appliance.messages import Address, Message, SessionDescription
+from appliance.messages import Address, IceCandidate, Message, SessionDescription
 from appliance.model import AudioMode, CameraFacing, DeviceException, Gesture
 
 
@@ -27,6 +27,10 @@ class PeerKey(Struct, frozen=True):
     uid: str
     endpoint: str
     generation: int = 1
+
+
+VIEWING = "(viewing)"
+"""In place of a call's id: the connection is one of who looks through the camera without a call."""
 
 
 # -------------------- somebody asks
@@ -155,6 +159,35 @@ class PeerFailed(Input, frozen=True):
     peer: PeerKey
     code: str
     message: str
+
+
+class ViewerOffered(Input, frozen=True):
+    """Somebody wants to look through the camera without a call, and offers; `viewer` names it from here on.
+
+    `uid` None: whoever works on this very machine. `sound`: it offers sound as well.
+    """
+
+    viewer: str
+    uid: str | None
+    offer: SessionDescription
+    sound: bool
+
+
+class ViewerTrickled(Input, frozen=True):
+    """A viewer's candidate came behind its offer; None: there are no more."""
+
+    viewer: str
+    candidate: IceCandidate | None
+
+
+class ViewerLeft(Input, frozen=True):
+    """A viewer has seen enough, or may look no more."""
+
+    viewer: str
+
+
+class PictureWanted(Input, frozen=True):
+    """Somebody who may look through the camera wants one picture of now."""
 
 
 class SpeakerChanged(Input, frozen=True):

@@ -27,11 +27,13 @@ from appliance.calls import (
     telling,
     tokens,
     trusting,
+    viewers,
 )
 from appliance.calls.call import LiveCall
 from appliance.calls.effects import Output, Reply, Sound
 from appliance.calls.ending import REMEMBERED_S
 from appliance.calls.inputs import (
+    VIEWING,
     AudioOutputs,
     ButtonGestured,
     ButtonPressed,
@@ -59,6 +61,7 @@ from appliance.calls.inputs import (
     PeerLost,
     PeerOffered,
     PeerRestored,
+    PictureWanted,
     PresenceChanged,
     PressureChanged,
     PrivacyLost,
@@ -72,6 +75,9 @@ from appliance.calls.inputs import (
     Started,
     StopRequested,
     TimerFired,
+    ViewerLeft,
+    ViewerOffered,
+    ViewerTrickled,
 )
 from appliance.calls.later import LATER
 from appliance.calls.moment import Moment
@@ -99,6 +105,7 @@ def advance(
     turn = Turn(policy, state, now)
     _RULES[type(arrived)](turn, arrived)
     roster.announce_changes(turn)
+    viewers.follow_calls(turn)
     return turn.state, turn.outputs
 
 
@@ -323,6 +330,7 @@ def _contacts_changed(turn: Turn, changed: ContactsChanged) -> None:
     lost = trusting.lost_by(turn, changed)
     for call in turn.state.calls:
         _report(turn, turn.state.call(call.call_id), Report.TRUST_WITHDRAWN, lost)
+    viewers.judge_rights(turn, changed)
 
 
 def _link(turn: Turn, report: LinkChanged) -> None:
@@ -344,6 +352,9 @@ def _link(turn: Turn, report: LinkChanged) -> None:
 def _peer(report: Report) -> Callable[[Turn, Any], None]:
     def rule(turn: Turn, arrived: Any) -> None:
         peer: PeerKey = arrived.peer
+        if peer.call_id == VIEWING:
+            viewers.reported(turn, arrived)
+            return
         for call in turn.state.calls:
             if call.member_of(peer) is not None:
                 _apply(turn, call.call_id, report, arrived)
@@ -378,6 +389,8 @@ def _timer(turn: Turn, fired: TimerFired) -> None:
         pressing.calm(turn, key)
     elif fired.timer == telling.TIMER:
         telling.over(turn)
+    elif kind in (viewers.LIMIT, viewers.LOST):
+        viewers.timed_out(turn, fired.timer)
     elif fired.timer == devices.PORTRAIT:
         devices.portrayed(turn)
     elif fired.timer == quiet.HOURS:
@@ -394,6 +407,7 @@ def _stop(turn: Turn, report: StopRequested) -> None:
     turn.set(stopping=True)
     for call in turn.state.calls:
         _report(turn, turn.state.call(call.call_id), Report.STOP)
+    viewers.stop(turn)
 
 
 _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
@@ -422,6 +436,10 @@ _RULES: dict[type[Input], Callable[[Turn, Any], None]] = {
     PeerLost: _peer(Report.PEER_LOST),
     PeerRestored: _peer(Report.PEER_RESTORED),
     PeerFailed: _peer(Report.PEER_FAILED),
+    ViewerOffered: viewers.offered,
+    ViewerTrickled: viewers.trickled,
+    ViewerLeft: viewers.left,
+    PictureWanted: devices.show,
     DeviceFailed: faults.device_failed,
     PressureChanged: faults.pressure_changed,
     Resumed: faults.resumed,

@@ -40,6 +40,10 @@ class Policy(Struct, frozen=True):
     buttons: Mapping[tuple[str, Gesture], Action] = field(default_factory=dict)
     hold_to_hang_up: bool = False
     """A button that leaves a running call is to be held."""
+    max_viewers: int = 4
+    """How many may look through the camera at once without a call,"""
+    view_limit_s: float = 3600
+    """and each for how long; 0 is without limit."""
     max_presses: int = 20
     """How often a button may be pressed within `calls.pressing.WINDOW_S`; 0 is no limit."""
     privacy: bool = False

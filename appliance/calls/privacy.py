@@ -10,7 +10,6 @@ from __future__ import annotations
 from appliance.calls.effects import LightPrivacy, StartCapture
 from appliance.calls.inputs import CaptureClosed, PrivacyLost
 from appliance.calls.turn import Turn
-from appliance.model import CallType
 
 
 def light(turn: Turn) -> None:
@@ -22,14 +21,13 @@ def light(turn: Turn) -> None:
 def closed(turn: Turn, report: CaptureClosed) -> None:
     """Nothing is open any more, unless somebody has wanted it again since."""
     is_latest = report.number == turn.state.closings
-    wanted = turn.state.capturing is not None or turn.state.portrait
+    wanted = turn.state.films or turn.state.listens
     if turn.policy.privacy and is_latest and not wanted:
         turn.do(LightPrivacy(on=False))
 
 
 def lost(turn: Turn, _: PrivacyLost) -> None:
     """It is dark: what is open closes, and is tried again as what has failed."""
-    if turn.state.capturing is not None:
-        turn.do(StartCapture(video=turn.state.capturing is CallType.VIDEO))
-    elif turn.state.portrait:
-        turn.do(StartCapture(video=True, audio=False))
+    films, listens = turn.state.films, turn.state.listens
+    if films or listens:
+        turn.do(StartCapture(video=films, audio=listens))

@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from appliance.calls.call import LiveCall
-from appliance.calls.inputs import LinkState
+from appliance.calls.inputs import VIEWING, LinkState, PeerKey
 from appliance.events import Error
 from appliance.messages import Address
 from appliance.model import (
@@ -70,6 +70,23 @@ class Recording(Struct, frozen=True):
     """The participant that waits for it, and the id of its request."""
 
 
+class Viewer(Struct, frozen=True):
+    """Somebody who looks through the camera without a call; `uid` None is who works on this machine."""
+
+    id: str
+    uid: str | None
+    sound: bool
+    """It may hear the microphone and be heard, and wants to."""
+    muted: bool = False
+    """It neither hears nor is heard, since there is a call."""
+    connected: bool = False
+
+    @property
+    def peer(self) -> PeerKey:
+        """Its connection."""
+        return PeerKey(VIEWING, self.uid or "", self.id)
+
+
 class Closing(Struct, frozen=True):
     """A call that is over, and of which LEDs and screen are not told yet (the default action)."""
 
@@ -106,9 +123,11 @@ class State(Struct, frozen=True):
     """The errors of the last second; each counts how often it came again since it was told."""
     stopping: bool = False
     capturing: CallType | None = None
-    """What is open: nothing, the microphone, or the camera as well."""
+    """What calls need: nothing, the microphone, or the camera as well."""
     portrait: bool = False
-    """The camera is open without a call, for a picture of somebody who rings in vain."""
+    """The camera is open for a moment, for a picture: of who rings in vain, or since somebody asks."""
+    viewers: tuple[Viewer, ...] = ()
+    """Who looks through the camera without a call."""
     closings: int = 0
     """How often the devices were told to close: a report of an earlier time is no news."""
     camera_facing: CameraFacing = CameraFacing.FRONT
@@ -132,6 +151,20 @@ class State(Struct, frozen=True):
     closing: Closing | None = None
     notice: Notice | None = None
     """Of what a visitor is told for a while; `telling.notice_of` has all of it."""
+
+    @property
+    def films(self) -> bool:
+        """Whether the camera is to be open, for a call or not."""
+        return self.capturing is CallType.VIDEO or self.portrait or bool(self.viewers)
+
+    @property
+    def listens(self) -> bool:
+        """Whether the microphone is to be open, for a call or not."""
+        return self.capturing is not None or any(viewer.sound for viewer in self.viewers)
+
+    def viewer(self, id: str) -> Viewer | None:
+        """The viewer of that id."""
+        return next((viewer for viewer in self.viewers if viewer.id == id), None)
 
     @property
     def active(self) -> LiveCall | None:

@@ -35,6 +35,7 @@ from appliance.calls.inputs import (
     PeerLost,
     PeerOffered,
     PeerRestored,
+    PictureWanted,
     PresenceChanged,
     PressureChanged,
     PrivacyLost,
@@ -46,6 +47,8 @@ from appliance.calls.inputs import (
     ReturnedToIdle,
     SpeakerChanged,
     StopRequested,
+    ViewerLeft,
+    ViewerOffered,
 )
 from appliance.commands import COMMANDS, Command, GenerateToken, InitiateCall
 from appliance.messages import Address
@@ -168,6 +171,10 @@ unlikely = st.one_of(
     st.tuples(st.just("closes"), flags),
     st.tuples(st.just("closed"), st.integers(0, 1)),
     st.tuples(st.just("dark")),
+    st.tuples(st.just("looks"), uids | st.none(), st.integers(0, 5), flags),
+    st.tuples(st.just("looked"), st.integers(0, 5)),
+    st.tuples(st.just("viewer"), st.integers(0, 3), st.integers(0, 7)),
+    st.tuples(st.just("picture")),
     st.tuples(st.just("stuck"), flags),
     st.tuples(
         st.just("senses"), st.sampled_from(["door_contact", "exit", "tamper", "motion"]), flags
@@ -233,6 +240,14 @@ def take(play: Play, step: tuple[object, ...]) -> None:
             play.closes = closes
         case ("closed", int(ago)):  # late, or of the time before
             play.happens(CaptureClosed(play.laws.closings - ago))
+        case ("looks", str() | None as uid, int(number), bool(sound)):
+            play.happens(ViewerOffered(f"v{number}", uid, OFFER, sound))
+        case ("looked", int(number)):
+            play.happens(ViewerLeft(f"v{number}"))
+        case ("viewer", int(which), int(kind)) if which < len(play.state.viewers):
+            play.happens(report_about(play.state.viewers[which].peer, kind))
+        case ("picture",):
+            play.happens(PictureWanted())
         case ("dark",):
             play.happens(PrivacyLost())
         case ("stuck", bool(stuck)):
@@ -321,6 +336,11 @@ def peer_report(play: Play, kind: int, which: int) -> Input:
     members = [member for call in play.state.calls for member in call.members]
     peers = [one for member in members for one in (member.peer, member.next) if one]
     peer = peers[which % len(peers)] if peers else PeerKey("call-1", "alice", "phone")
+    return report_about(peer, kind, which)
+
+
+def report_about(peer: PeerKey, kind: int, which: int = 0) -> Input:
+    """A report of that connection."""
     return (
         PeerConnected(peer),
         PeerLost(peer),

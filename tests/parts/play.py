@@ -347,6 +347,8 @@ class Laws:
         self.joined: set[str] = set()
         self.left: set[str] = set()
         self.peers: dict[PeerKey, bool] = {}
+        self.muted: set[PeerKey] = set()
+        """Viewers' connections without sound."""
         self.capturing = False
         self.ringing = False
         self.up: set[PeerKey] = set()
@@ -386,6 +388,10 @@ class Laws:
                 self.up.discard(peer)
                 assert self.capturing, "a connection without devices"
                 self.peers[peer] = True
+                self.muted.discard(peer)
+            case effects.MutePeer(peer, muted):
+                assert self.peers.get(peer), f"{peer} is not open"
+                (self.muted.add if muted else self.muted.discard)(peer)
             case effects.ClosePeer(peer):
                 assert self.peers.get(peer), f"{peer} was closed, but is not open"
                 self.peers[peer] = False
@@ -460,7 +466,9 @@ class Laws:
         assert self.begun - live.keys() <= self.ended, "a call is gone without an end"
         opened = {peer for peer, is_open in self.peers.items() if is_open}
         members = [member for call in state.calls for member in call.members]
-        assert opened == {one for member in members for one in (member.peer, member.next) if one}
+        of_calls = {one for member in members for one in (member.peer, member.next) if one}
+        assert opened == of_calls | {viewer.peer for viewer in state.viewers}
+        self._viewers(state, timers)
         others = (
             "errors",
             "notice",
@@ -468,12 +476,14 @@ class Laws:
             "left_open",
             "calm",
             "portrait",
+            "viewer",
+            "viewer_lost",
             "quiet_hours",
             "do_not_disturb",
             "request",
         )
-        of_calls = {timer for timer in timers if timer.kind not in others}
-        assert {timer.key for timer in of_calls} <= {call.call_id for call in state.calls}, (
+        timed = {timer for timer in timers if timer.kind not in others}
+        assert {timer.key for timer in timed} <= {call.call_id for call in state.calls}, (
             "a timer outlives its call"
         )
         assert len(state.calls) <= 2, "two calls at most"
@@ -492,10 +502,23 @@ class Laws:
         self.heard.clear()
         assert (state.notice is not None) == (telling.TIMER in timers), "a notice has its time"
         if not live:
-            assert not self.capturing or state.portrait, "capture without a call"
+            wanted = state.portrait or state.viewers
+            assert bool(self.capturing) == bool(wanted), "open for nobody, or closed to somebody"
             assert not self.ringing, "it rings for nobody"
         rings = any(call.state.value == "incoming" for call in live.values())
         assert self.ringing == (rings and state.do_not_disturb is None)
+
+    def _viewers(self, state: State, timers: dict[Timer, float]) -> None:
+        """Who looks is few, is seen on the LED, and hears nothing of a call."""
+        assert len(state.viewers) <= 4
+        assert not state.viewers or self.capturing, "somebody looks through a closed camera"
+        assert not state.viewers or self.lit or not self.privacy, "looked at in the dark"
+        timed = {timer.key for timer in timers if timer.kind.startswith("viewer")}
+        assert timed <= {viewer.id for viewer in state.viewers}, "a timer outlives its viewer"
+        hearing = {viewer.peer for viewer in state.viewers if viewer.sound} - self.muted
+        assert not (hearing and state.calls), "a call is heard by who is not in it"
+        deaf = {viewer.peer for viewer in state.viewers} & self.muted
+        assert state.calls or not deaf, "nobody is in a call, and a viewer hears nothing"
 
     def _requests(self, state: State, timers: dict[Timer, float]) -> None:
         """Every command is answered once, and the state knows all that still wait."""
