@@ -132,12 +132,18 @@ class Equipment:
         *,
         shares_screen: bool,
         pictures: PictureSink | None,
+        sound: bool = True,
+        yields: bool = False,
     ) -> Peer:
-        """A new connection; the other side's pictures are taken where there is somebody to show them."""
+        """A new connection; the other side's pictures are taken where there is somebody to show them.
+
+        Without `sound` there is none either way. One that `yields` makes nobody get less.
+        """
         return Peer(
             observer,
-            self.audio,
+            self.audio if sound else None,
             self.video,
+            yields=yields,
             screen=self.screen if shares_screen else None,
             hold=self.hold,
             watch_framerate=None if pictures is None else pictures.framerate,

@@ -11,10 +11,12 @@ from appliance.calls.effects import (
     AcceptAnswer,
     AddCandidate,
     HoldPeer,
+    MutePeer,
     OpenPeer,
     Renegotiate,
 )
 from appliance.calls.inputs import (
+    VIEWING,
     FaultReported,
     Input,
     PeerAgreed,
@@ -43,7 +45,7 @@ LIVENESS_LIMIT_S = 2.5
 HOLD_LIMIT_S = 12.0
 """Who is on hold may send nothing but reports on the sound that it gets: every 5 s, give or take a half."""
 
-Step: TypeAlias = AcceptAnswer | AddCandidate | Renegotiate | HoldPeer
+Step: TypeAlias = AcceptAnswer | AddCandidate | Renegotiate | HoldPeer | MutePeer
 
 
 class Leg:
@@ -54,6 +56,7 @@ class Leg:
         self.key: PeerKey = opening.peer
         self.connected_once = False
         self.held_here = self.held_there = False
+        self.muted = False
         self._opening = opening
         self._post = post
         self._steps: asyncio.Queue[Step | None] = asyncio.Queue()
@@ -72,6 +75,10 @@ class Leg:
         if isinstance(step, HoldPeer):
             self.held_here, self.held_there = step.here, step.there
             self._let_wait()
+        if isinstance(step, MutePeer):
+            self.muted = step.muted
+            if self._audience is not None:
+                self._audience.silent(self.key)
         self._steps.put_nowait(step)
 
     def close(self) -> None:
@@ -94,6 +101,8 @@ class Leg:
                         ("watch the screen of", peer.watch(screen=True)),
                     )
                 ]
+                if self.muted:  # from its first packet on
+                    await peer.mute(True)
                 await self._carry_out(peer)
                 for task in receiving:
                     task.cancel()
@@ -138,6 +147,8 @@ class Leg:
             case HoldPeer(here=here, there=there):
                 await peer.hold(here=here, there=there)
                 self._heard_at_s = asyncio.get_running_loop().time()
+            case MutePeer(muted=muted):
+                await peer.mute(muted)
 
     async def _negotiate(self, peer: Peer, step: OpenPeer | Renegotiate) -> None:
         video = step.type is CallType.VIDEO
@@ -202,7 +213,7 @@ class Leg:
 
     def heard(self, frame: bytes) -> None:
         """20 ms of the other side's sound."""
-        if self._audience is not None and not self._over and not self.waits:
+        if self._audience is not None and not (self._over or self.waits or self.muted):
             self._audience.heard(self.key, frame)
 
     def saw(self, screen: bool, picture: Rgb, /) -> None:
@@ -223,6 +234,16 @@ class Leg:
     def camera_track(self) -> VideoTrack | None:
         """Over which it gets the camera's pictures, where it was agreed that it does."""
         return None if self._peer is None else self._peer.camera_track
+
+    @property
+    def sound(self) -> bool:
+        """Whether sound is to pass over it at all."""
+        return self._opening.sound
+
+    @property
+    def looks(self) -> bool:
+        """It is with somebody who looks, and is in no call."""
+        return self.key.call_id == VIEWING
 
     @property
     def waits(self) -> bool:

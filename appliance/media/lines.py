@@ -29,7 +29,7 @@ class Role(Enum):
 class Sources:
     """What can be sent, whoever gets it. None: this device has nothing of the kind."""
 
-    audio: AudioFanout
+    audio: AudioFanout | None
     camera: VideoFanout | None = None
     screen: VideoFanout | None = None
     hold: HoldTone | None = None
@@ -48,7 +48,7 @@ class Sources:
     def direction(self, role: Role, *, video: bool, watching: bool) -> str:
         """What this device wants of a section, in a call that has `video` or not, `watching` or not."""
         if role is Role.SOUND:
-            return "sendrecv"
+            return "inactive" if self.audio is None else "sendrecv"
         match video and self.of(role) is not None, video and watching:
             case True, True:
                 return "sendrecv"
@@ -92,11 +92,11 @@ class Line:
         """It was agreed that the other side sends."""
         return self.transceiver.currentDirection in ("sendrecv", "recvonly")
 
-    def feed(self, sources: Sources, hold: Hold) -> None:
-        """Let the track have what it is to send now."""
+    def feed(self, sources: Sources, hold: Hold, *, muted: bool = False) -> None:
+        """Let the track have what it is to send now; while `muted`, no sound."""
         if self.track is None:
             return
-        if not self.sends:
+        if not self.sends or (muted and self.role is Role.SOUND):
             self.track.draw_from(None)
         elif not hold:
             self.track.draw_from(sources.of(self.role))

@@ -70,16 +70,18 @@ class Peer:
     def __init__(
         self,
         observer: PeerObserver,
-        audio: AudioFanout,
+        audio: AudioFanout | None,
         video: VideoFanout | None,
         *,
         screen: VideoFanout | None = None,
         hold: HoldTone | None = None,
         watch_framerate: int | None = None,
+        yields: bool = False,
         ice_servers: Sequence[RTCIceServer] = (),
         setup_limit_s: float = SETUP_LIMIT_S,
     ) -> None:
-        """Without `video` (or `screen`) nothing of the kind is sent, whatever the other side offers.
+        """Without `video` (or `screen`) nothing of the kind is sent, whatever the other side offers; without
+        `audio` no sound passes either way. One that `yields` makes nobody else get less.
 
         `hold` is what sounds while on hold. Pictures of the other side are taken where there is a
         `watch_framerate`, so many per second.
@@ -109,6 +111,8 @@ class Peer:
         }
         self._known: set[MediaStreamTrack] = set()
         self._hold = NOT_ON_HOLD
+        self._muted = False
+        self._yields = yields
         self._watched: set[Role] = set()
         self._views: dict[Role, tuple[View, Stall]] = {}
         self._connected = self._over = False
@@ -183,6 +187,7 @@ class Peer:
             feedback = self.feedback[line.role] = Feedback()
             if isinstance(line.track, VideoTrack):
                 line.track.feedback = feedback
+                line.track.yields = self._yields
             seams.observe_rtcp(line.transceiver.sender, feedback, wanted)
         elif line.role is Role.SOUND:
             seams.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
@@ -210,10 +215,15 @@ class Peer:
         self._hold = Hold(here, there)
         await self._use_lines()
 
+    async def mute(self, muted: bool) -> None:
+        """Send no sound, and pictures as before; or sound again."""
+        self._muted = muted
+        await self._use_lines()
+
     async def _use_lines(self) -> None:
         lines = {line.role: line for line in self._agreement.lines}
         for line in lines.values():
-            line.feed(self._sources, self._hold)
+            line.feed(self._sources, self._hold, muted=self._muted)
         for role in (Role.CAMERA, Role.SCREEN):
             if role in lines:
                 await self._watch(lines[role], lines[role].receives and not self._hold)

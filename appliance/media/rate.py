@@ -29,6 +29,7 @@ STEADY_S = 60.0
 @dataclass(slots=True)
 class _Member:
     link: Link
+    yields: bool = False
     weak_since_s: float | None = None
     left_s: float | None = None
     back_after_s: float = BACK_AFTER_S
@@ -47,9 +48,9 @@ class RateController:
         """What is to be sent."""
         self._members: dict[Hashable, _Member] = {}
 
-    def join(self, peer: Hashable, now_s: float) -> None:
-        """It is sent pictures from now on."""
-        self._members[peer] = _Member(Link(self.ceiling_kbps, now_s))
+    def join(self, peer: Hashable, now_s: float, *, yields: bool = False) -> None:
+        """It is sent pictures from now on; one that `yields` counts only where nobody else does."""
+        self._members[peer] = _Member(Link(self.ceiling_kbps, now_s), yields)
 
     def leave(self, peer: Hashable) -> None:
         """It is not, any more."""
@@ -87,6 +88,8 @@ class RateController:
             wanted = self.floor_kbps if self._left(now_s) else self.ceiling_kbps
         steps = wanted if wanted >= self.ceiling_kbps else wanted // STEP_KBPS * STEP_KBPS
         self.kbps = round(max(self.floor_kbps, min(steps, self.ceiling_kbps)))
+        for member in self._yielding(now_s):
+            self._leave_behind(member, self.kbps, now_s)
         return self.kbps
 
     def _reporting(self, now_s: float) -> list[_Member]:
@@ -94,10 +97,21 @@ class RateController:
         return [member for member in everybody if now_s - member.link.heard_s <= SILENT_S]
 
     def _counting(self, now_s: float) -> list[_Member]:
-        return [member for member in self._reporting(now_s) if member.left_s is None]
+        there = [member for member in self._reporting(now_s) if member.left_s is None]
+        return [member for member in there if not (member.yields and self._in_company)]
+
+    def _yielding(self, now_s: float) -> list[_Member]:
+        there = self._reporting(now_s) if self._in_company else []
+        return [member for member in there if member.yields and member.left_s is None]
+
+    @property
+    def _in_company(self) -> bool:
+        """There is somebody for whose sake the others yield."""
+        return not all(member.yields for member in self._members.values())
 
     def _left(self, now_s: float) -> list[_Member]:
-        return [member for member in self._reporting(now_s) if member.left_s is not None]
+        there = [member for member in self._reporting(now_s) if member.left_s is not None]
+        return [member for member in there if not (member.yields and self._in_company)]
 
     def _least_kbps(self, now_s: float) -> float:
         """What nobody is kept below."""

@@ -64,7 +64,7 @@ class Steering:
     def _meet(self, now_s: float) -> None:
         there = self._fanout.tracks
         for track in there - self._tracks:
-            self._controller.join(track, now_s)
+            self._controller.join(track, now_s, yields=track.yields)
         for track in self._tracks - there:
             self._controller.leave(track)
             track.keyframes_only = False

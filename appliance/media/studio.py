@@ -21,6 +21,7 @@ from appliance.calls.effects import (
     ClosePeer,
     Effect,
     HoldPeer,
+    MutePeer,
     OpenPeer,
     Renegotiate,
     ShareScreen,
@@ -62,6 +63,7 @@ class Studio:
         ClosePeer,
         Renegotiate,
         HoldPeer,
+        MutePeer,
         ShareScreen,
         *Desk.EFFECTS,
     )
@@ -195,7 +197,7 @@ class Studio:
                 self._open(effect)
             case AddCandidate(peer=key) if key not in self._legs:
                 self._keep_early(effect)
-            case AcceptAnswer() | AddCandidate() | Renegotiate() | HoldPeer():
+            case AcceptAnswer() | AddCandidate() | Renegotiate() | HoldPeer() | MutePeer():
                 self._step(effect)
             case ClosePeer(peer=key):
                 self._early.pop(key, None)
@@ -253,7 +255,9 @@ class Studio:
         if leg is not None:
             leg.do(step)
             self._tell_desk()
-        elif not isinstance(step, HoldPeer):  # nobody waits for the end of a connection to be told
+        elif not isinstance(
+            step, HoldPeer | MutePeer
+        ):  # nobody waits for the end of a connection to be told
             self._post(FaultReported("not_open", "this connection is not open", str(step.peer)))
 
     def _tell_desk(self) -> None:
@@ -264,7 +268,13 @@ class Studio:
         equipment = await self._loaded()
         assert self._audience is not None
         peer = equipment.peer(
-            leg, self._setup_limit_s, shares_screen=self._shares_screen, pictures=self._pictures
+            leg,
+            self._setup_limit_s,
+            # who only looks sees the camera, and shows nothing
+            shares_screen=self._shares_screen and not leg.looks,
+            pictures=None if leg.looks else self._pictures,
+            sound=leg.sound,
+            yields=leg.looks,
         )
         await leg.run(peer, self._audience, equipment.hold)
 

@@ -125,6 +125,8 @@ class VideoTrack(PacketTrack):
         self.waits_for_keyframe = True
         self.feedback: Feedback | None = None
         """What its peer reports on it."""
+        self.yields = False
+        """Its peer only looks: while others are in a call they do not get less for its sake."""
 
     @property
     def keyframes_only(self) -> bool:

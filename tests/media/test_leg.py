@@ -17,12 +17,14 @@ from appliance.calls.effects import (
     AddCandidate,
     ClosePeer,
     HoldPeer,
+    MutePeer,
     OpenPeer,
     Renegotiate,
     ShareScreen,
     StartCapture,
 )
 from appliance.calls.inputs import (
+    VIEWING,
     FaultReported,
     PeerAgreed,
     PeerAnswered,
@@ -631,3 +633,55 @@ async def test_closed_at_any_moment_of_a_renegotiation(door: Door) -> None:
             door.studio.perform(ClosePeer(ALICE))
             await until(lambda: len(door.studio._running) == keepers, "the connection to be gone")
         assert door.reports == [], f"closed at moment {moment}"
+
+
+# -------------------- who only looks
+
+LOOKER = PeerKey(VIEWING, "alice", "v1")
+
+
+async def looks(door: Door, stranger: Stranger, *, sound: bool, muted: bool = False) -> None:
+    """Somebody looks through the camera, and both devices are open."""
+    door.studio.perform(StartCapture(video=True))
+    door.studio.perform(OpenPeer(LOOKER, CallType.VIDEO, await stranger.call(), sound=sound))
+    if muted:
+        door.studio.perform(MutePeer(LOOKER, True))
+    await stranger.take((await door.next(PeerAnswered)).description)
+    await until(lambda: len(stranger.numbers) > 10, "the picture")
+
+
+async def test_without_sound_neither_side_hears_the_other_whatever_is_offered() -> None:
+    async with a_door() as door, Stranger(tone_hz=700) as stranger:
+        await looks(door, stranger, sound=False)
+        sections = stranger.pc.remoteDescription.sdp.split("m=")[1:]
+        assert ["a=inactive" in section for section in sections] == [True, False]
+        assert len(stranger.sound) == 0
+        assert door.studio.status()["audio_listeners"] == 0
+        assert door.all(SpeakerChanged) == []
+
+
+async def test_who_looks_is_muted_and_heard_again_and_its_picture_goes_on() -> None:
+    async with a_door() as door, Stranger(tone_hz=700) as stranger:
+        await looks(door, stranger, sound=True, muted=True)
+        assert door.studio.status()["audio_listeners"] == 0
+        assert door.all(SpeakerChanged) == [], "it speaks, and is not heard"
+        assert len(stranger.sound) == 0 or level_dbfs(stranger.sound.tobytes()) < -60
+        door.studio.perform(MutePeer(LOOKER, False))
+        await door.next(SpeakerChanged)
+        await until(lambda: door.studio.status()["audio_listeners"] == 1, "the sound")
+        door.studio.perform(MutePeer(LOOKER, True))
+        await until(lambda: door.studio.status()["audio_listeners"] == 0, "silence")
+        seen = len(stranger.numbers)
+        await until(lambda: len(stranger.numbers) > seen + 5, "the picture goes on")
+
+
+async def test_who_looks_is_not_looked_at() -> None:
+    screen = Screen()
+    async with a_door(pictures=screen) as door, Stranger() as stranger:
+        stranger.pc.addTrack(Film(RED))
+        door.studio.perform(StartCapture(video=True))
+        offer = await stranger.call(video=None)
+        door.studio.perform(OpenPeer(LOOKER, CallType.VIDEO, offer))
+        await stranger.take((await door.next(PeerAnswered)).description)
+        await until(lambda: len(stranger.numbers) > 10, "the picture")
+        assert screen.shown == []

@@ -254,3 +254,17 @@ def test_behind_any_narrow_place_it_settles_and_recovers(
     way.kbps, way.random_loss = 20_000, 0.0
     play.run(LEFT_AFTER_S + 90)
     assert play.kbps == CEILING
+
+
+def test_who_only_looks_makes_nobody_in_a_call_get_less() -> None:
+    play = Play(alice=Bottleneck(4000))
+    weak = play.ways["looker"] = Bottleneck(200)
+    play._due["looker"] = play.now_s + 0.5
+    play.controller.join("looker", play.now_s, yields=True)
+    sent = play.run(60)
+    assert weak.kbps == 200
+    assert min(sent[len(sent) // 2 :]) >= CEILING * 0.9, "as if it were not there"
+    assert play.controller.is_left_behind("looker") or play.keyframes_only["looker"] > 0
+    play.leave("alice")
+    alone = play.run(60)
+    assert alone[-1] < 300, "alone it counts"
