@@ -64,6 +64,7 @@ class Appliance:
             config = replace(config, mqtt=replace(config.mqtt, username=config.device.id))
         self.config = config
         self.folder = folder
+        self.contacts = Contacts(config.contacts, folder / CONTACTS_FILE)
         self.bus = Bus(config.device.id, on_failure=self._listener_failed)
         self.contacts = Contacts(config.contacts, folder / CONTACTS_FILE)
         self.key: DeviceKey | None = None

@@ -258,7 +258,16 @@ class Http(Struct, frozen=True):
     port: Port = 8080
     cert_file: str | None = None
     key_file: str | None = None
+    local_ca: bool = False
+    """Make a certificate authority of this device's own, where there is none, and use it without a
+    `cert_file`; one that was made is used in any case."""
+    login: Literal["remote", "always"] = "remote"
+    """Who has to log in: who comes from another machine, or whoever asks."""
     origins: tuple[str, ...] = ()
+    max_viewers: Annotated[int, Meta(ge=0, le=16)] = 4
+    """How many may look through the camera at once without a call,"""
+    view_limit_s: Annotated[float, Meta(ge=0, le=86400)] = 3600
+    """and each for how long; 0 is without limit."""
 
 
 class Config(Struct, frozen=True):

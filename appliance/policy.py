@@ -40,6 +40,8 @@ def policy_of(config: Config, contacts: Mapping[str, Contact] | None = None) -> 
         cameras=frozenset(CameraFacing(facing) for facing in config.cameras),
         audio_modes=tuple(mode for mode in AudioMode if mode in config.audio)
         or (AudioMode.SPEAKER,),
+        max_viewers=config.http.max_viewers,
+        view_limit_s=config.http.view_limit_s,
         max_presses=config.panel.max_presses,
         privacy=any(led.privacy for led in config.leds.values()),
         exits=_exits(config),

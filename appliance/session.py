@@ -97,6 +97,10 @@ class CallSession:
             "failures": to_json(exceptions(state)),
             "faults": dict(state.faults),
             "passed_over": dict(state.passed_over),
+            "viewers": [
+                {"uid": one.uid, "connected": one.connected, "sound": one.sound and not one.muted}
+                for one in state.viewers
+            ],
         }
         for name, part in self._parts.items():
             status[name] = {**status.get(name, {}), **part()}

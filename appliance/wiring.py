@@ -24,7 +24,8 @@ from appliance.calls.state import DoNotDisturb, State
 from appliance.calls.viewing import view_of
 from appliance.config import Config, Prompts
 from appliance.deciding import Deciding
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, Refused
+from appliance.messages import Message
 from appliance.plugins import Plugins
 from appliance.policy import contact_policies
 from appliance.reporting.calllog import CallLog
@@ -389,6 +390,8 @@ async def page(
     # 0.1 s of imports, for which no call has to wait
     web = await asyncio.to_thread(importlib.import_module, "appliance.web.server")
     from appliance.reporting.metrics import Metrics
+    from appliance.trust.authority import FOLDER
+    from appliance.web.views import Views
 
     config = appliance.config
     engine = appliance.engine
@@ -398,6 +401,8 @@ async def page(
         rejected=appliance.rejected,
     )
     appliance.bus.sinks.append(metrics.see)
+    views = Views(engine.post, appliance.snapshot, _check_message)
+    engine.attach(views)
     server: WebServer = web.WebServer(
         config.device,
         config.mqtt,
@@ -408,6 +413,9 @@ async def page(
         unsigned=config.security.unsigned,
         settings=config.call,
         demo=demo(appliance, local.converse) if demo else None,
+        contacts=appliance.contacts,
+        views=views,
+        tls_folder=appliance.folder / FOLDER,
     )
     try:
         await stack.enter_async_context(server)
@@ -419,3 +427,14 @@ async def page(
         appliance.engine.post(FaultReported("page_not_served", str(error), "http"))
     else:
         appliance.page = server.url
+
+
+def _check_message(message: Message) -> None:
+    """What comes over HTTP is looked at as what comes over the broker. Raises Refused."""
+    from appliance.signaling.descriptions import check_descriptions
+    from appliance.signaling.rejected import Rejected
+
+    try:
+        check_descriptions(message)
+    except Rejected as fault:
+        raise Refused(fault.code, str(fault)) from None

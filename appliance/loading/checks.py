@@ -21,6 +21,9 @@ from appliance.loading.findings import Check, Finding, Path, one_of
 from appliance.loading.panel import SITUATIONS, inputs, leds, pins, relays
 from appliance.model import CONTROLS, QUIET_HOURS, Notice, ReceiverType, Right
 from appliance.prompts import ENDINGS, LANGUAGES
+from appliance.state_directory import state_directory
+from appliance.trust.authority import FOLDER as AUTHORITY
+from appliance.trust.authority import Authority
 
 NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
@@ -216,9 +219,17 @@ def certificates(config: Config) -> Iterator[Finding]:
         if bool(section.cert_file) != bool(section.key_file):
             has, lacks = ("cert", "key") if section.cert_file else ("key", "cert")
             yield Finding((name, f"{has}_file"), f"is of no use without {lacks}_file")
-    if not (_is_local(config.http.host) or config.http.cert_file):
-        sentence = f"{config.http.host} is more than this machine: that needs cert_file, key_file"
+    if not (_is_local(config.http.host) or config.http.cert_file or _has_authority(config.http)):
+        sentence = (
+            f"{config.http.host} is more than this machine: that needs cert_file and key_file, or"
+            " local_ca = true"
+        )
         yield Finding(("http", "host"), sentence)
+
+
+def _has_authority(http: Http) -> bool:
+    """The device has an authority of its own, or is to make one."""
+    return http.local_ca or Authority.is_in(state_directory() / AUTHORITY)
 
 
 def files(config: Config) -> Iterator[Finding]:

@@ -102,7 +102,7 @@ class Leg:
                     )
                 ]
                 if self.muted:  # from its first packet on
-                    await peer.mute(True)
+                    await peer.mute(muted=True)
                 await self._carry_out(peer)
                 for task in receiving:
                     task.cancel()
@@ -148,7 +148,7 @@ class Leg:
                 await peer.hold(here=here, there=there)
                 self._heard_at_s = asyncio.get_running_loop().time()
             case MutePeer(muted=muted):
-                await peer.mute(muted)
+                await peer.mute(muted=muted)
 
     async def _negotiate(self, peer: Peer, step: OpenPeer | Renegotiate) -> None:
         video = step.type is CallType.VIDEO

@@ -80,8 +80,8 @@ class Peer:
         ice_servers: Sequence[RTCIceServer] = (),
         setup_limit_s: float = SETUP_LIMIT_S,
     ) -> None:
-        """Without `video` (or `screen`) nothing of the kind is sent, whatever the other side offers; without
-        `audio` no sound passes either way. One that `yields` makes nobody else get less.
+        """Without `video` (or `screen`) nothing of the kind is sent, whatever the other side offers;
+        without `audio` no sound passes either way. One that `yields` makes nobody else get less.
 
         `hold` is what sounds while on hold. Pictures of the other side are taken where there is a
         `watch_framerate`, so many per second.
@@ -215,7 +215,7 @@ class Peer:
         self._hold = Hold(here, there)
         await self._use_lines()
 
-    async def mute(self, muted: bool) -> None:
+    async def mute(self, *, muted: bool) -> None:
         """Send no sound, and pictures as before; or sound again."""
         self._muted = muted
         await self._use_lines()

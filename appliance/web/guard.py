@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from appliance.config import Http
-from appliance.errors import ConfigError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -27,32 +25,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def tls_context(http: Http) -> ssl.SSLContext | None:
-    """The TLS context of [http], None for plain HTTP, which loopback alone may have.
-
-    Raises ConfigError.
-    """
-    if http.cert_file is None and http.key_file is None:
-        if is_loopback(http.host):
-            return None
-        fault = (
-            f'http.host: "{http.host}" can be reached from other machines, and without TLS whoever'
-            " is between could listen in and open the door: set http.cert_file and http.key_file,"
-            ' or http.host = "127.0.0.1"'
-        )
-        raise ConfigError([fault])
-    if http.cert_file is None:
-        raise ConfigError(["http.cert_file: missing, though http.key_file is set"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # without a key file the key is expected beside the certificate, in one file
-        context.load_cert_chain(http.cert_file, http.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError([f"http.cert_file: {http.cert_file} cannot be used: {error}"]) from error
-    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +66,14 @@ class Guard:
         if origin.lower() in {f"{self.scheme}://{name}" for name in own}:
             return None
         return f"Pages of {origin} may not talk to this appliance; http.origins can let them in."
+
+    def names_this_machine(self, host: str | None, address: str | None) -> bool:
+        """Whether a Host is one of the server's own, and not that of something before it."""
+        return host is not None and host.lower() in self._own(address)
+
+    def lets_in(self, origin: str | None) -> bool:
+        """Whether an Origin is a foreign one that is let in."""
+        return origin is not None and origin.lower() in self.origins
 
     def _own(self, address: str | None) -> set[str]:
         """Every `name:port` of this server, without the port too where it is the default."""

@@ -1,13 +1,16 @@
-"""The appliance's HTTP server: the page and its files, `/client.json`, `/healthz` and `/metrics`.
+"""The appliance's HTTP server: the page and its files, what a program asks for, and players' endpoints.
 
 It decides nothing about calls: the page is a phone, and talks with the appliance over the broker.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -17,15 +20,28 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from appliance.config import Device, Http, Mqtt
 from appliance.errors import ApplianceError, ConfigError
-from appliance.model import CallSettings
+from appliance.model import CallSettings, Right
+from appliance.trust.contacts import Contacts
+from appliance.web.access import NO_STORE, Access, Asker, is_from_elsewhere
 from appliance.web.demo import Demo, serve_screen, serve_socket, serve_sound
 from appliance.web.files import PageFile, read_files, respond
-from appliance.web.guard import Guard, is_loopback, security_headers, tls_context
+from appliance.web.guard import Guard, is_loopback, security_headers
+from appliance.web.players import Players
+from appliance.web.sessions import Sessions
+from appliance.web.tls import Tls
+from appliance.web.views import Views
 
 log = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 2.0
-NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
+SWEEP_EVERY_S = 60.0
+MAX_BODY_BYTES = 64 * 1024
+PREFLIGHT = {
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PATCH, DELETE",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type",
+    hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+}
+"""What pages of an origin that is let in may ask for."""
 
 
 def shown(settings: CallSettings) -> dict[str, Any]:
@@ -60,6 +76,9 @@ class WebServer:
         unsigned: Literal["refuse", "allow"] = "allow",
         settings: CallSettings | None = None,
         demo: Demo | None = None,
+        contacts: Contacts | None = None,
+        views: Views | None = None,
+        tls_folder: Path | None = None,
     ) -> None:
         """Keep what to serve.
 
@@ -67,7 +86,8 @@ class WebServer:
         where [mqtt] says; `mqtt_version` is what they speak to it (4 is MQTT 3.1.1, or 5); `unsigned`
         is whether a page that is not paired is of any use; of
         `settings` the page takes what is about its own screen; `demo` goes with a simulated board
-        only.
+        only. `contacts` may log in; without `views` nobody looks through the camera. In `tls_folder` is
+        the device's own certificate authority, if it has one.
         """
         self._device = device
         self._mqtt = mqtt
@@ -79,6 +99,11 @@ class WebServer:
         self._unsigned = unsigned
         self._settings = settings or CallSettings()
         self._demo = demo
+        self._contacts = contacts or Contacts({})
+        self._views = views
+        self._tls_folder = tls_folder
+        self._tls: Tls | None = None
+        self._access: Access | None = None
         self._files: dict[str, PageFile] = {}
         self._sockets: set[web.WebSocketResponse] = set()
         self._guard: Guard | None = None
@@ -87,7 +112,7 @@ class WebServer:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        tls = tls_context(self._http)
+        self._tls = await asyncio.to_thread(Tls.of, self._http, self._tls_folder, self._device.name)
         if self._demo and not (is_loopback(self._http.host) and self._device.board == "simulated"):
             fault = (
                 "the demo presses buttons for whoever asks: for loopback and a simulated board only"
@@ -108,13 +133,24 @@ class WebServer:
             await runner.setup()
             undo.push_async_callback(runner.cleanup)
             try:
-                await web.TCPSite(runner, self._http.host, self._http.port, ssl_context=tls).start()
+                context = self._tls.context if self._tls else None
+                site = web.TCPSite(runner, self._http.host, self._http.port, ssl_context=context)
+                await site.start()
             except OSError as error:
                 where = f"{self._http.host}, port {self._http.port}"
                 raise ApplianceError(
                     f"The web server cannot listen on {where}: {error.strerror}."
                 ) from error
-            self._guard = Guard.of(self._http, runner.addresses[0][1], tls=tls is not None)
+            self._guard = Guard.of(self._http, runner.addresses[0][1], tls=context is not None)
+            sessions = Sessions(self._contacts)
+            undo.callback(sessions.close)
+            self._access = Access(self._http, self._guard, self._contacts, sessions)
+            tasks = await undo.enter_async_context(asyncio.TaskGroup())
+            keeping = [tasks.create_task(_sweep(sessions), name="web sessions")]
+            if self._tls is not None:
+                keeping.append(tasks.create_task(self._tls.keep_fresh(), name="web certificate"))
+            for task in keeping:
+                undo.callback(task.cancel)
             self._exit = undo.pop_all()
         return self
 
@@ -137,10 +173,24 @@ class WebServer:
 
     def _application(self) -> web.Application:
         """The routes, and what stands around all of them."""
-        application = web.Application(middlewares=[self._check])
-        application.router.add_get("/client.json", self._client)
+        application = web.Application(middlewares=[self._check], client_max_size=MAX_BODY_BYTES)
         application.router.add_get("/healthz", self._health)
-        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/ca.crt", self._authority)
+        application.router.add_get("/login", self._challenge)
+        application.router.add_post("/login", self._login)
+        application.router.add_post("/logout", self._logout)
+        application.router.add_get("/client.json", self._known(self._client))
+        application.router.add_get("/metrics", self._known(self._metrics))
+        if self._views is not None:
+            players = Players(self._views, self._sockets)
+            looking = partial(self._known, right=Right.VIEW)
+            application.router.add_get(
+                "/snapshot.jpg", looking(lambda *_: players.snapshot()), allow_head=False
+            )
+            application.router.add_get("/api/ws", looking(players.socket), allow_head=False)
+            application.router.add_post("/whep", looking(players.whep))
+            application.router.add_patch("/whep/{id}", looking(players.trickle))
+            application.router.add_delete("/whep/{id}", looking(players.end))
         if self._demo:
             application.router.add_get("/demo/socket", self._demo_socket)
             application.router.add_get("/demo/screen.jpg", self._demo_screen)
@@ -149,6 +199,24 @@ class WebServer:
         application.on_response_prepare.append(self._add_headers)
         application.on_shutdown.append(self._close_sockets)
         return application
+
+    def _known(
+        self,
+        serve: Callable[[web.Request, Asker], Awaitable[web.StreamResponse]],
+        right: Right | None = None,
+    ) -> Handler:
+        """What is only for who is known, and has the `right`."""
+
+        async def served(request: web.Request) -> web.StreamResponse:
+            assert self._access is not None
+            asker = self._access.asker(request)
+            refusal = self._access.refusal(asker, right)
+            if refusal is not None:
+                return refusal
+            assert asker is not None
+            return await serve(request, asker)
+
+        return served
 
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -161,13 +229,29 @@ class WebServer:
             request.headers.get(hdrs.ORIGIN),
             ours[0] if ours else None,
         )
+        if (
+            refusal is None
+            and request.path not in self._files
+            and is_from_elsewhere(request.headers)
+        ):
+            refusal = "Another page made this browser ask; http.origins can let it in."
         if refusal is not None:
             return web.Response(status=403, text=f"{refusal}\n", headers=NO_STORE)
+        if request.method == hdrs.METH_OPTIONS and self._guard.lets_in(
+            request.headers.get(hdrs.ORIGIN)
+        ):
+            return web.Response(status=204, headers=PREFLIGHT)
         return await handler(request)
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
-        del request
         response.headers.update(self._headers)
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and self._guard is not None and self._guard.lets_in(origin):
+            # its pages may read what they may ask for; cookies do not come along (SameSite)
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = "Location"
+            response.headers[hdrs.VARY] = "Origin"
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
 
     async def _close_sockets(self, application: web.Application) -> None:
         del application
@@ -180,9 +264,9 @@ class WebServer:
             return web.Response(status=404, text="There is nothing here.\n", headers=NO_STORE)
         return respond(request, file)
 
-    async def _client(self, request: web.Request) -> web.StreamResponse:
+    async def _client(self, request: web.Request, asker: Asker) -> web.StreamResponse:
         """What a page has to know to be a phone; never a credential."""
-        del request
+        del request, asker
         known = {
             "device_id": self._device.id,
             "name": self._device.name,
@@ -202,12 +286,29 @@ class WebServer:
             {"status": "ok", "mqtt": self._status().get("mqtt")}, headers=NO_STORE
         )
 
-    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+    async def _authority(self, request: web.Request) -> web.StreamResponse:
+        """The certificate of this device's own authority, for a phone to trust."""
         del request
-        if not is_loopback(self._http.host):
-            return web.Response(
-                status=403, text="Metrics are given on loopback only.\n", headers=NO_STORE
-            )
+        pem = self._tls.authority_pem if self._tls else None
+        if pem is None:
+            return web.Response(status=404, text="There is no such authority.\n", headers=NO_STORE)
+        return web.Response(body=pem, content_type="application/x-x509-ca-cert", headers=NO_STORE)
+
+    async def _challenge(self, request: web.Request) -> web.StreamResponse:
+        del request
+        assert self._access is not None
+        return self._access.challenge()
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        assert self._access is not None
+        return await self._access.login(request)
+
+    async def _logout(self, request: web.Request) -> web.StreamResponse:
+        assert self._access is not None
+        return self._access.logout(request)
+
+    async def _metrics(self, request: web.Request, asker: Asker) -> web.StreamResponse:
+        del request, asker
         body = generate_latest(self._registry)
         return web.Response(body=body, headers={**NO_STORE, hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
 
@@ -227,3 +328,10 @@ class WebServer:
         response = await serve_sound(self._demo, request.match_info["name"])
         response.headers.update(NO_STORE)
         return response
+
+
+async def _sweep(sessions: Sessions) -> None:
+    """End sessions that have lasted for long enough, though nobody asks any more."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY_S)
+        sessions.sweep()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.config import Http
-from appliance.errors import ConfigError
-from appliance.web.guard import Guard, is_loopback, security_headers, tls_context
+from appliance.web.guard import Guard, is_loopback, security_headers
 
 LOOPBACK = Guard.of(Http(host="127.0.0.1", origins=("https://ha.example:8123/",)), 8080, tls=False)
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
@@ -76,17 +75,13 @@ def test_what_loopback_is(host: str, only_here: bool) -> None:
     assert is_loopback(host) is only_here
 
 
-def test_loopback_needs_no_tls_and_everything_else_does() -> None:
-    assert tls_context(Http(host="127.0.0.1")) is None
-    with pytest.raises(ConfigError, match=r'http\.host: "0\.0\.0\.0" .* set http\.cert_file'):
-        tls_context(Http(host=EVERYWHERE))
-
-
-def test_a_key_alone_or_a_certificate_that_is_none_is_a_fault_of_the_configuration() -> None:
-    with pytest.raises(ConfigError, match=r"http\.cert_file: missing"):
-        tls_context(Http(key_file="/nowhere/key.pem"))
-    with pytest.raises(ConfigError, match=r"/nowhere/cert\.pem cannot be used"):
-        tls_context(Http(host=EVERYWHERE, cert_file="/nowhere/cert.pem"))
+def test_a_name_is_this_machines_own_or_that_of_who_stands_before_it() -> None:
+    assert LOOPBACK.names_this_machine("LocalHost:8080", "127.0.0.1")
+    assert not LOOPBACK.names_this_machine("ha.example:8123", "127.0.0.1")
+    assert not LOOPBACK.names_this_machine(None, "127.0.0.1")
+    assert LOOPBACK.lets_in("https://HA.example:8123")
+    assert not LOOPBACK.lets_in("http://localhost:8080")
+    assert not LOOPBACK.lets_in(None)
 
 
 def test_a_page_may_load_its_own_files_and_reach_its_broker_and_nothing_else() -> None:

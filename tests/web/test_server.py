@@ -146,7 +146,7 @@ async def test_beyond_loopback_it_starts_with_tls_only() -> None:
             pytest.fail("it listens")
 
 
-async def test_beyond_loopback_with_tls_the_page_is_served_and_metrics_are_not(
+async def test_beyond_loopback_with_tls_the_page_is_served_and_no_more(
     tmp_path: Path,
 ) -> None:
     cert_file, key_file = self_signed(tmp_path)
@@ -159,8 +159,9 @@ async def test_beyond_loopback_with_tls_the_page_is_served_and_metrics_are_not(
             assert response.status == 200
         async with client.get(f"{url}healthz") as response:
             assert response.status == 200
-        async with client.get(f"{url}metrics") as response:
-            assert response.status == 403
+        for path in ("metrics", "client.json"):
+            async with client.get(f"{url}{path}") as response:
+                assert response.status == 401
 
 
 @pytest.mark.parametrize(
