@@ -66,7 +66,6 @@ class Appliance:
         self.folder = folder
         self.contacts = Contacts(config.contacts, folder / CONTACTS_FILE)
         self.bus = Bus(config.device.id, on_failure=self._listener_failed)
-        self.contacts = Contacts(config.contacts, folder / CONTACTS_FILE)
         self.key: DeviceKey | None = None
         """With which this device signs, once signaling is joined to the core."""
         policy = policy_of(config, self.contacts.all())

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp import ClientConnectionResetError, WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import ClientConnectionResetError, WSCloseCode, WSMsgType, web
 
 from appliance.errors import Refused
 from appliance.messages import IceCandidate

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -169,6 +170,10 @@ class WebServer:
         if self._guard is None:
             raise ApplianceError("The web server does not listen yet.")
         host = "localhost" if is_loopback(self._http.host) else self._http.host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - every address: then by name
+            host = f"{socket.gethostname().lower().partition('.')[0]}.local"
+        elif ":" in host:
+            host = f"[{host}]"
         return f"{self._guard.scheme}://{host}:{self._guard.port}/"
 
     def _application(self) -> web.Application:

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
@@ -153,8 +154,12 @@ async def test_beyond_loopback_with_tls_the_page_is_served_and_no_more(
     http = Http(host=EVERYWHERE, port=0, cert_file=str(cert_file), key_file=str(key_file))
     trust = ssl.create_default_context(cafile=str(cert_file))
     async with serve(http) as server, ClientSession(connector=TCPConnector(ssl=trust)) as client:
-        url = server.url.replace(EVERYWHERE, "127.0.0.1")
-        assert url.startswith("https://")
+        assert server.url.startswith("https://")
+        assert (
+            urlsplit(server.url).hostname
+            == f"{socket.gethostname().partition('.')[0]}.local".lower()
+        )
+        url = f"https://127.0.0.1:{urlsplit(server.url).port}/"
         async with client.get(url) as response:
             assert response.status == 200
         async with client.get(f"{url}healthz") as response:

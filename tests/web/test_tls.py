@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, TCPConnector
@@ -18,6 +19,13 @@ from appliance.web.server import WebServer
 from appliance.web.tls import MAX_NAMES, Tls, own_names
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
+
+
+def here(server: WebServer) -> str:
+    """The page, by this machine's own address."""
+    return f"https://127.0.0.1:{urlsplit(server.url).port}/"
+
+
 OPEN = Http(host=EVERYWHERE, port=0, local_ca=True)
 
 
@@ -91,7 +99,7 @@ async def test_a_client_that_trusts_the_authority_is_served_and_a_new_address_is
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(made.keep_fresh(0.01))
             async with asyncio.timeout(30):
-                while "127.0.0.1" not in await meets(blind, "127.0.0.1"):
+                while "127.0.0.1" not in await meets(blind, "127.0.0.1"):  # noqa: ASYNC110 - time passes
                     await asyncio.sleep(0.01)
             keeping.cancel()
         assert await meets(trust, "127.0.0.1") == {"localhost", "127.0.0.1"}
@@ -105,20 +113,22 @@ async def test_the_server_gives_its_authority_to_whoever_asks_and_survives_a_res
     given: list[bytes] = []
     for _ in range(2):
         async with WebServer(device, Mqtt(), OPEN, status=dict, tls_folder=tmp_path) as server:
-            url = server.url.replace(EVERYWHERE, "127.0.0.1")
+            url = here(server)
             blind = ssl.create_default_context()
             blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
-            async with ClientSession(connector=TCPConnector(ssl=blind)) as stranger:
-                async with stranger.get(f"{url}ca.crt") as response:
-                    assert response.status == 200
-                    assert response.content_type == "application/x-x509-ca-cert"
-                    given.append(await response.read())
+            async with (
+                ClientSession(connector=TCPConnector(ssl=blind)) as stranger,
+                stranger.get(f"{url}ca.crt") as response,
+            ):
+                assert response.status == 200
+                assert response.content_type == "application/x-x509-ca-cert"
+                given.append(await response.read())
         trust = ssl.create_default_context(cadata=given[-1].decode())
         async with (
             WebServer(device, Mqtt(), OPEN, status=dict, tls_folder=tmp_path) as server,
             ClientSession(connector=TCPConnector(ssl=trust)) as phone,
         ):
-            url = server.url.replace(EVERYWHERE, "127.0.0.1")
+            url = here(server)
             async with phone.get(f"{url}healthz") as response:
                 assert response.status == 200
     assert given[0] == given[1]

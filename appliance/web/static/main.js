@@ -11,6 +11,7 @@
  * @property {import('./settings.js').Settings} [settings]
  * @property {'allow' | 'refuse'} [unsigned]  whether a page that is not paired is listened to
  * @property {string | null} [public_key]  of the demo's device, where its page pairs by itself
+ * @property {boolean} [stranger]  the server tells nothing to who is not logged in
  * @property {boolean} [demo]
  * @property {{uid: string, name: string}[]} [people]
  * @property {import('./door.js').ConfiguredButton[]} [buttons]
@@ -26,6 +27,7 @@ import { DoorView } from './door.js';
 import { pairInDemo } from './demopairing.js';
 import { DoorLink } from './doorlink.js';
 import { nextSeq, tabEndpoint } from './identity.js';
+import { fetchKnown } from './login.js';
 import { pairingWith, pairings } from './pairings.js';
 import { parsePairing, takePairing } from './pairing.js';
 import { pairHere, showDeadEnd, showPairing } from './pairingview.js';
@@ -45,11 +47,23 @@ const RETRY_MS = 2000;
 /** @returns {Promise<Client | null>} */
 async function fetchClient() {
   try {
-    const response = await fetch('client.json');
+    const response = await fetchKnown('client.json');
+    if (response.status === 401) return stranger(parsePairing(location.hash));
     return response.ok ? await response.json() : null;
   } catch {
     return null;
   }
+}
+
+/**
+ * Of a server that tells strangers nothing, what an invitation of it says.
+ *
+ * @param {ReturnType<typeof parsePairing>} invitation @returns {Client}
+ */
+function stranger(invitation) {
+  const { device_id = '', root = '', websocket_url = null } =
+    invitation === 'broken' ? {} : invitation ?? {};
+  return { device_id, name: device_id, root, websocket_url, unsigned: 'refuse', stranger: true };
 }
 
 /**
@@ -221,6 +235,10 @@ function wakeLock() {
 /** @param {Client} client @param {string} websocket_url @param {ReturnType<typeof takePairing>} invitation */
 async function openPhone(client, websocket_url, invitation) {
   const who = await whoIsIt(client, invitation);
+  if (client.stranger && who) {
+    client = { ...client, ...(await fetchClient()) }; // with the key that it has taken
+    say(part('device-name'), client.name);
+  }
   offerPeople(client, who?.uid ?? null);
   if (!who) return;
   const self = { uid: who.uid, name: who.name, endpoint: await tabEndpoint() };
@@ -344,13 +362,18 @@ async function main() {
   window.addEventListener('hashchange', () => parsePairing(location.hash) && location.reload());
   const client = await fetchClient();
   const invitation = client ? takePairing() : null;
-  if (!client?.websocket_url) {
+  if (client?.stranger && !invitation) {
+    showDeadEnd(...words.NOT_PAIRED);
+    return;
+  }
+  if (!client?.websocket_url && invitation !== 'broken') {
     showDeadEnd('Not ready', client ? words.NO_WEBSOCKET : words.NO_SERVER);
     if (!client) window.setTimeout(() => location.reload(), RETRY_MS);
     return;
   }
+  if (!client) return;
   say(part('device-name'), client.name);
-  await openPhone(client, client.websocket_url, invitation);
+  await openPhone(client, client.websocket_url ?? '', invitation);
 }
 
 await main();

@@ -1,0 +1,195 @@
+"""The page from another machine, in a real Chromium that trusts the device's own authority: https, login,
+microphone, and a player of go2rtc's protocol; and no rule of its content policy is broken.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec.structs import replace
+from playwright.async_api import Browser, Page, expect
+
+from appliance.config import Camera, Contact, Http, Media
+from appliance.model import Right
+from appliance.trust.authority import FOLDER, Authority
+from tests.parts.house import House, config_for, house
+from tests.parts.mosquitto import Mosquitto, free_port
+from tests.parts.need import program
+from tests.web.conftest import WITH_CONSENT, chromium
+from tests.web.visiting import part
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
+WATCH_POLICY = """
+  window.violations = [];
+  document.addEventListener('securitypolicyviolation', (event) =>
+    window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+MAKE_KEY = """async (device_id) => {
+  const { makeSigner } = await import('/jws.js');
+  const { keep } = await import('/pairings.js');
+  const signer = await makeSigner();
+  await keep({ device_id, uid: 'alice', name: 'Alice', public_key: signer.public_key, root: 'appliance',
+    websocket_url: 'ws://127.0.0.1:1/', username: 'alice', password: null, signer, may: [], paired_at: 1 });
+  return signer.public_key;
+}"""
+
+LOG_IN = """async () => {
+  const { fetchKnown } = await import('/login.js');
+  const response = await fetchKnown('/client.json');
+  return [response.status, response.ok ? (await response.json()).device_id : null, document.cookie];
+}"""
+
+MICROPHONE = """async () => {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const live = stream.getAudioTracks()[0].readyState;
+  for (const track of stream.getTracks()) track.stop();
+  return [isSecureContext, live];
+}"""
+
+# as the players of go2rtc do: the microphone is offered, and the socket closed once connected
+PLAY = """async () => {
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const video = document.body.appendChild(document.createElement('video'));
+  Object.assign(video, { autoplay: true, muted: true, playsInline: true });
+  const pc = window.player = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  pc.addTransceiver('video', { direction: 'recvonly' });
+  pc.addTransceiver('audio', { direction: 'recvonly' });
+  pc.addTransceiver(microphone.getAudioTracks()[0], { direction: 'sendonly' });
+  video.srcObject = new MediaStream(pc.getReceivers().slice(0, 2).map(({ track }) => track));
+  const socket = new WebSocket(`wss://${location.host}/api/ws?src=door`);
+  const say = (type, value) => socket.readyState === 1 && socket.send(JSON.stringify({ type, value }));
+  pc.onicecandidate = ({ candidate }) => say('webrtc/candidate', candidate?.candidate ?? '');
+  await new Promise((opened, failed) => Object.assign(socket, { onopen: opened, onerror: failed }));
+  await pc.setLocalDescription();
+  say('webrtc/offer', pc.localDescription.sdp);
+  await new Promise((connected, failed) => {
+    socket.onmessage = ({ data }) => {
+      const { type, value } = JSON.parse(data);
+      if (type === 'webrtc/answer') pc.setRemoteDescription({ type: 'answer', sdp: value }).catch(failed);
+      if (type === 'error') failed(new Error(value));
+    };
+    pc.onconnectionstatechange = () => pc.connectionState === 'connected' && connected();
+  });
+  socket.close();
+  const decoded = () => video.getVideoPlaybackQuality().totalVideoFrames;
+  while (decoded() < 10) await new Promise((done) => { setTimeout(done, 50); });
+  return [video.videoWidth, video.videoHeight, pc.getTransceivers()[1].currentDirection];
+}"""
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    real = Mosquitto(program("mosquitto"), tmp_path)
+    real.start()
+    yield real
+    real.kill()
+
+
+@pytest.fixture
+async def door(broker: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
+    """A door whose page is open to other machines, by an authority of its own."""
+    config = config_for(broker.port)
+    config = replace(
+        config,
+        http=Http(host=EVERYWHERE, port=free_port(), local_ca=True),
+        media=Media(width=320, height=180, framerate=15, bitrate_kbps=300),
+        cameras={"front": Camera("test-card")},
+        contacts={"alice": Contact(name="Alice", may=(Right.VIEW, Right.ANSWER))},
+        groups={},
+        call=replace(config.call, receiver="user:alice", auto_answer=()),
+        buttons={},
+    )
+    async with house(config, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def browser(door: House) -> AsyncIterator[Browser]:
+    """A Chromium that believes the door's authority, and no other unknown one."""
+    authority = Authority.load(door.appliance.folder / FOLDER)
+    leaf = x509.load_pem_x509_certificate((authority.folder / "page.pem").read_bytes())
+    pins = [
+        base64.b64encode(
+            hashlib.sha256(
+                one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            ).digest()
+        ).decode()
+        for one in (authority.certificate, leaf)
+    ]
+    trusting = f"--ignore-certificate-errors-spki-list={','.join(pins)}"
+    async with chromium(*WITH_CONSENT, trusting) as one:
+        yield one
+
+
+async def opened(browser: Browser, url: str) -> Page:
+    page = await browser.new_page()
+    await page.add_init_script(WATCH_POLICY)
+    await page.goto(url)
+    return page
+
+
+def url_of(door: House) -> str:
+    assert door.appliance.page is not None
+    port = urlsplit(door.appliance.page).port
+    # by an address, as a phone without mDNS would; which one does not matter
+    return f"https://127.0.0.1:{port}/"
+
+
+async def test_a_paired_phone_logs_in_by_itself_talks_and_watches_over_https(
+    door: House, browser: Browser
+) -> None:
+    host = socket.gethostname().lower().partition(".")[0]
+    assert urlsplit(door.appliance.page or "").hostname == f"{host}.local"
+    page = await opened(browser, url_of(door))
+    await expect(part(page, "title")).to_have_text("This phone is not paired")
+    assert await page.evaluate(LOG_IN) == [401, None, ""]
+    assert await page.evaluate(MICROPHONE) == [True, "live"]
+
+    device = door.appliance.config.device.id
+    public_key = await page.evaluate(MAKE_KEY, device)
+    assert await page.evaluate(LOG_IN) == [401, None, ""], "the door does not know the key yet"
+    kid = await door.appliance.contacts.add("alice", "Alice", public_key, ())
+    assert await page.evaluate(LOG_IN) == [200, device, ""], "and no script sees the cookie"
+
+    assert await page.evaluate(PLAY) == [320, 180, "recvonly"]
+    [viewer] = door.appliance.session.status()["viewers"]
+    assert (viewer["uid"], viewer["sound"]) == ("alice", True)
+    picture = await page.evaluate(
+        "async () => { const r = await fetch('/snapshot.jpg'); return [r.status, (await r.blob()).type]; }"
+    )
+    assert picture == [200, "image/jpeg"]
+
+    await page.reload()
+    await expect(part(page, "title")).not_to_have_text("This phone is not paired")
+    violations: Any = await page.evaluate("window.violations")
+    assert violations == []
+
+    await door.appliance.contacts.revoke("alice", kid)
+    assert (await page.evaluate(LOG_IN))[0] == 401
+    await door.until_true(lambda: not door.appliance.engine.state.viewers)
+
+
+async def test_a_policy_that_is_broken_would_be_seen(door: House, browser: Browser) -> None:
+    page = await opened(browser, url_of(door))
+    await page.evaluate(
+        """async () => {
+          const script = document.createElement('script');
+          script.textContent = 'window.broken = true';
+          document.body.append(script);
+          while (!window.violations.length) await new Promise((done) => { setTimeout(done, 20); });
+        }"""
+    )
+    assert await page.evaluate("window.broken") is None
+    assert "script-src" in str(await page.evaluate("window.violations"))
