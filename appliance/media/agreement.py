@@ -7,7 +7,7 @@ until the other side uses its place for another one (RFC 9429, section 5.2.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
@@ -105,7 +105,7 @@ class Agreement:
         if self._answers:
             raise BadDescription("only the side that offered first may offer again")
         for role in Role:
-            wanted = self._wants(role, video) != "inactive"
+            wanted = role is not Role.RETURN and self._wants(role, video) != "inactive"
             if wanted and self.line(role) is None:
                 await self._make(len(self._lines), role)
         self._direct(video)
@@ -168,7 +168,7 @@ class Agreement:
             role: Role | None = None
             if number in new:
                 free = (role for role in Role if role.kind == kind and role not in roles.values())
-                role = next(free, None)
+                role = next((one for one in free if _suits(one, remote, number, roles)), None)
             elif line is not None and line.role.kind == kind:
                 role = line.role
             if role is not None:
@@ -230,7 +230,7 @@ class Agreement:
         fanout = self._sources.of(role)
         track = None if fanout is None else fanout.track()
         transceiver = self._pc.addTransceiver(track or role.kind, "inactive")
-        transceiver.setCodecPreferences(opus_only() if role is Role.SOUND else h264_only())
+        transceiver.setCodecPreferences(opus_only() if role.kind == "audio" else h264_only())
         line = Line(role, transceiver, track)
         if number == len(self._lines):
             self._lines.append(line)
@@ -265,3 +265,12 @@ class Agreement:
 def _read(description: SessionDescription, expected: str) -> Description:
     sections_of(description, expected)
     return Description.parse(without_host_names(description.sdp))
+
+
+def _suits(role: Role, remote: Description, number: int, roles: Mapping[int, Role]) -> bool:
+    """Whether a new section can be for `role`: sound's way back is but for who sends by the other section."""
+    if role is not Role.RETURN:
+        return True
+    numbers = [number, *(one for one, other in roles.items() if other is Role.SOUND)]
+    ways = [{"a=sendonly", "a=recvonly"} & {*remote.sections[one].lines} for one in numbers]
+    return len(ways) == 2 and ways[0] | ways[1] == {"a=sendonly", "a=recvonly"}  # noqa: PLR2004

@@ -18,11 +18,13 @@ class Role(Enum):
     SOUND = "audio"
     CAMERA = "camera"
     SCREEN = "screen"
+    RETURN = "return"
+    """Sound the other way round, where the other side keeps the two apart: players do."""
 
     @property
     def kind(self) -> str:
         """As in the `m=` line."""
-        return "audio" if self is Role.SOUND else "video"
+        return "audio" if self in (Role.SOUND, Role.RETURN) else "video"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Sources:
     def of(self, role: Role) -> AudioFanout | VideoFanout | None:
         """The fan-out of a section."""
         match role:
-            case Role.SOUND:
+            case Role.SOUND | Role.RETURN:
                 return self.audio
             case Role.CAMERA:
                 return self.camera
@@ -47,7 +49,7 @@ class Sources:
 
     def direction(self, role: Role, *, video: bool, watching: bool) -> str:
         """What this device wants of a section, in a call that has `video` or not, `watching` or not."""
-        if role is Role.SOUND:
+        if role.kind == "audio":
             return "inactive" if self.audio is None else "sendrecv"
         match video and self.of(role) is not None, video and watching:
             case True, True:
@@ -96,11 +98,11 @@ class Line:
         """Let the track have what it is to send now; while `muted`, no sound."""
         if self.track is None:
             return
-        if not self.sends or (muted and self.role is Role.SOUND):
+        if not self.sends or (muted and self.role.kind == "audio"):
             self.track.draw_from(None)
         elif not hold:
             self.track.draw_from(sources.of(self.role))
-        elif self.role is not Role.SOUND or sources.hold is None:
+        elif self.role.kind != "audio" or sources.hold is None:
             self.track.draw_from(None)
         else:
             self.track.draw_from(sources.hold.silence if hold.there else sources.hold.tone)

@@ -189,7 +189,7 @@ class Peer:
                 line.track.feedback = feedback
                 line.track.yields = self._yields
             seams.observe_rtcp(line.transceiver.sender, feedback, wanted)
-        elif line.role is Role.SOUND:
+        elif line.role.kind == "audio":
             seams.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
 
     async def _agreed(self) -> None:
@@ -268,9 +268,10 @@ class Peer:
     @property
     def expects_packets(self) -> bool:
         """Whether the other side must be heard of: it sends sound, or reports on what it gets."""
-        sound = self._agreement.line(Role.SOUND)
-        if sound is not None and (sound.receives or (self._hold and sound.sends)):
-            return True
+        for line in self._agreement.lines:
+            is_sound = line.role.kind == "audio"
+            if is_sound and (line.receives or (self._hold and line.sends)):
+                return True
         return not self._hold and any(
             line.sends for line in self._agreement.lines if line.role is Role.CAMERA
         )

@@ -41,7 +41,7 @@ from appliance.media.hold_tone import TONE_HZ
 from appliance.media.synthetic import dominant_hz, level_dbfs
 from appliance.messages import IceCandidate, SessionDescription
 from appliance.model import CallType
-from tests.media.stranger import Film, Stranger, until
+from tests.media.stranger import Film, Stranger, Voice, until
 from tests.media.studio_door import ALICE, BOB, Door, a_door
 
 if TYPE_CHECKING:
@@ -685,3 +685,31 @@ async def test_who_looks_is_not_looked_at() -> None:
         await stranger.take((await door.next(PeerAnswered)).description)
         await until(lambda: len(stranger.numbers) > 10, "the picture")
         assert screen.shown == []
+
+
+@pytest.mark.parametrize("first", ["sendonly", "recvonly"])
+async def test_a_player_may_speak_by_one_section_and_hear_by_another(first: str) -> None:
+    async with a_door() as door, Stranger(bundle=True) as stranger:
+        other = {"sendonly": "recvonly", "recvonly": "sendonly"}[first]
+        for way in (first, other):
+            stranger.pc.addTransceiver(Voice(700) if way == "sendonly" else "audio", way)
+        door.studio.perform(StartCapture(video=True))
+        offer = await stranger.call(audio=False)
+        door.studio.perform(OpenPeer(LOOKER, CallType.VIDEO, offer))
+        await stranger.take((await door.next(PeerAnswered)).description)
+        ways = [one.currentDirection for one in stranger.pc.getTransceivers()]
+        assert ways == [first, other, "recvonly"]
+        await until(lambda: len(stranger.numbers) > 10, "the picture")
+        await until(lambda: len(stranger.sound) > 24_000, "the sound from here")
+        await door.next(SpeakerChanged)
+        assert door.studio.status()["audio_listeners"] == 1
+
+
+async def test_a_second_sound_that_is_no_way_back_is_not_agreed_to() -> None:
+    async with a_door() as door, Stranger(bundle=True) as stranger:
+        for _ in range(2):
+            stranger.pc.addTransceiver("audio", "recvonly")
+        offer = await stranger.call(audio=False)
+        door.studio.perform(OpenPeer(LOOKER, CallType.VIDEO, offer))
+        answer = (await door.next(PeerAnswered)).description
+        assert answer.sdp.count("m=audio 0 ") == 1

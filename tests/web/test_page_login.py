@@ -85,7 +85,7 @@ PLAY = """async () => {
   socket.close();
   const decoded = () => video.getVideoPlaybackQuality().totalVideoFrames;
   while (decoded() < 10) await new Promise((done) => { setTimeout(done, 50); });
-  return [video.videoWidth, video.videoHeight, pc.getTransceivers()[1].currentDirection];
+  return [video.videoWidth, video.videoHeight, ...pc.getTransceivers().map((one) => one.currentDirection)];
 }"""
 
 
@@ -163,7 +163,10 @@ async def test_a_paired_phone_logs_in_by_itself_talks_and_watches_over_https(
     kid = await door.appliance.contacts.add("alice", "Alice", public_key, ())
     assert await page.evaluate(LOG_IN) == [200, device, ""], "and no script sees the cookie"
 
-    assert await page.evaluate(PLAY) == [320, 180, "recvonly"]
+    assert await page.evaluate(PLAY) == [320, 180, "recvonly", "recvonly", "sendonly"]
+    # the fake microphone beeps once a second
+    speaker = lambda: door.appliance.session.status()["media"]["speaker"]["level_dbfs"]  # noqa: E731
+    await door.until_true(lambda: (speaker() or -100) > -60)
     [viewer] = door.appliance.session.status()["viewers"]
     assert (viewer["uid"], viewer["sound"]) == ("alice", True)
     picture = await page.evaluate(
