@@ -163,6 +163,7 @@ TOLD_IN = {
     "media.base": "synthetic",
     "media.equipment": "studio",
     "media.leg": "studio",
+    "web.views": "players",
     "reporting.ledger": "calllog",
     "screen.marks": "compositor",
     "screen.palette": "canvas",

@@ -268,9 +268,9 @@ def _read(description: SessionDescription, expected: str) -> Description:
 
 
 def _suits(role: Role, remote: Description, number: int, roles: Mapping[int, Role]) -> bool:
-    """Whether a new section can be for `role`: sound's way back is but for who sends by the other section."""
+    """Whether a new section can be for `role`: sound's way back is for who sends by the other section."""
     if role is not Role.RETURN:
         return True
     numbers = [number, *(one for one, other in roles.items() if other is Role.SOUND)]
     ways = [{"a=sendonly", "a=recvonly"} & {*remote.sections[one].lines} for one in numbers]
-    return len(ways) == 2 and ways[0] | ways[1] == {"a=sendonly", "a=recvonly"}  # noqa: PLR2004
+    return len(ways) == 2 and ways[0] | ways[1] == {"a=sendonly", "a=recvonly"}

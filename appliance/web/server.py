@@ -260,8 +260,8 @@ class WebServer:
 
     async def _close_sockets(self, application: web.Application) -> None:
         del application
-        for socket in set(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY)
+        for opened in set(self._sockets):
+            await opened.close(code=WSCloseCode.GOING_AWAY)
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         file = self._files.get(request.path)

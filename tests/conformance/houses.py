@@ -9,14 +9,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from appliance.config import Button, Camera, Config, Http, load
+from appliance.config import Button, Camera, Config, Contact, Http, load
 from appliance.media.base import Devices
 from appliance.media.synthetic import CardCamera, ToneMicrophone
-from appliance.model import AudioMode
+from appliance.model import AudioMode, Right
+from appliance.trust.keys import DeviceKey
 from tests.conformance.outlets import STEWARD
 from tests.parts.breakable import BreakableCamera, BreakableMicrophone
 from tests.parts.mosquitto import free_port
 from tests.parts.steward import UID
+
+ERIN, FRED = DeviceKey.make(), DeviceKey.make()
+"""Keys of somebody who may look, and of somebody who may call."""
 
 HOUSE = Path(__file__).parent / "house.toml"
 
@@ -47,6 +51,12 @@ def bare(config: Config) -> Config:
         buttons=buttons,
         cameras={"front": config.cameras["front"]},
         audio={AudioMode.SPEAKER: config.audio[AudioMode.SPEAKER]},
+        contacts={
+            **config.contacts,
+            "erin": Contact(keys=(ERIN.public,), may=(Right.VIEW,)),
+            "fred": Contact(keys=(FRED.public,), may=(Right.CALL,)),
+        },
+        http=replace(config.http, login="always"),
         call=replace(
             config.call,
             call_waiting=True,
