@@ -706,10 +706,16 @@ async def test_a_player_may_speak_by_one_section_and_hear_by_another(first: str)
 
 
 async def test_a_second_sound_that_is_no_way_back_is_not_agreed_to() -> None:
-    async with a_door() as door, Stranger(bundle=True) as stranger:
-        for _ in range(2):
-            stranger.pc.addTransceiver("audio", "recvonly")
-        offer = await stranger.call(audio=False)
-        door.studio.perform(OpenPeer(LOOKER, CallType.VIDEO, offer))
+    async with a_door() as door, Stranger() as stranger:
+        await looks(door, stranger, sound=True)
+        head, sound, *others = stranger.pc.localDescription.sdp.split("m=audio")
+        further = sound.split("m=video")[0].replace("a=mid:0", "a=mid:9")
+        sdp = "m=audio".join([head, sound, further, *others])
+        bundled = sdp.replace("a=group:BUNDLE 0", "a=group:BUNDLE 0 9")
+        other = PeerKey(VIEWING, "alice", "v2")
+        door.studio.perform(
+            OpenPeer(other, CallType.VIDEO, SessionDescription("offer", bundled), sound=True)
+        )
         answer = (await door.next(PeerAnswered)).description
         assert answer.sdp.count("m=audio 0 ") == 1
+        door.studio.perform(ClosePeer(other))
