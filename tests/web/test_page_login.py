@@ -165,8 +165,11 @@ async def test_a_paired_phone_logs_in_by_itself_talks_and_watches_over_https(
 
     assert await page.evaluate(PLAY) == [320, 180, "recvonly", "recvonly", "sendonly"]
     # the fake microphone beeps once a second
-    speaker = lambda: door.appliance.session.status()["media"]["speaker"]["level_dbfs"]  # noqa: E731
-    await door.until_true(lambda: (speaker() or -100) > -60)
+
+    def level_dbfs() -> float:
+        return float(door.appliance.session.status()["media"]["speaker"]["level_dbfs"] or -100)
+
+    await door.until_true(lambda: level_dbfs() > -60)
     [viewer] = door.appliance.session.status()["viewers"]
     assert (viewer["uid"], viewer["sound"]) == ("alice", True)
     picture = await page.evaluate(
