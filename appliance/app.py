@@ -41,9 +41,9 @@ from appliance.trust.contacts import Contacts
 if TYPE_CHECKING:
     from appliance.media.base import Devices
     from appliance.media.studio import Studio
+    from appliance.reporting.asking import Open
     from appliance.reporting.calllog import CallLog
     from appliance.reporting.conversation import Invite
-    from appliance.reporting.mqtt import Open
     from appliance.screen.screen import Screen
     from appliance.trust.keys import DeviceKey
     from appliance.wiring import MakeDemo

@@ -313,6 +313,7 @@ async def _keeping(contacts: Contacts, stack: AsyncExitStack) -> Callable[[str],
 
 async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
     """What the house is told over MQTT, and may ask plainly."""
+    from appliance.reporting.asking import OnRequest
     from appliance.reporting.mqtt import DeviceTopics
     from appliance.signaling.base import Publication, Subscription
     from appliance.signaling.mqtt import MqttLink
@@ -324,13 +325,14 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
         will_topic: str,
         topic_filter: str,
         on_state: Callable[[LinkState], None],
-        on_message: Callable[[str, bytes, bool], None],
+        on_request: OnRequest,
     ) -> MqttLink:
         return MqttLink(
             config.mqtt,
             f"{config.device.id}-device",
             on_state=on_state,
-            on_message=on_message,
+            on_message=lambda topic, payload, retained: on_request(topic, payload, retained, None),
+            on_request=on_request,
             # the signaling link goes to the same broker, and has told of it already
             on_fault=lambda code, message: log.debug("%s: %s", code, message),
             will=Publication(will_topic, b"offline", retain=True),

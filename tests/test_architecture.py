@@ -164,6 +164,7 @@ TOLD_IN = {
     "media.equipment": "studio",
     "media.leg": "studio",
     "web.views": "players",
+    "reporting.asking": "mqtt",
     "reporting.ledger": "calllog",
     "screen.marks": "compositor",
     "screen.palette": "canvas",

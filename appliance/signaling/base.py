@@ -15,6 +15,14 @@ from appliance.calls.inputs import LinkState
 
 
 @dataclass(frozen=True, slots=True)
+class Return:
+    """Where an answer is wanted, and with which mark (MQTT 5: response topic, correlation data)."""
+
+    topic: str
+    correlation: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """One message to the broker."""
 
@@ -22,6 +30,8 @@ class Publication:
     payload: bytes
     qos: int = 1
     retain: bool = False
+    correlation: bytes | None = None
+    """Of an answer: the mark of what it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class Subscription:
 OnState = Callable[[LinkState], None]
 OnMessage = Callable[[str, bytes, bool], None]
 """Called with topic, payload and whether the broker had retained it."""
+OnRequest = Callable[[str, bytes, bool, Return | None], None]
+"""The same, and where an answer is wanted, if the sender said so."""
 OnFault = Callable[[str, str], None]
 """Called with a code and a sentence, once per code and outage."""
 
@@ -76,11 +88,13 @@ class Link(Protocol):
         retain: bool = False,
         expiry_s: float | None = None,
         acknowledged: Callable[[], None] | None = None,
+        correlation: bytes | None = None,
     ) -> bool:
         """Hand a message to the network, without waiting; False where there is no link.
 
         `acknowledged` is called when the broker has it (QoS 1) or it is on its way (QoS 0), and not
         at all if the link is lost before. `expiry_s`: how long the broker may keep it (MQTT 5).
+        `correlation` goes along with an answer, where MQTT 5 is spoken.
         """
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 
-from appliance.signaling.base import Publication
+from appliance.signaling.base import Publication, Return
 from appliance.signaling.plan import CONNECT_TIMEOUT_S, Plan
 
 FAREWELL_S = 1.5
@@ -49,6 +49,7 @@ class Arrived:
     topic: str
     payload: bytes
     retained: bool
+    answer_to: Return | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ class Connection:
 
     def _publish(self, client: Client, request: _Publish) -> None:
         message = request.publication
-        properties = self._plan.expiry(request.expiry_s)
+        properties = self._plan.properties(request.expiry_s, message.correlation)
         try:
             info = client.publish(
                 message.topic, message.payload, message.qos, message.retain, properties
@@ -296,7 +297,8 @@ class Connection:
         except UnicodeDecodeError:
             self._report(Faulted("malformed", "A message came whose topic is not UTF-8."))
             return
-        self._report(Arrived(topic, bytes(message.payload), bool(message.retain)))
+        answer_to = _return_of(message)
+        self._report(Arrived(topic, bytes(message.payload), bool(message.retain), answer_to))
 
     def _on_publish(
         self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any
@@ -319,3 +321,11 @@ class Connection:
             self._ended("session_taken_over", sentence)
         else:
             self._ended("broker_lost", f"The broker ended the connection: {reason}.")
+
+
+def _return_of(message: MQTTMessage) -> Return | None:
+    """Where the sender wants its answer; MQTT 3.1.1 has no word for it."""
+    topic = getattr(message.properties, "ResponseTopic", None)
+    if not isinstance(topic, str):
+        return None
+    return Return(topic, getattr(message.properties, "CorrelationData", None))

@@ -185,6 +185,7 @@ class LoopbackLink:
         retain: bool = False,
         expiry_s: float | None = None,
         acknowledged: Callable[[], None] | None = None,
+        correlation: bytes | None = None,
     ) -> bool:
         """See `Link.publish`."""
         if self._state is not LinkState.CONNECTED:

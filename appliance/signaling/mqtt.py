@@ -17,7 +17,14 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from appliance.calls.inputs import LinkState
 from appliance.config import Mqtt
 from appliance.signaling.backoff import reconnect_delay_s
-from appliance.signaling.base import OnFault, OnMessage, OnState, Publication, Subscription
+from appliance.signaling.base import (
+    OnFault,
+    OnMessage,
+    OnRequest,
+    OnState,
+    Publication,
+    Subscription,
+)
 from appliance.signaling.connection import (
     Acknowledged,
     Arrived,
@@ -86,16 +93,22 @@ class MqttLink:
         on_state: OnState,
         on_message: OnMessage,
         on_fault: OnFault,
+        on_request: OnRequest | None = None,
         will: Publication | None = None,
         subscriptions: Sequence[Subscription] = (),
         keepalive_s: int = 5,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        """`client_id` is one at the broker: whoever connects with it again takes its place."""
+        """`client_id` is one at the broker: whoever connects with it again takes its place.
+
+        `on_request` is called in place of `on_message` where it is to be known where an answer goes.
+        """
         self._mqtt = mqtt
         self._client_id = client_id
         self._on_state = on_state
-        self._on_message = on_message
+        self._on_request = on_request or (
+            lambda topic, payload, retained, _: on_message(topic, payload, retained)
+        )
         self._on_fault = on_fault
         self._will = will
         self._subscriptions = tuple(subscriptions)
@@ -156,6 +169,7 @@ class MqttLink:
         retain: bool = False,
         expiry_s: float | None = None,
         acknowledged: Callable[[], None] | None = None,
+        correlation: bytes | None = None,
     ) -> bool:
         """See `Link.publish`."""
         if self._connection is None or self._state is not LinkState.CONNECTED:
@@ -163,7 +177,8 @@ class MqttLink:
         token = next(self._tokens)
         if acknowledged is not None:
             self._waiting[token] = acknowledged
-        self._connection.publish(Publication(topic, payload, qos, retain), expiry_s, token)
+        message = Publication(topic, payload, qos, retain, correlation)
+        self._connection.publish(message, expiry_s, token)
         return True
 
     async def _keep(self) -> None:
@@ -237,9 +252,9 @@ class MqttLink:
                 self._dialect.ready(self._version)
                 logger.info("Connected to the broker %s, MQTT %s", self._mqtt.host, self.version)
                 self._set_state(LinkState.CONNECTED)
-            case Arrived(topic, payload, retained):
+            case Arrived(topic, payload, retained, answer_to):
                 if self._subscribed(topic):
-                    self._on_message(topic, payload, retained)
+                    self._on_request(topic, payload, retained, answer_to)
             case Acknowledged(token):
                 if (acknowledged := self._waiting.pop(token, None)) is not None:
                     acknowledged()

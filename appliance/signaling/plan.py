@@ -88,12 +88,15 @@ class Plan:
         """The subscriptions as paho takes them."""
         return [(one.topic_filter, self._options(one)) for one in self.subscriptions]
 
-    def expiry(self, expiry_s: float | None) -> Properties | None:
-        """The property by which a broker lets a message die, where it knows such a thing."""
-        if expiry_s is None or not self.is_v5:
+    def properties(self, expiry_s: float | None, correlation: bytes | None) -> Properties | None:
+        """By which a broker lets a message die, and an asker knows its answer, where there are any."""
+        if (expiry_s is None and correlation is None) or not self.is_v5:
             return None
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
+        if correlation is not None:
+            properties.CorrelationData = correlation
         return properties
 
     def _options(self, one: Subscription) -> SubscribeOptions | int:

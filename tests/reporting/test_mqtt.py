@@ -18,8 +18,9 @@ from appliance.errors import Refused
 from appliance.events import AudioMuted, CallButtonClicked, OutgoingCallStarted
 from appliance.messages import Address
 from appliance.model import Gesture, Json
+from appliance.reporting.asking import OnRequest
 from appliance.reporting.mqtt import DeviceTopics, states
-from appliance.signaling.base import Publication, Subscription
+from appliance.signaling.base import Publication, Return, Subscription
 from appliance.signaling.loopback import LoopbackBroker, LoopbackLink
 from appliance.signaling.rejected import Rejected
 from tests.reporting.test_metrics import call
@@ -116,12 +117,12 @@ async def scene() -> AsyncIterator[Scene]:
         will_topic: str,
         topic_filter: str,
         on_state: Callable[[LinkState], None],
-        on_message: Callable[[str, bytes, bool], None],
+        on_request: OnRequest,
     ) -> LoopbackLink:
         return broker.connect(
             "front-door-device",
             on_state=on_state,
-            on_message=on_message,
+            on_message=lambda topic, payload, kept: on_request(topic, payload, kept, None),
             on_fault=lambda *_: None,
             will=Publication(will_topic, b"offline", retain=True),
             subscriptions=[Subscription(topic_filter, retained=True)],
@@ -298,6 +299,44 @@ async def test_a_signed_command_with_wrong_arguments_is_told_so(scene: Scene) ->
     assert (await scene.onlooker.hear("reply/page"))["error"]["code"] == "bad_command"
 
 
+async def test_a_response_topic_below_its_own_replies_is_obeyed(scene: Scene) -> None:
+    answered: list[bytes | None] = []
+    publish = scene.topics._link.publish
+
+    def marked(topic: str, payload: bytes, **named: Any) -> bool:
+        answered.append(named.get("correlation"))
+        return publish(topic, payload, **named)
+
+    scene.topics._link.publish = marked  # type: ignore[method-assign]
+    topic = f"{BASE}/command/unlock"
+    scene.topics._asking.arrived(topic, b"{}", False, Return(f"{BASE}/reply/mine", b"mark"))
+    assert (await scene.onlooker.hear("reply/mine"))["ok"]
+    assert answered == [b"mark"]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "somewhere/else",
+        "appliance/call/alice/front-door",
+        f"{BASE}/state/relay_door",
+        f"{BASE}/reply/",
+        f"{BASE}/reply/a/b",
+        f"{BASE}/reply/../state",
+        f"{BASE}/reply/+",
+        f"{BASE}/reply",
+        "",
+    ],
+)
+async def test_a_response_topic_elsewhere_is_told_and_not_obeyed(
+    scene: Scene, elsewhere: str
+) -> None:
+    topic = f"{BASE}/command/unlock"
+    scene.topics._asking.arrived(topic, b"{}", False, Return(elsewhere))
+    assert (await scene.onlooker.hear("reply/all"))["ok"], "it is answered where answers go"
+    assert [fault.code for fault in scene.faults] == ["bad_response_topic"]
+
+
 async def test_a_plain_text_with_two_dots_is_no_signature(scene: Scene) -> None:
     scene.asks("unlock", b"a.b.c")
     assert (await scene.onlooker.hear("reply/all"))["error"]["code"] == "unknown_relay"
@@ -334,10 +373,10 @@ async def test_a_retained_command_is_a_replay(payload: bytes) -> None:
             post=faults.append,
             open_order=opened,
             may=lambda uid, name: True,
-            connect=lambda will, topics, state, message: broker.connect(
+            connect=lambda will, topics, state, request: broker.connect(
                 "front-door-device",
                 on_state=state,
-                on_message=message,
+                on_message=lambda *message: request(*message, None),
                 on_fault=lambda *_: None,
                 subscriptions=[Subscription(topics)],
             ),
@@ -364,10 +403,10 @@ async def test_the_end_waits_for_no_command() -> None:
             status=lambda: STATUS,
             command=never_ending,
             post=lambda _: None,
-            connect=lambda will, topics, state, message: broker.connect(
+            connect=lambda will, topics, state, request: broker.connect(
                 "front-door-device",
                 on_state=state,
-                on_message=message,
+                on_message=lambda *message: request(*message, None),
                 on_fault=lambda *_: None,
                 subscriptions=[Subscription(topics)],
             ),

@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from appliance.calls.inputs import LinkState
 from appliance.config import Mqtt
 from appliance.signaling import connection, plan
-from appliance.signaling.base import Publication, Subscription
+from appliance.signaling.base import Publication, Return, Subscription
 from appliance.signaling.broker import EmbeddedBroker
 from appliance.signaling.connection import Closed
 from appliance.signaling.mqtt import ASK_FOR_V5_EVERY, Dialect, MqttLink
@@ -139,6 +139,56 @@ async def test_mosquitto_is_spoken_to_in_mqtt_5(mosquitto: Mosquitto, seen: Seen
         await seen.connected()
         assert link.version == "5"
     assert "(p5, c1, k5)" in mosquitto.log
+
+
+@pytest.mark.broker
+async def test_where_an_answer_is_wanted_comes_with_a_message_and_its_mark_goes_back(
+    mosquitto: Mosquitto,
+) -> None:
+    states: Watched[LinkState] = Watched()
+    heard: Watched[tuple[str, bytes, bool, Return | None]] = Watched()
+    answers: Watched[bytes] = Watched()
+    loop = asyncio.get_running_loop()
+    asker = Client(CallbackAPIVersion.VERSION2, "asker", protocol=MQTTProtocolVersion.MQTTv5)
+    subscribed = asyncio.Event()
+    asker.on_connect = lambda client, *_: client.subscribe("answers", 1)
+
+    def has_subscribed(*_: Any) -> None:
+        loop.call_soon_threadsafe(subscribed.set)
+
+    def answered(_client: Any, _data: Any, packet: Any) -> None:
+        loop.call_soon_threadsafe(answers.post, packet.properties.CorrelationData)
+
+    asker.on_subscribe, asker.on_message = has_subscribed, answered
+    async with MqttLink(
+        here(mosquitto.port),
+        "door",
+        on_state=states.post,
+        on_message=lambda *_: None,
+        on_request=lambda *request: heard.post(request),
+        on_fault=lambda *_: None,
+        subscriptions=[Subscription("asked/+")],
+    ) as link:
+        await states.until(lambda state: state is LinkState.CONNECTED)
+        await asyncio.to_thread(asker.connect, "127.0.0.1", mosquitto.port, 10)
+        asker.loop_start()
+        try:
+            await subscribed.wait()
+            wanted = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            wanted.ResponseTopic, wanted.CorrelationData = "answers", b"mark"
+            asker.publish("asked/one", b"1", 1, properties=wanted)
+            asker.publish("asked/two", b"2", 1)
+            await heard.until(lambda request: request[0] == "asked/two")
+            assert list(heard) == [
+                ("asked/one", b"1", False, Return("answers", b"mark")),
+                ("asked/two", b"2", False, None),
+            ]
+            link.publish("answers", b"", correlation=b"mark")
+            assert await answers.until(lambda _: True) == b"mark"
+        finally:
+            asker.disconnect()
+            await asyncio.to_thread(asker.loop_stop)
+            del asker
 
 
 async def test_the_embedded_broker_is_spoken_to_in_the_older_mqtt_at_once(seen: Seen) -> None:
