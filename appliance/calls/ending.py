@@ -120,8 +120,8 @@ def returned(turn: Turn, call_id: str) -> None:
         turn.set(closing=None)
 
 
-def remember(turn: Turn, call_id: str, reason: CallEndReason) -> None:
-    """Know for a minute that this call is over (or never to begin)."""
+def remember(turn: Turn, call_id: str, reason: CallEndReason, by: str | None = None) -> None:
+    """Know for a minute that this call is over, or never to begin as far as `by` is its caller."""
     now_s = turn.now.monotonic_s
     kept = {
         known: entry
@@ -130,7 +130,7 @@ def remember(turn: Turn, call_id: str, reason: CallEndReason) -> None:
     }
     while len(kept) >= REMEMBERED:
         kept.pop(next(iter(kept)))
-    kept[call_id] = Remembered(now_s, reason)
+    kept[call_id] = Remembered(now_s, reason, by)
     turn.set(remembered=kept)
 
 

@@ -234,13 +234,13 @@ def cancelled(turn: Turn, call: LiveCall, sender: Address, message: Cancel) -> N
 def cancelled_before(turn: Turn, call_id: str, sender: Address, message: Cancel) -> None:
     """A cancel that overtook its invite: the invite behind it is not to ring."""
     _check_may_call(turn, sender)
-    ending.remember(turn, call_id, CallEndReason(message.reason))
+    ending.remember(turn, call_id, CallEndReason(message.reason), by=sender.uid)
 
 
 def ended_before(turn: Turn, call_id: str, sender: Address, message: End) -> None:
     """An end that overtook its invite."""
     _check_may_call(turn, sender)
-    ending.remember(turn, call_id, CallEndReason.CANCELLED)
+    ending.remember(turn, call_id, CallEndReason.CANCELLED, by=sender.uid)
 
 
 def ended_while_ringing(turn: Turn, call: LiveCall, sender: Address, message: End) -> None:

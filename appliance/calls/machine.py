@@ -90,7 +90,7 @@ from appliance.errors import Refused
 from appliance.events import (
     PushRegistrationUpdated,
 )
-from appliance.messages import Join
+from appliance.messages import Invite, Join
 from appliance.model import CallState, Notice
 
 PRESENCES = 256
@@ -273,10 +273,20 @@ def _received(turn: Turn, received: MessageReceived) -> None:
             )
             turn.error("unknown_sender", sentence, sender.uid, call_id)
             return
+    if isinstance(received.message, Invite):
+        _forget_what_others_said(turn, call_id, sender.uid)
     try:
         _apply(turn, call_id, message(received.message.TYPE), sender, received.message)
     except Refused as refusal:
         turn.error(refusal.code, str(refusal), sender.uid, call_id)
+
+
+def _forget_what_others_said(turn: Turn, call_id: str, caller: str) -> None:
+    """Nobody takes another's call back before it comes, though it may have learnt its id."""
+    over = turn.state.remembered.get(call_id)
+    if over is not None and over.by not in (None, caller):
+        rest = {known: one for known, one in turn.state.remembered.items() if known != call_id}
+        turn.set(remembered=rest)
 
 
 _OF_ITS_OWN = ("invite", "ringing", "accept", "reject", "cancel", "end")

@@ -40,6 +40,8 @@ class Remembered(Struct, frozen=True):
 
     at_s: float
     reason: CallEndReason
+    by: str | None = None
+    """Of one that was never known here: who said so. It is nobody else's to take back."""
 
 
 class Unlocking(Struct, frozen=True):

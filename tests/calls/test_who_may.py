@@ -250,6 +250,18 @@ def test_who_may_moderate_moderates_where_this_device_is_the_host_only() -> None
     assert says(play, ALICE, request) in ("not_the_host", "not_in_call")
 
 
+@pytest.mark.parametrize("message", [Cancel(CancelReason.CANCELLED), End("hang_up")], ids=named)
+def test_nobody_takes_anothers_call_back_before_it_comes(message: Message) -> None:
+    play = Play()
+    play.hears(BOB, message, "call-1")
+    play.is_called(ALICE, "call-1")
+    assert play.call.state is CallState.INCOMING
+    own = Play()
+    own.hears(ALICE, message, "call-1")
+    own.is_called(ALICE, "call-1")
+    assert not own.state.calls, "its caller may"
+
+
 def test_an_invite_is_in_ones_own_name() -> None:
     play = Play()
     message: Invite = invite_from("bob", "front-door")
