@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from fractions import Fraction
 
 import av
@@ -9,7 +10,9 @@ from av.video.frame import PictureType
 
 from appliance.media import opus
 from appliance.media.base import FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit
-from appliance.media.opus import LibopusEncoder, Setting
+from appliance.media.opus import BadPacket, LibopusEncoder, Setting
+
+logger = logging.getLogger(__name__)
 
 MICROSECONDS = Fraction(1, 1_000_000)
 SAMPLES = Fraction(1, SAMPLE_RATE_HZ)
@@ -131,14 +134,21 @@ class OpusEncoder:
 
     def __init__(self) -> None:
         """One stream; `encode` belongs to one thread. By libopus itself where it can be had."""
-        library = opus.installed()
-        self._encoder: LibopusEncoder | PlainOpusEncoder = (
-            PlainOpusEncoder() if library is None else LibopusEncoder(library, VOICE)
-        )
+        self._encoder = _voice_encoder()
 
     def encode(self, frame: bytes) -> bytes:
         """One frame in, one Opus packet out."""
         return self._encoder.encode(frame)
+
+
+def _voice_encoder() -> LibopusEncoder | PlainOpusEncoder:
+    library = opus.installed()
+    if library is not None:
+        try:
+            return LibopusEncoder(library, VOICE)
+        except BadPacket as fault:
+            logger.warning("%s: a voice is encoded through FFmpeg", fault)
+    return PlainOpusEncoder()
 
 
 class PlainOpusEncoder:

@@ -15,9 +15,13 @@ from tests.parts import webrtc as library
 from tests.parts.rooms import noise, voice
 
 
-@pytest.fixture(autouse=True)
-def there_is_the_library() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def awake() -> None:
     library.wake()
+
+
+@pytest.fixture(autouse=True)
+def there_is_the_library(awake: None) -> None:
     library.need()
 
 
