@@ -14,6 +14,7 @@ sound of the far side they are there again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 
@@ -35,6 +36,8 @@ SOUNDS = WIDE_SAMPLES * 32.0**2
 """The energy of 20 ms at -60 dBFS: what is less gives no echo that anybody would hear."""
 RINGS_FRAMES = 30
 """After 600 ms nothing of it is left: our filter knows 400 ms of a room, AEC3 takes less than 200 more."""
+LISTENS_FRAMES = 100
+"""What passes the canceller by knows the noise here after two seconds of it, and is not heard before."""
 LATE = 128
 """So many samples later than it went in AEC3 gives sound back: as late is what passes it by."""
 RAMP: Samples = np.linspace(0, 1, 80, endpoint=False, dtype=np.float32)
@@ -49,7 +52,7 @@ class Aec3:
         self._reference = Reference()
         self._far, self._near, self._out = Narrowing(), Narrowing(), Widening()
         self._filter = AdaptiveFilter()
-        self._quiet = RINGS_FRAMES
+        self._quiet = 0
         """How many frames have come since the loudspeaker was last heard."""
         self._using = threading.Lock()
         self._library: Library | None = Library(gain_control=gain_control)
@@ -71,7 +74,7 @@ class Aec3:
             if left_out:
                 self._filter.moved(left_out)
             self._quiet = 0 if float(far @ far) > SOUNDS else self._quiet + 1
-            if self._quiet > RINGS_FRAMES:
+            if self._quiet > RINGS_FRAMES and self._library.knows_the_noise(near):
                 return self._out(self._library.without(near))
             rest = self._filter(far, near)
             waits_ms = delay_ms - self._reference.waiting_ms
@@ -101,7 +104,8 @@ class Library:
         self._gain = Stage(self._nears, auto_gain_control=True) if gain_control else None
         """One for both ways, lest one be louder than the other."""
         self._late: Samples = np.zeros(LATE + WIDE_SAMPLES, np.float32)
-        self._passing = True
+        self._passing = False
+        self._listened = 0
         self._delay_ms = -1
         self._failed = False
 
@@ -129,6 +133,15 @@ class Library:
             return self._finish(before)
         except RuntimeError as fault:
             return self._refused(fault, near)
+
+    def knows_the_noise(self, near: Samples) -> bool:
+        """Whether `without` would suppress it from its first frame on; else it listens to this one."""
+        if self._listened < LISTENS_FRAMES:
+            self._listened += 1
+            with contextlib.suppress(RuntimeError):  # it is told where it would be heard
+                self._pass(near)
+            return False
+        return True
 
     def _cancel(self, far: Samples, near: Samples) -> Samples:
         self._fars.fill(far)
