@@ -51,7 +51,9 @@ nothing, but nobody speaks for three seconds without a pause. After as long agai
 all too sure that there is no echo, since the microphone had been covered."""
 
 
-DRIFTS = 0.06
+FOLLOWING = 4
+"""The drift is looked for in every fourth block: it changes slowly."""
+DRIFTS = 0.2
 """How much of the drift that is seen in one step is believed: it is found within two seconds or three."""
 MOST_DRIFT = 500e-6 * BLOCK
 """In samples per block; no clock is so wrong."""
@@ -69,9 +71,12 @@ class AdaptiveFilter:
 
     def __init__(self) -> None:
         """Knows nothing of the room."""
-        shape = PARTITIONS, BLOCK + 1
-        self._spectra: Bins = np.zeros(shape, np.complex64)
-        self._powers = np.zeros(shape, np.float32)
+        self._past: Bins = np.zeros((2 * PARTITIONS, BLOCK + 1), np.complex64)
+        """What the far side said, a row for each block: the newest is at `_row`, older ones behind it."""
+        self._past_powers = np.zeros((2 * PARTITIONS, BLOCK + 1), np.float32)
+        self._row = PARTITIONS
+        self._product: Bins = np.zeros((PARTITIONS, BLOCK + 1), np.complex64)
+        self._doubts = np.zeros((PARTITIONS, BLOCK + 1), np.float32)
         self._block: Samples = np.zeros(2 * BLOCK, np.float32)
         self._error: Samples = np.zeros(2 * BLOCK, np.float32)
         self._drift = 0.0
@@ -94,11 +99,11 @@ class AdaptiveFilter:
     def moved(self, blocks: int) -> None:
         """The far side's time has leapt ahead by `blocks`: its echo comes that much later than before."""
         blocks = min(blocks, PARTITIONS)
-        for line in (self._weights, self._variance, self._spectra, self._powers):
+        past, powers = self._past[self._latest], self._past_powers[self._latest]
+        for line in (self._weights, self._variance, past, powers):
             line[blocks:] = line[: PARTITIONS - blocks].copy()
-        self._weights[:blocks] = 0
-        self._spectra[:blocks] = 0
-        self._powers[:blocks] = 0
+        for line in (self._weights, past, powers):
+            line[:blocks] = 0
 
     def __call__(self, far: Samples, near: Samples) -> Samples:
         """What `near` has beside the echo of `far` and of what came before it."""
@@ -106,9 +111,11 @@ class AdaptiveFilter:
         if self._silent > PARTITIONS:
             return near
         self._remember(far)
-        echo = np.fft.irfft((self._spectra * self._weights).sum(axis=0))[BLOCK:]
-        error = (near - echo).astype(np.float32)
-        self._learn(error)
+        spectra = self._past[self._latest]
+        np.multiply(spectra, self._weights, out=self._product)
+        echo = np.fft.irfft(np.add.reduce(self._product, axis=0))[BLOCK:]
+        error = (near - echo).astype(np.float32, copy=False)
+        self._learn(spectra, error)
         before = self.useful
         self._watch(far, near, error)
         if before == self.useful:
@@ -126,43 +133,50 @@ class AdaptiveFilter:
         """It takes the echo out, and what is given back is its work; else `near` as it came."""
         return self._trusted > 0
 
+    @property
+    def _latest(self) -> slice:
+        """The rows that tell of the latest blocks, the newest first."""
+        return slice(self._row, self._row + PARTITIONS)
+
     def _remember(self, far: Samples) -> None:
         self._block[:BLOCK] = self._block[BLOCK:]
         self._block[BLOCK:] = far
-        for line in (self._spectra, self._powers):
-            line[1:] = line[:-1].copy()
-        newest = np.fft.rfft(self._block)
-        self._spectra[0] = newest
-        self._powers[0] = newest.real**2 + newest.imag**2
+        if self._row == 0:  # they are moved only once in so many blocks
+            for line in (self._past, self._past_powers):
+                line[PARTITIONS + 1 :] = line[: PARTITIONS - 1]
+            self._row = PARTITIONS + 1
+        self._row -= 1
+        newest = self._past[self._row] = np.fft.rfft(self._block)
+        self._past_powers[self._row] = newest.real**2 + newest.imag**2
 
-    def _learn(self, error: Samples) -> None:
+    def _learn(self, spectra: Bins, error: Samples) -> None:
         self._error[BLOCK:] = error
-        told = np.fft.rfft(self._error).astype(np.complex64)
-        doubt = 0.5 * (self._powers * self._variance).sum(axis=0)
-        self._noise = SMOOTHING * self._noise + (1 - SMOOTHING) * (told.real**2 + told.imag**2)
-        step = self._variance / (doubt + self._noise + STILL)
-        gain = self._spectra.conj()
-        gain *= step
-        gain *= told
+        told = np.fft.rfft(self._error).astype(np.complex64, copy=False)
+        doubts = np.multiply(self._past_powers[self._latest], self._variance, out=self._doubts)
+        self._noise *= SMOOTHING
+        self._noise += (1 - SMOOTHING) * (told.real**2 + told.imag**2)
+        surely = 1 / (np.float32(0.5) * np.add.reduce(doubts, axis=0) + self._noise + STILL)
+        gain = np.conjugate(spectra, out=self._product)
+        gain *= told * surely
+        gain *= self._variance
         self._follow(gain)
         self._weights += gain
-        step *= self._powers
-        step *= np.float32(-0.5)
-        step += 1
-        self._variance *= step
+        doubts *= np.float32(-0.5) * surely
+        doubts += 1
+        self._variance *= doubts
         self._settle(slice(self._turn, None, SETTLING))
         self._turn = (self._turn + 1) % SETTLING
 
     def _follow(self, gain: Bins) -> None:
         """Find the drift, by how `gain` is about to turn the weights, and turn them by all of it."""
         weights = self._weights
-        known = weights[:, TELLING].conj()
-        turned = (known * gain[:, TELLING]).sum(axis=0).imag
-        power = (known.real**2 + known.imag**2).sum(axis=0)
-        seen = float(TURNS[TELLING] @ turned)
-        seen /= float(TURNS[TELLING] ** 2 @ power) + float(SURE)
-        self._drift = min(max(self._drift - DRIFTS * seen, -MOST_DRIFT), MOST_DRIFT)
-        if self._turn == 0:  # it changes slowly
+        if self._turn % FOLLOWING == 0:
+            known, about = weights[:, TELLING], gain[:, TELLING]
+            turned = np.add.reduce(known.real * about.imag - known.imag * about.real, axis=0)
+            power = np.add.reduce(known.real**2 + known.imag**2, axis=0)
+            seen = float(TURNS[TELLING] @ turned)
+            seen /= float(TURNS[TELLING] ** 2 @ power) + float(SURE)
+            self._drift = min(max(self._drift - DRIFTS * seen, -MOST_DRIFT), MOST_DRIFT)
             self._rotation = np.exp(-1j * self._drift * TURNS).astype(np.complex64)
         weights *= self._rotation
 
@@ -172,15 +186,16 @@ class AdaptiveFilter:
         response[:, BLOCK:] = 0
         weights = np.fft.rfft(response, axis=1).astype(np.complex64)
         self._weights[some] = weights
-        powers = np.abs(self._weights) ** 2
-        changing = powers[some]
+        changing = weights.real**2 + weights.imag**2
         if abs(self.drift_ppm) > DRIFTING_PPM:  # then it comes in from the partitions beside it
+            powers = self._weights.real**2 + self._weights.imag**2
             beside = powers.copy()
             beside[1:] += powers[:-1]
             beside[:-1] += powers[1:]
             changing = beside[some]
-        changed = (1 - KEEPS) * changing
-        self._variance[some] = np.maximum(KEEPS * self._variance[some] + changed, SURE)
+        changing *= 1 - KEEPS
+        changing += KEEPS * self._variance[some]
+        self._variance[some] = np.maximum(changing, SURE, out=changing)
 
     def _watch(self, far: Samples, near: Samples, error: Samples) -> None:
         """Whether it helps; and one that makes it worse for long has lost its way: something was moved."""

@@ -3,45 +3,45 @@
 AEC3 has a filter too, but trusts it little: where both speak at once it takes the near voice down by 5 dB
 and more, and its library has no setting for that. Behind a filter that has already taken 15 to 30 dB out
 it finds little to suppress, and lets the near voice pass; what is not linear (a small loudspeaker's
-distortion), or comes while the filter still learns, it takes out as ever. It also has noise suppression, a
-high-pass and, where wanted, gain control. All of it at 16 kHz: what it gives has nothing above 7 kHz, as a
-telephone's wideband voice.
+distortion), or comes while the filter still learns, it takes out as ever. The library also has noise
+suppression, a high-pass and, where wanted, gain control. All of it at 16 kHz: what it gives has nothing
+above 7 kHz, as a telephone's wideband voice.
 
-The library (livekit) is large, and imported when the first of these is made. It starts a few native threads
-of its own, once, which end with the process; it opens no connection unless a room of its maker's is joined,
-which nobody here does.
+While nothing has sounded here for so long that no echo of it can be left, both filters rest: then there is
+nothing to take out, and nothing that they could learn. What they know of the room stays, and with the first
+sound of the far side they are there again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from appliance.media.adaptive import AdaptiveFilter
 from appliance.media.base import check_frame
 from appliance.media.reference import Reference
-from appliance.media.wideband import (
-    WIDE_RATE_HZ,
-    WIDE_SAMPLES,
-    Narrowing,
-    Samples,
-    Widening,
-    whole,
-)
-
-if TYPE_CHECKING:
-    from livekit.rtc import AudioFrame
+from appliance.media.webrtc import Stage, Tens
+from appliance.media.wideband import WIDE_SAMPLES, Narrowing, Samples, Widening
 
 log = logging.getLogger(__name__)
 
-HALF = WIDE_SAMPLES // 2
-"""The library takes 10 ms at a time."""
 LONGEST_MS = 500
 """It knows no longer delay."""
+TOLD_MS = 20
+"""It is told of a delay that has changed by so much; what is less it finds out sooner than it listens."""
+SOUNDS = WIDE_SAMPLES * 32.0**2
+"""The energy of 20 ms at -60 dBFS: what is less gives no echo that anybody would hear."""
+RINGS_FRAMES = 30
+"""After 600 ms nothing of it is left: our filter knows 400 ms of a room, AEC3 takes less than 200 more."""
+LISTENS_FRAMES = 100
+"""What passes the canceller by knows the noise here after two seconds of it, and is not heard before."""
+LATE = 128
+"""So many samples later than it went in AEC3 gives sound back: as late is what passes it by."""
+RAMP: Samples = np.linspace(0, 1, 80, endpoint=False, dtype=np.float32)
+"""From the one to the other, within 5 ms."""
 
 
 class Aec3:
@@ -52,6 +52,8 @@ class Aec3:
         self._reference = Reference()
         self._far, self._near, self._out = Narrowing(), Narrowing(), Widening()
         self._filter = AdaptiveFilter()
+        self._quiet = 0
+        """How many frames have come since the loudspeaker was last heard."""
         self._using = threading.Lock()
         self._library: Library | None = Library(gain_control=gain_control)
 
@@ -71,6 +73,9 @@ class Aec3:
             far, near = self._far(sounding), self._near(frame)
             if left_out:
                 self._filter.moved(left_out)
+            self._quiet = 0 if float(far @ far) > SOUNDS else self._quiet + 1
+            if self._quiet > RINGS_FRAMES and self._library.knows_the_noise(near):
+                return self._out(self._library.without(near))
             rest = self._filter(far, near)
             waits_ms = delay_ms - self._reference.waiting_ms
             return self._out(self._library.process(far, rest, waits_ms))
@@ -83,22 +88,24 @@ class Aec3:
 
 
 class Library:
-    """WebRTC's audio processing, 20 ms at a time at 16 kHz."""
+    """WebRTC's audio processing, 20 ms at a time at 16 kHz: with its echo canceller, or past it."""
 
     def __init__(self, *, gain_control: bool) -> None:
         """Raises ImportError where it is not installed, or does not fit this system."""
-        from livekit.rtc import AudioFrame
-        from livekit.rtc.apm import AudioProcessingModule
-
-        self._module = AudioProcessingModule(
+        self._fars, self._nears = Tens(), Tens()
+        self._with = Stage(
+            self._nears,
+            self._fars,
             echo_cancellation=True,
             noise_suppression=True,
             high_pass_filter=True,
-            auto_gain_control=gain_control,
         )
-        # two for each side, each with a view into it: what is in them is replaced, not they
-        self._fars = [AudioFrame.create(WIDE_RATE_HZ, 1, HALF) for _ in range(2)]
-        self._nears = [AudioFrame.create(WIDE_RATE_HZ, 1, HALF) for _ in range(2)]
+        self._past = Stage(self._nears, noise_suppression=True, high_pass_filter=True)
+        self._gain = Stage(self._nears, auto_gain_control=True) if gain_control else None
+        """One for both ways, lest one be louder than the other."""
+        self._late: Samples = np.zeros(LATE + WIDE_SAMPLES, np.float32)
+        self._passing = False
+        self._listened = 0
         self._delay_ms = -1
         self._failed = False
 
@@ -107,32 +114,68 @@ class Library:
 
         Where it refuses, which is told once, `near` is given back as it is: better an echo than no voice.
         """
-        self._fill(self._fars, far)
-        self._fill(self._nears, near)
-        delay_ms = min(max(0, delay_ms), LONGEST_MS)
         try:
-            if delay_ms != self._delay_ms:
-                self._module.set_stream_delay_ms(delay_ms)
-                self._delay_ms = delay_ms
-            # the whole of the far side first: its echo is then always behind it
-            for frame in self._fars:
-                self._module.process_reverse_stream(frame)
-            for frame in self._nears:
-                self._module.process_stream(frame)
+            before = self._pass(near) if self._passing else None
+            self._tell(min(max(0, delay_ms), LONGEST_MS))
+            self._cancel(far, near)
+            self._late[:LATE] = near[-LATE:]
+            self._passing = False
+            return self._finish(before)
         except RuntimeError as fault:
-            if not self._failed:
-                log.error("the echo canceller's library refuses: %s", fault)  # noqa: TRY400 - said in full
-            self._failed = True
-            return near
-        return np.concatenate([_samples(frame) for frame in self._nears]).astype(np.float32)
+            return self._refused(fault, near)
 
-    @staticmethod
-    def _fill(frames: list[AudioFrame], samples: Samples) -> None:
-        data = np.frombuffer(whole(samples), "<i2")
-        for number, frame in enumerate(frames):
-            _samples(frame)[:] = data[number * HALF : (number + 1) * HALF]
+    def without(self, near: Samples) -> Samples:
+        """The same for 320 samples in which there is no echo."""
+        try:
+            before = None if self._passing else self._cancel(np.zeros_like(near), near)
+            self._pass(near)
+            self._passing = True
+            return self._finish(before)
+        except RuntimeError as fault:
+            return self._refused(fault, near)
 
+    def knows_the_noise(self, near: Samples) -> bool:
+        """Whether `without` would suppress it from its first frame on; else it listens to this one."""
+        if self._listened < LISTENS_FRAMES:
+            self._listened += 1
+            with contextlib.suppress(RuntimeError):  # it is told where it would be heard
+                self._pass(near)
+            return False
+        return True
 
-def _samples(frame: AudioFrame) -> npt.NDArray[np.int16]:
-    """A view into the library's frame."""
-    return np.frombuffer(frame.data, "<i2")
+    def _cancel(self, far: Samples, near: Samples) -> Samples:
+        self._fars.fill(far)
+        self._nears.fill(near)
+        # the whole of the far side first: its echo is then always behind it
+        self._with.far()
+        self._with.near()
+        return self._nears.samples()
+
+    def _pass(self, near: Samples) -> Samples:
+        """As late as the other way."""
+        self._late[LATE:] = near
+        self._nears.fill(self._late[:WIDE_SAMPLES])
+        self._late[:LATE] = near[-LATE:]
+        self._past.near()
+        return self._nears.samples()
+
+    def _finish(self, before: Samples | None) -> Samples:
+        """What lies there, after what would have come on the way that is being left."""
+        if before is not None:
+            now = self._nears.samples()
+            now[: len(RAMP)] = before[: len(RAMP)] + RAMP * (now - before)[: len(RAMP)]
+            self._nears.fill(now)
+        if self._gain is not None:
+            self._gain.near()
+        return self._nears.samples()
+
+    def _tell(self, delay_ms: int) -> None:
+        if self._delay_ms < 0 or abs(delay_ms - self._delay_ms) >= TOLD_MS:
+            self._with.delay(delay_ms)
+            self._delay_ms = delay_ms
+
+    def _refused(self, fault: RuntimeError, near: Samples) -> Samples:
+        if not self._failed:
+            log.error("the echo canceller's library refuses: %s", fault)
+        self._failed = True
+        return near

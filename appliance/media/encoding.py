@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from fractions import Fraction
 
 import av
 from av.video.frame import PictureType
 
+from appliance.media import opus
 from appliance.media.base import FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit
+from appliance.media.opus import BadPacket, LibopusEncoder, Setting
+
+logger = logging.getLogger(__name__)
 
 MICROSECONDS = Fraction(1, 1_000_000)
 SAMPLES = Fraction(1, SAMPLE_RATE_HZ)
@@ -18,6 +23,14 @@ VOICE_EFFORT = 1
 has little, and takes two to three times as long; the packets for error correction are there in any case.
 """
 EXPECTED_LOSS_PERCENT = 10
+VOICE = {
+    Setting.BITRATE: VOICE_BIT_S,
+    Setting.VBR: 1,
+    Setting.VBR_CONSTRAINT: 0,
+    Setting.COMPLEXITY: VOICE_EFFORT,
+    Setting.INBAND_FEC: 1,
+    Setting.PACKET_LOSS_PERCENT: EXPECTED_LOSS_PERCENT,
+}
 
 VBV_S = 0.3
 """How much of the bitrate one picture may take at once: bounds the burst of a keyframe."""
@@ -120,7 +133,29 @@ class OpusEncoder:
     """Opus (RFC 6716) for speech: mono, 20 ms, with in-band error correction."""
 
     def __init__(self) -> None:
-        """One stream; `encode` belongs to one thread."""
+        """One stream; `encode` belongs to one thread. By libopus itself where it can be had."""
+        self._encoder = _voice_encoder()
+
+    def encode(self, frame: bytes) -> bytes:
+        """One frame in, one Opus packet out."""
+        return self._encoder.encode(frame)
+
+
+def _voice_encoder() -> LibopusEncoder | PlainOpusEncoder:
+    library = opus.installed()
+    if library is not None:
+        try:
+            return LibopusEncoder(library, VOICE)
+        except BadPacket as fault:
+            logger.warning("%s: a voice is encoded through FFmpeg", fault)
+    return PlainOpusEncoder()
+
+
+class PlainOpusEncoder:
+    """The same through FFmpeg."""
+
+    def __init__(self) -> None:
+        """One stream."""
         codec = av.CodecContext.create("libopus", "w")
         codec.format, codec.layout, codec.sample_rate = "s16", "mono", SAMPLE_RATE_HZ
         codec.time_base = SAMPLES

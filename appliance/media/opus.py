@@ -1,16 +1,18 @@
-"""Opus (RFC 6716) decoded to 48 kHz mono, with what libopus can do about packets that are lost.
+"""Opus (RFC 6716) at 48 kHz mono, by libopus itself, with what it can do about packets that are lost.
 
 FFmpeg's decoders give access to neither the error correction in the next packet nor the concealment of
-libopus, and the one binding that is kept cannot be told where the library is; so the four functions that
-are needed are bound here. `decoder` takes the system's libopus, which gets its security updates; else the
-one that PyAV's wheel brings along; and where there is none, PyAV's decoder with a concealment of our own.
+libopus, its encoder sends each frame through a graph of filters first, and the one binding that is kept
+cannot be told where the library is; so the few functions that are needed are bound here. The system's
+libopus is taken, which gets its security updates; else the one that PyAV's wheel brings along; and where
+there is none, PyAV's coders with a concealment of our own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -21,7 +23,7 @@ import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
 
 from appliance.errors import ApplianceError
-from appliance.media.base import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from appliance.media.base import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE_HZ, check_frame
 from appliance.media.concealing import Concealment
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,11 @@ MAX_PACKET_SAMPLES = 5760
 UNIT_SAMPLES = 120
 """2.5 ms: everything that Opus does lasts a multiple of it."""
 
+LONGEST_PACKET = 1275
+"""Bytes, of 20 ms (RFC 6716, section 3.2.1)."""
+
 _OPUS_OK = 0
+_VOIP = 2048
 _SILENCE = b"\xf8\xff\xfe"
 """A whole packet of 20 ms in which nothing is heard."""
 
@@ -115,6 +121,25 @@ class Libopus:
                 ctypes.c_int,
                 ctypes.c_int,
             )
+            self.encoder_size = _bound(library.opus_encoder_get_size, ctypes.c_int)
+            self.encoder_init = _bound(
+                library.opus_encoder_init,
+                ctypes.c_void_p,
+                ctypes.c_int32,
+                ctypes.c_int,
+                ctypes.c_int,
+            )
+            self.encode = _bound(
+                library.opus_encode,
+                ctypes.c_void_p,
+                ctypes.c_char_p,
+                ctypes.c_int,
+                ctypes.c_void_p,
+                ctypes.c_int32,
+            )
+            self.encoder_ctl = _bound(
+                library.opus_encoder_ctl, ctypes.c_void_p, ctypes.c_int, ctypes.c_int32
+            )
             version = _bound(library.opus_get_version_string)
             version.restype = ctypes.c_char_p
             self.version = bytes(version()).decode("ascii", "replace")
@@ -131,10 +156,11 @@ class Libopus:
                 len(decoder.decode(_SILENCE)),
                 len(decoder.conceal(FRAME_SAMPLES)),
                 len(decoder.conceal(FRAME_SAMPLES, _SILENCE)),
+                duration(LibopusEncoder(self, {}).encode(bytes(FRAME_BYTES))),
             ]
         except BadPacket as fault:
             raise NoLibopus(f"{self.path}, {self.version}: {fault}") from fault
-        if lengths != [FRAME_SAMPLES] * 3:
+        if lengths != [FRAME_SAMPLES] * 4:
             raise NoLibopus(f"{self.path}, {self.version}: 20 ms become {lengths} samples")
 
 
@@ -177,6 +203,40 @@ class LibopusDecoder:
         if count < 0:
             raise BadPacket(f"libopus says {count} to {length} bytes")
         return self._samples[:count].copy()
+
+
+class Setting(IntEnum):
+    """What an encoder can be told (opus_defines.h)."""
+
+    BITRATE = 4002
+    VBR = 4006
+    COMPLEXITY = 4010
+    INBAND_FEC = 4012
+    PACKET_LOSS_PERCENT = 4014
+    VBR_CONSTRAINT = 4020
+
+
+class LibopusEncoder:
+    """20 ms of a voice at a time, 48 kHz mono. Belongs to one thread; there is nothing to release."""
+
+    def __init__(self, library: Libopus, settings: Mapping[Setting, int]) -> None:
+        """Begin a stream. Raises BadPacket where the library refuses."""
+        self._encode = library.encode
+        self._state = ctypes.create_string_buffer(library.encoder_size(1))
+        if library.encoder_init(self._state, SAMPLE_RATE_HZ, 1, _VOIP) != _OPUS_OK:
+            raise BadPacket("libopus refuses to encode 48 kHz mono")
+        for setting, value in settings.items():
+            if library.encoder_ctl(self._state, setting, value) != _OPUS_OK:
+                raise BadPacket(f"libopus refuses a {setting.name} of {value}")
+        self._packet = ctypes.create_string_buffer(LONGEST_PACKET)
+
+    def encode(self, frame: bytes) -> bytes:
+        """One frame of 960 samples in, one packet out. Raises BadPacket where the library refuses."""
+        check_frame(frame)
+        count = self._encode(self._state, frame, FRAME_SAMPLES, self._packet, LONGEST_PACKET)
+        if count < 0:
+            raise BadPacket(f"libopus says {count} to a frame")
+        return self._packet.raw[:count]
 
 
 # -------------------- without it
@@ -249,11 +309,12 @@ def load(candidates: Iterator[str]) -> Libopus | None:
 
 
 @cache
-def _installed() -> Libopus | None:
+def installed() -> Libopus | None:
+    """This machine's libopus, or None."""
     return load(names(Path(av.__file__).parent))
 
 
 def decoder() -> VoiceDecoder:
     """The best decoder that there is on this machine, for one stream."""
-    library = _installed()
+    library = installed()
     return PlainDecoder() if library is None else LibopusDecoder(library)

@@ -178,6 +178,7 @@ class Peer:
 
     def _line_made(self, line: Line) -> None:
         fanout = self._sources.of(line.role)
+        seams.send_ready_made(line.transceiver.sender)
         if isinstance(fanout, VideoFanout):
 
             def wanted(cause: Cause) -> None:

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
 import aiortc
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+import av
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import NackGenerator
+from aiortc.rtcrtpsender import random_sequence_number
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
@@ -26,12 +32,18 @@ from aiortc.rtp import (
     AnyRtcpPacket,
     RtcpPsfbPacket,
     RtcpRtpfbPacket,
+    RtpPacket,
+    wrap_rtx,
 )
+from aiortc.utils import random32
 
 from appliance.errors import ApplianceError
 from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.governor import Cause
 from appliance.media.resending import judge
+from appliance.media.sending import Packet, SentPacket, Stream, once_for_all_peers
+
+logger = logging.getLogger(__name__)
 
 CONNECT = "_RTCPeerConnection__connect"
 """What aiortc starts without an owner as soon as there is a description of each side."""
@@ -45,8 +57,28 @@ MISSING = "_RTCRtpReceiver__nack_generator"
 HISTORY = "_RTCRtpSender__rtp_history"
 """Where a sender keeps its last packets, by their sequence number modulo `RTP_HISTORY_SIZE`."""
 
+OF_A_SENDER = "_RTCRtpSender__"
+"""Before the private names of a sender that its own loop uses."""
+
+NO_TRACK_S = 0.02
+
 VIDEO_BUFFER_PACKETS = 512
 """As aiortc's own."""
+
+_LOOP_NAMES = (
+    "rtp_started",
+    "rtp_exited",
+    "rtp_history",
+    "rtp_header_extensions_map",
+    "mid",
+    "encoder",
+    "ntp_timestamp",
+    "rtp_timestamp",
+    "octet_count",
+    "packet_count",
+    "track",
+)
+_RTX_NAMES = ("rtx_payload_type", "rtx_sequence_number")
 
 
 class UnknownAiortc(ApplianceError):
@@ -72,6 +104,15 @@ def self_check() -> None:
         ("senders", RtpRouter.route_rtcp),
         (CONNECT, RTCPeerConnection.setRemoteDescription),
         ("_set_mline_index", RTCPeerConnection.setRemoteDescription),
+        ("_run_rtp", RTCRtpSender.send),
+        ("_retransmit", RTCRtpSender._handle_rtcp_packet),
+        ("_send_rtp", RTCRtpSender._run_rtp),
+        ("_enabled", RTCRtpSender._next_encoded_frame),
+        ("_split_bitstream", H264Encoder.pack),
+        ("_packetize", H264Encoder.pack),
+        *((OF_A_SENDER + name, RTCRtpSender._run_rtp) for name in _LOOP_NAMES),
+        *((OF_A_SENDER + name, RTCRtpSender._retransmit) for name in _RTX_NAMES),
+        ("_rtx_ssrc", RTCRtpSender._retransmit),
     )
     faults = [
         f"{getattr(function, '__qualname__', function)} no longer uses {name}"
@@ -84,6 +125,9 @@ def self_check() -> None:
         (RTCRtpReceiver._send_rtcp_pli, ["self", "media_ssrc"]),
         (JitterBuffer.add, ["self", "packet"]),
         (RtpRouter.route_rtcp, ["self", "packet"]),
+        (RTCRtpSender._run_rtp, ["self", "codec"]),
+        (RTCRtpSender._retransmit, ["self", "sequence_number"]),
+        (RTCDtlsTransport._send_rtp, ["self", "data"]),
     )
     faults += [
         f"{function.__qualname__} takes other arguments than {names}"
@@ -172,6 +216,99 @@ def route_full_intra_requests(sender: RTCRtpSender) -> None:
         return recipients
 
     router.route_rtcp = with_fir  # type: ignore[method-assign]
+
+
+def send_ready_made(sender: RTCRtpSender) -> None:
+    """Let `sender` send what is encoded already by a loop that does no more than that.
+
+    Its statistics, its reports and what it keeps for those who miss something are as they would be. To be
+    called before it is connected.
+    """
+
+    def of(name: str) -> Any:
+        return getattr(sender, OF_A_SENDER + name)
+
+    history: dict[int, SentPacket] = of("rtp_history")
+
+    async def run(codec: RTCRtpCodecParameters) -> None:
+        of("rtp_started").set()
+        try:
+            await _send_all(sender, codec, history)
+        except (asyncio.CancelledError, ConnectionError, MediaStreamError):
+            pass  # it was stopped, or there is nothing more: as in its own
+        except Exception:
+            logger.exception("what is encoded cannot be sent")
+        if sender.track is not None:
+            sender.track.stop()
+            setattr(sender, OF_A_SENDER + "track", None)
+        of("rtp_exited").set()
+
+    async def again(sequence_number: int) -> None:
+        kept = history.get(sequence_number % RTP_HISTORY_SIZE)
+        if kept is None or kept.sequence_number != sequence_number:
+            return
+        data = kept.data
+        if of("rtx_payload_type") is not None:
+            number = of("rtx_sequence_number")
+            setattr(sender, OF_A_SENDER + "rtx_sequence_number", (number + 1) & 0xFFFF)
+            extensions = of("rtp_header_extensions_map")
+            packet = wrap_rtx(
+                RtpPacket.parse(data, extensions), of("rtx_payload_type"), number, sender._rtx_ssrc
+            )
+            data = packet.serialize(extensions)
+        await sender.transport._send_rtp(data)
+
+    sender._run_rtp = run  # type: ignore[method-assign]
+    sender._retransmit = again  # type: ignore[method-assign]
+
+
+async def _send_all(
+    sender: RTCRtpSender, codec: RTCRtpCodecParameters, history: dict[int, SentPacket]
+) -> None:
+    def of(name: str) -> Any:
+        return getattr(sender, OF_A_SENDER + name)
+
+    def empty(sent_at: int) -> bytes:
+        packet = RtpPacket(payload_type=codec.payloadType or 0, ssrc=sender._ssrc)
+        packet.extensions.abs_send_time, packet.extensions.mid = sent_at, of("mid")
+        return packet.serialize(of("rtp_header_extensions_map"))
+
+    stream = Stream(empty, random_sequence_number(), random32())
+    payloads = _pictures if sender.kind == "video" else _sound
+    packets = octets = 0
+    while True:
+        track: MediaStreamTrack | None = of("track")
+        if track is None:
+            await asyncio.sleep(NO_TRACK_S)  # as in its own loop: nothing tells of one
+            continue
+        packet = await track.recv()
+        if not sender._enabled:
+            continue
+        assert isinstance(packet, av.Packet)
+        assert packet.pts is not None
+        now = clock.current_ntp_time()
+        send = sender.transport._send_rtp
+        for sent in stream.packets(payloads(packet), packet.pts, now):
+            history[sent.sequence_number % RTP_HISTORY_SIZE] = sent
+            await send(sent.data)
+            packets += 1
+            octets += len(sent.data) - sent.head_bytes
+        for name, value in (
+            ("ntp_timestamp", now),
+            ("rtp_timestamp", stream.timestamp),
+            ("packet_count", packets),
+            ("octet_count", octets),
+        ):
+            setattr(sender, OF_A_SENDER + name, value)
+
+
+@once_for_all_peers
+def _pictures(unit: bytes) -> list[bytes]:
+    return H264Encoder._packetize(H264Encoder._split_bitstream(unit))
+
+
+def _sound(packet: Packet) -> list[bytes]:
+    return [bytes(packet)]
 
 
 def use_jitter_buffer(receiver: RTCRtpReceiver, buffer: JitterBuffer) -> None:

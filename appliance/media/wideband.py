@@ -16,6 +16,8 @@ from appliance.media.base import FRAME_SAMPLES, SAMPLE_RATE_HZ
 Samples: TypeAlias = npt.NDArray[np.float32]
 """One dimension, in the scale of 16 bit: full scale is 32768."""
 
+Matrix: TypeAlias = npt.NDArray[np.float32]
+
 FACTOR = 3
 WIDE_RATE_HZ = SAMPLE_RATE_HZ // FACTOR
 WIDE_SAMPLES = FRAME_SAMPLES // FACTOR
@@ -34,9 +36,32 @@ def _low_pass() -> Samples:
     return np.asarray(taps / taps.sum(), np.float32)
 
 
-_PHASES = [_low_pass()[phase::FACTOR].copy() for phase in range(FACTOR)]
-"""Every third tap: each of them meets every third sample, and only those that are kept are worked out."""
-_PHASE_TAPS = TAPS // FACTOR
+_BLOCK = 40
+"""Of 16 kHz: so many are worked out by one row of a product of matrices, from two blocks of what came."""
+_LONG = _BLOCK * FACTOR
+_ROWS = WIDE_SAMPLES // _BLOCK
+
+
+def _narrowing() -> tuple[Matrix, Matrix]:
+    """What the block before, and the block itself, give to 40 samples of 16 kHz."""
+    at = FACTOR * np.arange(_BLOCK)[None, :] + _LONG - np.arange(2 * _LONG)[:, None]
+    return _halves(at, _low_pass())
+
+
+def _widening() -> tuple[Matrix, Matrix]:
+    """What the block before, and the block itself, give to 120 samples of 48 kHz."""
+    at = np.arange(_LONG)[None, :] + _LONG - FACTOR * np.arange(2 * _BLOCK)[:, None]
+    return _halves(at, FACTOR * _low_pass())
+
+
+def _halves(at: npt.NDArray[np.intp], taps: Samples) -> tuple[Matrix, Matrix]:
+    there = (at >= 0) & (at < TAPS)
+    matrix = np.where(there, taps[np.where(there, at, 0)], np.float32(0))
+    before, now = np.split(matrix.astype(np.float32), 2)
+    return np.ascontiguousarray(before), np.ascontiguousarray(now)
+
+
+_NARROWING, _WIDENING = _narrowing(), _widening()
 
 
 class Narrowing:
@@ -44,18 +69,17 @@ class Narrowing:
 
     def __init__(self) -> None:
         """As after silence."""
-        self._line = np.zeros(TAPS - 1 + FRAME_SAMPLES, np.float32)
+        self._blocks: Matrix = np.zeros((_ROWS + 1, _LONG), np.float32)
 
     def __call__(self, frame: bytes) -> Samples:
         """The next 20 ms."""
-        line = self._line
-        line[: TAPS - 1] = line[FRAME_SAMPLES:]
-        line[TAPS - 1 :] = np.frombuffer(frame, "<i2")
-        out = np.zeros(WIDE_SAMPLES, np.float32)
-        for phase, taps in enumerate(_PHASES):
-            thirds = line[FACTOR - 1 - phase :: FACTOR]
-            out += np.convolve(thirds, taps, "valid")[:WIDE_SAMPLES]
-        return out
+        blocks = self._blocks
+        blocks[0] = blocks[-1]
+        blocks[1:] = np.frombuffer(frame, "<i2").reshape(_ROWS, _LONG)
+        before, now = _NARROWING
+        out = blocks[:-1] @ before
+        out += blocks[1:] @ now
+        return out.reshape(-1)
 
 
 class Widening:
@@ -63,19 +87,22 @@ class Widening:
 
     def __init__(self) -> None:
         """As after silence."""
-        self._line = np.zeros(_PHASE_TAPS - 1 + WIDE_SAMPLES, np.float32)
+        self._blocks: Matrix = np.zeros((_ROWS + 1, _BLOCK), np.float32)
 
     def __call__(self, samples: Samples) -> bytes:
         """The next 20 ms; what does not fit into 16 bit is cut."""
-        line = self._line
-        line[: _PHASE_TAPS - 1] = line[WIDE_SAMPLES:]
-        line[_PHASE_TAPS - 1 :] = samples
-        out = np.empty((WIDE_SAMPLES, FACTOR), np.float32)
-        for phase, taps in enumerate(_PHASES):
-            out[:, phase] = np.convolve(line, taps, "valid")
-        return whole(FACTOR * out.ravel())
+        blocks = self._blocks
+        blocks[0] = blocks[-1]
+        blocks[1:] = samples.reshape(_ROWS, _BLOCK)
+        before, now = _WIDENING
+        out = blocks[:-1] @ before
+        out += blocks[1:] @ now
+        return whole(out)
 
 
 def whole(samples: Samples) -> bytes:
     """Rounded to 16 bit, little endian; what does not fit is cut."""
-    return bytes(np.clip(np.rint(samples), -32768, 32767).astype("<i2").tobytes())
+    rounded = np.rint(samples)
+    np.maximum(rounded, np.float32(-32768), out=rounded)
+    np.minimum(rounded, np.float32(32767), out=rounded)
+    return rounded.astype("<i2").tobytes()

@@ -7,10 +7,11 @@ sender share this machine, so a loaded one makes the times longer.
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from unittest import mock
@@ -37,6 +38,7 @@ RECOVERY_S = 0.15
 LOSS, LOSS_S = 0.02, 20.0
 MISSED_PERCENT = 0.5
 PLIS, PLI_EVERY_S = 40, 0.37
+PRIORITY = 10
 FRAME_AND_S = 1 / FPS + 0.005
 
 
@@ -183,7 +185,24 @@ async def nothing(packet: object, arrival_time_ms: int) -> None:
     """Throw a packet away: the receiver shares the sender's processor."""
 
 
-async def bench_pli(pictures: list[av.VideoFrame]) -> list[Row]:
+@contextmanager
+def ahead_of_others() -> Iterator[str]:
+    """Real-time priority where the system grants it, for this thread and those that it starts.
+
+    On a machine with more to do than it has processors the time to an IDR is else that of waiting for one.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
+    except OSError:
+        yield "at no priority"
+        return
+    try:
+        yield "at real-time priority"
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+async def bench_pli(pictures: list[av.VideoFrame], note: str) -> list[Row]:
     async with Stranger() as other, sending(pictures) as ours:
         await ours.peer.accept(await other.reply(await ours.peer.offer()))
         await wait_until(lambda: other.connected and other.keyframes > 0)
@@ -199,7 +218,7 @@ async def bench_pli(pictures: list[av.VideoFrame]) -> list[Row]:
             took.append(ours.keyframes_s[before] - asked_s)
     took.sort()
     return [
-        Row(f"PLI to IDR, {what} of {PLIS}", 1000 * took_s, "ms", 1000 * FRAME_AND_S, 1)
+        Row(f"PLI to IDR, {what} of {PLIS}", 1000 * took_s, "ms", 1000 * FRAME_AND_S, 1, note)
         for what, took_s in (
             ("median", statistics.median(took)),
             ("95th percentile", took[int(0.95 * PLIS)]),
@@ -210,8 +229,6 @@ async def bench_pli(pictures: list[av.VideoFrame]) -> list[Row]:
 def run() -> list[Row]:
     """Every figure; where there is an aim, the ratio is to it."""
     pictures = film()
-    return [
-        *asyncio.run(bench_outages(pictures)),
-        *asyncio.run(bench_loss(pictures)),
-        *asyncio.run(bench_pli(pictures)),
-    ]
+    rows = [*asyncio.run(bench_outages(pictures)), *asyncio.run(bench_loss(pictures))]
+    with ahead_of_others() as note:
+        return [*rows, *asyncio.run(bench_pli(pictures, note))]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 import numpy as np
 import pytest
 
-from appliance.media.aec3 import Aec3
+from appliance.media import aec3
+from appliance.media.adaptive import AdaptiveFilter
+from appliance.media.aec3 import RINGS_FRAMES, Aec3
+from appliance.media.wideband import Samples
 from tests.parts import webrtc
 from tests.parts.rooms import (
+    RATE,
     ROOMS,
     Room,
     Signal,
@@ -89,6 +94,59 @@ def test_gain_control_brings_a_quiet_voice_up_and_leaves_a_loud_one() -> None:
         assert least < level_dbfs(part(out, 3, 6)) < most
 
 
+def test_while_the_far_side_is_silent_the_filters_rest_and_with_its_first_word_they_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(aec3, "LISTENS_FRAMES", 0)
+    room = ROOMS[2]
+    pause = slice(4 * RATE, 7 * RATE)
+    far = FAR.copy()
+    far[pause] = noise(3, -75)
+    talk = voice(9, 190, 2, -26).copy()
+    talk[: 5 * RATE], talk[6 * RATE :] = 0, 0
+    heard = room.echo(far) * 10 ** (-6 / 20) + QUIET
+    there = Counted()
+    out = cancelled(there, far, heard + talk, room.hint_ms)
+    assert 250 < there.worked < 6 * 50 + RINGS_FRAMES + 25
+    assert loss_db(part(talk, 5, 6), part(heard, 5, 6), part(out, 5, 6)) < 1
+    assert erle_db(heard, out, 7, 7.5) > 20
+    assert erle_db(heard, out, 7.5, 9) > 25
+
+
+class Counted(Aec3):
+    """It counts for how many frames the filter worked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.worked = 0
+        works = self._filter.__call__
+
+        def counted(far: Samples, near: Samples) -> Samples:
+            self.worked += 1
+            return works(far, near)
+
+        self._filter = cast("AdaptiveFilter", counted)
+
+
+def test_on_both_ways_the_voice_is_equally_late() -> None:
+    talk = part(voice(9, 190, 2, -26), 0, 6)
+    lags = []
+    for far in (np.zeros_like(talk), noise(6, -50)):
+        there = Counted()
+        out = cancelled(there, far, talk)
+        lags.append(lag_samples(part(talk, 3, 6), part(out, 3, 6)))
+        assert (there.worked > 250) is bool(far.any()), "the one rests, the other does not"
+    assert lags[0] == lags[1]
+
+
+def test_noise_is_as_low_on_the_one_way_as_on_the_other() -> None:
+    hiss, far = noise(8, -50), np.zeros(8 * RATE)
+    far[4 * RATE : 5 * RATE] = noise(1, -45)
+    out = cancelled(Aec3(), far, hiss)
+    parts = [level_dbfs(part(out, at, at + 0.5)) for at in (1.2, 1.7, 3.0, 4.0, 4.5, 5.7, 7.0)]
+    assert max(parts) - min(parts) < 6
+
+
 def test_a_library_that_refuses_is_told_of_once_and_the_voice_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,10 +154,11 @@ def test_a_library_that_refuses_is_told_of_once_and_the_voice_goes_on(
     library = there._library
     assert library is not None
 
-    def refuse(frame: object) -> None:
+    def refuse() -> None:
         raise RuntimeError("-6")
 
-    monkeypatch.setattr(library._module, "process_stream", refuse)
+    monkeypatch.setattr(library._with, "near", refuse)
+    monkeypatch.setattr(library._past, "near", refuse)
     talk = part(voice(9, 190, 2, -26), 0, 1)
     with caplog.at_level(logging.ERROR):
         out = [there.near(frame, 0) for frame in frames(talk)]

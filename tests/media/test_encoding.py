@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from appliance.media import opus
 from appliance.media.base import FRAME_SAMPLES, SILENT_FRAME, AccessUnit
 from appliance.media.card import Card, read_counter
-from appliance.media.encoding import H264Encoder, OpusEncoder, h264_level
+from appliance.media.encoding import (
+    VOICE,
+    H264Encoder,
+    OpusEncoder,
+    PlainOpusEncoder,
+    h264_level,
+)
+from appliance.media.opus import BadPacket, LibopusEncoder, Setting
 from tests.media.speech import packets_of, speech
 
 SLICE, IDR, SPS, PPS = 1, 5, 7, 8
@@ -128,8 +137,43 @@ def test_the_bitrate_follows_and_a_keyframe_stays_small() -> None:
     assert len(keyframe.data) * 8 < 800_000 * 0.4
 
 
-def test_opus_packets_hold_20_ms_of_one_channel() -> None:
-    encoder = OpusEncoder()
+@pytest.fixture(params=["libopus", "FFmpeg"])
+def voice_encoder(request: pytest.FixtureRequest) -> LibopusEncoder | PlainOpusEncoder:
+    if request.param == "FFmpeg":
+        return PlainOpusEncoder()
+    library = opus.installed()
+    assert library is not None, "PyAV brings one along"
+    return LibopusEncoder(library, VOICE)
+
+
+def test_both_encoders_of_one_library_give_the_same_packets() -> None:
+    library = opus.Libopus(list(opus.names(Path(av.__file__).parent))[-1])
+    encoders = LibopusEncoder(library, VOICE), PlainOpusEncoder()
+    noise = np.random.default_rng(1).integers(-9000, 9000, (40, 960)).astype("<i2")
+    ours, theirs = ([one.encode(part.tobytes()) for part in noise] for one in encoders)
+    assert ours == theirs
+
+
+def test_what_libopus_refuses_is_told() -> None:
+    library = opus.installed()
+    assert library is not None
+    with pytest.raises(BadPacket, match="COMPLEXITY of 11"):
+        LibopusEncoder(library, {Setting.COMPLEXITY: 11})
+    with pytest.raises(ValueError, match="1920 bytes"):
+        LibopusEncoder(library, VOICE).encode(b"short")
+
+
+def test_without_libopus_there_is_an_encoder_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VOICE, Setting.COMPLEXITY, 11)  # one that refuses what it is told
+    assert len(OpusEncoder().encode(bytes(1920))) > 0
+    monkeypatch.setattr(opus, "installed", lambda: None)
+    assert len(OpusEncoder().encode(bytes(1920))) > 0
+
+
+def test_opus_packets_hold_20_ms_of_one_channel(
+    voice_encoder: LibopusEncoder | PlainOpusEncoder,
+) -> None:
+    encoder = voice_encoder
     tone = (6000 * np.sin(np.arange(FRAME_SAMPLES * 50) * 0.1)).astype("<i2")
     packets = [
         encoder.encode(tone[at : at + FRAME_SAMPLES].tobytes())

@@ -238,7 +238,7 @@ def test_what_cannot_be_used_is_told_and_done_without(
     assert record.levelno == logging.WARNING
     for word in ("apt install libopus0", str(broken), another, "nowhere.so"):
         assert word in record.getMessage()
-    monkeypatch.setattr(opus, "_installed", lambda: None)
+    monkeypatch.setattr(opus, "installed", lambda: None)
     assert isinstance(decoder(), PlainDecoder)
 
 
