@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 
 from appliance.calls.inputs import LinkState
 from appliance.config import Mqtt
-from appliance.signaling import connection, plan
+from appliance.signaling import backoff, connection, plan
 from appliance.signaling.base import Publication, Subscription
 from appliance.signaling.broker import EmbeddedBroker
 from appliance.signaling.connection import Closed
@@ -189,11 +189,22 @@ async def test_who_may_not_in_is_told_so_once_and_keeps_trying(seen: Seen) -> No
     assert set(broker.versions) == {5}
 
 
-async def test_another_program_with_our_client_id_is_named_as_the_reason(seen: Seen) -> None:
+async def test_another_program_with_our_client_id_is_named_as_the_reason(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "RIVAL_BASE_S", 0.01)
     answers = [scripted.CONNACK_V5, scripted.TAKEN_OVER_V5, scripted.CLOSE]
     async with scripted_broker(lambda _: answers) as broker, seen.link(here(broker.port)):
         assert "door-main" in await seen.fault("session_taken_over")
-        await seen.fault("broker_unsteady")  # and it is noticed where the broker does not say so
+        await seen.fault("broker_unsteady")
+        await seen.connected(6)
+    assert [code for code, _ in seen.faults] == ["session_taken_over", "broker_unsteady"]
+
+
+async def test_connections_that_end_soon_are_noticed_where_no_broker_says_why(seen: Seen) -> None:
+    answers = [scripted.CONNACK_V5, scripted.CLOSE]
+    async with scripted_broker(lambda _: answers) as broker, seen.link(here(broker.port)):
+        assert "door-main" in await seen.fault("broker_unsteady")
 
 
 async def test_a_refused_subscription_is_named(seen: Seen) -> None:
