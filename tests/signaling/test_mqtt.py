@@ -367,6 +367,29 @@ async def test_a_network_that_swallows_everything_is_noticed(
 
 
 @pytest.mark.broker
+async def test_the_broker_is_told_how_much_is_too_much(mosquitto: Mosquitto, seen: Seen) -> None:
+    """It lets through anything; what is larger than we want it keeps from us (MQTT 5, 3.1.2.11.4)."""
+    other = Seen()
+    async with (
+        seen.link(here(mosquitto.port), Subscription("t")) as link,
+        MqttLink(
+            here(mosquitto.port),
+            "other",
+            on_state=other.states.post,
+            on_message=lambda *_: None,
+            on_fault=lambda *_: None,
+        ) as sender,
+    ):
+        await seen.connected()
+        await other.connected()
+        for size in (plan.MAX_PACKET_BYTES + 1, 10 * plan.MAX_PACKET_BYTES, 1000):
+            sender.publish("t", b"x" * size)
+        await seen.messages.until(lambda _: True)
+        assert [len(payload) for _, payload, _ in seen.messages] == [1000]
+        assert link.state is LinkState.CONNECTED
+
+
+@pytest.mark.broker
 async def test_a_message_may_expire_at_the_broker(mosquitto: Mosquitto, seen: Seen) -> None:
     async with _absent(mosquitto.port, "phone") as fetch:
         async with seen.link(here(mosquitto.port)) as link:
