@@ -44,12 +44,19 @@ class SocketAccounts:
         return password
 
     async def remove(self, uid: str) -> None:
-        """Take an account back, if one was made here; whoever uses it is thrown out. Raises Refused."""
-        answer = await self._ask({"remove": uid})
-        if not isinstance(answer.get("removed"), bool):
-            raise Refused(
-                "no_account", f"the broker's accounts: {answer.get('error', 'no answer')}"
-            )
+        """Take an account back, if one was made here; whoever uses it is thrown out.
+
+        Where that cannot be done it is logged: whoever was revoked is believed no more in any case.
+        """
+        try:
+            answer = await self._ask({"remove": uid})
+        except Refused as fault:
+            log.warning("%s may still log in at the broker: %s", uid, fault)
+            return
+        if isinstance(answer.get("removed"), bool):
+            log.info("%s has no account at the broker that was made here", uid)
+        else:
+            log.warning("%s may still log in at the broker: %s", uid, answer.get("error"))
 
     async def _ask(self, request: dict[str, str]) -> dict[str, Any]:
         try:
@@ -92,13 +99,5 @@ class Following:
     def _changed(self, _keys: frozenset[str]) -> None:
         known = frozenset(self._contacts.all())
         for uid in self._known - known:
-            self._tasks.create_task(self._remove(uid), name="account-removal")
+            self._tasks.create_task(self._accounts.remove(uid), name="account-removal")
         self._known = known
-
-    async def _remove(self, uid: str) -> None:
-        try:
-            await self._accounts.remove(uid)
-        except Refused as fault:
-            log.warning("%s was revoked and may still log in at the broker: %s", uid, fault)
-        else:
-            log.info("%s has no account at the broker any more", uid)

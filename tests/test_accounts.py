@@ -12,14 +12,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.accounts import Following, SocketAccounts
-from appliance.config import Contact
+from appliance.config import Contact, Mqtt, Security
 from appliance.errors import Refused
 from appliance.model import Right
 from appliance.trust.contacts import Contacts
 from appliance.trust.keys import DeviceKey
-from tests.parts.brokerhouse import NOT_AUTHORIZED, PLAIN, Endpoint, ShippedBroker
+from tests.parts.brokerhouse import NOT_AUTHORIZED, PLAIN, TLS, Endpoint, ShippedBroker
+from tests.parts.house import config_for, house
 from tests.parts.need import program
 
 UNITS = Path(__file__).parents[1] / "systemd"
@@ -131,7 +133,7 @@ async def listening(path: Path, answer: object) -> AsyncIterator[Path]:
     ],
 )
 async def test_what_is_no_answer_is_refused_with_a_sentence(
-    tmp_path: Path, says: bytes, told: str
+    tmp_path: Path, says: bytes, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
@@ -141,8 +143,8 @@ async def test_what_is_no_answer_is_refused_with_a_sentence(
     async with listening(tmp_path / "s", answer) as socket:
         with pytest.raises(Refused, match=told):
             await SocketAccounts(socket).make("alice")
-        with pytest.raises(Refused):
-            await SocketAccounts(socket).remove("alice")
+        await SocketAccounts(socket).remove("alice")
+        assert "alice may still log in" in caplog.text
 
 
 async def test_nobody_there_and_nobody_who_answers(
@@ -150,6 +152,7 @@ async def test_nobody_there_and_nobody_who_answers(
 ) -> None:
     with pytest.raises(Refused, match="No such file"):
         await SocketAccounts(tmp_path / "none").make("alice")
+    await SocketAccounts(tmp_path / "none").remove("alice")  # is no reason to fail
     monkeypatch.setattr("appliance.accounts.PATIENCE_S", 0.05)
     ends = asyncio.Event()
 
@@ -175,3 +178,28 @@ def test_the_units_are_some_that_systemd_understands(tmp_path: Path) -> None:
     )  # fmt: skip
     ours = [line for line in found.stderr.splitlines() if "appliance-accounts" in line]
     assert (found.returncode, ours) == (0, [])
+
+
+@pytest.mark.broker
+async def test_a_daemon_takes_back_the_account_of_whom_it_revokes(
+    broker: ShippedBroker, socket: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(broker.passwords["front-door"])
+    config = config_for(1, contacts={})
+    mqtt = Mqtt(
+        host="127.0.0.1",
+        port=broker.ports[TLS],
+        ca_file=str(broker.ca),
+        password_file=str(secret),
+        accounts_socket=str(socket),
+    )
+    config = replace(config, mqtt=mqtt, security=Security("refuse"))
+    async with house(config, tmp_path) as door:
+        accounts, contacts = door.appliance.accounts, door.appliance.contacts
+        assert accounts is not None
+        password = await accounts.make("alice")
+        await contacts.add("alice", "Alice", DeviceKey.make().public, [Right.ANSWER])
+        await until_in(broker, "alice", password, is_in=True)
+        await contacts.revoke("alice")
+        await until_in(broker, "alice", password, is_in=False)
