@@ -62,7 +62,9 @@ def _new(options: Namespace) -> int:
         f"  sudo appliance broker account {options.device} --to /etc/appliance/mqtt.password\n"
         "  sudo systemctl restart mosquitto\n"
         f'  in the device\'s configuration: [mqtt] host = "{options.host[0]}", port = 8883,\n'
-        f"  ca_file = a copy of {folder / 'ca.crt'}, password_file = the file of above,\n"
+        f"  ca_file = a copy of {folder / 'ca.crt'},\n"
+        '  password_file = "$CREDENTIALS_DIRECTORY/mqtt.password", and in the unit LoadCredential=\n'
+        f"  for the file of above (without systemd: the file itself),\n"
         f'  websocket_url = "wss://{options.host[0]}:8884/"\n'
         f"Phones have to trust ca.crt. {folder / 'ca.key'} signs for all of them: keep it to yourself."
     )
