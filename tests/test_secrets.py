@@ -189,6 +189,8 @@ async def story(house: Daemon, alice: Phone, page: int) -> set[bytes]:
     session_id = (await house.asks(status=True))["call"]["session_id"]
     made = await house.asks(command="generate_token", args={"uid": "bob", "session_id": session_id})
     house.printed.popitem()  # who asked for the token is to have it, and nobody else
+    invited = await house.asks(pair={"name": "Dora", "may": None, "expires_s": None})
+    house.printed.popitem()  # and who invites somebody is to have the invitation
     await house.asks(command="unlock")
     await alice.send("end", call_id, {"reason": "hang_up", "kicked_by": None})
     await house.until("call_ended", recent=True)
@@ -210,7 +212,11 @@ async def story(house: Daemon, alice: Phone, page: int) -> set[bytes]:
     theirs = re.findall(r"a=ice-pwd:(\S+)", alice.connection.localDescription.sdp)
     assert ours
     assert theirs
-    return {made["token"].encode(), *(text.encode() for text in (*ours, *theirs))}
+    return {
+        made["token"].encode(),
+        invited["invitation"]["secret"].encode(),
+        *(text.encode() for text in (*ours, *theirs)),
+    }
 
 
 @pytest.mark.broker
