@@ -39,6 +39,7 @@ from appliance.trust.book import FILE as CONTACTS_FILE
 from appliance.trust.contacts import Contacts
 
 if TYPE_CHECKING:
+    from appliance.accounts import SocketAccounts
     from appliance.media.base import Devices
     from appliance.media.studio import Studio
     from appliance.reporting.asking import Open
@@ -106,6 +107,8 @@ class Appliance:
         self.screen: Screen | None = None
         self.calls: CallLog | None = None
         self.page: str | None = None
+        self.accounts: SocketAccounts | None = None
+        """Who makes accounts at the broker for whom this device pairs."""
         self.rejected: Mapping[str, int] = {}
         self.open_order: Open
         self.websocket_url: str | None = config.mqtt.websocket_url

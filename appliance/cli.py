@@ -177,6 +177,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     pair.set_defaults(run=_pair)
 
+    broker = commands.add_parser(
+        "broker",
+        help="a first mosquitto for a house: configuration, certificates, accounts",
+        description="Make the files of a mosquitto with TLS, accounts and an ACL, and say who may"
+        " log in at it.",
+    )
+    from appliance.broker.command import add_to
+
+    add_to(broker)
+
     version = commands.add_parser("version", help="the version")
     version.set_defaults(run=_version)
     return parser

@@ -46,6 +46,8 @@ class Mqtt(Struct, frozen=True):
     key_file: str | None = None
     root: str = "appliance"
     websocket_url: str | None = None
+    accounts_socket: str | None = None
+    """Where the broker's accounts are made for whom this device pairs; see `accounts.py`."""
     plain_commands: tuple[str, ...] = ()
 
 

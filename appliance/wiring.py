@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from appliance import __version__
+from appliance.accounts import Following, SocketAccounts
 from appliance.calls.effects import Sound
 from appliance.calls.inputs import ContactsChanged, FaultReported, LinkState
 from appliance.calls.state import DoNotDisturb, State
@@ -248,6 +249,9 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
         signaling.revoked(revoked)
 
     stack.callback(contacts.watch(changed))
+    if (socket := config.mqtt.accounts_socket) is not None:
+        appliance.accounts = SocketAccounts(Path(socket))
+        await stack.enter_async_context(Following(appliance.accounts, contacts))
     if key is not None and pairing is not None:
         inviting = Inviting(
             config.device,
@@ -259,6 +263,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
             groups=config.groups,
             page=lambda: appliance.page,
             websocket_url=appliance.websocket_url,
+            accounts=appliance.accounts,
         )
         appliance.invite = (await stack.enter_async_context(inviting)).invite
 

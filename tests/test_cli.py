@@ -284,11 +284,11 @@ async def test_whoever_reads_may_have_enough(shell: Shell, desk: Desk) -> None:
 
 async def test_check_config_prints_every_fault_and_warning(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
-    file.write_text('[mqtt]\nport = 0\nhost = "broker.example"\n[cal]\n')
+    file.write_text('[mqtt]\nport = 0\nplain_commands = ["unlock"]\n[cal]\n')
     assert await shell.types("check-config", str(file)) == Said(
         78,
-        f"warning: {file}: mqtt.host: broker.example is reached in plain text:"
-        " without ca_file others can read along\n"
+        f"warning: {file}: mqtt.plain_commands[0]: unlock: whoever controls the broker can open"
+        " the door\n"
         f"{file}: mqtt.port: 0 is not a whole number from 1 to 65535\n"
         f"{file}: cal: there is no such key; did you mean call?\n"
         "2 faults: the appliance would not start with this\n",

@@ -305,6 +305,15 @@ KNOWN = """
             "mqtt.plain_commands[0]: start_session is never taken plain",
         ),
         ('[mqtt]\nroot = "a/+"', "mqtt.root: is no topic"),
+        ('[mqtt]\nhost = "broker.example"', "mqtt.host: broker.example is more than this machine"),
+        ('[mqtt]\nhost = "localhost.example"', "mqtt.host: localhost.example is more than"),
+        ('[mqtt]\nhost = "192.168.1.2"', "mqtt.host: 192.168.1.2 is more than this machine"),
+        ('[mqtt]\nhost = "0.0.0.0"', "mqtt.host: 0.0.0.0 is more than this machine"),
+        ("[mqtt]\ntls_insecure = true", "mqtt.tls_insecure: there is no such key"),
+        ('[mqtt]\nwebsocket_url = "http://a/"', "mqtt.websocket_url: is not spelled like wss://"),
+        ('[mqtt]\nwebsocket_url = "ws://broker/"', "mqtt.websocket_url: broker is more than this"),
+        ('[mqtt]\nwebsocket_url = "wss://a:b@c/"', "mqtt.websocket_url: has a password in it"),
+        ('[mqtt]\naccounts_socket = "a"', "mqtt.accounts_socket: is to be a whole path"),
         ('[mqtt]\nca_file = "/none.pem"', "mqtt.ca_file: there is no file /none.pem"),
         ('[mqtt]\ncert_file = "/dev/null"', "mqtt.cert_file: is of no use without key_file"),
         ('[http]\nkey_file = "/dev/null"', "http.key_file: is of no use without cert_file"),
@@ -332,7 +341,6 @@ def test_what_does_not_fit_together_is_a_fault(author: Author, text: str, fault:
             '[mqtt]\nplain_commands = ["unlock"]',
             "mqtt.plain_commands[0]: unlock: whoever controls the broker can",
         ),
-        ('[mqtt]\nhost = "broker.example"', "mqtt.host: broker.example is reached in plain text"),
         (
             '[call]\nreceiver = "user:bob"',
             "call.receiver: nobody behind user:bob has the right to answer",
@@ -451,9 +459,26 @@ def test_how_an_echo_is_cancelled_is_one_of_four_words(author: Author) -> None:
     ]
 
 
-def test_a_broker_with_tls_may_be_anywhere(author: Author) -> None:
-    author.writes('[mqtt]\nhost = "broker.example"\nport = 8883\n')
-    assert author.warnings() == []
+def test_a_broker_with_tls_may_be_anywhere_and_without_it_here(author: Author) -> None:
+    for host, more in (
+        ("broker.example", "port = 8883"),
+        ("broker.example", f'port = 8885\nca_file = "{__file__}"'),
+        ("127.0.0.1", 'websocket_url = "ws://localhost:8083/"'),
+        ("::1", 'websocket_url = "wss://broker.example/"'),
+        ("localhost", ""),
+    ):
+        author.writes(f'[mqtt]\nhost = "{host}"\n{more}\n')
+        assert (author.faults(), author.warnings()) == ([], []), host
+
+
+def test_a_secret_that_everybody_can_read_is_warned_of(author: Author, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("s3cret")
+    for mode, warned in ((0o600, False), (0o640, False), (0o644, True), (0o602, True)):
+        secret.chmod(mode)
+        author.writes(f'[mqtt]\npassword_file = "{secret}"\n')
+        assert author.faults() == []
+        assert (f"everybody on this machine can read {secret}" in str(author.warnings())) is warned
 
 
 def test_loading_logs_the_warnings(author: Author, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path as FilePath
 from typing import Literal
+from urllib.parse import urlsplit
 
 from appliance.actions import DTMF_DIGITS, parse_action
 from appliance.commands import COMMANDS
@@ -27,6 +28,8 @@ from appliance.trust.authority import Authority
 
 NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
+SECRETS = ("password_file", "key_file", "credential_file")
+"""The files that nobody else is to read."""
 TLS_PORT = 8883
 """IANA's secure-mqtt: a broker at this port is spoken to with TLS, whatever else is configured."""
 
@@ -206,10 +209,34 @@ def mqtt(config: Config) -> Iterator[Finding]:
         if name == "unlock":
             sentence = "unlock: whoever controls the broker can open the door"
             yield Finding(path, sentence, warning=True)
+    yield from _in_plain_text(broker)
+    if broker.accounts_socket is not None and not broker.accounts_socket.startswith("/"):
+        yield Finding(("mqtt", "accounts_socket"), "is to be a whole path, from / on")
+
+
+def _in_plain_text(broker: Mqtt) -> Iterator[Finding]:
+    """Only this machine may be spoken to without TLS; there is no key that says otherwise."""
     encrypted = broker.ca_file or broker.cert_file or broker.port == TLS_PORT
     if not (encrypted or _is_local(broker.host)):
-        sentence = f"{broker.host} is reached in plain text: without ca_file others can read along"
-        yield Finding(("mqtt", "host"), sentence, warning=True)
+        sentence = (
+            f"{broker.host} is more than this machine, and would be spoken to in plain text, password"
+            f" and all: that needs TLS (ca_file, or port = {TLS_PORT} with an authority that this"
+            " system trusts)"
+        )
+        yield Finding(("mqtt", "host"), sentence)
+    if (url := broker.websocket_url) is not None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            yield Finding(
+                ("mqtt", "websocket_url"), "is not spelled like wss://broker.example:8884/"
+            )
+        elif parts.username is not None or parts.password is not None:
+            yield Finding(
+                ("mqtt", "websocket_url"), "has a password in it, and every page is told it"
+            )
+        elif parts.scheme == "ws" and not _is_local(parts.hostname):
+            sentence = f"{parts.hostname} is more than this machine: that needs wss://"
+            yield Finding(("mqtt", "websocket_url"), sentence)
 
 
 def certificates(config: Config) -> Iterator[Finding]:
@@ -249,6 +276,9 @@ def files(config: Config) -> Iterator[Finding]:
             yield Finding(path, sentence, warning=True)
         elif name and not FilePath(name).is_file():
             yield Finding(path, f"there is no file {name}")
+        elif name and path[-1] in SECRETS and FilePath(name).stat().st_mode & 0o007:
+            sentence = f"everybody on this machine can read {name}: chmod 600, or 640 for a group"
+            yield Finding(path, sentence, warning=True)
 
 
 def recordings(config: Config) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import logging
 import random as _random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from appliance.calls.inputs import LinkState
 from appliance.config import Mqtt
-from appliance.signaling.backoff import reconnect_delay_s
+from appliance.signaling.backoff import Attempts
 from appliance.signaling.base import (
     OnFault,
     OnMessage,
@@ -41,10 +42,11 @@ logger = logging.getLogger(__name__)
 
 STOP_S = 4.0
 """How long leaving the block waits for the thread; one that hangs in the DNS is left behind."""
-STEADY_AFTER_S = 5.0
-"""A connection that lasted longer was a good one; after a shorter one the wait keeps growing."""
-UNSTEADY_AFTER = 3
-"""So many short connections in a row are more than a bad network."""
+TAKEN_OVER = "session_taken_over"
+LOOK_S = 1.0
+"""How long one looks who is there in our place; what is retained comes at once."""
+LASTING = frozenset({TAKEN_OVER, "broker_unsteady"})
+"""Faults that a connection does not end: one who takes our place lets us in between."""
 ASK_FOR_V5_EVERY = 10
 """A broker that refused MQTT 5 may have been updated: it is asked again at each n-th connection."""
 
@@ -121,6 +123,8 @@ class MqttLink:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, Callable[[], None]] = {}
         self._told: set[str] = set()
+        self._last_word: bytes | None = None
+        """What we have said last where our will would be said."""
 
     @property
     def state(self) -> LinkState:
@@ -174,6 +178,8 @@ class MqttLink:
         """See `Link.publish`."""
         if self._connection is None or self._state is not LinkState.CONNECTED:
             return False
+        if retain and self._will is not None and topic == self._will.topic:
+            self._last_word = payload
         token = next(self._tokens)
         if acknowledged is not None:
             self._waiting[token] = acknowledged
@@ -183,30 +189,75 @@ class MqttLink:
 
     async def _keep(self) -> None:
         """Connect, again and again, until stopped."""
-        attempt, lost_at_s = 0, time.monotonic()
+        attempts = Attempts(time.monotonic(), self._random)
         while not self._stop.done():
             self._version = self._dialect.choose()
             began_s = time.monotonic()
-            end, was_connected = await self._live_through_one()
+            end, was_useful = await self._live_through_one()
             if self._stop.done():
                 return
             if self._dialect.closed(self._version, end):
                 logger.info("%s MQTT %s is not understood.", end.message, self.version)
                 continue
+            now_s = time.monotonic()
+            attempts.ended(now_s, now_s - began_s, was_useful=was_useful)
+            if attempts.is_steady and was_useful:
+                self._told.clear()
             self._tell(end.code, end.message)
-            if was_connected:
-                lost_at_s = time.monotonic()
-                attempt = 0 if lost_at_s - began_s > STEADY_AFTER_S else attempt
-                if attempt == UNSTEADY_AFTER:
-                    self._tell(
-                        "broker_unsteady", f"Connections end soon: is {self._client_id} two?"
-                    )
-            self._set_state(LinkState.CONNECTING if was_connected else LinkState.OFFLINE)
-            outage_s = time.monotonic() - lost_at_s
-            delay_s = reconnect_delay_s(attempt, outage_s, self._random)
-            attempt += 1
+            self._set_state(LinkState.CONNECTING if was_useful else LinkState.OFFLINE)
+            delay_s = attempts.wait_s(now_s)
             logger.info("%s Next attempt in %.1f s.", end.message, delay_s)
             await asyncio.wait([self._stop], timeout=delay_s)
+            if end.code == TAKEN_OVER or (attempts.is_suspicious and await self._is_taken()):
+                await self._give_way(attempts)
+            if attempts.is_unsteady:
+                self._tell("broker_unsteady", f"Connections end soon: is {self._client_id} two?")
+
+    async def _give_way(self, attempts: Attempts) -> None:
+        """Leave another program with our client id alone for a while."""
+        attempts.taken()
+        self._tell(TAKEN_OVER, _taken_over(self._client_id))
+        delay_s = attempts.wait_for_rival_s()
+        logger.info("Another is connected as %s; next attempt in %.1f s", self._client_id, delay_s)
+        await asyncio.wait([self._stop], timeout=delay_s)
+
+    async def _is_taken(self) -> bool:
+        """Whether another is there in our place: then our will, once published, was overwritten.
+
+        mosquitto 2.0 throws the former one out without a word. So one looks under another name.
+        """
+        if self._will is None or self._stop.done():
+            return False
+        looked: asyncio.Future[bytes | None] = self._loop.create_future()
+
+        def seen(report: Report) -> None:
+            if not looked.done() and isinstance(report, Closed | Arrived):
+                looked.set_result(report.payload if isinstance(report, Arrived) else None)
+
+        plan = replace(
+            self._plan(),
+            client_id=f"{self._client_id}-look",
+            will=None,
+            subscriptions=(Subscription(self._will.topic),),
+        )
+        connection = Connection(plan, self._to_loop(seen))
+        connection.start()
+        either: list[asyncio.Future[Any]] = [looked, self._stop]
+        await asyncio.wait(either, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        connection.close(None)
+        kept = looked.result() if looked.done() else None
+        return kept not in (None, b"", self._will.payload, self._last_word)
+
+    def _to_loop(self, take: Callable[[Report], None]) -> Callable[[Report], None]:
+        """For a connection's thread: what it reports is taken on the loop."""
+
+        def hand_over(report: Report) -> None:
+            try:
+                self._loop.call_soon_threadsafe(take, report)
+            except RuntimeError:  # the loop is closed: a thread that was left behind has come back
+                logger.debug("Too late: %s", report)
+
+        return hand_over
 
     async def _live_through_one(self) -> tuple[Closed, bool]:
         """One connection from beginning to end, and whether it ever was of use."""
@@ -222,13 +273,7 @@ class MqttLink:
                 useful = useful or isinstance(report, Ready)
                 self._happened(report)
 
-        def hand_over(report: Report) -> None:
-            try:
-                self._loop.call_soon_threadsafe(reported, report)
-            except RuntimeError:  # the loop is closed: a thread that was left behind has come back
-                logger.debug("Too late: %s", report)
-
-        self._connection = connection = Connection(self._plan(), hand_over)
+        self._connection = connection = Connection(self._plan(), self._to_loop(reported))
         connection.start()
         try:
             either: list[asyncio.Future[Any]] = [closed, self._stop]
@@ -248,7 +293,7 @@ class MqttLink:
     def _happened(self, report: Report) -> None:
         match report:
             case Ready():
-                self._told.clear()
+                self._told &= LASTING
                 self._dialect.ready(self._version)
                 logger.info("Connected to the broker %s, MQTT %s", self._mqtt.host, self.version)
                 self._set_state(LinkState.CONNECTED)
@@ -285,6 +330,10 @@ class MqttLink:
         if state is not self._state:
             self._state = state
             self._on_state(state)
+
+
+def _taken_over(client_id: str) -> str:
+    return f"Another program has connected to the broker as {client_id}."
 
 
 def _is_loopback(host: str) -> bool:

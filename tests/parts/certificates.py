@@ -36,14 +36,14 @@ class Authority:
         self.file = directory / f"{name}.pem"
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, host: str) -> Files:
-        """A certificate for a name or an address."""
+    def issue(self, host: str, *, begins: dt.timedelta = dt.timedelta(days=-1)) -> Files:
+        """A certificate for a name or an address, good for two days from `begins` on, counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         is_address = host.replace(".", "").isdigit()
         name = x509.IPAddress(ip_address(host)) if is_address else x509.DNSName(host)
         certificate = (
-            self._builder(subject, key)
+            self._builder(subject, key, begins)
             .add_extension(x509.SubjectAlternativeName([name]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -59,15 +59,18 @@ class Authority:
         return files
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        begins: dt.timedelta = dt.timedelta(days=-1),
     ) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
+        begin = dt.datetime.now(dt.UTC) + begins
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
+            .not_valid_before(begin)
+            .not_valid_after(begin + dt.timedelta(days=2))
         )

@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 
 from appliance.calls.inputs import LinkState
 from appliance.config import Mqtt
-from appliance.signaling import connection, plan
+from appliance.signaling import backoff, connection, plan
 from appliance.signaling.base import Publication, Return, Subscription
 from appliance.signaling.broker import EmbeddedBroker
 from appliance.signaling.connection import Closed
@@ -239,11 +239,22 @@ async def test_who_may_not_in_is_told_so_once_and_keeps_trying(seen: Seen) -> No
     assert set(broker.versions) == {5}
 
 
-async def test_another_program_with_our_client_id_is_named_as_the_reason(seen: Seen) -> None:
+async def test_another_program_with_our_client_id_is_named_as_the_reason(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "RIVAL_BASE_S", 0.01)
     answers = [scripted.CONNACK_V5, scripted.TAKEN_OVER_V5, scripted.CLOSE]
     async with scripted_broker(lambda _: answers) as broker, seen.link(here(broker.port)):
         assert "door-main" in await seen.fault("session_taken_over")
-        await seen.fault("broker_unsteady")  # and it is noticed where the broker does not say so
+        await seen.fault("broker_unsteady")
+        await seen.connected(6)
+    assert [code for code, _ in seen.faults] == ["session_taken_over", "broker_unsteady"]
+
+
+async def test_connections_that_end_soon_are_noticed_where_no_broker_says_why(seen: Seen) -> None:
+    answers = [scripted.CONNACK_V5, scripted.CLOSE]
+    async with scripted_broker(lambda _: answers) as broker, seen.link(here(broker.port)):
+        assert "door-main" in await seen.fault("broker_unsteady")
 
 
 async def test_a_refused_subscription_is_named(seen: Seen) -> None:
@@ -403,6 +414,29 @@ async def test_a_network_that_swallows_everything_is_noticed(
         assert "no longer answers" in await seen.fault("broker_lost")
         proxy.swallowing = False
         await seen.connected(times=2)
+
+
+@pytest.mark.broker
+async def test_the_broker_is_told_how_much_is_too_much(mosquitto: Mosquitto, seen: Seen) -> None:
+    """It lets through anything; what is larger than we want it keeps from us (MQTT 5, 3.1.2.11.4)."""
+    other = Seen()
+    async with (
+        seen.link(here(mosquitto.port), Subscription("t")) as link,
+        MqttLink(
+            here(mosquitto.port),
+            "other",
+            on_state=other.states.post,
+            on_message=lambda *_: None,
+            on_fault=lambda *_: None,
+        ) as sender,
+    ):
+        await seen.connected()
+        await other.connected()
+        for size in (plan.MAX_PACKET_BYTES + 1, 10 * plan.MAX_PACKET_BYTES, 1000):
+            sender.publish("t", b"x" * size)
+        await seen.messages.until(lambda _: True)
+        assert [len(payload) for _, payload, _ in seen.messages] == [1000]
+        assert link.state is LinkState.CONNECTED
 
 
 @pytest.mark.broker

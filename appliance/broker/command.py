@@ -1,0 +1,127 @@
+"""`appliance broker`: a first broker for a house, and who may log in at it."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from appliance.broker.places import CONFIGURATION, FOLDER, PID_FILE
+from appliance.errors import ApplianceError
+from appliance.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from appliance.broker.house import House
+
+T = TypeVar("T")
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """What `appliance broker` takes."""
+    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of the broker ({FOLDER})")
+    parser.add_argument("--pid-file", type=Path, default=PID_FILE, help="of a running mosquitto")
+    what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
+
+    new = what.add_parser("new", help="configuration, ACL, authority and certificate of a broker")
+    new.add_argument(
+        "--host", action="append", required=True, help="its name or address; repeatable"
+    )
+    new.add_argument(
+        "--device", default="front-door", help="whose commands the automation may give"
+    )
+    new.add_argument("--root", default="appliance", help="the first level of every topic")
+    new.set_defaults(run=_new)
+
+    account = what.add_parser("account", help="a password for a device, a person, an automation")
+    account.add_argument("name", metavar="NAME")
+    account.add_argument("--to", type=Path, metavar="FILE", help="write it there, mode 0600")
+    account.set_defaults(run=_account)
+
+    certificate = what.add_parser("certificate", help="a certificate instead, as NAME.crt and .key")
+    certificate.add_argument("name", metavar="NAME")
+    certificate.add_argument("--to", type=Path, metavar="FOLDER", default=Path())
+    certificate.set_defaults(run=_certificate)
+
+    remove = what.add_parser("remove", help="take password and certificates away again")
+    remove.add_argument("name", metavar="NAME")
+    remove.set_defaults(run=_remove)
+
+    accounts = what.add_parser("accounts", help="answer one request of a device, at a socket")
+    accounts.set_defaults(run=_accounts)
+
+
+def _new(options: Namespace) -> int:
+    house = _house(options)
+    _writing(lambda: house.new(options.host, device=options.device, root=options.root))
+    folder = house.folder
+    _say(
+        f"A broker's files are in {folder}. What is left to do:\n"
+        f"  sudo ln -s {folder / CONFIGURATION} /etc/mosquitto/conf.d/\n"
+        f"  sudo appliance broker account {options.device} --to /etc/appliance/mqtt.password\n"
+        "  sudo systemctl restart mosquitto\n"
+        f'  in the device\'s configuration: [mqtt] host = "{options.host[0]}", port = 8883,\n'
+        f"  ca_file = a copy of {folder / 'ca.crt'},\n"
+        '  password_file = "$CREDENTIALS_DIRECTORY/mqtt.password", and in the unit LoadCredential=\n'
+        f"  for the file of above (without systemd: the file itself),\n"
+        f'  websocket_url = "wss://{options.host[0]}:8884/"\n'
+        f"Phones have to trust ca.crt. {folder / 'ca.key'} signs for all of them: keep it to yourself."
+    )
+    return 0
+
+
+def _account(options: Namespace) -> int:
+    house = _house(options)
+    password = _writing(lambda: house.make(options.name))
+    if options.to is None:
+        _say(password)
+    else:
+        _writing(lambda: write_whole(options.to, f"{password}\n".encode()))
+    house.reload(options.pid_file)
+    return 0
+
+
+def _certificate(options: Namespace) -> int:
+    files = _writing(lambda: _house(options).certify(options.name, options.to))
+    for file in files:
+        _say(str(file))
+    return 0
+
+
+def _remove(options: Namespace) -> int:
+    house = _house(options)
+    if not _writing(lambda: house.remove(options.name)):
+        raise ApplianceError(f"{options.name} has no account and no certificate")
+    if not house.reload(options.pid_file):
+        _say("No running mosquitto was found: it is told when it starts.")
+    return 0
+
+
+def _accounts(options: Namespace) -> int:
+    from appliance.broker.handing_out import MAX_REQUEST, HandedOut
+
+    house = _house(options)
+    handed_out = HandedOut(house, lambda: house.reload(options.pid_file))
+    request = sys.stdin.buffer.readline(MAX_REQUEST)
+    sys.stdout.buffer.write(handed_out.answer(request))
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _house(options: Namespace) -> House:
+    from appliance.broker.house import House  # slow: it brings certificates along
+
+    return House(options.folder)
+
+
+def _writing(what: Callable[[], T]) -> T:
+    """Do it; what the disk says against it becomes a sentence."""
+    try:
+        return what()
+    except OSError as error:
+        raise ApplianceError(f"{error.filename or 'the disk'}: {error.strerror}") from None
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

@@ -1,0 +1,78 @@
+"""The house's authority: openssl believes what it signs, for what it was signed, and nothing revoked."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from appliance.broker.authority import Authority, Issued, NoAuthority
+from tests.parts.need import program
+
+
+def verified(folder: Path, one: Issued, *more: str) -> str:
+    """What openssl, which mosquitto asks, says to a certificate; "OK" where it believes it."""
+    file = folder / "one.crt"
+    file.write_bytes(one.certificate)
+    said = subprocess.run(
+        [program("openssl"), "verify", "-CAfile", folder / "ca.crt", *more, file],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "OK" if said.returncode == 0 else said.stderr + said.stdout
+
+
+def test_a_server_is_believed_by_its_names_and_as_a_server(tmp_path: Path) -> None:
+    one = Authority.make(tmp_path, "house").for_server(["broker.lan", "192.168.1.2", "::1"])
+    as_server = ("-purpose", "sslserver")
+    assert verified(tmp_path, one, *as_server, "-verify_hostname", "broker.lan") == "OK"
+    assert verified(tmp_path, one, *as_server, "-verify_ip", "192.168.1.2") == "OK"
+    assert verified(tmp_path, one, *as_server, "-verify_ip", "::1") == "OK"
+    assert "mismatch" in verified(tmp_path, one, *as_server, "-verify_hostname", "other.lan")
+    assert "purpose" in verified(tmp_path, one, "-purpose", "sslclient")
+
+
+def test_a_client_is_one_until_it_is_revoked(tmp_path: Path) -> None:
+    authority = Authority.make(tmp_path, "house")
+    lost, kept = authority.for_client("alice"), authority.for_client("alice")
+    listed = ("-purpose", "sslclient", "-crl_check", "-CRLfile", str(tmp_path / "clients.crl"))
+    assert verified(tmp_path, lost, *listed) == "OK"
+    authority.revoke([lost.certificate])
+    Authority.load(tmp_path).revoke([lost.certificate])  # twice does no harm
+    assert "revoked" in verified(tmp_path, lost, *listed)
+    assert verified(tmp_path, kept, *listed) == "OK"
+    assert len(authority.revoked()) == 1
+    # a list that has run out would let nobody in: it lasts as long as the authority
+    listing = x509.load_pem_x509_crl((tmp_path / "clients.crl").read_bytes())
+    house = x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes())
+    assert listing.next_update_utc == house.not_valid_after_utc
+
+
+def test_one_that_has_expired_is_believed_no_more(tmp_path: Path) -> None:
+    authority = Authority.make(tmp_path, "house")
+    assert "expired" in verified(tmp_path, authority.for_client("alice", days=-1))
+    assert verified(tmp_path, authority.for_client("alice", days=1)) == "OK"
+
+
+def test_its_files_are_its_own_and_come_back(tmp_path: Path) -> None:
+    Authority.make(tmp_path, "house")
+    for name in ("ca.key", "ca.crt", "clients.crl"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    assert verified(tmp_path, Authority.load(tmp_path).for_client("alice")) == "OK"
+    other = tmp_path / "other"
+    other.mkdir()
+    stranger = Authority.make(other, "house")  # of the same name
+    assert verified(tmp_path, stranger.for_client("alice")) != "OK"
+
+
+@pytest.mark.parametrize("key", [None, b"", b"no key"])
+def test_a_folder_without_one_is_told(tmp_path: Path, key: bytes | None) -> None:
+    Authority.make(tmp_path, "house")
+    (tmp_path / "ca.key").unlink()
+    if key is not None:
+        (tmp_path / "ca.key").write_bytes(key)
+    with pytest.raises(NoAuthority, match=str(tmp_path)):
+        Authority.load(tmp_path)

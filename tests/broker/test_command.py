@@ -1,0 +1,73 @@
+"""`appliance broker` as somebody at a prompt meets it."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.broker.house import House
+from appliance.broker.passwords import fits
+from appliance.cli import FAILED, main
+
+Captured = pytest.CaptureFixture[str]
+
+
+def run(folder: Path, *words: str) -> int:
+    return main(["broker", "--folder", str(folder), "--pid-file", str(folder / "none"), *words])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys: Captured) -> Path:
+    made = tmp_path / "broker"
+    assert run(made, "new", "--host", "broker.lan", "--host", "10.0.0.1") == 0
+    out = capsys.readouterr().out
+    assert 'host = "broker.lan"' in out
+    assert "wss://broker.lan:8884/" in out
+    return made
+
+
+def test_an_account_with_its_password_on_the_screen_or_in_a_file(
+    folder: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    assert run(folder, "account", "alice") == 0
+    shown = capsys.readouterr().out.strip()
+    file = tmp_path / "mqtt.password"
+    assert run(folder, "account", "front-door", "--to", str(file)) == 0
+    assert capsys.readouterr().out == ""
+    kept = House(folder).passwords.accounts()
+    assert fits(shown, kept["alice"])
+    assert fits(file.read_text().strip(), kept["front-door"])
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_certificates_and_their_end(folder: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run(folder, "certificate", "front-door", "--to", str(tmp_path)) == 0
+    assert capsys.readouterr().out.split() == [
+        str(tmp_path / "front-door.crt"),
+        str(tmp_path / "front-door.key"),
+    ]
+    assert run(folder, "remove", "front-door") == 0
+    assert run(folder, "remove", "front-door") == FAILED
+    assert "has no account" in capsys.readouterr().err
+
+
+def test_faults_are_sentences(folder: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert run(tmp_path / "none", "account", "alice") == FAILED
+    assert "appliance broker new" in capsys.readouterr().err
+    assert run(folder, "account", "alice", "--to", str(tmp_path / "no" / "file")) == FAILED
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_a_request_at_the_socket(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"make": "alice"}\n')))
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
+    assert run(folder, "accounts") == 0
+    password = json.loads(out.getvalue())["password"]
+    assert fits(password, House(folder).passwords.accounts()["alice"])

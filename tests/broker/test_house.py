@@ -1,0 +1,101 @@
+"""A broker's folder: made once, completed, and never made anew over what is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance.broker.house import House, NoBroker
+from appliance.broker.passwords import NoAccount
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    made = House(tmp_path / "broker")
+    made.new(["broker.lan", "10.0.0.1"], device="back-door", root="home/calls")
+    return made
+
+
+def test_everything_that_the_configuration_names_is_there(house: House) -> None:
+    text = (house.folder / "appliance.conf").read_text()
+    named = [word for word in text.split() if word.startswith("/")]
+    assert len(named) > 8
+    assert [file for file in named if not Path(file).is_file() and "conf.d" not in file] == [
+        f"{house.folder}/."
+    ]
+
+
+def test_the_acl_is_about_this_root_and_this_device(house: House) -> None:
+    rules = [
+        line.split()
+        for line in (house.folder / "acl").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    topics = [words[-1] for words in rules if words[0] != "user"]
+    assert all(topic.startswith("home/calls/") for topic in topics)
+    assert "home/calls/device/back-door/command/set_do_not_disturb" in topics
+    assert not any("front-door" in topic for topic in topics)
+
+
+def test_nobody_but_the_broker_reads_it(house: House) -> None:
+    files = [path for path in house.folder.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o077 for path in [house.folder, *files]} == {0}
+
+
+def test_made_again_it_keeps_authority_and_accounts(house: House) -> None:
+    house.make("alice")
+    before = {
+        name: (house.folder / name).read_bytes() for name in ("ca.crt", "ca.key", "passwords")
+    }
+    house.new(["other.lan"], device="back-door", root="home/calls")
+    assert {name: (house.folder / name).read_bytes() for name in before} == before
+
+
+def test_certificates_are_given_and_taken_back_by_name(house: House, tmp_path: Path) -> None:
+    first = house.certify("alice", tmp_path)[0].read_bytes()
+    second = house.certify("alice", tmp_path)[0].read_bytes()
+    assert first != second
+    house.certify("alice-2", tmp_path)
+    assert house.remove("alice")
+    assert not house.remove("alice")
+    assert len(house.authority().revoked()) == 2
+    house.certify("alice", tmp_path)
+    assert house.remove("alice")
+    assert len(house.authority().revoked()) == 3
+
+
+def test_what_is_no_name_becomes_none(house: House, tmp_path: Path) -> None:
+    for name in ("../alice", "a b", "#", ""):
+        with pytest.raises(NoAccount):
+            house.certify(name, tmp_path)
+        with pytest.raises(NoAccount):
+            house.remove(name)
+    other = House(tmp_path / "other")
+    for hosts, device, root in (
+        (["a b"], "door", "root"),
+        (["ok\nuser root"], "door", "root"),
+        (["ok"], "Door", "root"),
+        (["ok"], "door", "root/#"),
+        (["ok"], "door", "a b"),
+    ):
+        with pytest.raises(NoBroker):
+            other.new(hosts, device=device, root=root)
+    assert not other.folder.exists()
+
+
+def test_without_a_folder_there_is_nobody_to_add(tmp_path: Path) -> None:
+    house = House(tmp_path / "none")
+    with pytest.raises(NoBroker, match="appliance broker new"):
+        house.make("alice")
+
+
+def test_another_program_with_the_brokers_number_is_left_alone(
+    house: House, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    assert not house.reload(pid)
+    for text in ("", "rubbish", f"{os.getpid()}\n", "0", "4194305"):
+        pid.write_text(text)
+        assert not house.reload(pid)  # and this test is still alive

@@ -1,0 +1,338 @@
+"""The broker that the project ships: who is let in, and what each may say and hear, pair by pair."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.broker.authority import Authority
+from appliance.whole_file import write_whole
+from tests.parts.brokerhouse import (
+    CERTIFICATES,
+    NOT_AUTHORIZED,
+    PAGES,
+    PATIENCE_S,
+    PLAIN,
+    TLS,
+    Endpoint,
+    ShippedBroker,
+)
+
+pytestmark = pytest.mark.broker
+
+DOOR, OTHER, ALICE, BOB, HOME = "front-door", "back-door", "alice", "bob", "homeassistant"
+"""Two devices, two people, and an automation."""
+ROLES = (DOOR, OTHER, ALICE, BOB, HOME)
+ALL, PEOPLE = frozenset(ROLES), frozenset({DOOR, OTHER, ALICE, BOB})
+D, C, P = "appliance/device", "appliance/call", "appliance/presence"
+NOBODY = frozenset[str]()
+
+MATRIX: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    # topic: who may write (plainly, retained, as a will), who may read
+    f"{C}/{DOOR}/{ALICE}": (frozenset({ALICE}), frozenset({DOOR})),
+    f"{C}/{ALICE}/{DOOR}": (frozenset({DOOR}), frozenset({ALICE})),
+    f"{C}/{BOB}/{ALICE}": (frozenset({ALICE}), frozenset({BOB})),
+    f"{C}/{OTHER}/{DOOR}": (frozenset({DOOR}), frozenset({OTHER})),
+    f"{C}/{HOME}/{ALICE}": (frozenset({ALICE}), NOBODY),
+    f"{C}/{DOOR}/{HOME}": (NOBODY, frozenset({DOOR})),
+    f"{C}/{DOOR}/{ALICE}/x": (NOBODY, NOBODY),
+    f"{C}/{DOOR}": (NOBODY, NOBODY),
+    f"{P}/{ALICE}/phone-1": (frozenset({ALICE}), PEOPLE),
+    f"{P}/{DOOR}/main": (frozenset({DOOR}), PEOPLE),
+    f"{P}/{HOME}/main": (NOBODY, PEOPLE),
+    f"{P}/{ALICE}": (NOBODY, NOBODY),
+    f"{D}/{DOOR}/availability": (frozenset({DOOR}), ALL),
+    f"{D}/{DOOR}/info": (frozenset({DOOR}), ALL),
+    f"{D}/{DOOR}/state/call": (frozenset({DOOR}), frozenset({DOOR, HOME})),
+    f"{D}/{DOOR}/state/health": (frozenset({DOOR}), frozenset({DOOR, HOME})),
+    f"{D}/{DOOR}/doorbell": (frozenset({DOOR}), frozenset({DOOR, HOME})),
+    f"{D}/{DOOR}/event/button/call_button_clicked": (
+        frozenset({DOOR}),
+        frozenset({DOOR, HOME}),
+    ),
+    f"{D}/{DOOR}/reply/{ALICE}": (frozenset({DOOR}), frozenset({DOOR})),
+    f"{D}/{DOOR}/reply/all": (frozenset({DOOR}), frozenset({DOOR})),
+    f"{D}/{DOOR}/command/unlock": (frozenset({DOOR}), frozenset({DOOR, HOME})),
+    f"{D}/{DOOR}/command/set_do_not_disturb": (
+        frozenset({DOOR, HOME}),
+        frozenset({DOOR, HOME}),
+    ),
+    f"{D}/{OTHER}/info": (frozenset({OTHER}), ALL),
+    f"{D}/{OTHER}/state/call": (frozenset({OTHER}), frozenset({OTHER})),
+    f"{D}/{OTHER}/command/set_do_not_disturb": (frozenset({OTHER}), frozenset({OTHER})),
+    f"{D}/{ALICE}/state/call": (frozenset({ALICE}), frozenset({ALICE})),
+    f"{D}/{HOME}/state/call": (NOBODY, NOBODY),
+    "appliance": (NOBODY, NOBODY),
+    "other/topic": (NOBODY, NOBODY),
+    "homeassistant/config": (NOBODY, NOBODY),
+    "$SYS/broker/version": (NOBODY, NOBODY),
+    "$CONTROL/dynamic-security/v1": (NOBODY, NOBODY),
+}
+WILDCARDS = ("#", "appliance/#", "+/+/+/+", f"{C}/+/+", f"{D}/+/reply/+", "$SYS/#")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShippedBroker]:
+    """One for all of it."""
+    made = ShippedBroker(tmp_path_factory.mktemp("broker"), (*ROLES, "carol", "dave"))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+@pytest.fixture(scope="module")
+def everybody(broker: ShippedBroker) -> Iterator[dict[str, Endpoint]]:
+    """One of each role, over TLS, with its password."""
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(enter(broker, name)) for name in ROLES}
+
+
+def enter(broker: ShippedBroker, name: str, *, port: int = TLS) -> Endpoint:
+    """With its password, and over TLS unless it is here."""
+    ca = None if port == PLAIN else broker.ca
+    return Endpoint(broker.ports[port], name, broker.passwords[name], ca=ca)
+
+
+def heard_on(one: Endpoint, mark: bytes) -> set[str]:
+    return {message.topic for message in one.all_heard() if message.payload == mark}
+
+
+# -------------------- who may say and hear what
+
+
+def test_it_finds_nothing_wrong_with_what_is_shipped(broker: ShippedBroker) -> None:
+    complaint = r"Error|recommended|Warning: (?!Mosquitto should not be run as root|ACL pattern)"
+    assert not re.search(complaint, broker.log), broker.log
+
+
+def test_each_says_what_the_table_lets_it_and_nothing_else(everybody: dict[str, Endpoint]) -> None:
+    for retain in (False, True):
+        found = {
+            (topic, name): one.may_publish(topic, b"w", retain=retain)
+            for topic in MATRIX
+            for name, one in everybody.items()
+        }
+        assert found == {(t, name): name in MATRIX[t][0] for t in MATRIX for name in ROLES}
+
+
+def test_each_hears_what_the_table_lets_it_however_it_asks(
+    broker: ShippedBroker, everybody: dict[str, Endpoint]
+) -> None:
+    with contextlib.ExitStack() as stack:
+        asking = {
+            (name, wildcard): stack.enter_context(enter(broker, name, port=PLAIN))
+            for name in ROLES
+            for wildcard in WILDCARDS
+        }
+        for (_, wildcard), one in asking.items():
+            one.subscribes(wildcard)
+            one.all_heard()  # what had been retained: below
+        for topic, (writers, _) in MATRIX.items():
+            for name in writers:
+                assert everybody[name].may_publish(topic, b"r")
+        for (name, wildcard), one in asking.items():
+            asked = {topic for topic in MATRIX if matches(wildcard, topic)}
+            readable = {t for t in asked if MATRIX[t][0] and name in MATRIX[t][1]}
+            assert heard_on(one, b"r") == readable, (name, wildcard)
+
+
+def test_each_is_told_what_was_retained_only_where_it_may_read(
+    broker: ShippedBroker, everybody: dict[str, Endpoint]
+) -> None:
+    for topic, (writers, _) in MATRIX.items():
+        for name in writers:
+            assert everybody[name].may_publish(topic, b"kept", retain=True)
+    try:
+        for name in ROLES:
+            with enter(broker, name) as one:
+                one.subscribes("#")
+                told = {heard.topic for heard in one.all_heard() if heard.retained}
+                readable = {t for t in MATRIX if MATRIX[t][0] and name in MATRIX[t][1]}
+                assert told == readable, name
+    finally:
+        for topic, (writers, _) in MATRIX.items():
+            for name in writers:
+                everybody[name].may_publish(topic, b"", retain=True)
+
+
+def test_a_will_is_published_only_where_the_dead_might_have_said_it(
+    broker: ShippedBroker, everybody: dict[str, Endpoint]
+) -> None:
+    for one in everybody.values():
+        one.subscribes("#")
+        one.all_heard()
+    for topic, (writers, readers) in MATRIX.items():
+        if not readers:
+            continue  # nobody could hear it
+        for name in ROLES:
+            password = broker.passwords[name]
+            one = Endpoint(broker.ports[PLAIN], name, password, will=(topic, b"dead"))
+            assert one.is_in
+            one.dies()
+            hearer = everybody[sorted(readers)[0]]
+            assert (topic in heard_on(hearer, b"dead")) == (name in writers), (name, topic)
+
+
+def matches(pattern: str, topic: str) -> bool:
+    """Whether a subscription is about a topic (MQTT 5, 4.7): one that begins with $ is no wildcard's."""
+    if topic.startswith("$") and not pattern.startswith("$"):
+        return False
+    levels = pattern.split("/")
+    if levels[-1] == "#":
+        return topic.split("/")[: len(levels) - 1] == levels[:-1]
+    return len(levels) == topic.count("/") + 1 and all(
+        level in ("+", have) for level, have in zip(levels, topic.split("/"), strict=True)
+    )
+
+
+# -------------------- who is let in
+
+
+def test_a_password_opens_every_listener_but_that_of_certificates(broker: ShippedBroker) -> None:
+    password = broker.passwords[ALICE]
+    for port, ca, pages in (
+        (PLAIN, None, False),
+        (TLS, broker.ca, False),
+        (PAGES, broker.ca, True),
+    ):
+        with Endpoint(broker.ports[port], ALICE, password, ca=ca, pages=pages) as one:
+            assert one.is_in
+            assert one.may_publish(f"{C}/{DOOR}/{ALICE}")
+            assert not one.may_publish(f"{C}/{DOOR}/{BOB}")
+    with Endpoint(broker.ports[CERTIFICATES], ALICE, password, ca=broker.ca) as one:
+        assert not one.is_in
+
+
+def test_nobody_else_is_let_in(broker: ShippedBroker) -> None:
+    for port in (PLAIN, TLS, PAGES):
+        ca = None if port == PLAIN else broker.ca
+        for name, password in (
+            (None, None),
+            (ALICE, None),
+            (ALICE, ""),
+            (ALICE, "wrong"),
+            (ALICE, broker.passwords[BOB]),
+            ("nobody", "wrong"),
+            ("", ""),
+            ("#", "wrong"),
+        ):
+            with Endpoint(broker.ports[port], name, password, ca=ca, pages=port == PAGES) as one:
+                assert one.code == NOT_AUTHORIZED, (port, name, password)
+
+
+def test_what_listens_beyond_this_machine_speaks_tls(broker: ShippedBroker) -> None:
+    text = (broker.house.folder / "appliance.conf").read_text()
+    for listener in text.split("\nlistener ")[1:]:
+        address = listener.splitlines()[0]
+        assert "127.0.0.1" in address or "certfile" in listener, address
+    with Endpoint(broker.ports[TLS], ALICE, broker.passwords[ALICE]) as one:  # in plain text
+        assert not one.is_in
+
+
+def test_a_certificate_is_a_name_like_any_other(broker: ShippedBroker, tmp_path: Path) -> None:
+    certificate = broker.house.certify(BOB, tmp_path)
+    port = broker.ports[CERTIFICATES]
+    # the name that it gives besides does not count
+    with Endpoint(
+        port, ALICE, broker.passwords[ALICE], ca=broker.ca, certificate=certificate
+    ) as one:
+        assert one.is_in
+        for topic, (writers, _) in MATRIX.items():
+            assert one.may_publish(topic) == (BOB in writers), topic
+
+
+def test_a_certificate_that_is_not_good_lets_nobody_in(
+    broker: ShippedBroker, tmp_path: Path
+) -> None:
+    stranger = Authority.make(folder(tmp_path / "stranger"), "stranger")
+    issued = {
+        "expired": broker.authority.for_client(ALICE, days=-1),
+        "another authority's": stranger.for_client(ALICE),
+        "a server's": broker.authority.for_server([ALICE]),
+    }
+    for why, one in issued.items():
+        with with_certificate(broker, one.certificate, one.key, tmp_path) as endpoint:
+            assert not endpoint.is_in, why
+    good = broker.authority.for_client(ALICE)
+    with with_certificate(broker, good.certificate, good.key, tmp_path) as endpoint:
+        assert endpoint.is_in
+
+
+def with_certificate(broker: ShippedBroker, certificate: bytes, key: bytes, at: Path) -> Endpoint:
+    files = at / "c.crt", at / "c.key"
+    write_whole(files[0], certificate)
+    write_whole(files[1], key)
+    port = broker.ports[CERTIFICATES]
+    return Endpoint(port, None, ca=broker.ca, certificate=files)
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+# -------------------- who is let in no more
+
+
+def reloaded(broker: ShippedBroker, true: Callable[[], bool]) -> None:
+    """The broker is told that something has changed, and the change is waited for."""
+    assert broker.house.reload(broker.pid_file)
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, broker.log
+        time.sleep(0.05)
+
+
+def test_an_account_that_is_removed_is_thrown_out_at_once(broker: ShippedBroker) -> None:
+    with enter(broker, "carol") as carol, enter(broker, ALICE) as alice:
+        assert carol.is_in
+        assert broker.house.remove("carol")
+        reloaded(broker, lambda: not carol.stays())
+        assert alice.stays()
+    with enter(broker, "carol") as carol:
+        assert carol.code == NOT_AUTHORIZED
+    assert not broker.house.remove("carol")
+
+
+def test_a_new_password_ends_the_old_one(broker: ShippedBroker) -> None:
+    with enter(broker, "dave") as dave:
+        new = broker.house.make("dave")
+        reloaded(broker, lambda: not dave.stays())
+    with enter(broker, "dave") as dave:
+        assert dave.code == NOT_AUTHORIZED
+    with Endpoint(broker.ports[PLAIN], "dave", new) as dave:
+        assert dave.is_in
+
+
+def test_a_certificate_that_is_revoked_lets_nobody_in_any_more(
+    broker: ShippedBroker, tmp_path: Path
+) -> None:
+    lost = broker.house.certify("erin", tmp_path)
+    other = broker.house.certify("frank", tmp_path)
+
+    def gets_in(certificate: tuple[Path, Path]) -> bool:
+        port = broker.ports[CERTIFICATES]
+        with Endpoint(port, None, ca=broker.ca, certificate=certificate) as one:
+            return one.is_in
+
+    assert gets_in(lost)
+    assert broker.house.remove("erin")
+    reloaded(broker, lambda: not gets_in(lost))
+    assert gets_in(other)
+
+
+# -------------------- how much
+
+
+def test_what_is_larger_than_an_offer_ends_the_connection(broker: ShippedBroker) -> None:
+    for size, taken in ((32 * 1024, True), (61_000, True), (70_000, False)):
+        with enter(broker, ALICE) as alice:
+            alice.client.publish(f"{C}/{DOOR}/{ALICE}", b"x" * size, qos=1)
+            assert (alice._answers.get(timeout=PATIENCE_S) is not None) is taken, size

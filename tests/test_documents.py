@@ -1,0 +1,47 @@
+"""What documents say is tested is there to be run: each test that they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STATES = ("met", "partly", "not", "n/a")
+PROVISIONS = [f"5.{number}" for number in range(1, 14)]
+CHAPTER_17 = ["17.1.1", "17.1.2", *(f"17.2.{n}" for n in range(1, 9)), "17.3.1", "17.3.2"]
+
+
+def named_tests(text: str) -> Iterator[Path]:
+    """Each path of a test in a text; a bare `test_x.py` lies beside the one named before it."""
+    for line in text.splitlines():
+        folder = Path("tests")
+        for name in re.findall(r"`(tests/[\w/.]*|test_\w+\.py)`", line):
+            path = Path(name) if name.startswith("tests/") else folder / name
+            folder = path.parent if path.suffix else path
+            yield path
+
+
+@pytest.mark.parametrize("document", ["security.md", "proof.md"])
+def test_every_test_that_is_named_is_there(document: str) -> None:
+    named = list(named_tests((ROOT / "docs" / document).read_text()))
+    assert len(named) > 30
+    assert [str(path) for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_threat_promise_and_provision_has_one_row_with_a_state() -> None:
+    rows = {
+        cells[0]: cells
+        for line in (ROOT / "docs" / "security.md").read_text().splitlines()
+        if len(cells := [cell.strip() for cell in line.strip("| ").split(" | ")]) > 3
+    }
+    wanted = [*(f"T{n}" for n in range(1, 21)), *(f"P{n}" for n in range(1, 21))]
+    assert [name for name in rows if name[-1].isdigit()] == [*wanted, *PROVISIONS, *CHAPTER_17]
+    for name, cells in rows.items():
+        if not name[-1].isdigit():
+            continue
+        state, tests = cells[-1], list(named_tests(cells[-2]))
+        assert state.split(":")[0].split()[0] in STATES, f"{name}: {state}"
+        assert tests or not state.startswith("met"), f"{name} is met by no test"
