@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
+from appliance.firewall.candidates import Remote, check_candidate
 from appliance.media import seams
 from appliance.media.base import BadDescription, NoCommonCodec
 from appliance.media.lines import Line, Role, Sources
@@ -20,10 +21,9 @@ from appliance.media.negotiation import (
     checked_candidate,
     h264_only,
     opus_only,
-    sections_of,
+    read,
     usable,
     what_came,
-    without_host_names,
 )
 from appliance.media.sections import Description, Identity, Section, stand_in
 from appliance.messages import IceCandidate, SessionDescription
@@ -41,12 +41,20 @@ class Agreement:
         *,
         watching: bool,
         made: Callable[[Line], None],
+        named: Callable[[Remote], bool] = lambda candidate: False,
     ) -> None:
-        """`watching`: the other side's pictures are wanted. `made` gets each section that is new."""
+        """`watching`: the other side's pictures are wanted. `made` gets each section that is new.
+
+        `named` gets candidates whose address has to be found first; it comes back by `add_found` where
+        it says so.
+        """
         self._pc = pc
         self._sources = sources
         self._watching = watching
         self._made = made
+        self._named = named
+        self._names = 0
+        self._ended = False
         self._lines: list[Line | None] = []
         self._transceivers: list[RTCRtpTransceiver] = []
         self._dead: dict[int, Section] = {}
@@ -72,7 +80,7 @@ class Agreement:
 
     async def answer(self, offer: SessionDescription, *, video: bool) -> SessionDescription:
         """Answer an offer, the first or a further one. Raises BadDescription or NoCommonCodec."""
-        remote = _read(offer, "offer")
+        remote = read(offer, "offer")
         if self._pc.signalingState == "have-local-offer":
             raise BadDescription("an offer came while this side waits for the answer to its own")
         if len(remote.sections) < len(self._lines):
@@ -114,7 +122,7 @@ class Agreement:
 
     async def accept(self, answer: SessionDescription) -> None:
         """Take the answer to what was offered. Raises BadDescription or NoCommonCodec."""
-        remote = _read(answer, "answer")
+        remote = read(answer, "answer")
         if self._pc.signalingState != "have-local-offer":
             raise BadDescription("an answer came, and nothing was offered")
         if len(remote.sections) != len(self._lines):
@@ -138,20 +146,42 @@ class Agreement:
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
         """Add a candidate of the transport that all share; others are of no use. Raises BadDescription."""
         if candidate is None or not candidate.candidate:
-            await self._pc.addIceCandidate(None)
+            await self._end_candidates()
             return
-        line = checked_candidate(candidate)
+        remote = checked_candidate(candidate)
         mid, number = self._counting
-        if line is None or (
+        if remote is None or (
             candidate.sdp_mid != mid
             if candidate.sdp_mid is not None
             else candidate.sdp_m_line_index != number
         ):
             return
+        if remote.is_named:
+            self._names += self._named(remote)
+        else:
+            await self._add(remote)
+
+    async def add_found(self, candidate: Remote | None) -> None:
+        """Add what `named` was given, now with its address; None where there is none."""
+        self._names -= 1
+        if self._pc.signalingState == "closed":
+            return
+        if candidate is not None:
+            await self._add(candidate)
+        if self._ended:
+            await self._end_candidates()
+
+    async def _add(self, candidate: Remote) -> None:
         with what_came("candidate"):
-            parsed = candidate_from_sdp(line)
+            parsed = candidate_from_sdp(candidate.attribute)
             parsed.sdpMid, parsed.sdpMLineIndex = self._pc.getTransceivers()[0].mid, 0
             await self._pc.addIceCandidate(parsed)
+
+    async def _end_candidates(self) -> None:
+        """No more come: aiortc, which takes none behind this, is told when the last one was found."""
+        self._ended = True
+        if self._names == 0:
+            await self._pc.addIceCandidate(None)
 
     # -------------------- what is looked at before
 
@@ -215,6 +245,8 @@ class Agreement:
             return stand_in(self._transceivers[number].kind, self._mid_of(number))
 
         candidates = self._pc.connectionState != "connected"
+        if candidates:
+            remote = self._without_names(remote, alive[0])
         sdp = remote.for_aiortc(alive, substitute, candidates=candidates)
         with what_came(what):
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp, what))
@@ -224,6 +256,23 @@ class Agreement:
             if remote.sections[number].kind == "video":
                 ssrcs = {int(value.split()[0]) for value in remote.sections[number].values("ssrc")}
                 seams.expect(self._transceivers[number].receiver, ssrcs)
+
+    def _without_names(self, remote: Description, number: int) -> Description:
+        """Without the candidates of a section that aiortc would look up, or cannot use."""
+        kept: list[str] = []
+        names = self._names
+        for line in remote.sections[number].lines:
+            if line.startswith("a=candidate:"):
+                candidate = check_candidate(line, "the candidate")
+                if candidate.is_named:
+                    self._names += self._named(candidate)
+                if candidate.is_named or candidate.transport != "udp":
+                    continue
+            kept.append(line)
+        if self._names > names and "a=end-of-candidates" in kept:
+            kept.remove("a=end-of-candidates")
+            self._ended = True
+        return remote.replacing(number, Section(tuple(kept)))
 
     async def _make(self, number: int, role: Role) -> None:
         """A section for `role`: the next one, or in the place of one that is dead."""
@@ -260,11 +309,6 @@ class Agreement:
         local = self._pc.localDescription
         described = Description.parse(local.sdp)
         return SessionDescription(local.type, described.for_the_other_side(self._dead))
-
-
-def _read(description: SessionDescription, expected: str) -> Description:
-    sections_of(description, expected)
-    return Description.parse(without_host_names(description.sdp))
 
 
 def _suits(role: Role, remote: Description, number: int, roles: Mapping[int, Role]) -> bool:

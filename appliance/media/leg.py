@@ -97,6 +97,7 @@ class Leg:
                     tasks.create_task(work, name=f"{what} {self._name}")
                     for what, work in (
                         ("listen to", peer.listen()),
+                        ("find", peer.find()),
                         ("watch", peer.watch(screen=False)),
                         ("watch the screen of", peer.watch(screen=True)),
                     )

@@ -1,15 +1,14 @@
 """What is offered, and what is looked at in the other side's description before aiortc sees it.
 
-aiortc's parser throws many kinds of errors, takes seconds for thousands of candidates, and looks host
-names up in the DNS (5 s each). So all that is bounded here.
+The firewall is asked here as well: not every description comes by a message. What it lets through may
+still be of no use, or more than aiortc can take, which is found out here.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import re
 from collections.abc import Iterator
+from typing import Literal
 
 from aiortc import RTCRtpSender
 from aiortc.codecs import CODECS
@@ -18,20 +17,15 @@ from aiortc.rtcpeerconnection import filter_preferred_codecs, find_common_codecs
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.sdp import SessionDescription as ParsedDescription
 
+from appliance.firewall.blocked import Blocked
+from appliance.firewall.candidates import Remote, check_candidate
+from appliance.firewall.descriptions import check_description
 from appliance.media.base import BadDescription, NoCommonCodec
 from appliance.media.sections import Description, Identity
 from appliance.messages import IceCandidate, SessionDescription
 
 H264_PROFILE = "42e01f"
 """Constrained baseline, level 3.1 (RFC 6184): what every browser decodes, and what is encoded here."""
-
-MAX_SDP_BYTES = 32 * 1024
-MAX_CANDIDATES = 64
-MAX_SECTIONS = 8
-
-_SECTION = re.compile(r"^m=(audio|video|application) ", re.MULTILINE)
-_ANY_SECTION = re.compile(r"^m=", re.MULTILINE)
-_CANDIDATE_LINE = re.compile(r"^a=candidate:.*(?:\r?\n|$)", re.MULTILINE)
 
 
 def opus_only() -> list[RTCRtpCodecCapability]:
@@ -67,43 +61,29 @@ def what_came(what: str) -> Iterator[None]:
         raise BadDescription(f"the {what} cannot be used: {fault!r:.200}") from fault
 
 
-def sections_of(description: SessionDescription, expected: str) -> list[str]:
-    """The kinds of the media sections (audio, video, application), in order.
+def read(description: SessionDescription, expected: Literal["offer", "answer"]) -> Description:
+    """What the other side describes, taken apart, if it is of the `expected` type and harmless.
 
-    Raises BadDescription if the description is not of the `expected` type or out of bounds.
+    Raises BadDescription.
     """
     if description.type != expected:
         raise BadDescription(f"an {expected} was expected, and this is: {description.type[:20]}")
-    if len(description.sdp.encode(errors="replace")) > MAX_SDP_BYTES:
-        raise BadDescription(f"the {expected} has more than {MAX_SDP_BYTES} bytes")
-    kinds = _SECTION.findall(description.sdp)
-    if not kinds or len(kinds) != len(_ANY_SECTION.findall(description.sdp)):
-        raise BadDescription(f"the {expected} has no media section, or one of an unknown kind")
-    if len(kinds) > MAX_SECTIONS:
-        raise BadDescription(f"the {expected} has more than {MAX_SECTIONS} media sections")
-    if len(_CANDIDATE_LINE.findall(description.sdp)) > MAX_CANDIDATES:
-        raise BadDescription(f"the {expected} has more than {MAX_CANDIDATES} candidates")
-    return kinds
+    try:
+        check_description(description.sdp, expected, f"the {expected}")
+    except Blocked as fault:
+        raise BadDescription(str(fault)) from None
+    return Description.parse(description.sdp)
 
 
-def without_host_names(sdp: str) -> str:
-    """The description without the candidates that would need a DNS look-up."""
-    return _CANDIDATE_LINE.sub(lambda line: line[0] if _has_address(line[0]) else "", sdp)
-
-
-def checked_candidate(candidate: IceCandidate) -> str | None:
-    """The candidate's attribute for aiortc, or None where it is of no use: TCP, a host name.
-
-    Raises BadDescription for what is no candidate (RFC 8839, section 5.1).
-    """
-    line = candidate.candidate.removeprefix("a=").removeprefix("candidate:")
-    if len(line) > 512 or len(line.split()) < 8 or " typ " not in line:
-        raise BadDescription("this is not an ICE candidate")
+def checked_candidate(candidate: IceCandidate) -> Remote | None:
+    """The candidate, or None where it is of no use: over TCP. Raises BadDescription."""
     if candidate.sdp_mid is None and candidate.sdp_m_line_index is None:
         raise BadDescription("the candidate does not say for which media section it is")
-    if line.split()[2].lower() != "udp" or not _has_address(line):
-        return None
-    return line
+    try:
+        remote = check_candidate(candidate.candidate, "the candidate")
+    except Blocked as fault:
+        raise BadDescription(str(fault)) from None
+    return remote if remote.transport == "udp" else None
 
 
 def usable(described: Description) -> list[int]:
@@ -138,16 +118,3 @@ def check_same_transport(known: Identity, came: Identity) -> None:
         )
     if known[2] != came[2]:
         raise BadDescription("the certificate's fingerprint is not that of this connection")
-
-
-def _has_address(line: str) -> bool:
-    """Whether the candidate's host is an IP address, or a name of RFC 6762 (`.local`)."""
-    fields = line.split()
-    host = fields[4] if len(fields) > 4 else ""
-    if host.lower().endswith(".local"):
-        return True
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

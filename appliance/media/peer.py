@@ -22,6 +22,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamTrack
 
+from appliance.firewall.candidates import Remote
 from appliance.media import seams
 from appliance.media.agreement import Agreement
 from appliance.media.base import BadDescription
@@ -30,7 +31,7 @@ from appliance.media.feedback import Feedback
 from appliance.media.governor import Cause
 from appliance.media.hold_tone import HoldTone
 from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
-from appliance.media.negotiation import MAX_CANDIDATES
+from appliance.media.local_names import LocalNames, look_up
 from appliance.media.reception import Reception
 from appliance.media.tracks import VideoTrack
 from appliance.media.watching import Stall, View
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_CANDIDATES = 64
+"""Which come one by one, beside those of the descriptions."""
 SETUP_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 5.0
 
@@ -100,8 +103,13 @@ class Peer:
         self._connecting: set[asyncio.Task[None]] = set()
         seams.own_connecting(self._pc, self._connecting, self._cannot_connect)
         self._agreement = Agreement(
-            self._pc, self._sources, watching=watch_framerate is not None, made=self._line_made
+            self._pc,
+            self._sources,
+            watching=watch_framerate is not None,
+            made=self._line_made,
+            named=lambda candidate: self._names.ask(candidate),
         )
+        self._names = LocalNames(self._found, look_up)
         self._setup_limit_s = setup_limit_s
         self._setup_timer: asyncio.TimerHandle | None = None
         self._candidates: list[IceCandidate | None] = []
@@ -155,6 +163,16 @@ class Peer:
             await self._agreement.add_candidate(candidate)
         else:
             self._candidates.append(candidate)
+
+    async def find(self) -> None:
+        """Look up the candidates that have a name for an address; to be cancelled at the end."""
+        await self._names.run()
+
+    async def _found(self, candidate: Remote | None) -> None:
+        try:
+            await self._agreement.add_found(candidate)
+        except BadDescription as fault:
+            logger.warning("a candidate was left out: %s", fault)
 
     @property
     def carries_video(self) -> bool:
@@ -288,7 +306,7 @@ class Peer:
     # -------------------- its state
 
     async def close(self) -> None:
-        """Close the connection and release all of it. Cannot fail; takes 5 s at most."""
+        """Close the connection and release all of it. Cannot fail; takes some 5 s at most."""
         self._end()
         for line in self._agreement.lines:
             if line.track is not None:
@@ -299,11 +317,10 @@ class Peer:
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 if self._connecting:
                     await asyncio.wait(self._connecting)
-                await self._pc.close()
         except TimeoutError:
-            logger.warning("aiortc did not close a connection within %s s", CLOSE_LIMIT_S)
-        except Exception:
-            logger.exception("aiortc failed to close a connection")
+            logger.warning("aiortc still connects after %s s, though it is closed", CLOSE_LIMIT_S)
+        for fault in await seams.close(self._pc, CLOSE_LIMIT_S):
+            logger.warning("aiortc failed to close a part of a connection: %r", fault)
 
     def _cannot_connect(self, fault: Exception) -> None:
         self._fail("connection_failed", f"the connection cannot be made: {fault!r:.200}")

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import FunctionType
 from typing import Any
 
@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 CONNECT = "_RTCPeerConnection__connect"
 """What aiortc starts without an owner as soon as there is a description of each side."""
+
+IS_CLOSED = "_RTCPeerConnection__isClosed"
+"""What a second closing waits for: None before the first."""
 
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 """Where a receiver keeps what reorders its packets: the slot for a playout buffer of our own."""
@@ -103,6 +106,7 @@ def self_check() -> None:
         ("route_rtcp", RTCDtlsTransport._handle_rtcp_data),
         ("senders", RtpRouter.route_rtcp),
         (CONNECT, RTCPeerConnection.setRemoteDescription),
+        (IS_CLOSED, RTCPeerConnection.close),
         ("_set_mline_index", RTCPeerConnection.setRemoteDescription),
         ("_run_rtp", RTCRtpSender.send),
         ("_retransmit", RTCRtpSender._handle_rtcp_packet),
@@ -165,6 +169,46 @@ def own_connecting(
             connecting.discard(task)
 
     setattr(pc, CONNECT, owned)
+
+
+async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
+    """Close `pc`, whatever its parts raise; gives what they have raised.
+
+    Where a part raises (its data channel's does, for an offer that left it half made), aiortc leaves the
+    others open; and it says of a connection that it waits for the end of its closing, which then never
+    comes. So the others are closed one by one. A part that takes longer than `limit_s` is left behind.
+    """
+    faults: list[Exception] = []
+
+    async def attempt(work: Awaitable[None]) -> bool:
+        try:
+            async with asyncio.timeout(limit_s):
+                await work
+        except Exception as fault:
+            faults.append(fault)
+            return False
+        return True
+
+    if getattr(pc, IS_CLOSED) is not None:
+        return faults
+    if await attempt(pc.close()):
+        return faults
+    parts: list[Any] = [
+        one for each in pc.getTransceivers() for one in (each.sender, each.receiver)
+    ]
+    if pc.sctp is not None:
+        parts.append(pc.sctp)
+    for part in parts:
+        await attempt(part.stop())
+    carriers = dict.fromkeys(part.transport for part in parts)
+    for dtls in carriers:
+        await attempt(dtls.stop())
+        await attempt(dtls.transport.stop())
+    pc.remove_all_listeners()
+    closing = getattr(pc, IS_CLOSED)
+    if closing is not None and not closing.done():
+        closing.set_result(True)
+    return faults
 
 
 def observe_rtcp(

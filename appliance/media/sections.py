@@ -113,6 +113,11 @@ class Description:
         """With these sections alone."""
         return replace(self, sections=tuple(self.sections[number] for number in numbers))
 
+    def replacing(self, number: int, section: Section) -> Description:
+        """With another section in the place of one."""
+        sections = (*self.sections[:number], section, *self.sections[number + 1 :])
+        return replace(self, sections=sections)
+
     @property
     def _group(self) -> list[str]:
         groups = (line.split()[1:] for line in self.head if line.startswith(_BUNDLE))

@@ -10,7 +10,8 @@ class Rejected(ApplianceError):
 
     Codes: oversized, malformed, unsupported_version, unknown_type, misaddressed, unsigned, bad_header,
     unverifiable, forged, revoked, no_device_key, retained, flooded, unknown_sender, wrong_epoch,
-    replayed, outdated, memory_full; of commands also not_plain and not_allowed.
+    replayed, outdated, memory_full; of commands also not_plain and not_allowed; and those
+    of the firewall (`firewall/blocked.py`).
     """
 
     def __init__(self, code: str, sentence: str, *, call_id: str | None = None) -> None:

@@ -30,10 +30,11 @@ from appliance.messages import (
     State,
 )
 from appliance.signaling.wire import Envelope
+from tests.parts.sdp import sdp
 
-SDP = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n"
+SDP = sdp()
 OFFER = SessionDescription("offer", SDP)
-ANSWER = SessionDescription("answer", SDP)
+ANSWER = SessionDescription("answer", sdp("answer"))
 
 INVITE = Invite(
     session_id="s1",
@@ -60,7 +61,7 @@ MESSAGES: tuple[Message, ...] = (
     Offer(OFFER, 2, "reconnect"),
     Offer(OFFER),
     Answer(ANSWER, 3),
-    Candidate(IceCandidate("candidate:1 1 udp 1 192.0.2.1 9 typ host", "0", 0, "abcd")),
+    Candidate(IceCandidate("candidate:1 1 udp 1 192.0.2.1 9999 typ host", "0", 0, "abcd")),
     Candidate(IceCandidate("")),
     Candidate(None, 2),
     Join(token="t"),

@@ -68,7 +68,7 @@ def test_the_envelope_has_the_names_and_the_order_of_the_interfaces() -> None:
 
 
 def test_w3c_objects_are_verbatim_and_what_is_not_known_is_null() -> None:
-    candidate = IceCandidate("candidate:1 1 udp 1 192.0.2.1 9 typ host", "0")
+    candidate = IceCandidate("candidate:1 1 udp 1 192.0.2.1 9999 typ host", "0")
     body = json.loads(encode(envelope(MESSAGES[12])))["body"]
     assert body["candidate"].keys() == {"candidate", "sdpMid", "sdpMLineIndex", "usernameFragment"}
     body = json.loads(encode(envelope(Candidate(candidate))))["body"]
