@@ -45,6 +45,9 @@ LIVENESS_LIMIT_S = 2.5
 HOLD_LIMIT_S = 12.0
 """Who is on hold may send nothing but reports on the sound that it gets: every 5 s, give or take a half."""
 
+MAX_STEPS = 128
+"""What may wait while a step takes its time: all candidates of a connection, and some changes of mind."""
+
 Step: TypeAlias = AcceptAnswer | AddCandidate | Renegotiate | HoldPeer | MutePeer
 
 
@@ -79,6 +82,12 @@ class Leg:
             self.muted = step.muted
             if self._audience is not None:
                 self._audience.silent(self.key)
+        if not isinstance(step, HoldPeer | MutePeer) and self._steps.qsize() >= MAX_STEPS:
+            sentence = (
+                f"so much waits to be done for this connection that a {_word(step)} is left out"
+            )
+            self._report(FaultReported("overloaded", sentence, self._name, self.key.call_id))
+            return
         self._steps.put_nowait(step)
 
     def close(self) -> None:
@@ -262,3 +271,7 @@ class Leg:
             self._tone.play_here(self.key, waits_here)
             if self.waits:
                 self._audience.silent(self.key)
+
+
+def _word(step: Step) -> str:
+    return "candidate" if isinstance(step, AddCandidate) else "description"

@@ -123,6 +123,11 @@ class Connection:
         """Send a message; `Acknowledged` names the token again."""
         self._request(_Publish(publication, expiry_s, token))
 
+    @property
+    def backlog(self) -> int:
+        """How much waits for the thread, which waits for the network."""
+        return self._requests.qsize()
+
     def close(self, farewell: Publication | None) -> None:
         """Send what is under way and `farewell`, then disconnect."""
         self._request(_Farewell(farewell))

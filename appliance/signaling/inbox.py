@@ -12,6 +12,7 @@ message is refused (`memory_full`), and whoever holds the connection may begin a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Protocol
@@ -22,6 +23,12 @@ from appliance.signaling.rejected import Rejected
 
 SENDER_RATE_PER_S, SENDER_BURST = 20.0, 60.0
 TOTAL_RATE_PER_S, TOTAL_BURST = 100.0, 300.0
+SURE_RATE_PER_S, SURE_BURST = 4.0, 12.0
+"""What each sender has in any case, however much the others send."""
+LAST_WORD_RATE_PER_S, LAST_WORD_BURST = 2.0, 6.0
+"""What it has beyond that for what ends a call, though a flood be in its own name."""
+PRESENCE_RATE_PER_S, PRESENCE_BURST = 5.0, 40.0
+"""Of one uid: all its endpoints may come at once, and each a few times."""
 MAX_SENDERS = 256
 MAX_COUNTERS = 64
 """Of one key: endpoints that have spoken in this epoch, and whom they meant."""
@@ -85,6 +92,23 @@ class _Memory:
     highest: dict[_Counter, int] = default(default_factory=dict)
 
 
+class _Allowance:
+    """How much one sender may still say."""
+
+    __slots__ = ("_last", "_own", "_sure")
+
+    def __init__(self, now_s: float) -> None:
+        self._own = TokenBucket.full(SENDER_RATE_PER_S, SENDER_BURST, now_s)
+        self._sure = TokenBucket.full(SURE_RATE_PER_S, SURE_BURST, now_s)
+        self._last = TokenBucket.full(LAST_WORD_RATE_PER_S, LAST_WORD_BURST, now_s)
+
+    def take(self, total: TokenBucket, now_s: float, is_last_word: Callable[[], bool]) -> bool:
+        """Take one where there is one for this."""
+        if self._own.take(now_s) and (total.take(now_s) or self._sure.take(now_s)):
+            return True
+        return is_last_word() and self._last.take(now_s)
+
+
 class Inbox:
     """The memory by which one endpoint judges what it is sent."""
 
@@ -95,7 +119,8 @@ class Inbox:
         self._allow_null_epoch = allow_null_epoch
         self._epoch: str | None = None
         self._total: TokenBucket | None = None
-        self._senders: Recent[str, TokenBucket] = Recent(MAX_SENDERS)
+        self._senders: Recent[str, _Allowance] = Recent(MAX_SENDERS)
+        self._present: Recent[str, TokenBucket] = Recent(MAX_SENDERS)
         self._memories: dict[_Key, _Memory] = {}
         # what is plain makes room for itself, since anybody can write it
         self._plain = _Memory(Recent(MAX_PLAIN_IDS), Recent(MAX_PLAIN_COUNTERS))
@@ -116,21 +141,37 @@ class Inbox:
         for counter in [key for key in numbers if key[:2] == (uid, endpoint)]:
             del numbers[counter]
 
-    def knock(self, sender: str, *, retained: bool, now_s: float) -> None:
+    def knock(
+        self,
+        sender: str,
+        *,
+        retained: bool,
+        now_s: float,
+        is_last_word: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Before anything is decoded: raises `Rejected` for what is retained, or too much.
 
-        `now_s` is monotonic time.
+        No sender is silenced by what others send, and none keeps a call from being ended by what comes in
+        its own name: `is_last_word` is asked where that matters. `now_s` is monotonic time.
         """
         if retained:
             raise Rejected("retained", f"a message of {sender} was retained: it is not of now")
         if self._total is None:
             self._total = TokenBucket.full(TOTAL_RATE_PER_S, TOTAL_BURST, now_s)
-        bucket = self._senders.get(sender)
-        if bucket is None:
-            bucket = TokenBucket.full(SENDER_RATE_PER_S, SENDER_BURST, now_s)
-        self._senders[sender] = bucket
-        if not (bucket.take(now_s) and self._total.take(now_s)):
+        allowance = self._senders.get(sender)
+        if allowance is None:
+            allowance = _Allowance(now_s)
+        self._senders[sender] = allowance
+        if not allowance.take(self._total, now_s, is_last_word):
             raise Rejected("flooded", f"{sender} sends more than {SENDER_RATE_PER_S:g} a second")
+
+    def may_be_present(self, uid: str, now_s: float) -> bool:
+        """Whether what an endpoint of `uid` says of its presence is looked at now, or a little later."""
+        bucket = self._present.get(uid)
+        if bucket is None:
+            bucket = TokenBucket.full(PRESENCE_RATE_PER_S, PRESENCE_BURST, now_s)
+        self._present[uid] = bucket
+        return bucket.take(now_s)
 
     def admit(self, said: Said, *, wall_ms: int, synced: bool, kid: str | None = None) -> bool:
         """Whether to act on it; raises `Rejected` for what breaks a rule.

@@ -39,19 +39,22 @@ from appliance.signaling.orders import Order
 from appliance.signaling.outbox import Outbox, Parcel
 from appliance.signaling.pairing import Pairing
 from appliance.signaling.presence import Presence
+from appliance.signaling.refusals import Refusals
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.responses import Responses
 from appliance.signaling.signers import Signers
 from appliance.signaling.topics import Topics
 from appliance.signaling.trust import PlainTrust, Trust
-from appliance.signaling.wire import MAX_SEALED, Envelope, decode, encode
+from appliance.signaling.wire import MAX_SEALED, Envelope, decode, encode, may_be_last_word
 from appliance.trust.jws import Untrusted, peek
 
 logger = logging.getLogger(__name__)
 
 ENDPOINT = "main"
-FLOOD_REPORT_S = 1.0
-"""A flood is counted message by message, and reported this often per sender."""
+HELD_PRESENCES = 256
+"""Endpoints that say more of their presence than is looked at: the last that each has said is kept."""
+HELD_S = 1.0
+"""and looked at so much later."""
 NEW_EPOCH_S = 600.0
 """How often at most a new epoch begins because the memory of the present one is full."""
 STRANGERS = 256
@@ -84,7 +87,8 @@ class MqttSignaling:
         than any number of a former run, by default the clock's milliseconds. `believed(kid)` is told
         of each message that was believed by a key; `pairing` takes new keys in.
         """
-        self.rejected: Counter[str] = Counter()
+        self._refusals = Refusals()
+        self.rejected: Counter[str] = self._refusals.counts
         """How many messages were not believed, by the code of why."""
         self._me = Address(device.id, ENDPOINT)
         self._name = device.name
@@ -106,7 +110,8 @@ class MqttSignaling:
         self._epoch_renewed_s: float | None = None
         # It must rise over a restart too: a receiver that stayed connected goes on counting.
         self._seq = itertools.count(self._clock.wall_ms() if first_seq is None else first_seq)
-        self._flood_reported: Recent[str, float] = Recent(64)
+        self._held: Recent[tuple[str, str], bytes] = Recent(HELD_PRESENCES)
+        self._releasing: asyncio.TimerHandle | None = None
         self._stirred = asyncio.Event()
         self._leaving = False
         self._responses = Responses()
@@ -140,6 +145,8 @@ class MqttSignaling:
     ) -> None:
         """Let out what was sent, say that this endpoint is offline, disconnect."""
         self._leaving = True
+        if self._releasing is not None:
+            self._releasing.cancel()
         self._attendant.cancel()
         try:
             await self._link.__aexit__(None, None, None)
@@ -259,6 +266,7 @@ class MqttSignaling:
         else:
             self._epoch = None
             self._strangers.clear()  # who is there is told again
+            self._held.clear()
             self._presence.disconnected()
             self._outbox.disconnected()
         inbox = f"{self._topics.inbox(self._me.uid, '+')};endpoint={ENDPOINT}"
@@ -288,19 +296,27 @@ class MqttSignaling:
     def _arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         try:
             if (owner := self._topics.presence_owner(topic)) is not None:
-                self._presence_arrived(*owner, payload)
+                self._presence_arrived(*owner, payload, retained=retained)
             elif (sender := self._topics.inbox_sender(topic)) is not None:
                 self._message_arrived(sender, topic, payload, retained=retained)
         except Rejected as fault:
             self._reject(fault, topic)
 
     def _message_arrived(self, sender: str, topic: str, payload: bytes, *, retained: bool) -> None:
-        self._inbox.knock(sender, retained=retained, now_s=self._clock.monotonic_s())
+        contact = sender in self._contacts
+        known = contact or self._listed.knows(sender)
+        if not known and self._introducing is None:  # and takes nothing from the others' share
+            raise _unknown(sender)
+        self._inbox.knock(
+            sender,
+            retained=retained,
+            now_s=self._clock.monotonic_s(),
+            is_last_word=partial(may_be_last_word, payload),
+        )
         if self._introducing is not None and self._introducing.hears(topic, payload):
             return
-        contact = sender in self._contacts
-        if not contact and not self._listed.knows(sender):
-            raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
+        if not known:
+            raise _unknown(sender)
         if len(payload) > MAX_SEALED:  # before a signature is looked for in it
             raise Rejected("oversized", f"a message of {len(payload)} bytes is not looked into")
         listed = {} if contact else self._listed.keys_of(sender)
@@ -367,17 +383,33 @@ class MqttSignaling:
         if parcel is not None and repeat.to.endpoint in (None, ENDPOINT):
             self._transmit(parcel, now_s)
 
-    def _presence_arrived(self, uid: str, endpoint: str, payload: bytes) -> None:
+    def _presence_arrived(self, uid: str, endpoint: str, payload: bytes, *, retained: bool) -> None:
         if Address(uid, endpoint) == self._me:
             self._own_presence_arrived(payload)
             return
         if uid in self._contacts:
+            if not retained and not self._inbox.may_be_present(uid, self._clock.monotonic_s()):
+                self._hold(uid, endpoint, payload)
+                raise Rejected("flooded", f"{uid} comes and goes too often; it is looked at later")
+            self._held.pop((uid, endpoint), None)
             for change in self._presence.told(uid, endpoint, payload):
                 self._present(change)
         elif len(payload) <= presence.MAX_BYTES and uid != self._me.uid:
             self._strangers[uid, endpoint] = payload
         if self._introducing is not None:
             self._introducing.met(uid, endpoint, payload)
+
+    def _hold(self, uid: str, endpoint: str, payload: bytes) -> None:
+        if self._releasing is None:
+            self._releasing = asyncio.get_running_loop().call_later(HELD_S, self._release)
+        self._held[uid, endpoint] = payload[: presence.MAX_BYTES + 1]
+
+    def _release(self) -> None:
+        """Look at what was held back; as if it had been kept for somebody who comes late."""
+        self._releasing = None
+        held, self._held = self._held, Recent(HELD_PRESENCES)
+        for (uid, endpoint), payload in held.items():
+            self._arrived(self._topics.presence(uid, endpoint), payload, retained=True)
 
     def _own_presence_arrived(self, payload: bytes) -> None:
         """Our own word comes back behind everything that the broker had retained."""
@@ -426,13 +458,9 @@ class MqttSignaling:
                 self._arrived(self._topics.presence(uid, endpoint), payload, retained=True)
 
     def _reject(self, fault: Rejected, topic: str) -> None:
-        self.rejected[fault.code] += 1
-        if fault.code == "flooded":
-            now_s = self._clock.monotonic_s()
-            if now_s - self._flood_reported.get(topic, -FLOOD_REPORT_S) < FLOOD_REPORT_S:
-                return
-            self._flood_reported[topic] = now_s
-        self._post(FaultReported(fault.code, f"{fault}.", topic, fault.call_id))
+        sentence = self._refusals.sentence(fault, topic, self._clock.monotonic_s())
+        if sentence is not None:
+            self._post(FaultReported(fault.code, sentence, topic, fault.call_id))
 
     # -------------------- our own presence
 
@@ -446,3 +474,7 @@ class MqttSignaling:
         if self._leaving:  # nothing may come behind the farewell, whose own echo is heard too
             return
         self._link.publish(self._own_presence_topic(), self._online_payload(), retain=True)
+
+
+def _unknown(sender: str) -> Rejected:
+    return Rejected("unknown_sender", f"{sender} is not a contact of this device")

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import random as _random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -47,6 +48,11 @@ LOOK_S = 1.0
 """How long one looks who is there in our place; what is retained comes at once."""
 LASTING = frozenset({TAKEN_OVER, "broker_unsteady"})
 """Faults that a connection does not end: one who takes our place lets us in between."""
+MAX_BACKLOG = 2048
+"""What may wait to be sent; a connection that is so far behind is about to be given up."""
+MAX_ARRIVED = 1000
+"""How many messages may wait for the loop; the thread then reads no more, and the broker keeps them."""
+ROOM_S = 0.5
 ASK_FOR_V5_EVERY = 10
 """A broker that refused MQTT 5 may have been updated: it is asked again at each n-th connection."""
 
@@ -178,6 +184,9 @@ class MqttLink:
         """See `Link.publish`."""
         if self._connection is None or self._state is not LinkState.CONNECTED:
             return False
+        if self._connection.backlog >= MAX_BACKLOG:
+            self._tell("link_overloaded", "So much waits to be sent that nothing more is taken in.")
+            return False
         if retain and self._will is not None and topic == self._will.topic:
             self._last_word = payload
         token = next(self._tokens)
@@ -263,9 +272,12 @@ class MqttLink:
         """One connection from beginning to end, and whether it ever was of use."""
         closed: asyncio.Future[Closed] = self._loop.create_future()
         useful = False
+        room = threading.Semaphore(MAX_ARRIVED)
 
         def reported(report: Report) -> None:
             nonlocal useful
+            if isinstance(report, Arrived):
+                room.release()
             if isinstance(report, Closed):
                 if not closed.done():
                     closed.set_result(report)
@@ -273,7 +285,15 @@ class MqttLink:
                 useful = useful or isinstance(report, Ready)
                 self._happened(report)
 
-        self._connection = connection = Connection(self._plan(), self._to_loop(reported))
+        hand_over_soon = self._to_loop(reported)
+
+        def hand_over(report: Report) -> None:
+            if isinstance(report, Arrived):
+                while not room.acquire(timeout=ROOM_S) and not self._stop.done():
+                    logger.debug("the loop is behind with %d messages", MAX_ARRIVED)
+            hand_over_soon(report)
+
+        self._connection = connection = Connection(self._plan(), hand_over)
         connection.start()
         try:
             either: list[asyncio.Future[Any]] = [closed, self._stop]

@@ -6,6 +6,7 @@ What is checked here needs no memory: size, form, version, type, addresses, limi
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -35,8 +36,10 @@ MAX_BYTES_WITH_SDP = 32 * 1024
 MAX_BYTES = 4 * 1024
 MAX_SEALED = MAX_BYTES_WITH_SDP * 4 // 3 + 512
 """Signed, the same text is a third longer, and has a header and a signature (206 characters)."""
+MAX_LAST_WORD = MAX_BYTES * 4 // 3 + 512
 
 _WITH_SDP = frozenset({"invite", "accept", "join", "offer", "answer"})
+_LAST_WORD = re.compile(rb'"type"\s*:\s*"(?:end|cancel)"')
 
 ReachOf = Callable[[str, str], Reach]
 """Epoch and key of an endpoint (uid, endpoint), as far as they are known."""
@@ -233,6 +236,20 @@ def encode_letter(letter: Letter, *, seq: int, sent_at_ms: int, ttl_s: float) ->
         body=Raw(msgspec.json.encode(letter.body)),
     )
     return msgspec.json.encode(wire)
+
+
+def may_be_last_word(payload: bytes) -> bool:
+    """Whether this, signed or not and not believed yet, looks like an `end` or a `cancel`."""
+    if len(payload) > MAX_LAST_WORD:
+        return False
+    if not payload.startswith(b"{"):
+        _, _, rest = payload.partition(b".")
+        signed = rest.partition(b".")[0]
+        try:
+            payload = base64.urlsafe_b64decode(signed + b"=" * (-len(signed) % 4))
+        except ValueError:
+            return False
+    return _LAST_WORD.search(payload) is not None
 
 
 def _listing(body: Struct) -> Listing:

@@ -719,3 +719,14 @@ async def test_a_second_sound_that_is_no_way_back_is_not_agreed_to() -> None:
         answer = (await door.next(PeerAnswered)).description
         assert answer.sdp.count("m=audio 0 ") == 1
         door.studio.perform(ClosePeer(other))
+
+
+async def test_what_waits_for_a_connection_is_bounded(door: Door) -> None:
+    async with Stranger() as alice:
+        door.studio.perform(OpenPeer(ALICE, CallType.AUDIO, await alice.call(video=None)))
+        late = IceCandidate("candidate:1 1 udp 1 192.0.2.1 9999 typ host", sdp_mid="0")
+        for _ in range(leg.MAX_STEPS + 10):
+            door.studio.perform(AddCandidate(ALICE, late))
+        assert [fault.code for fault in door.all(FaultReported)] == ["overloaded"] * 10
+        await alice.take((await door.next(PeerAnswered)).description)
+        await door.next(PeerConnected)

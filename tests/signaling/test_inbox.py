@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -144,10 +145,38 @@ def test_a_flood_of_one_is_held_back_and_does_not_hold_back_others() -> None:
     assert later == pytest.approx(rules.SENDER_RATE_PER_S, abs=1)
 
 
-def test_many_senders_together_are_held_back_too() -> None:
+def test_many_senders_together_are_held_back_too_and_none_is_silenced_by_them() -> None:
     inbox = Inbox(ME, allow_null_epoch=True)
-    passed = sum(let_in(inbox, f"u{number}", 5.0) for number in range(1000))
-    assert passed == rules.TOTAL_BURST
+    passed = sum(let_in(inbox, f"u{number % 40}", 5.0) for number in range(4000))
+    assert passed == rules.TOTAL_BURST + 40 * rules.SURE_BURST
+    assert let_in(inbox, "alice", 5.0)
+    for second in range(6, 36):
+        for _ in range(50):
+            for number in range(40):
+                let_in(inbox, f"u{number}", second)
+        assert all(let_in(inbox, "alice", second + 0.2 * tick) for tick in range(4))
+
+
+def test_a_call_can_be_ended_through_a_flood_in_ones_own_name() -> None:
+    inbox = Inbox(ME, allow_null_epoch=True)
+    asked = []
+
+    def last_word() -> bool:
+        asked.append(1)
+        return True
+
+    for _ in range(1000):
+        let_in(inbox, "alice", 1.0)
+    inbox.knock("alice", retained=False, now_s=1.0, is_last_word=last_word)
+    assert asked == [1]
+    inbox.knock("bob", retained=False, now_s=1.0, is_last_word=last_word)
+    assert asked == [1], "nobody looks into what there is room for"
+    passed = 0
+    for _ in range(1000):  # but not by a flood of endings
+        with contextlib.suppress(Rejected):
+            inbox.knock("alice", retained=False, now_s=1.0, is_last_word=last_word)
+            passed += 1
+    assert passed == rules.LAST_WORD_BURST - 1
 
 
 def test_strangers_cannot_fill_its_memory() -> None:

@@ -490,6 +490,41 @@ async def test_a_flood_is_counted_in_full_told_of_in_brief_and_drowns_nobody(
         assert 1 <= len(door.all(FaultReported)) < 10
 
 
+async def test_a_call_is_ended_through_a_flood_and_strangers_take_nothing_from_anybody(
+    broker: LoopbackBroker,
+) -> None:
+    async with (
+        phone_at(broker.connect) as alice,
+        phone_at(broker.connect, "mallory") as mallory,
+        phone_at(broker.connect, "bob") as bob,
+        door_at(broker.connect) as door,
+    ):
+        for _ in range(1000):
+            alice.say("chat", {"text": "!"})
+            mallory.say("chat", {"text": "!"})
+        alice.say("end", {"reason": "hang_up"})
+        bob.say("chat", {"text": "the last"})
+        await door.received("the last")
+        ends = [one for one in door.all(MessageReceived) if isinstance(one.message, End)]
+        assert [one.sender.uid for one in ends] == ["alice"]
+        assert door.signaling.rejected["unknown_sender"] == 1000
+        assert len(door.all(FaultReported)) < 50, "a flood of refusals is no flood of reports"
+
+
+async def test_who_comes_and_goes_too_often_is_looked_at_later(
+    broker: LoopbackBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "HELD_S", 0.05)
+    async with phone_at(broker.connect) as phone, door_at(broker.connect) as door:
+        for number in range(500):
+            phone.come(f"e{number}")
+        await door.inputs.until(
+            lambda one: isinstance(one, PresenceChanged) and one.epoch == "e499"
+        )
+        assert len(door.all(PresenceChanged)) < 100
+        assert door.signaling.rejected["flooded"] > 400
+
+
 async def test_refusing_what_is_unsigned_means_both_ways(broker: LoopbackBroker) -> None:
     async with phone_at(broker.connect) as phone, door_at(broker.connect, "refuse") as door:
         phone.say("ringing", epoch=await phone.epoch())

@@ -22,10 +22,10 @@ from paho.mqtt.properties import Properties
 
 from appliance.calls.inputs import LinkState
 from appliance.config import Mqtt
-from appliance.signaling import backoff, connection, plan
+from appliance.signaling import backoff, connection, mqtt, plan
 from appliance.signaling.base import Publication, Return, Subscription
 from appliance.signaling.broker import EmbeddedBroker
-from appliance.signaling.connection import Closed
+from appliance.signaling.connection import Arrived, Closed
 from appliance.signaling.mqtt import ASK_FOR_V5_EVERY, Dialect, MqttLink
 from tests.parts import scripted
 from tests.parts.certificates import Authority
@@ -504,3 +504,47 @@ async def test_what_cannot_be_published_is_a_fault_and_harms_nothing(seen: Seen)
         assert "not/+/a/topic" in await seen.fault("not_publishable")
         link.publish("t", b"still here", qos=0)
         await seen.messages.until(lambda message: message[1] == b"still here")
+
+
+async def test_no_more_messages_wait_for_the_loop_than_it_can_take_and_none_is_lost(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "MAX_ARRIVED", 5)
+    async with EmbeddedBroker() as broker, seen.link(here(broker.port), Subscription("t")) as link:
+        await seen.connected()
+        waiting = most = 0
+        hand_over = link._loop.call_soon_threadsafe
+
+        def counted(act: Callable[..., object], *arguments: object) -> object:
+            nonlocal waiting, most
+            if not isinstance(arguments[0], Arrived):
+                return hand_over(act, *arguments)
+
+            def acted() -> None:
+                nonlocal waiting
+                waiting -= 1
+                act(*arguments)
+
+            waiting += 1
+            most = max(most, waiting)
+            return hand_over(acted)
+
+        monkeypatch.setattr(link._loop, "call_soon_threadsafe", counted)
+        for number in range(300):
+            link.publish("t", b"%d" % number, qos=0)
+        await seen.messages.until(lambda message: message[1] == b"299")
+        monkeypatch.undo()
+        assert [payload for _, payload, _ in seen.messages] == [b"%d" % one for one in range(300)]
+        assert 1 <= most <= 5
+
+
+async def test_what_waits_to_be_sent_is_bounded(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with EmbeddedBroker() as broker, seen.link(here(broker.port)) as link:
+        await seen.connected()
+        monkeypatch.setattr(mqtt, "MAX_BACKLOG", 0)
+        assert not link.publish("t", b"x")
+        await seen.fault("link_overloaded")
+        monkeypatch.undo()
+        assert link.publish("t", b"x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import json
@@ -31,7 +32,7 @@ from appliance.model import Participant
 from appliance.nesting import MAX_DEPTH
 from appliance.signaling.listed import Reach
 from appliance.signaling.rejected import Rejected
-from appliance.signaling.wire import MAX_BYTES, MAX_BYTES_WITH_SDP, decode, encode
+from appliance.signaling.wire import MAX_BYTES, MAX_BYTES_WITH_SDP, decode, encode, may_be_last_word
 from tests.signaling.envelopes import MESSAGES, OFFER, SDP, as_bytes, envelope, wire
 
 TOPIC = "appliance/call/door/alice"
@@ -367,3 +368,17 @@ def test_an_invite_of_a_person_has_an_offer_and_one_of_a_device_has_none() -> No
     assert isinstance(message, Invite)
     assert message.offer is None
     assert "offer" not in json.loads(encode(envelope(message)))["body"]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_may_be_a_last_word_is_seen_before_it_is_believed(signed: bool) -> None:
+    def sealed(payload: bytes) -> bytes:
+        part = base64.urlsafe_b64encode(payload).rstrip(b"=")
+        return b"eyJhIjoxfQ." + part + b".c2ln" if signed else payload
+
+    for type_, expected in (("end", True), ("cancel", True), ("chat", False), ("invite", False)):
+        assert may_be_last_word(sealed(as_bytes(wire(type_)))) is expected
+    assert may_be_last_word(sealed(json.dumps(wire("end"), indent=1).encode()))
+    assert not may_be_last_word(sealed(as_bytes(wire("end", {"reason": "x" * 8000}))))
+    for rubbish in (b"", b"..", b"a.b.c", b"\xff.\xff.\xff", b"{"):
+        assert not may_be_last_word(rubbish)
