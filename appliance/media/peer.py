@@ -98,6 +98,7 @@ class Peer:
         configuration = RTCConfiguration(
             iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
         )
+        seams.guard()
         self._pc = RTCPeerConnection(configuration)
         self._pc.on("connectionstatechange", self._state_changed)
         self._connecting: set[asyncio.Task[None]] = set()

@@ -11,11 +11,15 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import ip_address
 from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aiortc
 import av
+from aioice import Connection
+from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
@@ -64,6 +68,10 @@ OF_A_SENDER = "_RTCRtpSender__"
 """Before the private names of a sender that its own loop uses."""
 
 NO_TRACK_S = 0.02
+LAST_STUN = b"\x03"
+"""What begins with a higher byte is not STUN (RFC 7983, section 7)."""
+MAX_UNREAD = 1024
+"""Packets that wait for DTLS and SRTP: more than a second of a call."""
 
 VIDEO_BUFFER_PACKETS = 512
 """As aiortc's own."""
@@ -93,6 +101,10 @@ class UnknownAiortc(ApplianceError):
 def self_check() -> None:
     """See that all private names still exist and are used as they were. Raises UnknownAiortc."""
     used: tuple[tuple[str, object], ...] = (
+        ("receiver", passed_on[0] if passed_on else StunProtocol.datagram_received),
+        ("data_received", passed_on[0] if passed_on else StunProtocol.datagram_received),
+        ("_queue", Connection.data_received),
+        ("_check_list", Connection.check_incoming),
         ("_handle_rtcp_packet", RTCDtlsTransport._handle_rtcp_data),  # called on the sender itself
         ("_ssrc", RTCRtpSender.__init__),
         ("_send_rtcp", RTCRtpSender._run_rtcp),  # on itself, with each sender report
@@ -209,6 +221,45 @@ async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
     if closing is not None and not closing.done():
         closing.set_result(True)
     return faults
+
+
+def guard() -> None:
+    """Let nothing but STUN through from addresses that are no candidate's of the other side.
+
+    aioice takes data from anywhere, and keeps it for when it is connected: whoever finds the port could
+    begin a handshake before the other side does, be refused for its certificate, and the call with it. An
+    address becomes a candidate's by the description, or by STUN that knows the password. It is so for
+    every connection of this program from the first call on.
+    """
+    if StunProtocol.datagram_received is _received:
+        return
+    passed_on.append(StunProtocol.datagram_received)
+    StunProtocol.datagram_received = _received  # type: ignore[method-assign, assignment]
+
+
+passed_on: list[Callable[[StunProtocol, bytes, tuple[Any, ...]], None]] = []
+_known: WeakKeyDictionary[Connection, tuple[int, set[tuple[str, int]]]] = WeakKeyDictionary()
+
+
+def _received(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
+    if data[:1] > LAST_STUN:
+        connection: Connection = protocol.receiver
+        pairs = connection._check_list
+        count, known = _known.get(connection, (-1, set()))
+        if len(pairs) != count:
+            known = {(_written(host), port) for host, port in (one.remote_addr for one in pairs)}
+            _known[connection] = len(pairs), known
+        if (address[0], address[1]) not in known or connection._queue.qsize() >= MAX_UNREAD:
+            return
+    passed_on[0](protocol, data, address)
+
+
+def _written(host: str) -> str:
+    """As the system writes an address."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return host
 
 
 def observe_rtcp(

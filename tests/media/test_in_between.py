@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import socket
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from aioice import Connection
+from OpenSSL import SSL
 
 from appliance.media.fanout import AudioFanout
 from appliance.media.peer import Peer
@@ -110,3 +113,44 @@ async def test_a_call_whose_description_was_exchanged_ends_and_says_why(
         finishing.cancel()
         await asyncio.gather(finishing, return_exceptions=True)
         await alice.hang_up()
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["while it connects", "before it connects"])
+async def test_whoever_begins_the_handshake_first_from_elsewhere_is_not_heard(early: bool) -> None:
+    """A ClientHello to the port that is not the other side's (OWASP ASVS 5.0, 17.2.6)."""
+    diary = Diary()
+    peer = Peer(diary, AudioFanout(), None)
+    async with Stranger(tone_hz=300) as alice, asyncio.TaskGroup() as tasks:
+        offer = await peer.offer(video=False)
+        answer = await alice.reply(offer)
+        assert "a=setup:active" in answer.sdp, "this side is the server of the handshake"
+        ports = re.findall(r" udp \d+ ([0-9.]+) (\d+) typ host", offer.sdp)
+        assert ports
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mallory:
+            if early:
+                hello(mallory, ports)
+
+            async def race() -> None:
+                while not diary.connections and not diary.failures:
+                    hello(mallory, ports)
+                    await asyncio.sleep(0.002)
+
+            tasks.create_task(race())
+            await peer.accept(answer)
+            await until(lambda: diary.connections or diary.failures, "the connection")
+        assert (diary.connections, diary.failures) == (1, [])
+        await peer.close()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def hello(sender: socket.socket, ports: list[tuple[str, str]]) -> None:
+    """The first flight of somebody's DTLS, as OpenSSL writes it, and an alert that ends one."""
+    context = SSL.Context(SSL.DTLS_METHOD)
+    connection = SSL.Connection(context)
+    connection.set_connect_state()
+    with contextlib.suppress(SSL.WantReadError):
+        connection.do_handshake()
+    flight = connection.bio_read(4096)
+    for host, port in ports:
+        sender.sendto(flight, (host, int(port)))
+        sender.sendto(bytes.fromhex("15fefd0000000000000000000202" + "28"), (host, int(port)))
