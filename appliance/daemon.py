@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 
@@ -24,6 +25,7 @@ async def _serve(config: Config) -> int:
         running(config, on_alive=_tell_alive) as appliance,
         asyncio.TaskGroup() as tasks,
     ):
+        settle()
         log.info("ready; the page: %s", appliance.page or "not served")
         feeding = tasks.create_task(_feed_watchdog())
         await stop.wait()
@@ -31,6 +33,15 @@ async def _serve(config: Config) -> int:
         systemd.stopping()
         feeding.cancel()
     return 0
+
+
+def settle() -> None:
+    """What was loaded by now stays, and the garbage collector need not look at all of it each time.
+
+    With aiortc that takes 30 ms on a fast machine, in which the loop does nothing else.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _tell_alive() -> None:
