@@ -49,6 +49,8 @@ from appliance.media.sending import Packet, SentPacket, Stream, once_for_all_pee
 
 logger = logging.getLogger(__name__)
 
+logger = logging.getLogger(__name__)
+
 CONNECT = "_RTCPeerConnection__connect"
 """What aiortc starts without an owner as soon as there is a description of each side."""
 
@@ -69,7 +71,9 @@ OF_A_SENDER = "_RTCRtpSender__"
 
 NO_TRACK_S = 0.02
 LAST_STUN = b"\x03"
-"""What begins with a higher byte is not STUN (RFC 7983, section 7)."""
+"""What begins with a higher byte is not STUN (RFC 7983, section 7),"""
+STUN_COOKIE = bytes.fromhex("2112a442")
+"""nor what has not this at its fifth (RFC 8489, section 5)."""
 MAX_UNREAD = 1024
 """Packets that wait for DTLS and SRTP: more than a second of a call."""
 
@@ -242,16 +246,26 @@ _known: WeakKeyDictionary[Connection, tuple[int, set[tuple[str, int]]]] = WeakKe
 
 
 def _received(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
-    if data[:1] > LAST_STUN:
-        connection: Connection = protocol.receiver
-        pairs = connection._check_list
-        count, known = _known.get(connection, (-1, set()))
-        if len(pairs) != count:
-            known = {(_written(host), port) for host, port in (one.remote_addr for one in pairs)}
-            _known[connection] = len(pairs), known
-        if (address[0], address[1]) not in known or connection._queue.qsize() >= MAX_UNREAD:
-            return
-    passed_on[0](protocol, data, address)
+    is_stun = data[:1] <= LAST_STUN and data[4:8] == STUN_COOKIE
+    if not is_stun and not _is_heard(protocol.receiver, data, address):
+        return
+    try:
+        passed_on[0](protocol, data, address)
+    except (
+        Exception
+    ) as fault:  # it would be told as an error of the loop, once for each packet of a flood
+        logger.debug("a packet of %d bytes is not understood: %r", len(data), fault)
+
+
+def _is_heard(connection: Connection, data: bytes, address: tuple[Any, ...]) -> bool:
+    """Whether it is of a candidate, and there is room; an empty one would end aiortc's reading."""
+    pairs = connection._check_list
+    count, known = _known.get(connection, (-1, set()))
+    if len(pairs) != count:
+        known = {(_written(host), port) for host, port in (one.remote_addr for one in pairs)}
+        _known[connection] = len(pairs), known
+    where = (address[0], address[1])
+    return bool(data) and where in known and connection._queue.qsize() < MAX_UNREAD
 
 
 def _written(host: str) -> str:

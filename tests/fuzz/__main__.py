@@ -1,7 +1,7 @@
 """`make fuzz`: what comes from outside, spoilt in every way, against the device's own code.
 
-`FUZZ=messages N=1000000 SEED=7 make fuzz` for one of the programs. The same SEED sends the same, but for the
-keys that are made anew. It fails where a promise is broken.
+`FUZZ=messages N=1000000 SEED=7 make fuzz` for one of the programs. The same SEED sends the same, but for
+the keys that are made anew. It fails where a promise is broken.
 """
 
 from __future__ import annotations

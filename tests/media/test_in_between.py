@@ -143,6 +143,34 @@ async def test_whoever_begins_the_handshake_first_from_elsewhere_is_not_heard(ea
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
+async def test_what_anybody_sends_to_the_port_of_a_call_is_not_heard() -> None:
+    """An empty datagram, from anywhere, makes aiortc's reading fail, and the call end."""
+    diary = Diary()
+    peer = Peer(diary, AudioFanout(), None)
+    async with Stranger(tone_hz=300) as alice, asyncio.TaskGroup() as tasks:
+        answer = await peer.answer(await alice.call(video=None))
+        await alice.take(answer)
+        await until(lambda: diary.connections, "the connection")
+        listening = tasks.create_task(peer.listen())
+        ports = re.findall(r" udp \d+ ([0-9.]+) (\d+) typ host", answer.sdp)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mallory:
+            for host, port in ports:
+                for data in (
+                    b"",
+                    b"\0",
+                    b"\x01" * 20,
+                    bytes(4) + b"\x21\x12\xa4\x42" + b"\xff" * 40,
+                ):
+                    mallory.sendto(data, (host, int(port)))
+                hello(mallory, ports)
+        frames = diary.frames
+        await until(lambda: diary.frames > frames + 25, "sound, still")
+        assert diary.failures == []
+        await peer.close()
+        listening.cancel()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
 def hello(sender: socket.socket, ports: list[tuple[str, str]]) -> None:
     """The first flight of somebody's DTLS, as OpenSSL writes it, and an alert that ends one."""
     context = SSL.Context(SSL.DTLS_METHOD)
