@@ -423,7 +423,7 @@ def _member(what: str, value: object, kind: type[StrEnum]) -> StrEnum:
 def _json(what: str, text: str) -> Json:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"{what} is to be JSON, and {_shown(text)} is not") from None
 
 

@@ -283,7 +283,7 @@ def _decode(text: str | bytes) -> dict[str, Any]:
         raise Refused("malformed", f"this line is nested more than {MAX_DEPTH} deep")
     try:
         request = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # which msgspec lets through
         raise Refused("malformed", f"this line is not JSON: {error}") from None
     if not isinstance(request, dict):
         raise Refused("malformed", "a request is a JSON object")

@@ -81,7 +81,7 @@ class Ledger:
         for line in lines:
             try:
                 entry = msgspec.json.decode(line, type=Entry)
-            except msgspec.MsgspecError:
+            except (ValueError, RecursionError):  # msgspec's errors are that, and Unicode's
                 broken += 1
             else:
                 entries[entry.id] = entry

@@ -75,7 +75,11 @@ class Memory:
             return msgspec.json.decode(self._file.read_bytes(), type=Kept)
         except FileNotFoundError:
             return Kept()
-        except (OSError, msgspec.MsgspecError) as error:
+        except (
+            OSError,
+            ValueError,
+            RecursionError,
+        ) as error:  # msgspec's errors are that, and Unicode's
             why = error.strerror if isinstance(error, OSError) else error
         sentence = (
             f"{self._file} cannot be understood, so volumes and do not disturb are as at first"

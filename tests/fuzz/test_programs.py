@@ -1,0 +1,37 @@
+"""The programs of `make fuzz` in their short forms: the same code, with less of everything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz import floods, messages, offers
+from tests.fuzz.__main__ import PROGRAMS, main
+
+
+def test_messages_that_are_not_to_be_believed() -> None:
+    """The long form has a million, and asks that none holds the loop for long."""
+    outcome = messages.run(2600, seed=11)
+    kept = [promise for promise in outcome.faults if "50 ms" not in promise]
+    assert kept == []
+    assert outcome.counts["honest, and served"] == 3
+    for code in ("forged", "unverifiable", "unsigned", "wrong_epoch", "replayed", "misaddressed"):
+        assert outcome.counts[f"refused: {code}"] > 10, code
+
+
+def test_offers_that_are_spoilt() -> None:
+    outcome = offers.run(90, seed=12)
+    assert [promise for promise in outcome.faults if "50 ms" not in promise] == []
+    assert outcome.counts["answered"] > 5
+    assert outcome.counts["kept out: malformed"] > 20
+
+
+@pytest.mark.broker
+def test_a_call_in_a_flood() -> None:
+    """How soon is measured in the long form, where nothing else keeps the machine busy."""
+    outcome = floods.run(300, seed=13, lasts_s=1.0)
+    assert [promise for promise in outcome.faults if "within" not in promise] == []
+
+
+def test_each_program_is_known_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["message"]) == 2
+    assert ", ".join(PROGRAMS) in capsys.readouterr().out
