@@ -49,8 +49,6 @@ from appliance.media.sending import Packet, SentPacket, Stream, once_for_all_pee
 
 logger = logging.getLogger(__name__)
 
-logger = logging.getLogger(__name__)
-
 CONNECT = "_RTCPeerConnection__connect"
 """What aiortc starts without an owner as soon as there is a description of each side."""
 

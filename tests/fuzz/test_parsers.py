@@ -34,9 +34,9 @@ from appliance.media.annexb import parameter_sets, picture_size
 from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.opus import BadPacket, decoder, duration
 from appliance.media.shelf import Shelf
+from appliance.reporting.asking import _read
 from appliance.reporting.conversation import Conversation
 from appliance.reporting.ledger import Ledger
-from appliance.reporting.mqtt import _read
 from appliance.service.memory import Memory
 from appliance.signaling import orders, presence
 from appliance.signaling.rejected import Rejected
