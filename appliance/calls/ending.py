@@ -35,7 +35,7 @@ REMEMBERED = 256
 
 FAILURES = (CallEndReason.FAILED, CallEndReason.CONNECTION_CLOSED, CallEndReason.UNTRUSTED)
 
-TIMERS = ("ring", "setup", "reconnect", "farewell", "participants", "idle")
+TIMERS = ("ring", "setup", "reconnect", "seek", "farewell", "participants", "idle")
 """Those that a call may have."""
 
 

@@ -90,7 +90,7 @@ from appliance.errors import Refused
 from appliance.events import (
     PushRegistrationUpdated,
 )
-from appliance.messages import Invite, Join
+from appliance.messages import Address, Invite, Join
 from appliance.model import CallState, Notice
 
 PRESENCES = 256
@@ -326,6 +326,7 @@ def _present(turn: Turn, report: PresenceChanged) -> None:
         return
     known = dict(turn.state.presence)
     others = tuple(one for one in known.get(report.uid, ()) if one.endpoint != report.endpoint)
+    is_news = Presence(report.endpoint, report.epoch) not in known.get(report.uid, ())
     mine = (*others, Presence(report.endpoint, report.epoch)) if report.online else others
     known.pop(report.uid, None)
     if mine and len(known) < PRESENCES:
@@ -334,6 +335,9 @@ def _present(turn: Turn, report: PresenceChanged) -> None:
     kind = Report.ENDPOINT_ONLINE if report.online else Report.ENDPOINT_OFFLINE
     for call in turn.state.calls:
         _report(turn, call, kind, report)
+        if report.online and is_news:
+            address = Address(report.uid, report.endpoint)
+            _report(turn, call, Report.ENDPOINT_REACHABLE, address)
 
 
 def _contacts_changed(turn: Turn, changed: ContactsChanged) -> None:
@@ -354,6 +358,9 @@ def _link(turn: Turn, report: LinkChanged) -> None:
     else:
         changes["presence"] = {}
     turn.set(**changes)
+    if report.state is LinkState.CONNECTED:
+        for call in turn.state.calls:
+            _report(turn, call, Report.ENDPOINT_REACHABLE, None)
 
 
 # -------------------- media, panel, time
@@ -384,6 +391,7 @@ _CALL_TIMERS = {
     "farewell": Report.FAREWELL_TIMED_OUT,
     "participants": Report.LIST_DUE,
     "idle": Report.IDLE_TIMED_OUT,
+    "seek": Report.SEEK_DUE,
 }
 
 

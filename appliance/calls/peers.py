@@ -13,6 +13,7 @@ from appliance.calls import (
     renegotiating,
     requests,
     roster,
+    seeking,
     switching,
 )
 from appliance.calls.call import CANDIDATES_KEPT, LiveCall, Member, Way
@@ -239,10 +240,7 @@ def lost(turn: Turn, call: LiveCall, report: PeerLost) -> None:
     if report.peer != member.peer or not member.connected:
         return
     call = _participant_state(turn, call, member, ParticipantState.RECONNECTING)
-    if member.offers:
-        renegotiating.replace_connection(turn, call, _member(call, report.peer))
-    else:
-        renegotiating.ask_for(turn, call, member, renegotiating.RECONNECT)
+    seeking.begin(turn, call, _member(call, report.peer))
     outage.judge(turn, call)
 
 

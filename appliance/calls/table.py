@@ -31,6 +31,7 @@ from appliance.calls import (
     replies,
     roster,
     screens,
+    seeking,
     sessions,
     switching,
     trusting,
@@ -65,6 +66,8 @@ class Report(StrEnum):
     ENDPOINT_ONLINE = "endpoint online"
     ENDPOINT_OFFLINE = "endpoint offline"
     TRUST_WITHDRAWN = "trust withdrawn"
+    ENDPOINT_REACHABLE = "endpoint reachable"
+    SEEK_DUE = "seek due"
     STOP = "stop"
 
 
@@ -497,6 +500,18 @@ _on(
     ((OUTGOING,), _go(trusting.ringing_out, OUTGOING, ENDED)),
     ((CONNECTING,), _go(trusting.answered, CONNECTING, ENDED)),
     (JOINED, _go(trusting.answered, *JOINED, ENDED)),
+)
+_on(
+    Report.ENDPOINT_REACHABLE,
+    (NO_CALL, _GONE),
+    ((*RINGING, CONNECTING), Ignore("nothing is lost yet; what waits is sent by itself")),
+    *_stay(seeking.reachable, JOINED),
+)
+_on(
+    Report.SEEK_DUE,
+    (NO_CALL, _GONE),
+    ((*RINGING, CONNECTING), Ignore("nobody is in the session yet")),
+    *_stay(seeking.again, JOINED),
 )
 _on(
     Report.STOP,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 PATIENT_AFTER_S = 300.0
 """An outage that is older than this is a long one."""
 
-IMPATIENT_CAP_S = 5.0
+IMPATIENT_CAP_S = 3.0
+"""With the two seconds that an attempt at a dead network may still have to run, five from its return."""
 PATIENT_CAP_S = 30.0
 
 RIVAL_BASE_S, RIVAL_CAP_S = 2.0, 60.0

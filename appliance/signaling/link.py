@@ -55,6 +55,8 @@ HELD_PRESENCES = 256
 """Endpoints that say more of their presence than is looked at: the last that each has said is kept."""
 HELD_S = 1.0
 """and looked at so much later."""
+PRESENCE_S = 1.0
+"""So long a new connection waits to be told who is there, before it sends what waits."""
 NEW_EPOCH_S = 600.0
 """How often at most a new epoch begins because the memory of the present one is full."""
 STRANGERS = 256
@@ -108,6 +110,7 @@ class MqttSignaling:
         self._believed = believed
         self._epoch: str | None = None
         self._epoch_renewed_s: float | None = None
+        self._knows_who_is_there = False
         # It must rise over a restart too: a receiver that stayed connected goes on counting.
         self._seq = itertools.count(self._clock.wall_ms() if first_seq is None else first_seq)
         self._held: Recent[tuple[str, str], bytes] = Recent(HELD_PRESENCES)
@@ -261,8 +264,10 @@ class MqttSignaling:
 
     def _link_changed(self, state: LinkState) -> None:
         if state is LinkState.CONNECTED:
+            self._knows_who_is_there = False
             self._begin_epoch()
-            self._outbox.connected(self._clock.monotonic_s())
+            # what went out before the others' epochs are known would be refused, and come a second later
+            self._outbox.connected(self._clock.monotonic_s() + PRESENCE_S)
         else:
             self._epoch = None
             self._strangers.clear()  # who is there is told again
@@ -416,12 +421,20 @@ class MqttSignaling:
         if payload == self._online_payload():
             for change in self._presence.complete():
                 self._present(change)
+            if not self._knows_who_is_there:
+                self._knows_who_is_there = True
+                self._outbox.connected(self._clock.monotonic_s())
+                self._stirred.set()
         elif payload == presence.OFFLINE and self._epoch is not None:
             self._say_online()  # a former connection's will came late
 
     def _present(self, change: PresenceChanged) -> None:
         if change.online:  # unsigned, it is about what else comes unsigned
             self._inbox.restarted(change.uid, change.endpoint)
+        if change.online:
+            address = Address(change.uid, change.endpoint)
+            self._outbox.reachable(address, self._clock.monotonic_s())
+            self._stirred.set()
         self._post(change)
 
     def _introduced(self, pairing: Pairing | None) -> Introducing | None:

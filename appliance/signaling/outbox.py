@@ -121,6 +121,12 @@ class Outbox:
         for parcel in self._parcels.values():
             parcel.next_s = now_s
 
+    def reachable(self, to: Address, now_s: float) -> None:
+        """An endpoint is there, or anew: what is repeated until it answers is due at once."""
+        for parcel in self._parcels.values():
+            if parcel.to == to and parcel.repeated:
+                parcel.next_s = now_s
+
     def disconnected(self) -> None:
         """The link is gone: nothing is due until it is back."""
         self._connected = False

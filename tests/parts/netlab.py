@@ -1,4 +1,4 @@
-"""A network of the test's own: places (network namespaces) around a router, which can be made to lose packets.
+"""A network of the test's own: places (network namespaces) around a router that can be made to lose packets.
 
 Everything goes through the router, and what is to be lost is lost there: no sender is told of it, as on a
 real network. Wants root; the test is skipped where the machine allows no namespaces or has no nftables.
@@ -212,7 +212,7 @@ class Netlab:
         return done.stdout
 
     def _nft(self, rules: str) -> None:
-        words = [self.ip, "netns", "exec", self.router, self.nft, "-f", "-"]
+        words = [str(self.ip), "netns", "exec", self.router, str(self.nft), "-f", "-"]
         done = subprocess.run(words, input=rules, text=True, capture_output=True, check=False)
         if done.returncode:
             raise OSError(done.stderr.strip())
@@ -222,7 +222,7 @@ class Netlab:
         self.run("netns", "add", self.router)
         self._nft(_TRIES_ALL)
         forward = "echo 1 > /proc/sys/net/ipv4/ip_forward"
-        words = [self.ip, "netns", "exec", self.router, "sh", "-c", forward]
+        words = [str(self.ip), "netns", "exec", self.router, "sh", "-c", forward]
         subprocess.run(words, check=True, capture_output=True)
 
     def _make(self, names: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from appliance.messages import (
     Candidate,
     Chat,
     End,
+    Offer,
     Participants,
     Ringing,
 )
@@ -311,6 +313,29 @@ async def test_what_nobody_answers_in_its_time_is_told_of(
         assert expired == MessageExpired(PHONE, "c1", INVITE, sent=there)
         assert len(door.signaling._outbox) == 0
         assert len(door.all(MessageExpired)) == 1
+
+
+async def test_whoever_has_come_back_too_is_written_to_under_the_present_epoch_alone(
+    broker: LoopbackBroker,
+) -> None:
+    async with phone_at(broker.connect) as phone, door_at(broker.connect) as door:
+        phone.come("p1")
+        await door.inputs.until(PresenceChanged)
+        broker.stop()
+        await door.inputs.until(lambda one: one == LinkChanged(LinkState.OFFLINE))
+        door.send(Offer(OFFER, 2, "reconnect"))
+        broker.start()
+        await phone.states.until(lambda _: phone.states.count(LinkState.CONNECTED) == 2)
+        phone.come("p2")
+        await phone.heard.until(lambda one: one["epoch"] == "p2")
+        sent_s = time.monotonic()
+        first = phone.heard[0]
+        assert len(phone.heard) == 1 or first["epoch"] == "p1", "she came before or after the door"
+        phone.come("p3")
+        await phone.heard.until(lambda one: one["epoch"] == "p3")
+        assert {one["id"] for one in phone.heard} == {first["id"]}
+        if time.monotonic() - sent_s < outbox.REPEAT_S:
+            assert len(phone.heard) <= 3, "not in a second, but at once"
 
 
 async def test_what_is_said_while_the_broker_is_away_is_said_when_it_is_back(

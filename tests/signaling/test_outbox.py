@@ -194,6 +194,16 @@ def test_what_the_broker_had_not_acknowledged_is_sent_again_over_the_next_link()
     assert box.sent() == [second]
 
 
+def test_who_comes_back_gets_at_once_what_waits_for_an_answer() -> None:
+    box = Box()
+    offer, _, other = box.put(Offer(OFFER)), box.put(Ringing()), box.put(INVITE, to=TABLET)
+    to_all = box.put(INVITE, to=ALICE)
+    box.sent()
+    box.reachable(PHONE, box.now_s)
+    assert box.sent() == [offer], "not what was for others, and nothing that is sent once"
+    assert box.sent(after_s=1) == [offer, other, to_all]
+
+
 def test_what_is_too_old_is_never_sent_and_told_of_once() -> None:
     box = Box(connected=False)
     unsent = box.put(INVITE, ttl_s=5)
