@@ -58,9 +58,7 @@ def _abandon(turn: Turn, call: LiveCall, member: Member) -> Member:
     """What was offered so far is taken back; what the other side offers is its own to repeat."""
     if not member.offers or member.next is None:
         return member
-    turn.do(
-        ClosePeer(member.next), SettleMessage(member.address, member.peer.call_id, Offer.TYPE)
-    )
+    turn.do(ClosePeer(member.next), SettleMessage(member.address, member.peer.call_id, Offer.TYPE))
     member = replace(member, next=None, awaits_answer=False, offering=None)
     turn.put_member(call, member)
     return member

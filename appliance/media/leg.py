@@ -40,10 +40,12 @@ if TYPE_CHECKING:  # aiortc is loaded when the first connection needs it
 
 logger = logging.getLogger(__name__)
 
-LIVENESS_LIMIT_S = 2.5
-"""Sound comes every 20 ms and reports about every second: who is silent for so long is cut off."""
-HOLD_LIMIT_S = 12.0
-"""Who is on hold may send nothing but reports on the sound that it gets: every 5 s, give or take a half."""
+LIVENESS_LIMIT_S = 2.0
+"""Of whom nothing comes for so long, neither a packet nor an answer to a knock, the way is cut off. With
+the time between two looks it is told after 2.5 s at the latest."""
+PACKETS_LIMIT_S = 12.0
+"""Answers alone are not taken for so long where packets have to come: of who gets sound a report every 5 s,
+give or take a half."""
 
 MAX_STEPS = 128
 """What may wait while a step takes its time: all candidates of a connection, and some changes of mind."""
@@ -67,8 +69,8 @@ class Leg:
         self._peer: Peer | None = None
         self._audience: Audience | None = None
         self._tone: HoldTone | None = None
-        self._packets = 0
-        self._heard_at_s = 0.0
+        self._packets = self._answers = 0
+        self._heard_at_s = self._packets_at_s = 0.0
         self._lost = False
 
     def do(self, step: Step) -> None:
@@ -109,6 +111,7 @@ class Leg:
                         ("find", peer.find()),
                         ("watch", peer.watch(screen=False)),
                         ("watch the screen of", peer.watch(screen=True)),
+                        ("knock at", peer.knock()),
                     )
                 ]
                 if self.muted:  # from its first packet on
@@ -156,7 +159,7 @@ class Leg:
                 await self._negotiate(peer, step)
             case HoldPeer(here=here, there=there):
                 await peer.hold(here=here, there=there)
-                self._heard_at_s = asyncio.get_running_loop().time()
+                self._heard_at_s = self._packets_at_s = asyncio.get_running_loop().time()
             case MutePeer(muted=muted):
                 await peer.mute(muted=muted)
 
@@ -187,22 +190,27 @@ class Leg:
 
     # -------------------- connections that have gone silent
 
+    async def keep_seeing(self) -> None:
+        """Do not wait for pictures that were lost for good; to be called twice a second."""
+        if self._peer is not None and not self._over and self.connected_once:
+            await self._peer.keep_seeing()
+
     async def watch(self, now_s: float) -> None:
         """Compare what has come with the last look, and report silence and its end."""
         peer = self._peer
         if peer is None or self._over or not self.connected_once:
             return
-        await peer.keep_seeing()
-        if self._over or not peer.expects_packets:
-            return
-        limit_s = HOLD_LIMIT_S if self.waits else LIVENESS_LIMIT_S
-        packets = await peer.packets_received()
+        packets, answers = await peer.packets_received(), peer.answers_received
         if packets != self._packets:
-            self._packets, self._heard_at_s = packets, now_s
-            if self._lost:
-                self._lost = False
-                self._report(PeerRestored(self.key))
-        elif not self._lost and now_s - self._heard_at_s > limit_s:
+            self._packets_at_s = self._heard_at_s = now_s
+        answers_do = now_s - self._packets_at_s < PACKETS_LIMIT_S or not peer.expects_packets
+        if answers != self._answers and answers_do:
+            self._heard_at_s = now_s
+        self._packets, self._answers = packets, answers
+        if self._lost and self._heard_at_s == now_s:
+            self._lost = False
+            self._report(PeerRestored(self.key))
+        elif not self._lost and now_s - self._heard_at_s > LIVENESS_LIMIT_S:
             self._lost = True
             self._report(PeerLost(self.key))
 
@@ -211,7 +219,7 @@ class Leg:
     def connected(self) -> None:
         """Media flows."""
         self.connected_once = True
-        self._heard_at_s = asyncio.get_running_loop().time()
+        self._heard_at_s = self._packets_at_s = asyncio.get_running_loop().time()
         if self._audience is not None and not self._over:
             self._audience.joined(self.key)
         self._report(PeerConnected(self.key))

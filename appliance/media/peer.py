@@ -46,6 +46,10 @@ MAX_CANDIDATES = 64
 """Which come one by one, beside those of the descriptions."""
 SETUP_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 5.0
+KNOCK_AFTER_S = 0.5
+"""After so long without a packet the other side is asked whether it is there,"""
+KNOCK_LIMIT_S = 0.8
+"""and asked anew when it has not answered for so long."""
 
 
 class PeerObserver(Protocol):
@@ -125,6 +129,7 @@ class Peer:
         self._watched: set[Role] = set()
         self._views: dict[Role, tuple[View, Stall]] = {}
         self._connected = self._over = False
+        self._answers = 0
 
     # -------------------- negotiation
 
@@ -284,6 +289,26 @@ class Peer:
                 receiver = line.transceiver.receiver
                 if stall.look(view.count, await _packets_of(receiver)):
                     await seams.begin_anew(receiver)
+
+    async def knock(self) -> None:
+        """Ask, while nothing comes, whether the other side is there; to be cancelled at the end.
+
+        Who is muted, paused or on hold may send nothing for seconds, and is no less there.
+        """
+        seen, answered = -1, True
+        while True:
+            await asyncio.sleep(KNOCK_AFTER_S if answered else 0)
+            packets = await self.packets_received()
+            answered = packets != seen or not self._connected or self._over
+            seen = packets
+            if not answered:
+                answered = await seams.answers(self._pc, KNOCK_LIMIT_S)
+                self._answers += answered
+
+    @property
+    def answers_received(self) -> int:
+        """How often the other side has answered that it is there."""
+        return self._answers
 
     @property
     def expects_packets(self) -> bool:

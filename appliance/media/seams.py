@@ -16,16 +16,19 @@ from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import aioice
 import aiortc
 import av
 from aioice import Connection
 from aioice.ice import StunProtocol
+from aioice import stun
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtcrtpsender import random_sequence_number
 from aiortc.rtp import (
@@ -131,6 +134,9 @@ def self_check() -> None:
         *((OF_A_SENDER + name, RTCRtpSender._run_rtp) for name in _LOOP_NAMES),
         *((OF_A_SENDER + name, RTCRtpSender._retransmit) for name in _RTX_NAMES),
         ("_rtx_ssrc", RTCRtpSender._retransmit),
+        ("_connection", RTCIceTransport.start),
+        ("_nominated", aioice.Connection.query_consent),
+        ("build_request", aioice.Connection.query_consent),
     )
     faults = [
         f"{getattr(function, '__qualname__', function)} no longer uses {name}"
@@ -272,6 +278,30 @@ def _written(host: str) -> str:
         return str(ip_address(host))
     except ValueError:
         return host
+async def answers(pc: RTCPeerConnection, within_s: float) -> bool:
+    """Ask the other side's ICE whether it is there still: a Binding request, as for consent (RFC 7675)."""
+    connection = _ice_of(pc)
+    pair = None if connection is None else connection._nominated.get(1)
+    if connection is None or pair is None or connection.remote_password is None:
+        return False
+    request = connection.build_request(pair, nominate=False)
+    key = connection.remote_password.encode()
+    try:
+        async with asyncio.timeout(within_s):
+            await pair.protocol.request(request, pair.remote_addr, integrity_key=key)
+    except stun.TransactionFailed:
+        return True  # it says no, but it says it
+    except (TimeoutError, stun.TransactionError, OSError):
+        return False
+    return True
+
+
+def _ice_of(pc: RTCPeerConnection) -> aioice.Connection | None:
+    """Of the transport that all sections share."""
+    for transceiver in pc.getTransceivers()[:1]:
+        connection: aioice.Connection = transceiver.sender.transport.transport._connection
+        return connection
+    return None
 
 
 def observe_rtcp(

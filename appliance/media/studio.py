@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import logging
 import time
 from collections import Counter
@@ -49,7 +50,8 @@ EARLY_CANDIDATES = 64
 EARLY_PEERS = 16
 """and for how many of them."""
 SETUP_LIMIT_S = 10.0
-WATCH_INTERVAL_S = 0.5
+WATCH_INTERVAL_S = 0.25
+"""Between two looks at whether the connections live; at how they do, each second time."""
 END_LIMIT_S = 6.0
 
 
@@ -299,10 +301,14 @@ class Studio:
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for look in itertools.count():
             await asyncio.sleep(WATCH_INTERVAL_S)
             for leg in list(self._legs.values()):
                 await leg.watch(loop.time())
+            if look % 2:
+                continue
+            for leg in list(self._legs.values()):
+                await leg.keep_seeing()
             if self._equipment is not None:
                 self._equipment.steer(time.monotonic())
 

@@ -33,9 +33,11 @@ from appliance.calls.inputs import (
     PeerKey,
     PeerLost,
     PeerOffered,
+    PeerRestored,
     SpeakerChanged,
 )
 from appliance.media import leg, seams
+from appliance.media import peer as peers
 from appliance.media.feeding import FrameEncoder
 from appliance.media.hold_tone import TONE_HZ
 from appliance.media.synthetic import dominant_hz, level_dbfs
@@ -43,6 +45,7 @@ from appliance.messages import IceCandidate, SessionDescription
 from appliance.model import CallType
 from tests.media.stranger import Film, Stranger, Voice, until
 from tests.media.studio_door import ALICE, BOB, Door, a_door
+from tests.parts.network import without_checks
 
 if TYPE_CHECKING:
     from appliance.media.base import Rgb
@@ -580,7 +583,7 @@ async def test_nobody_is_lost_while_on_hold_in_a_call_of_sound(
 ) -> None:
     """Two devices, neither with a microphone: what they send one another is what hold makes of it."""
     monkeypatch.setattr(leg, "LIVENESS_LIMIT_S", 0.5)
-    monkeypatch.setattr(leg, "HOLD_LIMIT_S", 0.5)
+    monkeypatch.setattr(leg, "PACKETS_LIMIT_S", 0.5)
     other = PeerKey(ALICE.call_id, "front-door", "main")
     async with a_door() as house:
         for side in (door, house):
@@ -603,6 +606,55 @@ async def test_nobody_is_lost_while_on_hold_in_a_call_of_sound(
             side.studio.perform(HoldPeer(key, here=False, there=False))
         await until(lambda: round(hertz(door)) == round(hertz(house)) == 440, "sound again")
         assert door.all(PeerLost) + house.all(PeerLost) == []
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["in a call", "on hold"])
+async def test_who_sends_nothing_is_there_as_long_as_it_answers(
+    door: Door, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Muted, paused or on hold, with nothing to send; then its network dies, and comes back."""
+    monkeypatch.setattr(leg, "LIVENESS_LIMIT_S", 1.0)
+    monkeypatch.setattr(peers, "KNOCK_AFTER_S", 0.1)
+    async with Stranger(tone_hz=500) as alice:
+        await door.answer(alice, video=None, type=CallType.AUDIO)
+        await door.next(PeerConnected)
+        ice = alice.pc.getSenders()[0].transport.transport
+
+        async def nothing(data: bytes) -> None:
+            """It has nothing to say."""
+
+        monkeypatch.setattr(ice, "_send", nothing)
+        if held:
+            door.studio.perform(HoldPeer(ALICE, here=False, there=True))
+        peer = door.studio._legs[ALICE]._peer
+        assert peer is not None
+        since = peer.answers_received
+        await until(lambda: peer.answers_received > since + 12, "answers to knocks")
+        assert door.all(PeerLost) == []
+        undo = [without_checks(protocol) for protocol in ice._connection._protocols]
+        assert (await door.next(PeerLost)).peer == ALICE
+        for one in undo:
+            one()
+        assert (await door.next(PeerRestored)).peer == ALICE
+
+
+async def test_answers_alone_are_not_taken_for_ever(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leg, "PACKETS_LIMIT_S", 0.5)
+    monkeypatch.setattr(leg, "LIVENESS_LIMIT_S", 0.5)
+    async with Stranger(tone_hz=500) as alice:
+        await door.answer(alice, video=None, type=CallType.AUDIO)
+        await door.next(PeerConnected)
+        ice = alice.pc.getSenders()[0].transport.transport
+
+        async def nothing(data: bytes) -> None:
+            """Its program hangs, but not its ICE."""
+
+        monkeypatch.setattr(ice, "_send", nothing)
+        assert (await door.next(PeerLost)).peer == ALICE
+        monkeypatch.undo()
+        assert (await door.next(PeerRestored)).peer == ALICE
 
 
 # -------------------- who speaks

@@ -41,6 +41,7 @@ from appliance.messages import IceCandidate, SessionDescription
 from appliance.model import CallType, DeviceException
 from tests.media.stranger import Stranger, until
 from tests.media.studio_door import ALICE, BOB, SMALL, Door, a_door
+from tests.parts.network import without_checks
 
 
 def without_candidates(sdp: str) -> str:
@@ -369,8 +370,11 @@ async def test_a_silent_peer_is_lost_and_comes_back(
             """As if the far side had walked out of the radio's reach."""
 
         monkeypatch.setattr(ice, "_send", nowhere)
+        undo = [without_checks(protocol) for protocol in ice._connection._protocols]
         assert (await door.next(PeerLost)).peer == ALICE
         monkeypatch.setattr(ice, "_send", send)
+        for one in undo:
+            one()
         assert (await door.next(PeerRestored)).peer == ALICE
         await door.next(SpeakerChanged)
         door.studio.perform(ClosePeer(ALICE))

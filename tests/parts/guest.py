@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from aiortc import MediaStreamTrack, RTCSessionDescription
 
 from tests.parts.links import Film, Link, Voice, Where, only_h264
+from tests.parts.network import without_checks
 from tests.parts.phone import PATIENCE_S, Message, Phone, closed
 
 MUTED_BY_HOST = ("mute", "unmute")
@@ -290,6 +291,11 @@ class Guest(Phone):
     def falls_silent(self, silent: bool = True) -> None:
         """Let nothing of the media out to the device, as a dead network would; or let it out again."""
         transport = self.links[self.door].connection.getTransceivers()[0].sender.transport
+        for protocol in transport.transport._connection._protocols:
+            if silent:
+                without_checks(protocol)
+            else:
+                protocol.__dict__.pop("send_stun", None)
 
         async def lost(_data: bytes) -> None:
             """It goes nowhere."""

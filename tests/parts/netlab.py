@@ -1,4 +1,4 @@
-"""A network of the test's own: places (network namespaces) around a router that can be made to lose packets.
+"""A network of the test's own: places (network namespaces) around a router that loses what it is told to.
 
 Everything goes through the router, and what is to be lost is lost there: no sender is told of it, as on a
 real network. Wants root; the test is skipped where the machine allows no namespaces or has no nftables.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +15,7 @@ from aiortc import RTCPeerConnection
 class Network:
     """Between a connection and the rest of the world, both ways, from entering to leaving.
 
-    What it takes away is RTP, RTCP and DTLS. The checks of ICE get through: they take half a minute to give
-    a connection up.
+    Of what is lost at random the checks of ICE are not: they would only be made again.
     """
 
     def __init__(self, pc: RTCPeerConnection, seed: int = 1) -> None:
@@ -49,6 +49,10 @@ class Network:
 
         self._before = send, recv
         self._ice._send, self._ice._recv = lossy_send, lossy_recv
+        self._checks = [
+            without_checks(protocol, lambda: not self.is_down)
+            for protocol in self._ice._connection._protocols
+        ]
         return self
 
     def __exit__(
@@ -58,6 +62,8 @@ class Network:
         trace: TracebackType | None,
     ) -> None:
         self._ice._send, self._ice._recv = self._before
+        for undo in self._checks:
+            undo()
 
     async def outage(self, seconds: float) -> float:
         """Nothing gets through for so long; gives when it was over, in seconds of `time.time`."""
@@ -68,6 +74,21 @@ class Network:
 
     def _takes(self) -> bool:
         return self.is_down or self._rng.random() < self.loss
+
+
+def without_checks(protocol: Any, passes: Callable[[], bool] = lambda: False) -> Callable[[], None]:
+    """Let nothing of ICE's checks out of a protocol of aioice's but while it `passes`; how to undo that."""
+    send = protocol.send_stun
+
+    def send_stun(message: Any, addr: Any) -> None:
+        if passes():
+            send(message, addr)
+
+    def undo() -> None:
+        protocol.__dict__.pop("send_stun", None)
+
+    protocol.send_stun = send_stun
+    return undo
 
 
 def connection_of(peer: Any) -> RTCPeerConnection:
