@@ -279,6 +279,8 @@ def failed(turn: Turn, call: LiveCall, report: PeerFailed) -> None:
     member = _member(call, report.peer)
     if report.peer == member.next:
         _give_up_replacement(turn, call, member, report)
+    elif member.joined and not member.connected and call.members == (member,):
+        return  # it was lost already: the way that it had is gone, and its time decides
     elif report.code == CLOSED_BY_PEER:
         turn.put(call, farewells=(*call.farewells, report))
         turn.do(StartTimer(Timer("farewell", call.call_id), FAREWELL_S))

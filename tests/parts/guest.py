@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -138,12 +138,12 @@ class Guest(Phone):
 
     async def _on_offer(self, message: Message, sender: Where) -> None:
         body, link = message["body"], self.links[sender]
-        if body["generation"] == link.generation + 1:
-            old, link = (
-                link,
-                self._open(sender, link.call_id, offers=False, generation=body["generation"]),
-            )
-            await closed(old.connection)
+        old = await self._without_attempt(link)
+        if body["generation"] == old.generation + 1:
+            link = self._open(sender, old.call_id, offers=False, generation=body["generation"])
+            link.before = old
+        else:
+            link = self.links[sender] = old
         if self.colour is not None and not self._films(link):
             link.connection.addTrack(Film(self.colour))
         answer = await self._answer_to(link, body["offer"], further=True)
@@ -272,16 +272,38 @@ class Guest(Phone):
 
     async def replace(self, where: Where) -> None:
         """Offer a connection of the next generation in place of the present one."""
-        old = self.links[where]
+        old = await self._without_attempt(self.links[where])
         link = self._open(where, old.call_id, offers=True, generation=old.generation + 1)
+        link.before = old
         self._add_sections(link)
         await self._send_offer(link, "reconnect")
-        await closed(old.connection)
+
+    async def _without_attempt(self, link: Link) -> Link:
+        """The connection that stands, without another one that was to replace it and is not connected."""
+        if link.before is None or link.connected.is_set():
+            return link
+        await closed(link.connection)
+        return link.before
 
     async def _send_offer(self, link: Link, reason: str) -> None:
         offer = await self._offer_of(link)
         body = {"offer": offer, "generation": link.generation, "reason": reason}
-        await self.write(link.where, "offer", link.call_id, body)
+        self._keep(self._repeat_offer(link, body))
+
+    async def _repeat_offer(self, link: Link, body: Message) -> None:
+        """Every second until it is answered, always the same message."""
+        id_ = secrets.token_hex(8)
+        while (
+            link.connection.signalingState == "have-local-offer"
+            and self.links.get(link.where) is link
+        ):
+            await self.write(link.where, "offer", link.call_id, body, id=id_)
+            await asyncio.sleep(1)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
 
     async def vanishes(self) -> None:
         """Be gone without a word: close the connection with the device, and hear nothing more."""
@@ -305,16 +327,19 @@ class Guest(Phone):
         else:
             del transport._send_rtp
 
-    async def write(self, to: Where, type_: str, call_id: str, body: Message) -> None:
+    async def write(
+        self, to: Where, type_: str, call_id: str, body: Message, **changes: Any
+    ) -> None:
         """Send a message to any endpoint; who is no device is reached by the epoch in the list."""
         if to[0] == self.device:
-            await self.send(type_, call_id, body)
+            await self.send(type_, call_id, body, **changes)
             return
         epoch = next(
             (one["epoch"] for one in self.listed if (one["uid"], one["endpoint"]) == to), None
         )
         topic = f"appliance/call/{to[0]}/{self.uid}"
-        await self.send(type_, call_id, body, to=to[0], to_endpoint=to[1], epoch=epoch, topic=topic)
+        changes |= {"to": to[0], "to_endpoint": to[1], "epoch": epoch, "topic": topic}
+        await self.send(type_, call_id, body, **changes)
 
     @property
     def door(self) -> Where:
@@ -350,6 +375,9 @@ class Guest(Phone):
         def on_state() -> None:
             if connection.connectionState == "connected":
                 link.connected.set()
+                if link.before is not None:
+                    self._keep(closed(link.before.connection))
+                    link.before = None
 
         return link
 
@@ -402,6 +430,8 @@ class Guest(Phone):
         """Close the connection with somebody, if there is one."""
         link = self.links.pop(where, None)
         if link is not None:
+            if link.before is not None:
+                await closed(link.before.connection)
             await closed(link.connection)
             self.on_hold.discard(where)
 

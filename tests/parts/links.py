@@ -84,6 +84,8 @@ class Link:
         self.media = Media()
         self.screen = Media()
         self.connected = asyncio.Event()
+        self.before: Link | None = None
+        """The connection that this one replaces, kept until it is connected."""
         self.connection = RTCPeerConnection(
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )

@@ -154,7 +154,9 @@ class Phone:
 
     def _take(self, topic: str, body: Message) -> None:
         if topic.startswith("appliance/presence/"):
-            if body["state"] == "online" and not self.door_epoch.done():
+            if body["state"] == "online":
+                if self.door_epoch.done():  # the door has connected anew
+                    self.door_epoch = self._loop.create_future()
                 self.door_epoch.set_result(body["epoch"])
             return
         if body["to_endpoint"] not in (None, self.endpoint) or body["id"] in self._ids:
