@@ -95,6 +95,9 @@ class IceServer(Struct, frozen=True):
     urls: tuple[str, ...]
     username: str | None = None
     credential_file: str | None = None
+    secret_file: str | None = None
+    """Of a TURN server that shares a secret with this device (TURN REST): each connection has a password
+    of its own that is good for a day."""
 
 
 class Media(Struct, frozen=True):

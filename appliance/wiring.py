@@ -151,6 +151,7 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
         forbidden=appliance.board.capture_forbidden,
         board=config.device.board,
         prompts=config.prompts,
+        uid=config.device.id,
     )
     try:
         await studio.load()

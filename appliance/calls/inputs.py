@@ -135,6 +135,15 @@ class PeerAgreed(Input, frozen=True):
     """There is a second video section, in which this device may send its screen."""
 
 
+class PeerFound(Input, frozen=True):
+    """By which address the connection can be reached as well, known only after its description; None:
+    these were all.
+    """
+
+    peer: PeerKey
+    candidate: IceCandidate | None
+
+
 class PeerConnected(Input, frozen=True):
     """ICE and DTLS are done: media flows."""
 

@@ -32,6 +32,7 @@ from appliance.calls.inputs import (
     PeerAnswered,
     PeerConnected,
     PeerFailed,
+    PeerFound,
     PeerKey,
     PeerLost,
     PeerOffered,
@@ -128,6 +129,12 @@ def answered(turn: Turn, call: LiveCall, report: PeerAnswered) -> None:
         turn.send(member.address, call, Accept(answer=report.description))
     else:
         turn.send(member.address, call, Answer(report.description, report.peer.generation))
+
+
+def found(turn: Turn, call: LiveCall, report: PeerFound) -> None:
+    """An address that came too late for the description: the other side is told of it by itself."""
+    member = _member(call, report.peer)
+    turn.send(member.address, call, Candidate(report.candidate, report.peer.generation))
 
 
 def agreed(turn: Turn, call: LiveCall, report: PeerAgreed) -> None:

@@ -49,6 +49,7 @@ class Report(StrEnum):
     PEER_OFFERED = "peer offered"
     PEER_ANSWERED = "peer answered"
     PEER_AGREED = "peer agreed"
+    PEER_FOUND = "peer found"
     PEER_CONNECTED = "peer connected"
     PEER_LOST = "peer lost"
     PEER_RESTORED = "peer restored"
@@ -384,6 +385,12 @@ _on(
     (NO_CALL, _GONE),
     (RINGING, _NONE_YET),
     *_stay(peers.agreed, ANSWERED),
+)
+_on(
+    Report.PEER_FOUND,
+    (NO_CALL, _GONE),
+    (RINGING, _NONE_YET),
+    *_stay(peers.found, ANSWERED),
 )
 _on(
     Report.PEER_CONNECTED,

@@ -268,7 +268,8 @@ def files(config: Config) -> Iterator[Finding]:
     named += [(("http", key), getattr(config.http, key)) for key in ("cert_file", "key_file")]
     servers: tuple[IceServer, ...] = config.media.ice_servers
     for at, server in enumerate(servers):
-        named.append((("media", "ice_servers", at, "credential_file"), server.credential_file))
+        for key in ("credential_file", "secret_file"):
+            named.append((("media", "ice_servers", at, key), getattr(server, key)))
     for path, name in named:
         if name and name.startswith("$"):
             variable = name.split("/", maxsplit=1)[0]
@@ -279,6 +280,22 @@ def files(config: Config) -> Iterator[Finding]:
         elif name and path[-1] in SECRETS and FilePath(name).stat().st_mode & 0o007:
             sentence = f"everybody on this machine can read {name}: chmod 600, or 640 for a group"
             yield Finding(path, sentence, warning=True)
+
+
+def ice_servers(config: Config) -> Iterator[Finding]:
+    """What stands under each server makes sense together."""
+    for at, server in enumerate(config.media.ice_servers):
+        path: Path = ("media", "ice_servers", at)
+        for url in server.urls:
+            if not url.startswith(("stun:", "turn:", "turns:")):
+                yield Finding((*path, "urls"), f"{url} begins with none of stun:, turn:, turns:")
+        relays = any(url.startswith("turn") for url in server.urls)
+        if server.secret_file and (server.username or server.credential_file):
+            sentence = "takes the place of username and credential_file, which are there too"
+            yield Finding((*path, "secret_file"), sentence)
+        if relays and not (server.secret_file or (server.username and server.credential_file)):
+            sentence = "a TURN server wants secret_file, or username and credential_file"
+            yield Finding((*path, "urls"), sentence)
 
 
 def recordings(config: Config) -> Iterator[Finding]:
@@ -372,6 +389,7 @@ CHECKS: tuple[Check, ...] = (
     mqtt,
     certificates,
     files,
+    ice_servers,
     recordings,
     hooks,
     plugins,

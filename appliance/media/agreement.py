@@ -15,6 +15,7 @@ from aiortc.sdp import candidate_from_sdp
 from appliance.firewall.candidates import Remote, check_candidate
 from appliance.media import seams
 from appliance.media.base import BadDescription, NoCommonCodec
+from appliance.media.gathering import Gathering
 from appliance.media.lines import Line, Role, Sources
 from appliance.media.negotiation import (
     check_same_transport,
@@ -48,6 +49,13 @@ class Agreement:
         `named` gets candidates whose address has to be found first; it comes back by `add_found` where
         it says so.
         """
+        gathering: Gathering,
+    ) -> None:
+        """`watching`: the other side's pictures are wanted. `made` gets each section that is new.
+
+        `gathering` is of the same connection.
+        """
+        self._gathering = gathering
         self._pc = pc
         self._sources = sources
         self._watching = watching
@@ -61,6 +69,8 @@ class Agreement:
         self._answers = False
         self._identity: Identity | None = None
         self._counting: tuple[str | None, int] = (None, 0)
+        self.transport_mid: str | None = None
+        """The section whose candidates count, by our description."""
 
     @property
     def lines(self) -> list[Line]:
@@ -103,6 +113,7 @@ class Agreement:
                 self._die(number, section.rejected())
         await self._take(remote, alive, "offer")
         self._direct(video)
+        await self._gathering.prepare()
         with what_came("offer"):
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         self._answers = True
@@ -117,6 +128,7 @@ class Agreement:
             if wanted and self.line(role) is None:
                 await self._make(len(self._lines), role)
         self._direct(video)
+        await self._gathering.prepare()
         await self._pc.setLocalDescription(await self._pc.createOffer())
         return self._told()
 
@@ -308,7 +320,11 @@ class Agreement:
     def _told(self) -> SessionDescription:
         local = self._pc.localDescription
         described = Description.parse(local.sdp)
-        return SessionDescription(local.type, described.for_the_other_side(self._dead))
+        first = described.first_bundled
+        self.transport_mid = described.sections[0 if first is None else first].mid
+        sdp = described.for_the_other_side(self._dead, more=not self._gathering.is_complete)
+        self._gathering.described(sdp)
+        return SessionDescription(local.type, sdp)
 
 
 def _suits(role: Role, remote: Description, number: int, roles: Mapping[int, Role]) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from aiortc import RTCIceServer
-
 from appliance.calls.effects import Sound
 from appliance.calls.inputs import Input
-from appliance.config import Audio, Camera, IceServer, Media, Prompts, Recording
+from appliance.config import Audio, Camera, Media, Prompts, Recording
 from appliance.media import opus, seams
 from appliance.media.alsa_outputs import AlsaOutputs
 from appliance.media.audience import Audience
@@ -28,6 +26,8 @@ from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.filming import Plan
 from appliance.media.handover import Handover
 from appliance.media.hold_tone import HoldTone
+from appliance.media.ice_servers import Server
+from appliance.media.ice_servers import read as ice_servers
 from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
 from appliance.media.recorder import Recorder
@@ -36,6 +36,7 @@ from appliance.media.sounding import Sounding
 from appliance.media.sounds import pcm_of
 from appliance.media.steering import Steering
 from appliance.media.synthetic import CardCamera, SimulatedOutputs
+from appliance.messages import IceCandidate
 from appliance.model import AudioMode, CameraFacing, DeviceException
 from appliance.state_directory import state_directory
 
@@ -59,7 +60,7 @@ class Equipment:
         media: Media,
         cameras: Mapping[CameraFacing, Camera],
         audio: Mapping[AudioMode, Audio],
-        servers: list[RTCIceServer],
+        servers: tuple[Server, ...],
         devices: Devices,
         volumes: Mapping[AudioMode, int],
         recording: Recording,
@@ -134,6 +135,7 @@ class Equipment:
         pictures: PictureSink | None,
         sound: bool = True,
         yields: bool = False,
+        found: Callable[[IceCandidate | None], None] = lambda _: None,
     ) -> Peer:
         """A new connection; the other side's pictures are taken where there is somebody to show them.
 
@@ -148,6 +150,7 @@ class Equipment:
             hold=self.hold,
             watch_framerate=None if pictures is None else pictures.framerate,
             ice_servers=self._servers,
+            found=found,
             setup_limit_s=setup_limit_s,
         )
 
@@ -196,19 +199,3 @@ def _outputs(
 def recordings_folder(recording: Recording) -> Path:
     """Where [recording] says, else in the state directory."""
     return Path(recording.directory) if recording.directory else state_directory() / "recordings"
-
-
-def ice_servers(servers: tuple[IceServer, ...]) -> list[RTCIceServer]:
-    """The servers of the configuration with their credentials. Raises OSError for a file it cannot read."""
-    return [
-        RTCIceServer(
-            urls=list(server.urls),
-            username=server.username,
-            credential=(
-                Path(server.credential_file).read_text(encoding="utf-8").strip()
-                if server.credential_file
-                else None
-            ),
-        )
-        for server in servers
-    ]

@@ -23,12 +23,14 @@ from appliance.calls.inputs import (
     PeerAnswered,
     PeerConnected,
     PeerFailed,
+    PeerFound,
     PeerKey,
     PeerLost,
     PeerOffered,
     PeerRestored,
 )
 from appliance.media.base import BadDescription
+from appliance.messages import IceCandidate
 from appliance.model import CallType
 
 if TYPE_CHECKING:  # aiortc is loaded when the first connection needs it
@@ -72,6 +74,8 @@ class Leg:
         self._packets = self._answers = 0
         self._heard_at_s = self._packets_at_s = 0.0
         self._lost = False
+        self._is_described = False
+        self._found: list[IceCandidate | None] = []
 
     def do(self, step: Step) -> None:
         """Queue a step; what is on hold is not heard from now on."""
@@ -112,6 +116,7 @@ class Leg:
                         ("watch", peer.watch(screen=False)),
                         ("watch the screen of", peer.watch(screen=True)),
                         ("knock at", peer.knock()),
+                        ("gather for", peer.gather()),
                     )
                 ]
                 if self.muted:  # from its first packet on
@@ -170,6 +175,10 @@ class Leg:
         else:
             self._report(PeerAnswered(self.key, await peer.answer(step.offer, video=video)))
             self._agreed(peer)
+        self._is_described = True
+        found, self._found = self._found, []
+        for candidate in found:
+            self.found(candidate)
 
     def _agreed(self, peer: Peer) -> None:
         self._agreed_once = True
@@ -228,6 +237,13 @@ class Leg:
         """It could not be made, or is gone."""
         self._report(PeerFailed(self.key, code, message))
         self.close()
+
+    def found(self, candidate: IceCandidate | None, /) -> None:
+        """An address of this device's, which is told behind the description."""
+        if self._is_described:
+            self._report(PeerFound(self.key, candidate))
+        else:
+            self._found.append(candidate)
 
     def heard(self, frame: bytes) -> None:
         """20 ms of the other side's sound."""

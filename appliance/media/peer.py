@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
-    RTCIceServer,
     RTCPeerConnection,
     RTCRtpReceiver,
 )
@@ -28,8 +27,10 @@ from appliance.media.agreement import Agreement
 from appliance.media.base import BadDescription
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.feedback import Feedback
+from appliance.media.gathering import Gathering, as_message
 from appliance.media.governor import Cause
 from appliance.media.hold_tone import HoldTone
+from appliance.media.ice_servers import Server
 from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
 from appliance.media.local_names import LocalNames, look_up
 from appliance.media.reception import Reception
@@ -84,17 +85,20 @@ class Peer:
         hold: HoldTone | None = None,
         watch_framerate: int | None = None,
         yields: bool = False,
-        ice_servers: Sequence[RTCIceServer] = (),
+        ice_servers: Sequence[Server] = (),
+        found: Callable[[IceCandidate | None], None] = lambda _: None,
         setup_limit_s: float = SETUP_LIMIT_S,
     ) -> None:
         """Without `video` (or `screen`) nothing of the kind is sent, whatever the other side offers;
         without `audio` no sound passes either way. One that `yields` makes nobody else get less.
 
         `hold` is what sounds while on hold. Pictures of the other side are taken where there is a
-        `watch_framerate`, so many per second.
+        `watch_framerate`, so many per second. What the `ice_servers` say too late for a description is
+        given to `found`: by which addresses it can be reached as well, and None when there are no more.
         """
         self.feedback = {Role.CAMERA: Feedback(), Role.SCREEN: Feedback()}
         self._observer = observer
+        self._tell_found = found
         self._sources = Sources(audio, video, screen, hold)
         self._watch_framerate = watch_framerate
         self._reception = Reception(observer.heard)
@@ -103,8 +107,11 @@ class Peer:
             iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
         )
         seams.guard()
+        # never None: aiortc would then ask a public STUN server; and ours it would wait for
+        configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = RTCPeerConnection(configuration)
         self._pc.on("connectionstatechange", self._state_changed)
+        self._gathering = Gathering(self._pc, ice_servers, self._found)
         self._connecting: set[asyncio.Task[None]] = set()
         seams.own_connecting(self._pc, self._connecting, self._cannot_connect)
         self._agreement = Agreement(
@@ -113,6 +120,7 @@ class Peer:
             watching=watch_framerate is not None,
             made=self._line_made,
             named=lambda candidate: self._names.ask(candidate),
+            gathering=self._gathering,
         )
         self._names = LocalNames(self._found, look_up)
         self._setup_limit_s = setup_limit_s
@@ -262,6 +270,15 @@ class Peer:
         seams.receive_video(receiver, on)
         if on and not was_on:
             await seams.begin_anew(receiver)
+
+    async def gather(self) -> None:
+        """Ask the configured servers by which addresses it can be reached; to be cancelled at the end."""
+        await self._gathering.run()
+
+    def _found(self, candidate: str | None) -> None:
+        if not self._over and not self._connected:
+            mid = self._agreement.transport_mid
+            self._tell_found(None if candidate is None else as_message(candidate, mid))
 
     async def listen(self) -> None:
         """Pass on the other side's sound at a steady pace; to be cancelled at the end."""

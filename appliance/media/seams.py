@@ -22,13 +22,14 @@ import av
 from aioice import Connection
 from aioice.ice import StunProtocol
 from aioice import stun
+from aioice import ice, stun
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtcrtpsender import random_sequence_number
 from aiortc.rtp import (
@@ -42,11 +43,13 @@ from aiortc.rtp import (
     RtpPacket,
     wrap_rtx,
 )
+from aiortc.sdp import candidate_to_sdp
 from aiortc.utils import random32
 
 from appliance.errors import ApplianceError
 from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.governor import Cause
+from appliance.media.ice_servers import Server
 from appliance.media.resending import judge
 from appliance.media.sending import Packet, SentPacket, Stream, once_for_all_peers
 
@@ -137,6 +140,13 @@ def self_check() -> None:
         ("_connection", RTCIceTransport.start),
         ("_nominated", aioice.Connection.query_consent),
         ("build_request", aioice.Connection.query_consent),
+        ("_local_candidates", aioice.Connection.gather_candidates),
+        ("_protocols", aioice.Connection._pair_remote_candidate),
+        ("_find_pair", aioice.Connection._pair_remote_candidate),
+        ("_early_checks_done", aioice.Connection.connect),
+        ("_check_list_done", aioice.Connection.close),
+        ("_closing", aioice.Connection.close),
+        ("_remote_candidates", aioice.Connection.connect),
     )
     faults = [
         f"{getattr(function, '__qualname__', function)} no longer uses {name}"
@@ -278,6 +288,70 @@ def _written(host: str) -> str:
         return str(ip_address(host))
     except ValueError:
         return host
+async def gather_own(pc: RTCPeerConnection) -> None:
+    """Find the addresses of this device's own; no server is asked."""
+    for transceiver in pc.getTransceivers()[:1]:
+        await transceiver.sender.transport.transport.iceGatherer.gather()
+
+
+async def ask_own_address(
+    pc: RTCPeerConnection, host: str, port: int, came: Callable[[str], None]
+) -> None:
+    """Ask a STUN server as whom it sees this device, by each of its IPv4 addresses (RFC 8445, 5.1.1.2)."""
+    connection = _ice_of(pc)
+    if connection is None:
+        return
+
+    async def ask(protocol: ice.StunProtocol) -> None:
+        candidate, _ = await ice.server_reflexive_candidate(protocol, (host, port))
+        own = (protocol.local_candidate.host, protocol.local_candidate.port)
+        if (candidate.host, candidate.port) != own and not connection._closing:
+            connection._local_candidates.append(candidate)
+            came(candidate_to_sdp(candidate_from_aioice(candidate)))
+
+    asked = [
+        ask(one)
+        for one in connection._protocols
+        if one.local_candidate.type == "host" and "." in one.local_candidate.host
+    ]
+    for fault in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(fault, BaseException):
+            raise fault
+
+
+async def add_relay(
+    pc: RTCPeerConnection, server: Server, wall_s: float, came: Callable[[str], None]
+) -> None:
+    """Have a TURN server relay (RFC 8656), and try the ways that this opens, late as it may be."""
+    connection = _ice_of(pc)
+    if connection is None:
+        return
+    username, password = server.login(wall_s)
+    candidate, protocol = await ice.relayed_candidate(
+        component=1,
+        hide_related_address=False,
+        protocol_factory=lambda: ice.StunProtocol(connection),
+        turn_server=(server.host, server.port),
+        turn_username=username,
+        turn_password=password,
+        turn_ssl=server.tls,
+        turn_transport=server.transport,
+    )
+    if connection._closing:
+        await protocol.close()
+        return
+    connection._local_candidates.append(candidate)
+    connection._protocols.append(protocol)
+    if connection._early_checks_done and not connection._check_list_done:
+        for remote in connection._remote_candidates:
+            connection._pair_remote_candidate(remote)
+        connection.sort_check_list()
+        for pair in connection._check_list:
+            if pair.protocol is protocol:
+                connection.check_start_task(pair)
+    came(candidate_to_sdp(candidate_from_aioice(candidate)))
+
+
 async def answers(pc: RTCPeerConnection, within_s: float) -> bool:
     """Ask the other side's ICE whether it is there still: a Binding request, as for consent (RFC 7675)."""
     connection = _ice_of(pc)

@@ -18,7 +18,8 @@ Identity: TypeAlias = tuple[str, str, frozenset[str]]
 
 _LINES = re.compile(r"\r?\n")
 _BUNDLE = "a=group:BUNDLE"
-_CANDIDATES = ("a=candidate:", "a=end-of-candidates")
+_NO_MORE = "a=end-of-candidates"
+_CANDIDATES = ("a=candidate:", _NO_MORE)
 _TRANSPORT = (
     "a=ice-ufrag:",
     "a=ice-pwd:",
@@ -70,6 +71,10 @@ class Section:
         """The same with another transport."""
         own = tuple(line for line in self.lines if not line.startswith(_TRANSPORT))
         return replace(self, lines=own + transport)
+
+    def without(self, line: str) -> Section:
+        """The same without a line."""
+        return replace(self, lines=tuple(one for one in self.lines if one != line))
 
     def rejected(self) -> Section:
         """The same as it is told to who must not use it."""
@@ -170,9 +175,14 @@ class Description:
         mids = [section.mid for section in sections if section.mid is not None]
         return replace(self, head=self._grouping(mids), sections=sections).text
 
-    def for_the_other_side(self, dead: Mapping[int, Section]) -> str:
-        """What the other side is told: the dead sections as rejected, and not in the bundle."""
+    def for_the_other_side(self, dead: Mapping[int, Section], *, more: bool = False) -> str:
+        """What the other side is told: the dead sections as rejected, and not in the bundle.
+
+        With `more` it is not told that these are all candidates.
+        """
         sections = tuple(dead.get(number, section) for number, section in enumerate(self.sections))
+        if more:
+            sections = tuple(section.without(_NO_MORE) for section in sections)
         mids = [
             section.mid
             for number, section in enumerate(sections)

@@ -86,11 +86,12 @@ class Studio:
         forbidden: Callable[[], str | None] = lambda: None,
         board: Literal["pi", "simulated"] = "simulated",
         prompts: Prompts | None = None,
+        uid: str = "door",
     ) -> None:
         """`devices` win over the configured ones; `volumes` are in percent, 100 where there is none. The
         others' pictures are received where `pictures` can show them; `screen_source` is what can be shared
         as a second video. `forbidden` says why neither microphone nor camera may be open now. Only a `pi`
-        has sound cards. `prompts` is what visitors are told.
+        has sound cards. `prompts` is what visitors are told. `uid` is this device for a TURN server.
         """
         self._media = media
         self._cameras = {CameraFacing(facing): camera for facing, camera in cameras.items()}
@@ -100,7 +101,7 @@ class Studio:
         self._post = post
         self._devices = devices or Devices()
         self._setup_limit_s = setup_limit_s
-        self._board, self._prompts = board, prompts
+        self._board, self._prompts, self._uid = board, prompts, uid
         self._equipment: Equipment | None = None
         self._loading = asyncio.Lock()
         self._lost: SourceFailed | None = None
@@ -134,9 +135,11 @@ class Studio:
         equipment = await asyncio.to_thread(importlib.import_module, "appliance.media.equipment")
         await asyncio.to_thread(equipment.self_check)
         try:
-            servers = await asyncio.to_thread(equipment.ice_servers, self._media.ice_servers)
-        except OSError as fault:
-            servers = []
+            servers = await asyncio.to_thread(
+                equipment.ice_servers, self._media.ice_servers, self._uid
+            )
+        except (OSError, ValueError) as fault:
+            servers = ()
             self._post(
                 FaultReported("ice_servers", f"no ICE server is used: {fault}", "media.ice_servers")
             )
@@ -277,6 +280,7 @@ class Studio:
             pictures=None if leg.looks else self._pictures,
             sound=leg.sound,
             yields=leg.looks,
+            found=leg.found,
         )
         await leg.run(peer, self._audience, equipment.hold)
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from appliance.calls.effects import AcceptAnswer, OpenPeer, Renegotiate
 from appliance.calls.inputs import (
     AudioOutputs,
@@ -15,7 +17,7 @@ from appliance.calls.inputs import (
     PeerKey,
     PeerOffered,
 )
-from appliance.config import Audio, Camera, Media
+from appliance.config import Audio, Camera, IceServer, Media
 from appliance.media.base import Devices, PictureSink, VideoSource
 from appliance.media.studio import Studio
 from appliance.messages import SessionDescription
@@ -92,6 +94,7 @@ async def a_door(
     devices: Devices | None = None,
     pictures: PictureSink | None = None,
     screen_source: VideoSource | None = None,
+    ice_servers: tuple[IceServer, ...] = (),
 ) -> AsyncIterator[Door]:
     reports: list[Input] = []
 
@@ -100,7 +103,7 @@ async def a_door(
             reports.append(report)
 
     studio = Studio(
-        SMALL,
+        replace(SMALL, ice_servers=ice_servers),
         {"front": Camera(camera)},
         {AudioMode.SPEAKER: Audio(playback="silence", capture=microphone)},
         post,

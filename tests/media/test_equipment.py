@@ -37,7 +37,7 @@ class Unit:
 def equipment(cameras: Mapping[CameraFacing, Camera]) -> Equipment:
     def post(_: Input) -> None: ...
 
-    return Equipment(MEDIA, cameras, {}, [], Devices(), {}, Recording(), post)
+    return Equipment(MEDIA, cameras, {}, (), Devices(), {}, Recording(), post)
 
 
 async def test_each_camera_is_what_its_section_says_and_the_same_one_each_time() -> None:
