@@ -10,6 +10,7 @@ from appliance.calls.inputs import LinkState, Timer
 from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.messages import Address, Offer
+from appliance.model import RequestAction
 
 SEEK_S = 3.0
 """A lost connection for which nothing is under way is sought again so often."""
@@ -25,7 +26,8 @@ def again(turn: Turn, call: LiveCall) -> None:
     """It is time: an attempt may have failed, or what was asked may not have been heard."""
     lost = [member for member in call.members if _is_lost(member)]
     for member in lost:
-        if member.next is None and turn.state.link is LinkState.CONNECTED:
+        under_way = member.next is not None or _is_asked(call, member)
+        if not under_way and turn.state.link is LinkState.CONNECTED:
             _seek(turn, call, member)
     if lost:
         turn.do(StartTimer(Timer("seek", call.call_id), SEEK_S))
@@ -45,6 +47,13 @@ def reachable(turn: Turn, call: LiveCall, address: Address | None) -> None:
 
 def _is_lost(member: Member) -> bool:
     return member.joined and not member.connected
+
+
+def _is_asked(call: LiveCall, member: Member) -> bool:
+    """It has not said yet whether it will offer; a second request would make it begin anew."""
+    return any(
+        one.of == member.address and one.action is RequestAction.RENEGOTIATE for one in call.asked
+    )
 
 
 def _seek(turn: Turn, call: LiveCall, member: Member) -> None:

@@ -17,10 +17,11 @@ from appliance.calls.inputs import (
     PresenceChanged,
 )
 from appliance.calls.outage import RECONNECT_S
+from appliance.calls.requests import ANSWER_S
 from appliance.calls.seeking import SEEK_S
 from appliance.commands import AcceptCall
 from appliance.events import CallEnded, ConnectionRestored
-from appliance.messages import Answer, Offer, Request
+from appliance.messages import Answer, Offer, Request, Response
 from appliance.model import CallEndReason, CallState, CallType
 from tests.parts.household import ALICE, BOB, HOME, PATIENT, agreed, audio_call_with, session_of
 from tests.parts.play import ANSWER, OFFER, Play, invite_from
@@ -68,7 +69,12 @@ def test_what_was_asked_in_vain_is_asked_again_until_there_is_an_offer() -> None
     lose(play)
     assert asked(play) == ["alice"]
     play.wait(SEEK_S)
+    assert asked(play) == [], "she has not said no: a second request would make her begin anew"
+    play.wait(ANSWER_S)
     assert asked(play) == ["alice"]
+    play.hears(ALICE, Response(play.message("request").request_id, accepted=True))
+    play.wait(SEEK_S)
+    assert asked(play) == ["alice"], "she said yes, and no offer came"
     play.hears(ALICE, Offer(OFFER, 2, "reconnect"))
     play.wait(2 * SEEK_S)
     assert asked(play) == [], "an offer came: it is being connected"
@@ -142,7 +148,6 @@ def test_who_is_connected_is_not_sought() -> None:
     play = session_of(ALICE, BOB)
     play.happens(PeerLost(play.peer(BOB)))
     assert play.call.state is CallState.CONNECTED
-    play.wait(SEEK_S)
     assert asked(play) == ["bob"]
     play.happens(PeerRestored(play.peer(BOB)))
     play.wait(3 * SEEK_S)

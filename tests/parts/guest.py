@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from aiortc import MediaStreamTrack, RTCSessionDescription
+from aiortc.sdp import candidate_from_sdp
 
 from tests.parts.links import Film, Link, Voice, Where, only_h264
 from tests.parts.network import without_checks
@@ -123,6 +124,17 @@ class Guest(Phone):
             if link.connection.signalingState == "have-local-offer":
                 await link.connection.setRemoteDescription(RTCSessionDescription(**answer))
 
+    async def _on_candidate(self, message: Message, sender: Where) -> None:
+        link, told = self.links.get(sender), message["body"]["candidate"]
+        if link is None or message["body"]["generation"] != link.generation:
+            return
+        if told is None:
+            await link.connection.addIceCandidate(None)
+            return
+        candidate = candidate_from_sdp(told["candidate"].removeprefix("candidate:"))
+        candidate.sdpMid = told["sdpMid"]
+        await link.connection.addIceCandidate(candidate)
+
     async def _on_accept(self, message: Message, sender: Where) -> None:
         """The device takes a call: with the answer to this guest's offer, or with an offer."""
         if (offer := message["body"].get("offer")) is not None:
@@ -177,7 +189,7 @@ class Guest(Phone):
             if action == "switch_to_video":
                 await self.offer_again(sender, "switch_to_video")
             elif action == "renegotiate" and body["reason"] == "reconnect":
-                if self.obliges:
+                if self.obliges and (link.before is None or link.connected.is_set()):
                     await self.replace(sender)
             elif action == "renegotiate":
                 await self.offer_again(sender, body["reason"])

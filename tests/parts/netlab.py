@@ -103,10 +103,11 @@ class Place:
         self._lab.rule(f"iifname {self._port} drop")
         self._lab.rule(f"oifname {self._port} drop")
 
-    def cut(self, other: str) -> None:
-        """Nothing gets through between here and an address, both ways."""
-        self._lab.rule(f"iifname {self._port} ip daddr {other} drop")
-        self._lab.rule(f"oifname {self._port} ip saddr {other} drop")
+    def cut(self, other: str, protocol: str | None = None) -> None:
+        """Nothing (of udp or tcp, where that is said) gets through between here and an address."""
+        which = "" if protocol is None else f"meta l4proto {protocol} "
+        self._lab.rule(f"iifname {self._port} ip daddr {other} {which}drop")
+        self._lab.rule(f"oifname {self._port} ip saddr {other} {which}drop")
 
     def block(self, port: int, protocol: str = "tcp") -> None:
         """Nothing gets through between here and that port of anybody, both ways."""

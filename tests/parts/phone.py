@@ -136,6 +136,7 @@ class Phone:
         self._client.on_connect = self._connected
         self._client.on_subscribe = self._has_subscribed
         self._client.on_message = self._arrived
+        self._client.reconnect_delay_set(1, 1)
         self._client.connect(host, port, 10)
         self._client.loop_start()
 
@@ -182,6 +183,15 @@ class Phone:
             }
             self._client.publish(self._presence, json.dumps(online), 1, True)
             await self.door_epoch
+
+    async def online_again(self) -> None:
+        """Wait until it has come back to the broker by itself, and tell that it is there."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not self.is_online():  # noqa: ASYNC110 - paho tells its own thread alone
+                await asyncio.sleep(0.05)
+        self._subscribed.clear()
+        self._connected(self._client)
+        await self.online()
 
     def is_online(self) -> bool:
         """Whether it reaches the broker."""
