@@ -253,7 +253,7 @@ async def test_a_lost_connection_is_replaced_by_the_one_who_offered(modules: Pag
             at_link("connected", 2, at=9000),
         )
     )[len(TALKING) :]
-    assert (lost.phase, lost.timers()) == ("reconnecting", {"lost:host": 2, "give_up:host": 30})
+    assert (lost.phase, lost.timers()) == ("reconnecting", {"lost:host": 0, "give_up:host": 30})
     assert waited.did == ["settle offer", "open_media 2"]
     assert offered.sent("offer") == {"offer": OFFER, "generation": 2, "reason": "reconnect"}
     assert answered.did == ["settle accept join offer", "take_answer 2"]
@@ -261,6 +261,32 @@ async def test_a_lost_connection_is_replaced_by_the_one_who_offered(modules: Pag
     assert back.did == ["settle accept join offer", "close_media 1"]
     assert (back.link()["generation"], back.link()["next"]) == (2, None)
     assert back.call["answered_at"] == 5000
+
+
+async def test_another_attempt_is_another_connection_and_is_made_when_we_are_back(
+    modules: Page,
+) -> None:
+    again = says("request", {"request_id": "r2", "action": "renegotiate", "reason": "reconnect"})
+    offered, asked, retried, back, restored, calm = (
+        await play(
+            modules,
+            *TALKING,
+            at_link("disconnected"),
+            timer("lost:host"),
+            described(generation=2),
+            again,
+            timer("lost:host"),
+            {"type": "reachable"},
+            at_link("connected"),
+            {"type": "reachable"},
+        )
+    )[len(TALKING) + 2 :]
+    assert offered.sent("offer")["generation"] == 2
+    assert asked.did == ["send response"], "a second offer would cross the answer to the first"
+    assert retried.did == ["settle offer", "close_media 2", "open_media 2"]
+    assert back.did == retried.did, "what was offered may name an address that we had"
+    assert restored.phase == "in_call"
+    assert calm.did == []
 
 
 async def test_who_did_not_offer_asks_for_a_new_connection(modules: Page) -> None:

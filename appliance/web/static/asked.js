@@ -11,7 +11,7 @@
 
 import { inTurn, isLive, isTalking, notify, sendTo, withLine } from './callsteps.js';
 import { answeredAsk, answeredUnlock, mute } from './controls.js';
-import { HOST, becomeVideo, nameOf, seekAgain, senderOf, whereto, widen } from './links.js';
+import { HOST, becomeVideo, nameOf, seekIfAsked, senderOf, whereto, widen } from './links.js';
 import { EXCEPTIONS, FLAGS } from './roster.js';
 
 /** @type {Rows} */
@@ -109,7 +109,7 @@ const REQUESTS = {
       (at) => {
         if (reason === 'switch_to_video' && at.call?.type === 'audio') return becomeVideo(at);
         if (reason === 'switch_to_video' || reason === 'screen_share') return widen(at, id, reason);
-        return seekAgain(at, id);
+        return seekIfAsked(at, id);
       },
     );
   },

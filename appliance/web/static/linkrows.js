@@ -20,6 +20,7 @@ import {
   openMedia,
   reconnectTimers,
   seekAgain,
+  seekAll,
   senderOf,
   whereto,
   widen,
@@ -106,11 +107,14 @@ export const LINK_INPUTS = {
     return [withPhase({ ...state, call: talking }), effects];
   },
 
-  /** Nothing comes any more: it may come back by itself, so there is a little patience. */
+  /** We reach the broker again. */
+  reachable: (state) => seekAll(state),
+
+  /** Nothing comes any more, and that for two seconds already: it may come back by itself, or be replaced. */
   disconnected(state, { link: id, generation }) {
     const link = state.call?.links[id];
     if (link?.state !== 'connected' || generation !== link.generation) return [state, []];
-    return lose(state, id, LOST_PATIENCE_S);
+    return lose(state, id, 0);
   },
 
   failed(state, { link: id, generation }, now) {

@@ -14,9 +14,9 @@
 import { isLive, sendTo, settle } from './callsteps.js';
 
 export const HOST = 'host';
-export const CONNECT_TIMEOUT_S = 20;
+export const CONNECT_TIMEOUT_S = 10;
 export const LOST_PATIENCE_S = 2;
-export const RETRY_S = 8;
+export const RETRY_S = 5;
 const GIVE_UP_S = 30;
 
 /** What is asked of somebody, in full. */
@@ -173,10 +173,30 @@ export function seekAgain(state, id) {
   }
   // another try has the same number: for the far side only the next one replaces the present one
   const next = link.generation + 1;
+  const before = link.next === null ? [] : [{ do: 'close_media', link: id, generation: link.next }];
   return [
     { ...state, call: withLink(call, { ...link, next }) },
-    [settle(whereto(call, id), 'offer'), openMedia(call, id, next, null), again],
+    [settle(whereto(call, id), 'offer'), ...before, openMedia(call, id, next, null), again],
   ];
+}
+
+/** The far side asks for another connection; a second offer would only cross the answer to the first. @param {State} state @param {string} id @returns {Turn} */
+export const seekIfAsked = (state, id) =>
+  state.call?.links[id]?.next === null ? seekAgain(state, id) : [state, []];
+
+/** We are at the broker again, maybe with another address: what was offered before may lead nowhere. @param {State} state @returns {Turn} */
+export function seekAll(state) {
+  /** @type {State} */
+  let at = state;
+  /** @type {Effect[]} */
+  const effects = [];
+  for (const { id, state: is, met } of Object.values(state.call?.links ?? {})) {
+    if (!isLive(at) || is !== 'lost' || !met) continue;
+    const [next, done] = seekAgain(at, id);
+    at = next;
+    effects.push(...done);
+  }
+  return [at, effects];
 }
 
 /**

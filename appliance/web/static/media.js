@@ -32,6 +32,7 @@
  */
 
 import { Capture, FULL_PICTURE, SCREEN_ENCODING, encodingFor } from './capture.js';
+import { Liveness } from './liveness.js';
 import { addSections, carries, sectionsOf, takeSections } from './sections.js';
 
 /** How long an answer waits for the browser's question about the microphone. */
@@ -47,6 +48,7 @@ const LEVEL_AGE_MS = 1000;
 
 export class Media {
   /** @type {Map<string, Connection>} */ #connections = new Map();
+  #liveness = new Liveness();
   /** Those with whom nothing is to pass for now. @type {Set<string>} */ #silenced = new Set();
 
   /**
@@ -118,6 +120,7 @@ export class Media {
     for (const one of left) {
       one.closed = true;
       this.#connections.delete(key(one.link, one.generation));
+      if (one.pc) this.#liveness.forget(one.pc);
     }
     const close = () => left.forEach(({ pc }) => pc?.close());
     // the goodbye takes the longer way, over the broker: it is to be there before the silence
@@ -245,7 +248,12 @@ export class Media {
     pc.addEventListener('connectionstatechange', () => {
       if (connection.closed) return;
       const state = pc.connectionState;
-      if (state === 'connected') this.listener.onRemote(link, remote);
+      if (state === 'connected') {
+        this.listener.onRemote(link, remote);
+        this.#liveness.watch(pc, (heard) => {
+          this.listener.onState(link, generation, heard ? 'connected' : 'disconnected');
+        });
+      }
       if (state === 'connected' || state === 'disconnected' || state === 'failed') {
         this.listener.onState(link, generation, state);
       }

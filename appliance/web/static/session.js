@@ -81,7 +81,10 @@ export class Session {
     const me = { uid: self.uid, endpoint: self.endpoint };
     this.signaling = signaling({
       onMessage: (message) => this.put({ type: 'message', ...message, me }),
-      onLink: (link, retry_s) => view.onLink(link, retry_s),
+      onLink: (link, retry_s) => {
+        view.onLink(link, retry_s);
+        if (link === 'connected') this.put({ type: 'reachable' });
+      },
       onPresence: (uid, endpoint, online) => this.#meet(uid, endpoint, online),
       onFault: (code, sentence) => console.warn(`${code}: ${sentence}`),
     });

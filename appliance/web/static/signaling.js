@@ -43,8 +43,11 @@ import { OtherKey, PLAIN } from './trust.js';
 const REPEAT_MS = 1000;
 const REPEATED = new Set(['invite', 'accept', 'join', 'offer', 'pair']);
 const MAX_BACKOFF_S = 15;
-const CONNECT_TIMEOUT_MS = 8000;
-const KEEPALIVE_S = 20;
+/** So many tries, of a few minutes together, are made more often. */
+const IMPATIENT_TRIES = 60;
+const IMPATIENT_BACKOFF_S = 3;
+const CONNECT_TIMEOUT_MS = 5000;
+const KEEPALIVE_S = 5;
 const NOT_AUTHORIZED = new Set([4, 5, 134, 135]);
 
 export class Signaling {
@@ -238,7 +241,8 @@ export class Signaling {
       return;
     }
     // full jitter: after a power cut not every phone of the house comes at once
-    const retry_s = 0.3 + Math.random() * Math.min(MAX_BACKOFF_S, 2 ** this.#attempts);
+    const most_s = this.#attempts < IMPATIENT_TRIES ? IMPATIENT_BACKOFF_S : MAX_BACKOFF_S;
+    const retry_s = Math.random() * Math.min(most_s, 0.5 * 2 ** this.#attempts);
     this.#attempts += 1;
     this.#say('away', retry_s);
     this.#retry = window.setTimeout(() => this.connect(), retry_s * 1000);
@@ -309,6 +313,8 @@ export class Signaling {
     const endpoints = this.#presence.get(uid) ?? new Map();
     this.#presence.set(uid, endpoints);
     if (online) this.#meet(`${uid}/${endpoint}`, presence.epoch ?? null);
+    const is_news = online && endpoints.get(endpoint) !== presence.epoch;
+    if (is_news) for (const m of this.#outbox) if (isOf(m.to, uid, endpoint)) m.sent = undefined;
     if (online) endpoints.set(endpoint, presence.epoch ?? null);
     else endpoints.delete(endpoint);
     this.listener.onPresence(uid, endpoint, online);
@@ -380,5 +386,8 @@ export class Signaling {
 const isSame = (one, other) =>
   one.uid === other.uid &&
   (one.endpoint === null || other.endpoint === null || one.endpoint === other.endpoint);
+
+/** @param {Address} to @param {string} uid @param {string} endpoint */
+const isOf = (to, uid, endpoint) => to.uid === uid && to.endpoint === endpoint;
 
 const OFFLINE = JSON.stringify({ v: 1, state: 'offline' });
