@@ -1,7 +1,7 @@
 """The network goes away: a daemon on a network of its own, with real brokers and a real TURN server.
 
-How long it is away is `OUTAGE_S` of the environment at least (60 is what the two reports were about); in the
-suite it is as long as it takes until all have noticed.
+How long it is away is `OUTAGE_S` of the environment at least (60 is what the two reports were about); in
+the suite it is as long as it takes until all have noticed.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from appliance.calls import renegotiating
+from appliance.calls.call import LiveCall, Member
 from appliance.calls.effects import ClosePeer, SettleMessage, StartTimer
 from appliance.calls.inputs import LinkState, Timer
-from appliance.calls.state import LiveCall, Member
 from appliance.calls.turn import Turn
 from appliance.messages import Address, Offer
 from appliance.model import RequestAction
