@@ -20,11 +20,23 @@ def write_whole(file: Path, data: bytes) -> None:
         writing.flush()
         os.fsync(writing.fileno())
     new.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(file.parent)  # or the new name may be lost with the power
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder for this user alone, and what is missing above it, synced; raises OSError."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync(folder.parent)  # or all that is written into it may be lost with the power
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)  # or the new name may be lost with the power
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def private(path: str, flags: int) -> int:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.model import CallDirection, CalleeState, CallEndReason, Caller, CallType, Receiver
-from appliance.whole_file import NEW, private, write_whole
+from appliance.whole_file import NEW, private, private_folder, write_whole
 
 SPARE_LINES = 100
 """How many lines more than twice its entries the file may have before it is written anew."""
@@ -100,7 +100,7 @@ class Ledger:
 
     def rewrite(self, everything: Collection[bytes]) -> None:
         """Put a file in the old one's place that has these lines and no others; raises OSError."""
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.file.parent)
         write_whole(self.file, b"".join(line + b"\n" for line in everything))
         self._lines, self._whole = len(everything), True
 
@@ -126,7 +126,7 @@ class Ledger:
 
     def keep_picture(self, name: str, jpeg: bytes) -> None:
         """Write a picture, whole or not at all; raises OSError."""
-        self.pictures.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.pictures)
         write_whole(self.pictures / name, jpeg)
 
     def drop_pictures(self, names: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from appliance.calls.inputs import FaultReported, Input
 from appliance.model import AudioMode
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, write_whole
 
 SOON_S = 0.5
 """Changes that follow one another so closely are one: a knob that is turned is not many writes."""
@@ -115,5 +115,5 @@ class Memory:
             self._written = kept
 
     def _put(self, data: bytes) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._file.parent)
         write_whole(self._file, data)
