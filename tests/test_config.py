@@ -315,6 +315,22 @@ KNOWN = """
         ('[mqtt]\nwebsocket_url = "wss://a:b@c/"', "mqtt.websocket_url: has a password in it"),
         ('[mqtt]\naccounts_socket = "a"', "mqtt.accounts_socket: is to be a whole path"),
         ('[mqtt]\nca_file = "/none.pem"', "mqtt.ca_file: there is no file /none.pem"),
+        (
+            '[[media.ice_servers]]\nurls = ["turn:a"]\nsecret_file = "/none"',
+            "media.ice_servers[0].secret_file: there is no file /none",
+        ),
+        (
+            '[[media.ice_servers]]\nurls = ["turn:a"]\nusername = "u"',
+            "media.ice_servers[0].urls: a TURN server wants secret_file, or username and ",
+        ),
+        (
+            '[[media.ice_servers]]\nurls = ["turn:a"]\nusername = "u"\nsecret_file = "/dev/null"',
+            "media.ice_servers[0].secret_file: takes the place of username and ",
+        ),
+        (
+            '[[media.ice_servers]]\nurls = ["https://a"]',
+            "media.ice_servers[0].urls: https://a begins with none of ",
+        ),
         ('[mqtt]\ncert_file = "/dev/null"', "mqtt.cert_file: is of no use without key_file"),
         ('[http]\nkey_file = "/dev/null"', "http.key_file: is of no use without cert_file"),
         (

@@ -92,6 +92,8 @@ async def _of_the_broker(
         began = time.monotonic()
         _note(figures, "dead network, sending", await door.until_mqtt(False) - began)
         sending.cancel()
+    with contextlib.suppress(RuntimeError):
+        await door.ask(**_LEAVE)
     lab.heal()
     began = time.monotonic()
     _note(figures, "back", await door.until_mqtt(True) - began)
@@ -104,6 +106,7 @@ async def _of_the_broker(
     began = time.monotonic()
     _note(figures, "back", await door.until_mqtt(True) - began)
     await alice.online_again()
+    await alice.drop(alice.door)
 
 
 async def _chatter(door: FarDoor) -> None:

@@ -11,6 +11,7 @@ from appliance.calls.inputs import (
     MessageExpired,
     PeerConnected,
     PeerFailed,
+    PeerFound,
     PeerLost,
     PeerOffered,
     PeerRestored,
@@ -21,7 +22,7 @@ from appliance.calls.requests import ANSWER_S
 from appliance.calls.seeking import SEEK_S
 from appliance.commands import AcceptCall
 from appliance.events import CallEnded, ConnectionRestored
-from appliance.messages import Answer, Offer, Request, Response
+from appliance.messages import Answer, Candidate, IceCandidate, Offer, Request, Response
 from appliance.model import CallEndReason, CallState, CallType
 from tests.parts.household import ALICE, BOB, HOME, PATIENT, agreed, audio_call_with, session_of
 from tests.parts.play import ANSWER, OFFER, Play, invite_from
@@ -142,6 +143,17 @@ def test_a_phone_that_comes_back_to_the_broker_is_sought_at_once() -> None:
     assert asked(play) == ["alice"]
     play.happens(PresenceChanged("alice", "phone", online=True, epoch="another"))
     assert not asked(play), "that is no news"
+
+
+def test_an_address_that_is_found_late_is_told_to_whom_the_connection_is_with() -> None:
+    play = answering()
+    candidate = IceCandidate("candidate:1 1 udp 1 198.18.0.1 9 typ relay", "0", 0)
+    play.happens(PeerFound(play.peer(ALICE), candidate))
+    assert play.message("candidate") == Candidate(candidate, 1)
+    lose(play)
+    play.hears(ALICE, Offer(OFFER, 2, "reconnect"))
+    play.happens(PeerFound(replace(play.peer(ALICE), generation=2), None))
+    assert play.message("candidate") == Candidate(None, 2)
 
 
 def test_who_is_connected_is_not_sought() -> None:
