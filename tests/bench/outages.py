@@ -49,7 +49,7 @@ async def _measure(lab: Netlab, folder: Path) -> list[Row]:
                 for _ in range(RUNS):
                     await _of_media(lab, door, alice, figures)
                 await _a_long_outage(lab, broker, door, alice, figures)
-        for name, more in (("without", {}), ("with a dead", _dead(lab))):
+        for name, more in (("without", {}), ("with a dead", _dead(lab, folder))):
             async with far_door(lab["door"], folder, broker.environ() | more) as door:
                 await door.until_mqtt(True)
                 async with guest("alice", broker.port) as alice:
@@ -60,10 +60,13 @@ async def _measure(lab: Netlab, folder: Path) -> list[Row]:
     return _rows(figures)
 
 
-def _dead(lab: Netlab) -> dict[str, str]:
+def _dead(lab: Netlab, folder: Path) -> dict[str, str]:
     """A TURN server that is configured, and nobody answers there."""
+    lab["relay"].cut_off()  # else its own machine would say at once that nobody listens
+    secret = folder / "turn.secret"
+    secret.write_text("north")
     url = f"turn:{lab['relay'].address}:3478"
-    servers = f'[{{urls = ["{url}"], username = "u", credential_file = "/dev/null"}}]'
+    servers = f'[{{urls = ["{url}"], secret_file = "{secret}"}}]'
     return {"APPLIANCE__MEDIA__ICE_SERVERS": servers}
 
 
