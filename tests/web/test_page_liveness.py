@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page
@@ -19,19 +21,26 @@ WATCH = """async () => {
       { type: 'candidate-pair' },
     ],
   };
-  window.told = [];
+  const told = [];
+  window.told = told;
   window.liveness = new Liveness();
-  window.liveness.watch(window.connection, (heard) => window.told.push(heard));
+  window.liveness.watch(window.connection, (heard) => told.push(heard));
 }"""
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def watched(modules: Page) -> Page:
-    """A page that watches one connection; time goes on as the test says."""
+async def watched(modules: Page, stopped_clock: None) -> AsyncIterator[Page]:
+    """A page that watches one connection."""
+    await modules.evaluate(WATCH)
+    yield modules
+    await modules.evaluate("window.liveness.forget(window.connection)")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stopped_clock(modules: Page) -> None:
+    """Time goes on as the test says."""
     await modules.clock.install(time=0)
     await modules.clock.pause_at(1000)
-    await modules.evaluate(WATCH)
-    return modules
 
 
 async def passes(page: Page, ms: int, counts: str | None = None) -> list[bool]:
@@ -59,7 +68,7 @@ async def test_who_sends_nothing_but_asks_or_answers_is_there(watched: Page) -> 
 
 async def test_a_page_that_was_held_up_has_heard_nothing_for_want_of_looking(watched: Page) -> None:
     await passes(watched, 1000, "transport")
-    await watched.clock.pause_at(60_000)
+    await watched.clock.fast_forward(60_000)
     assert await passes(watched, 500, "transport") == []
 
 
