@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # aiortc is loaded when the first connection needs it
 
 logger = logging.getLogger(__name__)
 
-LIVENESS_LIMIT_S = 2.0
+LIVENESS_LIMIT_S = 1.8
 """Of whom nothing comes for so long, neither a packet nor an answer to a knock, the way is cut off. With
 the time between two looks it is told after 2.5 s at the latest."""
 PACKETS_LIMIT_S = 12.0

@@ -36,7 +36,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
         "What a bad network costs, Chromium, 720p30: 2 s without, 2 % loss, PLI",
         losses.run,
     ),
-    "outages": ("When the network or the broker goes away (worst of 3)", outages.run),
+    "outages": ("When the network or the broker goes away (the worst of 3)", outages.run),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
 
