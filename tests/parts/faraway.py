@@ -74,6 +74,8 @@ class FarDoor:
             item = json.loads(line)
             if "ok" in item:
                 waiting = self.answers.pop(item["id"])
+                if waiting.done():  # whoever asked has been cancelled
+                    continue
                 if item["ok"]:
                     waiting.set_result(item.get("result"))
                 else:
