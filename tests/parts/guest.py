@@ -128,6 +128,8 @@ class Guest(Phone):
         link, told = self.links.get(sender), message["body"]["candidate"]
         if link is None or message["body"]["generation"] != link.generation:
             return
+        if link.connection.remoteDescription is None:
+            return  # of an attempt before this one
         if told is None:
             await link.connection.addIceCandidate(None)
             return
@@ -189,7 +191,7 @@ class Guest(Phone):
             if action == "switch_to_video":
                 await self.offer_again(sender, "switch_to_video")
             elif action == "renegotiate" and body["reason"] == "reconnect":
-                if self.obliges and (link.before is None or link.connected.is_set()):
+                if self.obliges:
                     await self.replace(sender)
             elif action == "renegotiate":
                 await self.offer_again(sender, body["reason"])
@@ -283,7 +285,13 @@ class Guest(Phone):
         await self._send_offer(link, reason)
 
     async def replace(self, where: Where) -> None:
-        """Offer a connection of the next generation in place of the present one."""
+        """Offer a connection of the next generation in place of the present one, unless that is under way.
+
+        A second offer would cross the answer to the first, and nothing says to which an answer is.
+        """
+        present = self.links[where]
+        if present.before is not None and not present.connected.is_set():
+            return
         old = await self._without_attempt(self.links[where])
         link = self._open(where, old.call_id, offers=True, generation=old.generation + 1)
         link.before = old
