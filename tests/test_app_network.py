@@ -26,6 +26,8 @@ from tests.parts.phone import Message
 
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "0"))
 
+pytestmark = pytest.mark.timeout(240 + 4 * OUTAGE_S)
+
 
 @pytest.fixture
 def lab() -> Iterator[Netlab]:
