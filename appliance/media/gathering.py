@@ -20,7 +20,7 @@ from appliance.messages import IceCandidate
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 0.03
+PATIENCE_S = 0.015
 LIMIT_S = 8.0
 """Who has not answered by then is asked no longer; a connection has ten seconds to come about."""
 

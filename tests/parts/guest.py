@@ -128,8 +128,8 @@ class Guest(Phone):
         link, told = self.links.get(sender), message["body"]["candidate"]
         if link is None or message["body"]["generation"] != link.generation:
             return
-        if link.connection.remoteDescription is None:
-            return  # of an attempt before this one
+        if link.connection.signalingState == "have-local-offer":
+            return  # of an attempt before this one: nothing has answered this
         if told is None:
             await link.connection.addIceCandidate(None)
             return
