@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ from tests.parts.links import Film, Link, Voice, Where, only_h264
 from tests.parts.network import without_checks
 from tests.parts.phone import PATIENCE_S, Message, Phone, closed
 
+ATTEMPT_S = 5.0
+"""An attempt at another connection that is older has failed: its answer was to another one, or is lost."""
 MUTED_BY_HOST = ("mute", "unmute")
 
 
@@ -290,7 +293,8 @@ class Guest(Phone):
         A second offer would cross the answer to the first, and nothing says to which an answer is.
         """
         present = self.links[where]
-        if present.before is not None and not present.connected.is_set():
+        young = time.monotonic() - present.made_s < ATTEMPT_S
+        if present.before is not None and not present.connected.is_set() and young:
             return
         old = await self._without_attempt(self.links[where])
         link = self._open(where, old.call_id, offers=True, generation=old.generation + 1)

@@ -83,6 +83,7 @@ class Link:
         self.where, self.call_id, self.offers, self.generation = where, call_id, offers, generation
         self.media = Media()
         self.screen = Media()
+        self.made_s = time.monotonic()
         self.connected = asyncio.Event()
         self.before: Link | None = None
         """The connection that this one replaces, kept until it is connected."""
