@@ -42,18 +42,13 @@ class Agreement:
         *,
         watching: bool,
         made: Callable[[Line], None],
+        gathering: Gathering,
         named: Callable[[Remote], bool] = lambda candidate: False,
     ) -> None:
         """`watching`: the other side's pictures are wanted. `made` gets each section that is new.
 
         `named` gets candidates whose address has to be found first; it comes back by `add_found` where
-        it says so.
-        """
-        gathering: Gathering,
-    ) -> None:
-        """`watching`: the other side's pictures are wanted. `made` gets each section that is new.
-
-        `gathering` is of the same connection.
+        it says so. `gathering` is of the same connection.
         """
         self._gathering = gathering
         self._pc = pc

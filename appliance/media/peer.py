@@ -102,16 +102,12 @@ class Peer:
         self._sources = Sources(audio, video, screen, hold)
         self._watch_framerate = watch_framerate
         self._reception = Reception(observer.heard)
-        # never None: aiortc would then ask a public STUN server, which costs 5 s without the internet
-        configuration = RTCConfiguration(
-            iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
-        )
         seams.guard()
         # never None: aiortc would then ask a public STUN server; and ours it would wait for
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = RTCPeerConnection(configuration)
         self._pc.on("connectionstatechange", self._state_changed)
-        self._gathering = Gathering(self._pc, ice_servers, self._found)
+        self._gathering = Gathering(self._pc, ice_servers, self._asked)
         self._connecting: set[asyncio.Task[None]] = set()
         seams.own_connecting(self._pc, self._connecting, self._cannot_connect)
         self._agreement = Agreement(
@@ -275,7 +271,7 @@ class Peer:
         """Ask the configured servers by which addresses it can be reached; to be cancelled at the end."""
         await self._gathering.run()
 
-    def _found(self, candidate: str | None) -> None:
+    def _asked(self, candidate: str | None) -> None:
         if not self._over and not self._connected:
             mid = self._agreement.transport_mid
             self._tell_found(None if candidate is None else as_message(candidate, mid))

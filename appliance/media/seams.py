@@ -19,10 +19,8 @@ from weakref import WeakKeyDictionary
 import aioice
 import aiortc
 import av
-from aioice import Connection
+from aioice import Connection, ice, stun
 from aioice.ice import StunProtocol
-from aioice import stun
-from aioice import ice, stun
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
@@ -288,6 +286,8 @@ def _written(host: str) -> str:
         return str(ip_address(host))
     except ValueError:
         return host
+
+
 async def gather_own(pc: RTCPeerConnection) -> None:
     """Find the addresses of this device's own; no server is asked."""
     for transceiver in pc.getTransceivers()[:1]:
