@@ -22,11 +22,13 @@ import pytest
 from msgspec.structs import replace
 from playwright.async_api import Locator, Page, expect
 
-from appliance.config import Config, Group
+from appliance.config import Config, Group, Security
+from appliance.invitation import link_of
 from tests.parts.cable import cable
 from tests.parts.guest import Guest, guest
 from tests.parts.house import House, Item, config_for, house, name_of
 from tests.parts.mosquitto import Mosquitto, mosquitto
+from tests.parts.pen import Pen
 from tests.parts.proxy import proxy_to
 from tests.parts.urgency import urgent, urgently
 from tests.web.conftest import CHROMIUM, WITH_CONSENT, chromium
@@ -169,8 +171,12 @@ def small(port: int, origin: str) -> Config:
 
 
 @asynccontextmanager
-async def at_home(url: str, uid: str, folder: Path, executable: Path) -> AsyncIterator[Page]:
-    """Somebody with a browser of its own, who signs in and can be rung."""
+async def at_home(
+    one: House, url: str, uid: str, folder: Path, executable: Path
+) -> AsyncIterator[Page]:
+    """Somebody with a browser of its own, which is paired and can be rung."""
+    assert one.appliance.invite is not None
+    invited = await one.appliance.invite(uid.title(), None, None)
     errors: list[str] = []
     flags = [
         *WITH_CONSENT,
@@ -184,9 +190,8 @@ async def at_home(url: str, uid: str, folder: Path, executable: Path) -> AsyncIt
         page.set_default_timeout(1000 * PATIENCE_S)
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.add_init_script(REMEMBER_CONNECTIONS)
-        await page.goto(f"{url}?as={uid}&{SMALL}")
-        await part(page, "sign-in").get_by_role("textbox").first.fill(uid)
-        await part(page, "sign-in").get_by_role("button").click()
+        await page.goto(link_of(f"{url}/?{SMALL}", invited.told["invitation"]))
+        await part(page, "pair").click()
         await expect(part(page, "phone")).to_have_attribute("data-door", "online")
         await shows(page, "idle")
         await part(page, "with-camera").click()
@@ -204,18 +209,22 @@ async def all_at_home(
         browser = urgently(CHROMIUM, folder)
         wire = stack.enter_context(cable())
         sockets = await stack.enter_async_context(proxy_to(broker.websocket_port, wire.host))
-        config = small(broker.port, "")
+        config, pen = small(broker.port, ""), Pen()
+        known = replace(config.contacts["carol"], keys=(pen.public,))
+        contacts = {**config.contacts, "carol": known}
+        config = replace(config, contacts=contacts, security=Security(unsigned="refuse"))
         web = await stack.enter_async_context(proxy_to(config.http.port, wire.host))
         url = f"http://{wire.host}:{web.port}"
         config = replace(config, http=replace(config.http, origins=(url,)))
         websocket_url = f"ws://{wire.host}:{sockets.port}/"
         one = await stack.enter_async_context(house(config, folder, websocket_url=websocket_url))
-        alice = await stack.enter_async_context(at_home(f"{url}/", "alice", folder, browser))
+        alice = await stack.enter_async_context(at_home(one, url, "alice", folder, browser))
         cut_off = wire.within(browser, folder)
-        bob = await stack.enter_async_context(at_home(f"{url}/", "bob", folder, cut_off))
+        bob = await stack.enter_async_context(at_home(one, url, "bob", folder, cut_off))
 
         def dress(carol: Guest) -> None:
             carol.hertz, carol.colour = TONES_HZ["carol"], (180, 60, 60)
+            carol.pen = pen
 
         carol = await stack.enter_async_context(guest("carol", broker.port, dress=dress))
         shown = watched(one, monkeypatch)

@@ -25,6 +25,8 @@ from aiortc import (
 from av import AudioFrame, VideoFrame
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.parts.pen import Pen, read
+
 RATE = 48000
 PATIENCE_S = 30.0
 """Far longer than anything takes; only a fault waits for it."""
@@ -119,6 +121,8 @@ class Phone:
         self.seen: list[Message] = []
         self.door_epoch: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.media = Media()
+        self.pen: Pen | None = None
+        """With which it signs what it sends; None: it does not."""
         self.connection: RTCPeerConnection | None = None
         self.joined = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -150,7 +154,7 @@ class Phone:
         self._loop.call_soon_threadsafe(self._subscribed.set)
 
     def _arrived(self, _client: Any, _data: Any, packet: paho.MQTTMessage) -> None:
-        body = json.loads(packet.payload)
+        body = json.loads(read(bytes(packet.payload)))
         self._loop.call_soon_threadsafe(self._take, packet.topic, body)
 
     def _take(self, topic: str, body: Message) -> None:
@@ -227,7 +231,8 @@ class Phone:
         }
         topic = changes.pop("topic", f"appliance/call/{self.device}/{self.uid}")
         envelope.update(changes)
-        self._client.publish(topic, json.dumps(envelope), 1)
+        payload = json.dumps(envelope).encode()
+        self._client.publish(topic, self.pen.sign(payload) if self.pen else payload, 1)
         return envelope
 
     async def hear(self, type_: str) -> Message:
