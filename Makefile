@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench chaos fuzz fmt clean lock packages sounds
+.PHONY: help install demo test check bench chaos soak fuzz fmt clean lock packages sounds
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -56,6 +56,9 @@ chaos: $(TEST) packages ## thousands of presses while broker, daemon and network
 
 fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+soak: $(TEST) packages ## ten thousand calls in one process, and what they leave; CALLS=1000
+	@$(BIN)/python -m tests.soak
 
 fmt: $(TEST) ## format the code, and mend what the linter can
 	$(BIN)/ruff format $(CODE)

@@ -1,0 +1,162 @@
+"""Many calls of every outcome in one process: what it holds before and after, and what its memory does."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from appliance.config import Panel
+from appliance.model import Gesture
+from appliance.signaling.broker import EmbeddedBroker
+from tests.parts.house import House, config_for, house
+from tests.parts.phone import Phone, phone
+
+SETTLED = 20
+"""Calls after which everything that is made once has been made."""
+FULL = 500
+"""Calls after which everything that is bounded is as full as it gets."""
+STEADY_LOOKS = 12
+"""0.6 s: a call that is over may still be waiting for the picture that its log keeps."""
+NAMED = 12
+
+
+@dataclass
+class Found:
+    """What came of it."""
+
+    calls: int
+    more: Counter[str] = field(default_factory=Counter)
+    """Tasks, threads, sockets and descriptors more than after the first calls."""
+    full_mib: float = 0.0
+    """Resident memory after `FULL` calls, 0 where there were fewer,"""
+    end_mib: float = 0.0
+    """and after all."""
+    grown: list[tuple[str, int]] = field(default_factory=list)
+    """The kinds of objects of which there are most more than after `FULL` calls."""
+
+
+async def many_calls(
+    folder: Path, count: int, say: Callable[[str], None] = lambda _: None
+) -> Found:
+    """Make `count` calls, each outcome in its turn."""
+    found, kinds = Found(count), Counter[str]()
+    async with (
+        EmbeddedBroker() as broker,
+        house(config_for(broker.port, panel=Panel(max_presses=0)), folder) as door,
+        phone("alice", "127.0.0.1", broker.port, version=4) as alice,
+    ):
+        await door.until_true(lambda: "alice" in door.appliance.engine.state.presence)
+        before: Counter[str] = Counter()
+        for number in range(count):
+            if number == SETTLED:
+                before = await things(door)
+            if number == FULL:
+                found.full_mib, kinds = memory_mib(), objects()
+            await OUTCOMES[number % len(OUTCOMES)](door, alice, number)
+            if number % 100 == 99:
+                say(f"{number + 1} calls, {memory_mib():.1f} MiB")
+        found.more = await things(door) - before
+        found.end_mib = memory_mib()
+        if kinds:
+            found.grown = (objects() - kinds).most_common(NAMED)
+    return found
+
+
+def memory_mib() -> float:
+    """What of this process lies in memory."""
+    return float(psutil.Process().memory_info().rss) / (1 << 20)
+
+
+def objects() -> Counter[str]:
+    """How many objects of each kind the collector knows."""
+    gc.collect()
+    return Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+
+
+async def things(door: House) -> Counter[str]:
+    """What this process holds, once what ends has ended."""
+    await door.until_true(lambda: door.appliance.engine.state.calls == ())
+    # the call log looks for a while for a picture of whom no camera has seen
+    calls = door.appliance.calls
+    await door.until_true(lambda: calls is None or not calls._taking)
+    process = psutil.Process()
+    held, steady = Counter[str](), 0
+    for _ in range(100):
+        before, held = (
+            held,
+            Counter(
+                tasks=len(asyncio.all_tasks()),
+                threads=len([one for one in threading.enumerate() if "asyncio_" not in one.name]),
+                sockets=len(process.net_connections("all")),
+                descriptors=process.num_fds(),
+            ),
+        )
+        steady = steady + 1 if held == before else 0
+        if steady == STEADY_LOOKS:
+            break
+        await asyncio.sleep(0.05)
+    return held
+
+
+async def rung_and_answered(door: House, alice: Phone, number: int) -> None:
+    await door.appliance.board.press("bell_alice", Gesture.PRESS)
+    invite = await alice.hear("invite")
+    await alice.answer(invite)
+    await door.until("session_joined")
+    await alice.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
+    await over(door, alice)
+
+
+async def called_and_hung_up_on(door: House, alice: Phone, number: int) -> None:
+    await alice.call(f"{number:032x}")
+    await alice.hear("ringing")
+    await door.appliance.session.accept_call()
+    await alice.connected()
+    await door.until("session_joined")
+    await door.appliance.session.end_call()
+    await over(door, alice)
+
+
+async def rejected(door: House, alice: Phone, number: int) -> None:
+    await door.appliance.session.initiate_call("alice")
+    invite = await alice.hear("invite")
+    await alice.send("reject", invite["call_id"], {"reason": "busy", "custom_data": None})
+    await over(door, alice)
+
+
+async def cancelled(door: House, alice: Phone, number: int) -> None:
+    await alice.call(f"{number:032x}")
+    await alice.hear("ringing")
+    await alice.send("cancel", f"{number:032x}", {"reason": "cancelled", "by": None})
+    await over(door, alice)
+
+
+async def timed_out(door: House, alice: Phone, number: int) -> None:
+    await door.appliance.session.initiate_call("alice", timeout_s=0.05)
+    await alice.hear("cancel")
+    await over(door, alice)
+
+
+async def over(door: House, alice: Phone) -> None:
+    await door.until("call_ended")
+    await alice.hang_up()
+    alice.joined.clear()
+    alice.media.samples.clear()
+    door.told.clear()
+
+
+OUTCOMES = (
+    rung_and_answered,
+    called_and_hung_up_on,
+    rejected,
+    rung_and_answered,
+    cancelled,
+    timed_out,
+)
