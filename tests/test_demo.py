@@ -181,7 +181,8 @@ async def rings_at_the_door(page: Page) -> None:
 
 async def sees_the_picture_advance(page: Page) -> None:
     """The frame counter, read from the picture, goes on."""
-    await page.wait_for_function(f"({COUNTER})() !== null", timeout=PATIENCE_MS)
+    # a function: an expression would be evaluated anew in the page, which its policy forbids
+    await page.wait_for_function(f"() => ({COUNTER})() !== null", timeout=PATIENCE_MS)
     first = await page.evaluate(COUNTER)
     await page.wait_for_function(
         f"(first) => (({COUNTER})() ?? 0) > first + 5", arg=first, timeout=PATIENCE_MS

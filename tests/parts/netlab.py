@@ -255,7 +255,7 @@ def netlab(*names: str) -> Iterator[Netlab]:
     assert len(names) <= MOST_PLACES
     ip, nft = program("ip", "iproute2"), program("nft", "nftables")
     _sweep(ip)
-    lab = Netlab(ip, nft, (os.getpid() + 131 * next(_COUNT)) % 512)
+    lab = Netlab(ip, nft, _free_number())
     try:
         try:
             lab._try()
@@ -266,6 +266,13 @@ def netlab(*names: str) -> Iterator[Netlab]:
         yield lab
     finally:
         lab._end()
+
+
+def _free_number() -> int:
+    """One that no other lab on this machine has, this process's or another's."""
+    first = os.getpid() + 131 * next(_COUNT)
+    numbers = [(first + step) % 512 for step in range(512)]
+    return next(one for one in numbers if not Path(f"/sys/class/net/near{one}").exists())
 
 
 def _sweep(ip: Path) -> None:
