@@ -23,9 +23,6 @@ from tests.parts.need import program
 PLAYS = (ringing, talking, endings, commanding, setting, breaking, looking)
 """Their scenarios are entered by their import."""
 
-WAITING: dict[str, str] = {}
-"""Rows that cannot be seen yet, and why."""
-
 FINGERS = {"tap": "setting:enable_video_tile_click", "drag": "setting:enable_video_tile_drag"}
 """What a finger on the screen does, unless it is switched off."""
 
@@ -126,12 +123,6 @@ def test_hooks_are_started_in_the_order_of_the_events(played: Played, house: str
     assert started == told
 
 
-def _row(row: str) -> object:
-    if row not in WAITING:
-        return row
-    return pytest.param(row, marks=pytest.mark.xfail(strict=True, reason=WAITING[row]))
-
-
-@pytest.mark.parametrize("row", [_row(row) for row in rows()])
+@pytest.mark.parametrize("row", [*rows()])
 def test_it_was_seen(played: Played, row: str) -> None:
     assert played.seen.rows[row], f"nothing of {row} was seen in any scenario"

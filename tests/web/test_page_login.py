@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,6 @@ from appliance.model import Right
 from appliance.trust.authority import FOLDER, Authority
 from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto, free_port
-from tests.parts.need import program
 from tests.web.conftest import WITH_CONSENT, chromium
 from tests.web.visiting import part
 
@@ -90,17 +89,9 @@ PLAY = """async () => {
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    real = Mosquitto(program("mosquitto"), tmp_path)
-    real.start()
-    yield real
-    real.kill()
-
-
-@pytest.fixture
-async def door(broker: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
+async def door(mosquitto: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
     """A door whose page is open to other machines, by an authority of its own."""
-    config = config_for(broker.port)
+    config = config_for(mosquitto.port)
     config = replace(
         config,
         http=Http(host=EVERYWHERE, port=free_port(), local_ca=True),

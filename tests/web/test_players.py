@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,6 @@ from appliance.trust.keys import DeviceKey
 from tests.media.stranger import Stranger, until
 from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto, free_port
-from tests.parts.need import program
 from tests.parts.phone import phone
 from tests.web.knowing import log_in
 
@@ -25,17 +24,9 @@ SDP = {"Content-Type": "application/sdp"}
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    real = Mosquitto(program("mosquitto"), tmp_path)
-    real.start()
-    yield real
-    real.kill()
-
-
-@pytest.fixture
-async def door(broker: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
+async def door(mosquitto: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
     """A door with a privacy LED, at whose page everybody has to log in."""
-    config = config_for(broker.port)
+    config = config_for(mosquitto.port)
     config = replace(
         config,
         http=Http(port=free_port(), login="always", max_viewers=2),
@@ -126,12 +117,12 @@ async def test_a_go2rtc_player_hears_and_is_heard_and_its_socket_may_close(
 
 
 async def test_one_encode_serves_a_call_and_viewers_who_hear_nothing_of_it(
-    door: House, client: ClientSession, broker: Mosquitto
+    door: House, client: ClientSession, mosquitto: Mosquitto
 ) -> None:
     await log_in(client, url_of(door), "alice", ALICE)
     async with (
         Stranger(tone_hz=990) as stranger,
-        phone("bob", "127.0.0.1", broker.port) as bob,
+        phone("bob", "127.0.0.1", mosquitto.port) as bob,
     ):
         await watches(client, door, stranger)
         await bob.call("c" * 32)
