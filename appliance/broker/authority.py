@@ -6,7 +6,6 @@ Its key never leaves the folder in which it was made. Everything is PEM, in file
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,18 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from appliance.errors import ApplianceError
+from appliance.trust.certificates import (
+    FOR_CLIENTS,
+    FOR_SERVERS,
+    begin_authority,
+    certificate_pem,
+    key_pem,
+    new_key,
+    sign_leaf,
+)
 from appliance.whole_file import write_whole
 
 AUTHORITY_YEARS = 20
@@ -54,21 +62,16 @@ class Authority:
     @classmethod
     def make(cls, folder: Path, name: str) -> Authority:
         """A new one: `ca.crt`, `ca.key` and an empty list of revoked ones, `clients.crl`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-        now = _now()
-        certificate = (
-            _begin(subject, subject, key, now, dt.timedelta(days=365 * AUTHORITY_YEARS))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs=True), critical=True)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .sign(key, hashes.SHA256())
-        )
+        key, now = new_key(), _now()
+        certificate = begin_authority(
+            _common_name(name),
+            key,
+            now - CLOCK_SLACK,
+            now + dt.timedelta(days=365 * AUTHORITY_YEARS),
+        ).sign(key, hashes.SHA256())
         made = cls(folder, certificate, key)
-        write_whole(folder / "ca.key", _key_pem(key))
-        write_whole(folder / "ca.crt", certificate.public_bytes(serialization.Encoding.PEM))
+        write_whole(folder / "ca.key", key_pem(key))
+        write_whole(folder / "ca.crt", certificate_pem(certificate))
         made._write_revoked(())
         return made
 
@@ -86,13 +89,11 @@ class Authority:
 
     def for_server(self, hosts: Sequence[str], *, days: int = LEAF_DAYS) -> Issued:
         """A certificate for a broker, by all names and addresses under which it is reached."""
-        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
-        return self._issue(hosts[0], ExtendedKeyUsageOID.SERVER_AUTH, days, names)
+        return self._issue(hosts[0], FOR_SERVERS, days, hosts)
 
     def for_client(self, name: str, *, days: int = LEAF_DAYS) -> Issued:
         """A certificate for an account: its common name is the user name at the broker."""
-        names = x509.SubjectAlternativeName([x509.DNSName(name.replace("_", "-"))])
-        return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, days, names)
+        return self._issue(name, FOR_CLIENTS, days, [name.replace("_", "-")])
 
     def revoke(self, certificates: Sequence[bytes]) -> None:
         """Add certificates (PEM) to the list of those that are believed no more."""
@@ -120,71 +121,26 @@ class Authority:
         write_whole(self._folder / "clients.crl", revoked.public_bytes(serialization.Encoding.PEM))
 
     def _issue(
-        self, name: str, use: x509.ObjectIdentifier, days: int, names: x509.SubjectAlternativeName
+        self, name: str, use: x509.ObjectIdentifier, days: int, names: Sequence[str]
     ) -> Issued:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-        certificate = (
-            _begin(subject, self._certificate.subject, key, _now(), dt.timedelta(days=days))
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
-            .add_extension(names, critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-                critical=False,
-            )
-            .sign(self._key, hashes.SHA256())
+        key, now = new_key(), _now()
+        end = now + dt.timedelta(days=days)
+        certificate = sign_leaf(
+            _common_name(name),
+            key,
+            min(now, end) - CLOCK_SLACK,
+            end,
+            names=names,
+            use=use,
+            authority=self._certificate,
+            authority_key=self._key,
         )
-        return Issued(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+        return Issued(certificate_pem(certificate), key_pem(key))
+
+
+def _common_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
 
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(microsecond=0)
-
-
-def _begin(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    now: dt.datetime,
-    lasts: dt.timedelta,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(min(now, now + lasts) - CLOCK_SLACK)
-        .not_valid_after(now + lasts)
-    )
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        key_cert_sign=signs,
-        crl_sign=signs,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )

@@ -20,13 +20,7 @@ from appliance.whole_file import write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.x509 import (
-        Certificate,
-        ExtendedKeyUsage,
-        GeneralName,
-        KeyUsage,
-        Name,
-    )
+    from cryptography.x509 import Certificate, GeneralName, Name
 
 log = logging.getLogger(__name__)
 
@@ -122,10 +116,12 @@ class Authority:
         """
         if cls.is_in(folder):
             return cls.load(folder)
+        from appliance.trust.certificates import key_pem
+
         made = cls._make(folder, device, host)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(folder / KEY_FILE, _pem_of(made.key))
+            write_whole(folder / KEY_FILE, key_pem(made.key))
             # last, since it says that there is one
             write_whole(folder / CERTIFICATE_FILE, made.pem)
         except OSError as error:
@@ -137,26 +133,18 @@ class Authority:
     def _make(cls, folder: Path, device: str, host: str) -> Authority:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import ec
 
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = _name(f"{device} (only for this house)")
-        mark = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        from appliance.trust.certificates import FOR_SERVERS, begin_authority, new_key
+
+        key = new_key()
         names: list[GeneralName] = [x509.DNSName(one) for one in (*NAMES, *_own(host))]
         names += [x509.IPAddress(ipaddress.ip_network(one)) for one in NETWORKS]
+        end = _not_before_this_code(datetime.now(UTC)) + VALID_FOR
+        subject = _name(f"{device} (only for this house)")
         certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(VALID_FROM)
-            .not_valid_after(_not_before_this_code(datetime.now(UTC)) + VALID_FOR)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs=True), critical=True)
-            .add_extension(_for_servers(), critical=False)
+            begin_authority(subject, key, VALID_FROM, end)
+            .add_extension(x509.ExtendedKeyUsage([FOR_SERVERS]), critical=False)
             .add_extension(x509.NameConstraints(names, None), critical=True)
-            .add_extension(mark, critical=False)
             .sign(key, hashes.SHA256())
         )
         return cls(folder, certificate, key)
@@ -164,9 +152,9 @@ class Authority:
     @property
     def pem(self) -> bytes:
         """What a phone is to trust."""
-        from cryptography.hazmat.primitives.serialization import Encoding
+        from appliance.trust.certificates import certificate_pem
 
-        return self.certificate.public_bytes(Encoding.PEM)
+        return certificate_pem(self.certificate)
 
     # -------------------- the page's certificate
 
@@ -220,31 +208,20 @@ class Authority:
         return held == wanted and in_time
 
     def _make_leaf(self, names: list[str], now: datetime) -> bytes:
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.hazmat.primitives.serialization import Encoding
+        from appliance.trust import certificates
 
-        key = ec.generate_private_key(ec.SECP256R1())
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(_name("the page of this device"))
-            .issuer_name(self.certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - LEAF_BACKDATED)
-            .not_valid_after(now + LEAF_FOR)
-            .add_extension(
-                x509.SubjectAlternativeName([_general(one) for one in names]), critical=False
-            )
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(_for_servers(), critical=False)
-            .add_extension(authority, critical=False)
-            .sign(self.key, hashes.SHA256())
+        key = certificates.new_key()
+        leaf = certificates.sign_leaf(
+            _name("the page of this device"),
+            key,
+            now - LEAF_BACKDATED,
+            now + LEAF_FOR,
+            names=names,
+            use=certificates.FOR_SERVERS,
+            authority=self.certificate,
+            authority_key=self.key,
         )
-        return certificate.public_bytes(Encoding.PEM) + _pem_of(key)
+        return certificates.certificate_pem(leaf) + certificates.key_pem(key)
 
 
 def _own(host: str) -> list[str]:
@@ -263,51 +240,9 @@ def _is_address(name: GeneralName) -> bool:
     return isinstance(name, x509.IPAddress)
 
 
-def _general(name: str) -> GeneralName:
-    from cryptography import x509
-
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
 def _name(text: str) -> Name:
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 
     # no common name: some would take it for a host
     return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, text[:64])])
-
-
-def _usage(*, signs: bool) -> KeyUsage:
-    from cryptography import x509
-
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        key_cert_sign=signs,
-        crl_sign=signs,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _for_servers() -> ExtendedKeyUsage:
-    from cryptography import x509
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    return x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-
-
-def _pem_of(key: EllipticCurvePrivateKey) -> bytes:
-    from cryptography.hazmat.primitives.serialization import (
-        Encoding,
-        NoEncryption,
-        PrivateFormat,
-    )
-
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
