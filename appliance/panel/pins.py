@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from gpiozero.pins.mock import MockFactory, MockPWMPin
+from gpiozero.pins.mock import MockFactory, MockPWMPin, PinState
 
 from appliance.errors import ApplianceError, did_you_mean
 
@@ -18,6 +19,16 @@ PinFactory = Any
 
 _PREFERRED = ("lgpio", "rpigpio", "pigpio", "native")
 """gpiozero's own order; only the first knows every Pi, and the last has no PWM."""
+KEPT_STATES = 64
+
+
+class SimulatedPin(MockPWMPin):  # type: ignore[misc] # gpiozero has no types
+    """A mock pin for a board that runs for months: gpiozero's remembers whatever it ever was."""
+
+    def clear_states(self) -> None:
+        """Forget what it was, and from now on what it was long ago."""
+        super().clear_states()
+        self.states: deque[PinState] = deque([PinState(0.0, self.state)], maxlen=KEPT_STATES)
 
 
 class PinsUnavailableError(ApplianceError):
@@ -35,7 +46,7 @@ def open_factory(board: Literal["pi", "simulated"], name: str | None) -> PinFact
     process. Raises PinsUnavailableError.
     """
     if board == "simulated" or name == "mock":
-        return MockFactory(revision="a02082", pin_class=MockPWMPin)
+        return MockFactory(revision="a02082", pin_class=SimulatedPin)
     wanted = name or os.environ.get("GPIOZERO_PIN_FACTORY")
     faults: list[str] = []
     for candidate in (wanted,) if wanted else _PREFERRED:

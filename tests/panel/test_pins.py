@@ -20,6 +20,15 @@ def test_each_simulated_board_has_pins_of_its_own(monkeypatch: pytest.MonkeyPatc
     assert Device.pin_factory is None
 
 
+def test_a_simulated_pin_does_not_remember_for_ever() -> None:
+    pin = open_factory("simulated", None).pin(17)
+    for _ in range(1000):
+        pin.drive_high()
+        pin.drive_low()
+    assert len(pin.states) < 100
+    assert [one.state for one in pin.states][-2:] == [True, False]
+
+
 def test_a_factory_goes_by_the_name_that_it_has_in_gpiozero() -> None:
     assert isinstance(open_factory("pi", "mock"), MockFactory)
     with pytest.raises(PinsUnavailableError, match=r"no such pin factory; did you mean lgpio\?"):

@@ -127,7 +127,7 @@ class Phone:
         self.joined = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._seq = 0
-        self._ids: set[str] = set()
+        self._ids: dict[str, None] = {}
         self._subscribed = asyncio.Event()
         self._watching: set[asyncio.Task[None]] = set()
         protocol = paho.MQTTv5 if version == 5 else paho.MQTTv311
@@ -166,10 +166,18 @@ class Phone:
             return
         if body["to_endpoint"] not in (None, self.endpoint) or body["id"] in self._ids:
             return
-        self._ids.add(body["id"])
+        self._ids[body["id"]] = None
         self.seen.append(body)
         self.inbox.put_nowait(body)
         self._heard(body)
+
+    def forget(self) -> None:
+        """Let go of what is over, in a run of thousands of calls."""
+        self.joined.clear()
+        self.seen.clear()
+        for id_ in list(self._ids)[:-256]:  # the others may still be said once more
+            del self._ids[id_]
+        self.media.samples.clear()
 
     def _heard(self, message: Message) -> None:
         """A new message came; for who reacts to some by itself."""

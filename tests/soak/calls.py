@@ -147,8 +147,7 @@ async def timed_out(door: House, alice: Phone, number: int) -> None:
 async def over(door: House, alice: Phone) -> None:
     await door.until("call_ended")
     await alice.hang_up()
-    alice.joined.clear()
-    alice.media.samples.clear()
+    alice.forget()
     door.told.clear()
 
 
