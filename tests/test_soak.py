@@ -16,4 +16,5 @@ CALLS = 200
 @pytest.mark.timeout(900)
 async def test_many_calls_leave_nothing_behind(tmp_path: Path) -> None:
     found = await many_calls(tmp_path, CALLS)
+    assert found.failed == []
     assert found.more == Counter(), "more than before"

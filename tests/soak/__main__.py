@@ -23,15 +23,17 @@ def main() -> int:
         found = asyncio.run(many_calls(Path(folder), count, _say))
     more = ", ".join(f"{number} {thing}" for thing, number in found.more.items()) or "nothing"
     print(f"\nin {time.monotonic() - begin_s:.0f} s; more than after the first calls: {more}")
+    print(f"calls that did not take their course: {', '.join(found.failed) or 'none'}")
+    bad = bool(found.more or found.failed)
     if not found.full_mib:
-        return 1 if found.more else 0
+        return int(bad)
     growth_mib = found.end_mib - found.full_mib
     print(f"memory: {found.full_mib:.1f} MiB after {FULL} calls, {found.end_mib:.1f} at the end:")
     print(f"  {growth_mib:+.1f} MiB, at most {MOST_MIB:g} are wanted")
     print("what there is more of, as Python's collector counts it:")
     for kind, number in found.grown:
         print(f"  {number:8} {kind}")
-    return 1 if found.more or growth_mib > MOST_MIB else 0
+    return int(bad or growth_mib > MOST_MIB)
 
 
 def _say(sentence: str) -> None:

@@ -7,12 +7,14 @@ import gc
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from appliance.config import Panel
+from appliance.errors import ApplianceError
 from appliance.model import Gesture
 from appliance.signaling.broker import EmbeddedBroker
 from tests.parts.house import House, config_for, house
@@ -32,6 +34,8 @@ class Found:
     """What came of it."""
 
     calls: int
+    failed: list[str] = field(default_factory=list)
+    """Calls that did not take their course within the patience of the tests."""
     more: Counter[str] = field(default_factory=Counter)
     """Tasks, threads, sockets and descriptors more than after the first calls."""
     full_mib: float = 0.0
@@ -59,7 +63,16 @@ async def many_calls(
                 before = await things(door)
             if number == FULL:
                 found.full_mib, kinds = memory_mib(), objects()
-            await OUTCOMES[number % len(OUTCOMES)](door, alice, number)
+            outcome = OUTCOMES[number % len(OUTCOMES)]
+            try:
+                await outcome(door, alice, number)
+            except TimeoutError:
+                found.failed.append(f"call {number}, {outcome.__name__}")
+                say(f"{found.failed[-1]}: waited in vain")
+                with suppress(ApplianceError):  # it may have ended by itself
+                    await door.appliance.session.end_call()
+                await door.until_true(lambda: door.appliance.engine.state.calls == ())
+                await put_away(door, alice)
             if number % 100 == 99:
                 say(f"{number + 1} calls, {memory_mib():.1f} MiB")
         found.more = await things(door) - before
@@ -146,6 +159,10 @@ async def timed_out(door: House, alice: Phone, number: int) -> None:
 
 async def over(door: House, alice: Phone) -> None:
     await door.until("call_ended")
+    await put_away(door, alice)
+
+
+async def put_away(door: House, alice: Phone) -> None:
     await alice.hang_up()
     alice.forget()
     door.told.clear()
