@@ -1,8 +1,9 @@
 """A machine of the test's own: this one's system, booted once more in a container, with systemd as PID 1.
 
-Nothing is installed for it: its root is this machine's, under a layer in which everything is written and which
-is gone afterwards. The appliance lies in /opt/appliance, as an owner has it, with the project's own units. The
-network is this machine's. Wants root, systemd-nspawn and overlayfs; where the kernel refuses, it is skipped.
+Nothing is installed for it: its root is this machine's, under a layer in which everything is written and
+which is gone afterwards. The appliance lies in /opt/appliance, as an owner has it, with the project's own
+units. The network is this machine's. Wants root, systemd-nspawn and overlayfs; where the kernel refuses, it
+is skipped.
 """
 
 from __future__ import annotations
@@ -85,9 +86,10 @@ class Machine:
 
     def __init__(self, init: int) -> None:
         self._init = init
+        self._since = ""
 
     def run(self, command: str, *, check: bool = True) -> Ran:
-        """Let a shell run it as root, beside the services; fails the test where it fails, unless told not to."""
+        """Let a shell run it as root, beside the services; it has to succeed, unless told otherwise."""
         words = ["nsenter", "--target", str(self._init), "--all", "--", "/bin/sh", "-c", command]
         environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
         ran = subprocess.run(
@@ -110,14 +112,18 @@ class Machine:
         return self.run(f"cat {shlex.quote(path)}").out
 
     def drop_in(self, text: str, name: str = "test") -> None:
-        """Change the unit for this test, until `without_drop_ins`."""
+        """Change the unit until `as_shipped`."""
         self.put(f"/run/systemd/system/appliance.service.d/{name}.conf", text)
         self.run("systemctl daemon-reload")
 
-    def without_drop_ins(self) -> None:
-        """As the unit is shipped; not while it runs."""
-        self.run("systemctl stop appliance; systemctl reset-failed appliance", check=False)
-        self.run("rm -rf /run/systemd/system/appliance.service.d && systemctl daemon-reload")
+    def as_shipped(self) -> None:
+        """The unit as it was, stopped without manners."""
+        self.run("systemctl kill --signal=KILL appliance", check=False)
+        folders = " ".join(
+            f"{each}/systemd/system/appliance.service.d" for each in ("/run", "/etc")
+        )
+        self.run(f"systemctl stop appliance; rm -rf {folders}")
+        self.run("systemctl daemon-reload")
 
     def shows(self, name: str, unit: str = "appliance") -> str:
         """A property of a unit (systemctl(1), show)."""
@@ -136,12 +142,22 @@ class Machine:
 
     def controls(self, controller: str) -> bool:
         """Whether systemd in there limits services by it: the unit's groups are its own."""
-        where = f"/sys/fs/cgroup/{controller}/system.slice /sys/fs/cgroup/system.slice/{controller}.max"
+        where = (
+            f"/sys/fs/cgroup/{controller}/system.slice /sys/fs/cgroup/system.slice/{controller}.max"
+        )
         return self.run(f"ls -d {where} 2> /dev/null | grep -q .", check=False).code == 0
 
+    def begin(self) -> None:
+        """What is in the journal by now is of no interest any more; nor what has failed."""
+        told = self.run("journalctl --sync; journalctl --lines=0 --show-cursor").out
+        self._since = f"--after-cursor='{told.split('cursor: ')[1].strip()}'"
+        self.run("systemctl reset-failed")
+
     def journal(self, unit: str = "appliance") -> str:
-        """What a unit has logged, and systemd about it."""
-        return self.run(f"journalctl --unit={unit} --output=short-monotonic --no-pager").out
+        """What a unit has logged since `begin`, and systemd about it."""
+        self.run("journalctl --sync")
+        options = f"--unit={unit} --output=short-monotonic --no-pager {self._since}"
+        return self.run(f"journalctl {options}").out
 
 
 @contextmanager
@@ -183,7 +199,7 @@ def booted(folder: Path, files: Mapping[str, str] | None = None) -> Iterator[Mac
 def _stage(folder: Path, files: dict[str, str]) -> list[str]:
     """Lay out what is written over this machine's root; what is looked at where it lies."""
     libraries = next(Path(one) for one in sys.path if one.endswith("site-packages"))
-    environ = "PYTHONPATH=/opt/appliance/source:/opt/appliance/libraries:$PYTHONPATH"
+    environ = "PYTHONPATH=/opt/appliance/source:/opt/appliance/libraries:/opt/appliance/plugins"
     python, binds = sys.executable, [f"--bind-ro={libraries}:/opt/appliance/libraries"]
     binds.append(f"--bind-ro={ROOT}:/opt/appliance/source")
     python = f"/usr/bin/{Path(sys.executable).resolve().name}"
@@ -202,9 +218,7 @@ def _stage(folder: Path, files: dict[str, str]) -> list[str]:
     written = {
         "opt/first": first,
         "opt/appliance/bin/python": f'#!/bin/sh\n{environ} exec {python} "$@"\n',
-        "opt/appliance/bin/appliance": (
-            f'#!/bin/sh\n{environ} exec {python} -m appliance "$@"\n'
-        ),
+        "opt/appliance/bin/appliance": (f'#!/bin/sh\n{environ} exec {python} -m appliance "$@"\n'),
         "etc/systemd/system/test.target": TARGET,
         **{name.lstrip("/"): text for name, text in files.items()},
     }
@@ -248,9 +262,8 @@ def _first(spawned: int) -> int | None:
         for one in psutil.Process(spawned).children(recursive=True):
             status = Path(f"/proc/{one.pid}/status").read_text()
             numbers = next(line for line in status.splitlines() if line.startswith("NSpid:"))
-            if numbers.split()[-1] == "1" and one.name().startswith("systemd"):
-                if "nspawn" not in one.name():
-                    return one.pid
+            if numbers.split()[-1] == "1" and one.name() == "systemd":
+                return int(one.pid)
     return None
 
 

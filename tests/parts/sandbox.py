@@ -118,7 +118,9 @@ def probed(machine: Machine, text: str | None = None, names: str = "") -> Mappin
     """What becomes of each attempt under the unit, or under another text of it."""
     program = f"/opt/appliance/bin/python -m tests.parts.probing {FOUND} {names}"
     machine.put("/run/systemd/system/probe.service", unit_for(program, text))
-    theirs = " ".join(f"{folder}/theirs" for folder in ("/etc", "/usr", "/opt/appliance", "/var/lib"))
+    theirs = " ".join(
+        f"{folder}/theirs" for folder in ("/etc", "/usr", "/opt/appliance", "/var/lib")
+    )
     machine.run(f"install -d -o appliance {theirs}")  # only the sandbox keeps it from writing there
     machine.run("systemctl daemon-reload && systemctl start probe")
     found: Mapping[str, str] = json.loads(machine.read(FOUND))

@@ -6,14 +6,15 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
+import paho.mqtt.subscribe as subscribe
 import pytest
 
 from tests.parts.booted import Machine, booted
 from tests.parts.mosquitto import Mosquitto, free_port, mosquitto
+from tests.parts.pen import read
 from tests.parts.phone import phone
-from tests.parts.sandbox import DEVICES, ROWS, UNIT, probed
+from tests.parts.sandbox import DEVICES, ROWS, UNIT, probed, unit_for
 
 __all__ = ["mosquitto"]
 
@@ -67,14 +68,14 @@ async def wait_for_the_word():
 
 
 def setup(session):
-    session.listen(object())
-    global task
+    global task  # kept, or it is collected
     task = asyncio.get_running_loop().create_task(wait_for_the_word())
 '''
 PASSWORD = "not-to-be-seen"
+SOMEBODY = "setpriv --reuid nobody --regid nogroup"
 
 
-def config(mqtt_port: int, board: str = "simulated", plugins: str = "") -> str:
+def config(mqtt_port: int, board: str = "simulated", plugins: str = '"hanging"') -> str:
     return CONFIG.format(board=board, mqtt_port=mqtt_port, http_port=free_port(), plugins=plugins)
 
 
@@ -82,6 +83,7 @@ def config(mqtt_port: int, board: str = "simulated", plugins: str = "") -> str:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     files = {
         FILE: config(free_port()),
+        "/etc/systemd/system/appliance.service.d/alone.conf": "[Service]\nPrivateNetwork=yes\n",
         "/etc/credstore/appliance.mqtt.password": PASSWORD,
         "/etc/appliance/hooks.d/call_ended": "#!/bin/sh\n",
         "/opt/appliance/plugins/hanging.py": HANGS,
@@ -91,11 +93,22 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def unit(machine: Machine) -> Iterator[Machine]:
-    """The machine, whose unit is afterwards as it is shipped, and does not run."""
-    machine.run("systemctl reset-failed appliance", check=False)
+def alone(machine: Machine) -> Machine:
+    """It runs without any network; the same one for several tests, which find out how it is."""
+    machine.begin()
+    machine.run("systemctl start appliance")
+    machine.until("test -S /run/appliance/appliance.sock && echo there")
+    return machine
+
+
+@pytest.fixture
+def stopped(machine: Machine) -> Iterator[Machine]:
+    """It does not run; and does not afterwards, with the network and the configuration that it had."""
+    machine.as_shipped()
+    machine.begin()
     yield machine
-    machine.without_drop_ins()
+    machine.as_shipped()
+    machine.put(FILE, config(free_port()))
 
 
 # -------------------- what it grants and denies
@@ -119,145 +132,148 @@ def test_every_attempt_has_its_row(found: Mapping[str, str]) -> None:
     assert found.keys() == ROWS.keys()
 
 
-def test_a_secret_is_for_the_service_alone(unit: Machine) -> None:
-    unit.run("systemctl start appliance")
-    secret = "/run/credentials/appliance.service/mqtt.password"
-    assert unit.read(secret) == PASSWORD
-    nobody = unit.run(f"setpriv --reuid nobody --regid nogroup --clear-groups cat {secret}", check=False)
-    assert (nobody.code, PASSWORD in nobody.out) == (1, False)
-    assert PASSWORD not in unit.run("cat /proc/$(systemctl show -P MainPID appliance)/environ").out
-
-
-def test_a_secret_may_be_encrypted_to_this_machine(unit: Machine) -> None:
-    unit.run("mkdir -p /etc/credstore.encrypted")
-    unit.run(
-        "printf other | systemd-creds --with-key=host --name=appliance.mqtt.password encrypt -"
-        " /etc/credstore.encrypted/appliance.mqtt.password"
+def test_a_secret_may_be_encrypted_to_this_machine(machine: Machine) -> None:
+    shown = "/bin/sh -c 'cat $CREDENTIALS_DIRECTORY/mqtt.password > $STATE_DIRECTORY/shown'"
+    encrypted = "LoadCredentialEncrypted=mqtt.password:appliance.mqtt.password\n"
+    machine.run(
+        "mkdir -p /etc/credstore.encrypted && printf other | systemd-creds encrypt --with-key=host"
+        " --name=mqtt.password - /etc/credstore.encrypted/appliance.mqtt.password"
     )
-    unit.drop_in("[Service]\nLoadCredentialEncrypted=mqtt.password:appliance.mqtt.password\n")
-    unit.run("systemctl start appliance")
-    assert unit.read("/run/credentials/appliance.service/mqtt.password") == "other"
-
-
-def test_who_may_use_the_local_socket(unit: Machine) -> None:
-    """Whom the owner puts into the group, and nobody else; also without being anybody in there."""
-    unit.run("systemctl start appliance")
-    ask = "/opt/appliance/bin/appliance status"
-    whom = "setpriv --reuid nobody --regid nogroup"
-    unit.until(f"{whom} --groups appliance {ask}", holds='"front-door"')
-    refused = unit.run(f"{whom} --clear-groups {ask}", check=False)
-    assert refused.code == 1
-    assert "appliance" in refused.out
-    assert unit.run("stat -c '%A %U %G' /run/appliance/appliance.sock").out.split() == [
-        "srw-rw----", "appliance", "appliance",
-    ]  # fmt: skip
+    machine.put("/run/systemd/system/shows.service", unit_for(shown))
+    machine.put("/run/systemd/system/shows.service.d/test.conf", f"[Service]\n{encrypted}")
+    machine.run("systemctl daemon-reload && systemctl start shows")
+    assert machine.read("/var/lib/appliance/shown") == "other"
 
 
 # -------------------- what it tells, and what it survives
 
 
-def test_it_is_ready_without_any_network(unit: Machine) -> None:
+def test_it_is_ready_without_any_network(alone: Machine) -> None:
     """Buttons are answered; that there is no broker is told."""
-    unit.drop_in("[Service]\nPrivateNetwork=yes\n")
-    unit.run("systemctl start appliance")
-    assert unit.shows("ActiveState") == "active"
-    unit.until("systemctl show -P StatusText appliance", holds="broker offline")
-    unit.run("/opt/appliance/bin/appliance press call")
-    unit.until("/opt/appliance/bin/appliance events", holds="call_button_clicked")
-    after = unit.shows("After").split() + unit.shows("Wants").split() + unit.shows("Requires").split()
-    assert not [name for name in after if re.match("(network|time-sync|sound|nss)", name)]
+    assert alone.shows("ActiveState") == "active"
+    alone.until("systemctl show -P StatusText appliance", holds="broker offline")
+    alone.run("/opt/appliance/bin/appliance press call")
+    alone.until("/opt/appliance/bin/appliance events", holds="call_button_clicked")
+    ordered = [alone.shows(name) for name in ("After", "Wants", "Requires")]
+    waits = [name for name in " ".join(ordered).split() if re.match("network|time|sound|nss", name)]
+    assert waits == []
 
 
-def test_it_is_never_ready_without_its_buttons(unit: Machine) -> None:
-    unit.put(FILE, config(free_port(), board="pi"))
-    started = unit.run("systemctl start appliance", check=False)
-    unit.run("systemctl stop appliance")
-    unit.put(FILE, config(free_port()))
-    assert started.code != 0
-    assert "No pins can be reached" in unit.journal()
+def test_a_secret_is_for_the_service_alone(alone: Machine) -> None:
+    secret = "/run/credentials/appliance.service/mqtt.password"
+    assert alone.read(secret) == PASSWORD
+    nobody = alone.run(f"{SOMEBODY} --clear-groups cat {secret}", check=False)
+    assert (nobody.code, PASSWORD in nobody.out) == (1, False)
+    environ = alone.run("cat /proc/$(systemctl show -P MainPID appliance)/environ").out
+    assert "CREDENTIALS_DIRECTORY" in environ
+    assert PASSWORD not in environ
 
 
-def test_a_fault_of_the_configuration_is_told_once(unit: Machine) -> None:
+def test_who_may_use_the_local_socket(alone: Machine) -> None:
+    """Whom the owner has put into the group, and nobody else."""
+    ask = "/opt/appliance/bin/appliance status"
+    assert '"front-door"' in alone.run(f"{SOMEBODY} --groups appliance {ask}").out
+    refused = alone.run(f"{SOMEBODY} --clear-groups {ask}", check=False)
+    assert refused.code == 1
+    assert "group" in refused.out
+    mode = alone.run("stat -c '%A %U %G' /run/appliance/appliance.sock").out
+    assert mode.split() == ["srw-rw----", "appliance", "appliance"]
+
+
+def test_who_is_killed_is_back(alone: Machine) -> None:
+    before, restarts = alone.shows("MainPID"), int(alone.shows("NRestarts"))
+    alone.run(f"kill -9 {before}")
+    alone.until("systemctl show -P NRestarts appliance", holds=str(restarts + 1))
+    alone.until("systemctl is-active appliance", holds="active")
+    alone.until("/opt/appliance/bin/appliance status", holds='"front-door"')
+    assert alone.shows("MainPID") not in ("0", before)
+    assert "Control process exited" not in alone.journal(), "what releases the outputs has failed"
+
+
+def test_what_hangs_is_ended_and_started_anew(alone: Machine) -> None:
+    """And where it hung stands in the journal."""
+    before, restarts = alone.shows("MainPID"), int(alone.shows("NRestarts"))
+    alone.run("touch /run/appliance/hang")
+    alone.until("systemctl show -P NRestarts appliance", holds=str(restarts + 1))
+    alone.until("systemctl is-active appliance", holds="active")
+    assert alone.shows("MainPID") not in ("0", before)
+    told = alone.journal()
+    for sentence in ("Watchdog timeout", "signal SIGABRT", "in wait_for_the_word", "'watchdog'"):
+        assert sentence in told
+
+
+def test_its_status_names_what_does_not_work(stopped: Machine) -> None:
+    """Here are no pins: a call that comes in is taken all the same, and the pins are tried again."""
+    stopped.put(FILE, config(free_port(), board="pi"))
+    stopped.run("systemctl start appliance")
+    status = stopped.until("systemctl show -P StatusText appliance", holds="gpio_unavailable")
+    assert status.startswith("broker ")
+
+
+def test_a_fault_of_the_configuration_is_told_once(stopped: Machine) -> None:
     """It does not mend itself, so nothing is tried again; and it stands in the journal."""
-    unit.put(FILE, "[device]\nid = 7\n")
-    assert unit.run("systemctl start appliance", check=False).code != 0
-    unit.put(FILE, config(free_port()))
-    assert unit.shows("ExecMainStatus") == "78"
-    assert unit.shows("ActiveState") == "failed"
-    assert unit.shows("NRestarts") == "0"
-    assert "device.id" in unit.journal()
+    stopped.put(FILE, "[device]\nid = 7\n")
+    assert stopped.run("systemctl start appliance", check=False).code != 0
+    ended = [stopped.shows(name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")]
+    assert ended == ["failed", "78", "0"]
+    assert "device.id" in stopped.journal()
 
 
-def test_what_hangs_is_ended_and_started_anew(unit: Machine) -> None:
-    """And where it hung stands in the journal; relay and LEDs are released in between."""
-    unit.put(FILE, config(free_port(), plugins='"hanging"'))
-    unit.drop_in("[Service]\nEnvironment=PYTHONPATH=/opt/appliance/plugins\n")
-    unit.run("systemctl start appliance")
-    before = unit.shows("MainPID")
-    unit.until("touch /run/appliance/hang && systemctl show -P NRestarts appliance", holds="1")
-    unit.run("rm -f /run/appliance/hang")
-    unit.until("systemctl show -P ActiveState appliance", holds="active")
-    unit.until("systemctl show -P StatusText appliance", holds="broker")
-    assert unit.shows("MainPID") not in ("0", before)
-    told = unit.journal()
-    for sentence in ("Watchdog timeout", "signal SIGABRT", "in wait_for_the_word", "Result 'watchdog'"):
-        assert sentence.lower() in told.lower().replace("result 'watchdog'", "result 'watchdog'")
-    unit.put(FILE, config(free_port()))
+async def test_a_stop_in_a_call_is_polite(stopped: Machine, mosquitto: Mosquitto) -> None:
+    """The other side is told by a message, and the broker too; nothing has to be killed."""
 
+    async def status(holds: str) -> None:
+        await asyncio.to_thread(
+            stopped.until, "systemctl show -P StatusText appliance", holds=holds
+        )
 
-def test_who_is_killed_is_back(unit: Machine) -> None:
-    unit.run("systemctl start appliance")
-    unit.until("test -S /run/appliance/appliance.sock && echo there", holds="there")
-    before = unit.shows("MainPID")
-    unit.run(f"kill -9 {before}")
-    unit.until("systemctl show -P NRestarts appliance", holds="1")
-    unit.until("systemctl is-active appliance", holds="active")
-    unit.until("/opt/appliance/bin/appliance status", holds='"front-door"')
-    assert unit.shows("MainPID") not in ("0", before)
-    assert "Control process exited" not in unit.journal(), "what releases the outputs has failed"
-
-
-async def test_a_stop_in_a_call_is_polite(unit: Machine, mosquitto: Mosquitto) -> None:
-    """The other side is told by a message and not by its own patience, and the broker before its Last Will."""
-    unit.put(FILE, config(mosquitto.port))
-    await asyncio.to_thread(unit.run, "systemctl start appliance")
-    ask = "/opt/appliance/bin/appliance"
+    stopped.put(FILE, config(mosquitto.port))
+    await asyncio.to_thread(stopped.run, "systemctl start appliance")
     async with phone("alice", "127.0.0.1", mosquitto.port) as alice:
-        await asyncio.to_thread(unit.until, "systemctl show -P StatusText appliance", holds="broker online, idle")
+        await status("broker connected, idle")
         await alice.call("ab" * 16)
         await alice.hear("ringing")
-        await asyncio.to_thread(unit.run, f"{ask} ctl accept_call")
+        await asyncio.to_thread(stopped.run, "/opt/appliance/bin/appliance ctl accept_call")
         await alice.connected()
-        await asyncio.to_thread(unit.until, "systemctl show -P StatusText appliance", holds="connected")
-        await asyncio.to_thread(unit.run, "systemctl stop appliance")
-        end = await alice.hear("end")
-    assert end["body"]["reason"] == "device_stopping"
-    assert unit.shows("Result") == "success"
-    assert "SIGKILL" not in unit.journal()
+        await status("broker connected, connected")
+        await asyncio.to_thread(stopped.run, "systemctl stop appliance")
+        await alice.hear("end")
+    presence = await asyncio.to_thread(
+        subscribe.simple, "appliance/presence/front-door/+", port=mosquitto.port
+    )
+    assert json.loads(read(bytes(presence.payload)))["state"] == "offline"
+    assert stopped.shows("Result") == "success"
+    assert "SIGKILL" not in stopped.journal()
 
 
-# -------------------- limits
+# -------------------- limits, and a drop-in
 
 
-def test_a_program_that_makes_no_end_of_processes_is_stopped(unit: Machine) -> None:
-    if not unit.controls("pids"):
+def test_who_starts_no_end_of_threads_is_stopped(machine: Machine) -> None:
+    if not machine.controls("pids"):
         pytest.skip("this kernel lets no container limit processes: the lab's own does")
     text = UNIT.read_text().replace("TasksMax=200", "TasksMax=20")
     assert "TasksMax=20\n" in text
-    many = probed(unit, text, "'start two hundred threads'")
-    assert many == {"start two hundred threads": "RuntimeError: can't start new thread"}
+    name = "start two hundred threads"
+    assert probed(machine, text, f"'{name}'") == {name: "RuntimeError: can't start new thread"}
 
 
-def test_a_daemon_that_grows_without_end_is_started_anew(unit: Machine) -> None:
-    if not unit.controls("memory"):
+def test_who_grows_without_end_is_ended(machine: Machine) -> None:
+    if not machine.controls("memory"):
         pytest.skip("this kernel lets no container limit memory: the lab's own does")
-    text = UNIT.read_text()
-    assert "MemoryMax=600M" in text
+    text = UNIT.read_text().replace("MemoryMax=600M", "MemoryMax=60M")
+    assert "MemoryMax=60M\n" in text
+    grows = "/opt/appliance/bin/python -c 'held = bytearray(200_000_000)'"
+    machine.put("/run/systemd/system/grows.service", unit_for(grows, text))
+    machine.run("systemctl daemon-reload")
+    assert machine.run("systemctl start grows", check=False).code != 0
+    assert machine.shows("Result", "grows") in ("oom-kill", "signal")
+    assert machine.shows("ExecMainStatus", "grows") == "9"
 
 
-def test_a_screen_s_devices_are_its_drop_in_s(unit: Machine) -> None:
-    if not unit.controls("devices"):
+def test_a_screen_s_devices_are_its_drop_in_s(machine: Machine) -> None:
+    if not machine.controls("devices"):
         pytest.skip("this kernel lets no container control devices: the lab's own does")
     text = UNIT.read_text() + (UNIT.parent / "appliance-screen.conf").read_text()
-    found = probed(unit, text, "'open a keyboard' 'open a terminal'")
+    found = probed(machine, text, "'open a keyboard' 'open a terminal'")
     assert found == {"open a keyboard": "granted", "open a terminal": "EPERM"}
