@@ -241,6 +241,8 @@ def installed(root: Path) -> None:
         shutil.copy(unit, etc / "systemd/system")
     for folder in ("sysusers.d", "tmpfiles.d"):
         shutil.copytree(UNITS / folder, etc / folder, dirs_exist_ok=True)
+    for folder in ("journald.conf.d", "system.conf.d"):
+        shutil.copytree(UNITS / folder, etc / "systemd" / folder, dirs_exist_ok=True)
 
 
 def _up(spawned: subprocess.Popen[bytes], log: Path) -> int:

@@ -242,6 +242,23 @@ def here() -> None:
     Path("probed-pipe").unlink()
 
 
+def its_alone() -> None:
+    """What it writes without a thought."""
+    path = Path(os.environ["STATE_DIRECTORY"]) / "probed-file"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.unlink()
+    assert mode == 0o600, oct(mode)
+
+
+def other_users() -> None:
+    """A namespace in which there are two users maps no more than two."""
+    ranges = Path("/proc/self/uid_map").read_text().splitlines()
+    mapped = sum(int(line.split()[2]) for line in ranges)
+    if mapped <= 2:
+        raise PermissionError(errno.EPERM, "there are root and itself")
+
+
 def as_root() -> None:
     assert os.getuid() != 0
     called(LIBC.setuid(0))
@@ -300,6 +317,8 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "look into root's home": listing("/root"),
     "look into homes": listing("/home"),
     "look into the boot partition": listing("/boot"),
+    "see another's passing file": reading("/tmp/theirs"),
+    "be another user": other_users,
     "see other processes": listing("/proc/1"),
     "signal another process": lambda: os.kill(1, signal.SIGTERM),
     "trace another process": traced,
@@ -335,6 +354,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "open a terminal": opening("/dev/test/a-terminal"),
     "open a keyboard": opening("/dev/test/an-input"),
     # and how it is
+    "write what is its alone": its_alone,
     "hold no capability": no_capability,
     "get none by a program": no_new_privileges,
     "leave no core": no_core,

@@ -57,6 +57,8 @@ ROWS: Mapping[str, str] = {
     "look into root's home": "EACCES",
     "look into homes": "EACCES",
     "look into the boot partition": "EACCES",
+    "see another's passing file": "ENOENT",
+    "be another user": "EPERM",
     "see other processes": "ENOENT",
     "signal another process": "EPERM",
     "trace another process": "EPERM",
@@ -86,6 +88,7 @@ ROWS: Mapping[str, str] = {
     "speak Bluetooth": "EAFNOSUPPORT",
     "speak with a hypervisor": "EAFNOSUPPORT",
     "read the kernel's log": "ENOENT",
+    "write what is its alone": GRANTED,
     "hold no capability": GRANTED,
     "get none by a program": GRANTED,
     "leave no core": GRANTED,
@@ -122,6 +125,7 @@ def probed(machine: Machine, text: str | None = None, names: str = "") -> Mappin
         f"{folder}/theirs" for folder in ("/etc", "/usr", "/opt/appliance", "/var/lib")
     )
     machine.run(f"install -d -o appliance {theirs}")  # only the sandbox keeps it from writing there
+    machine.put("/tmp/theirs", "of somebody else")
     machine.run("systemctl daemon-reload && systemctl start probe")
     found: Mapping[str, str] = json.loads(machine.read(FOUND))
     return found

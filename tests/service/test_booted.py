@@ -246,6 +246,24 @@ async def test_a_stop_in_a_call_is_polite(stopped: Machine, mosquitto: Mosquitto
     assert "SIGKILL" not in stopped.journal()
 
 
+def test_warnings_are_kept_over_a_restart_and_written_once(machine: Machine) -> None:
+    kept = "/var/lib/appliance-journal/$(tr -d - < /proc/sys/kernel/random/boot_id).log"
+    # in a container systemd may not set its loopback up, and warns of that each time
+    no_loopback = "/run/systemd/system/appliance-journal.service.d/test.conf"
+    machine.put(no_loopback, "[Service]\nPrivateNetwork=no\n")
+    machine.run("systemctl daemon-reload")
+    machine.run("echo the lamp is out | systemd-cat --priority=warning")
+    machine.run("echo all is well | systemd-cat --priority=info")
+    machine.run("journalctl --sync && systemctl start appliance-journal")
+    told = machine.run(f"cat {kept}").out
+    assert "the lamp is out" in told
+    assert "all is well" not in told
+    written = machine.run(f"stat -c %i.%Y {kept}").out
+    machine.run("systemctl start appliance-journal")
+    assert machine.run(f"stat -c %i.%Y {kept}").out == written
+    assert machine.run("ls /var/log/journal/*/*", check=False).code != 0, "the card is spared"
+
+
 # -------------------- limits, and a drop-in
 
 
