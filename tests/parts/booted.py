@@ -34,11 +34,12 @@ PATIENCE_S = 60.0
 
 TARGET = """
 [Unit]
-Requires=basic.target
-After=basic.target
-Wants=systemd-journald.service dbus.socket
+Requires=sysinit.target
+After=sysinit.target
+Wants=dbus.socket
 AllowIsolate=yes
 """
+"""No more than a service needs: none of this machine's own services, sockets and timers."""
 
 FIRST = """#!/bin/sh
 # what a container is given to look at only, and this one is to use: its own part of each

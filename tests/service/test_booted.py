@@ -180,12 +180,15 @@ def test_who_may_use_the_local_socket(alone: Machine) -> None:
     assert mode.split() == ["srw-rw----", "appliance", "appliance"]
 
 
-def test_who_is_killed_is_back(alone: Machine) -> None:
+def test_who_is_killed_is_back_and_tells_what_does_not_work(alone: Machine) -> None:
+    """This time it is to drive pins, of which there are none: it answers, and tries them again."""
+    alone.put(FILE, config(free_port(), board="pi"))
     before, restarts = alone.shows("MainPID"), int(alone.shows("NRestarts"))
     alone.run(f"kill -9 {before}")
     alone.until("systemctl show -P NRestarts appliance", holds=str(restarts + 1))
     alone.until("systemctl is-active appliance", holds="active")
     alone.until("/opt/appliance/bin/appliance status", holds='"front-door"')
+    alone.until("systemctl show -P StatusText appliance", holds="does not work: gpio_unavailable")
     assert alone.shows("MainPID") not in ("0", before)
     assert "Control process exited" not in alone.journal(), "what releases the outputs has failed"
 
@@ -200,14 +203,6 @@ def test_what_hangs_is_ended_and_started_anew(alone: Machine) -> None:
     told = alone.journal()
     for sentence in ("Watchdog timeout", "signal SIGABRT", "in wait_for_the_word", "'watchdog'"):
         assert sentence in told
-
-
-def test_its_status_names_what_does_not_work(stopped: Machine) -> None:
-    """Here are no pins: a call that comes in is taken all the same, and the pins are tried again."""
-    stopped.put(FILE, config(free_port(), board="pi"))
-    stopped.run("systemctl start appliance")
-    status = stopped.until("systemctl show -P StatusText appliance", holds="gpio_unavailable")
-    assert status.startswith("broker ")
 
 
 def test_a_fault_of_the_configuration_is_told_once(stopped: Machine) -> None:
