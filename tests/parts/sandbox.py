@@ -62,6 +62,7 @@ ROWS: Mapping[str, str] = {
     "see other processes": "ENOENT",
     "signal another process": "EPERM",
     "trace another process": "EPERM",
+    "call what services do not call": "EPERM",
     "run what it has written": "EACCES",
     "run a passing file": "EACCES",
     "run a file in memory that is shared": "EACCES",
