@@ -132,4 +132,4 @@ $(ALSA): $(TEST)
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 packages: $(ALSA)
-	@.ci/packages mosquitto openssl systemd-socket-activate:systemd chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback

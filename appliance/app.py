@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from appliance import __version__, wiring
 from appliance.bus import Bus
 from appliance.calls.engine import Engine
+from appliance.calls.faults import exceptions
 from appliance.calls.inputs import FaultReported
 from appliance.calls.moment import Moment
 from appliance.calls.situation import fault_counts, situation
@@ -149,7 +150,8 @@ class Appliance:
         self.board.tell(notice_of(self.engine.policy, state))
         call = state.active
         doing = "no media yet" if self.studio is None else call.state if call else "idle"
-        systemd.show(f"broker {state.link}, {doing}")
+        wrong = ", ".join(sorted({*exceptions(state), *state.faults.values()}))
+        systemd.show(f"broker {state.link}, {doing}{wrong and f'; does not work: {wrong}'}")
 
 
 def _kept_in(config: Config, folder: Path) -> Config:

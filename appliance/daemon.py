@@ -21,17 +21,21 @@ def run(config: Config) -> int:
 
 async def _serve(config: Config) -> int:
     stop = stopped_by_signal()
-    async with (
-        running(config, on_alive=_tell_alive) as appliance,
-        asyncio.TaskGroup() as tasks,
-    ):
-        settle()
-        log.info("ready; the page: %s", appliance.page or "not served")
-        feeding = tasks.create_task(_feed_watchdog())
-        await stop.wait()
-        log.info("stopping")
-        systemd.stopping()
-        feeding.cancel()
+    feeding: list[asyncio.Task[None]] = []
+    async with asyncio.TaskGroup() as tasks:
+
+        def alive() -> None:
+            systemd.ready("buttons and LEDs are alive")
+            feeding.append(tasks.create_task(_feed_watchdog()))  # it counts from now on
+
+        async with running(config, on_alive=alive) as appliance:
+            settle()
+            log.info("ready; the page: %s", appliance.page or "not served")
+            await stop.wait()
+            log.info("stopping")
+            systemd.stopping()
+        for task in feeding:
+            task.cancel()
     return 0
 
 
@@ -44,10 +48,6 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(700, 5, 5)
-
-
-def _tell_alive() -> None:
-    systemd.ready("buttons and LEDs are alive")
 
 
 async def _feed_watchdog() -> None:

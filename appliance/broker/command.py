@@ -59,12 +59,12 @@ def _new(options: Namespace) -> int:
     _say(
         f"A broker's files are in {folder}. What is left to do:\n"
         f"  sudo ln -s {folder / CONFIGURATION} /etc/mosquitto/conf.d/\n"
-        f"  sudo appliance broker account {options.device} --to /etc/appliance/mqtt.password\n"
+        f"  sudo appliance broker account {options.device} --to /etc/credstore/appliance.mqtt.password\n"
         "  sudo systemctl restart mosquitto\n"
         f'  in the device\'s configuration: [mqtt] host = "{options.host[0]}", port = 8883,\n'
         f"  ca_file = a copy of {folder / 'ca.crt'},\n"
-        '  password_file = "$CREDENTIALS_DIRECTORY/mqtt.password", and in the unit LoadCredential=\n'
-        f"  for the file of above (without systemd: the file itself),\n"
+        '  password_file = "$CREDENTIALS_DIRECTORY/mqtt.password", which the unit makes of the file of\n'
+        f"  above (without systemd: the file itself),\n"
         f'  websocket_url = "wss://{options.host[0]}:8884/"\n'
         f"Phones have to trust ca.crt. {folder / 'ca.key'} signs for all of them: keep it to yourself."
     )

@@ -22,7 +22,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamTrack
 
 from appliance.firewall.candidates import Remote
-from appliance.media import seams
+from appliance.media import handshakes, seams
 from appliance.media.agreement import Agreement
 from appliance.media.base import BadDescription
 from appliance.media.fanout import AudioFanout, VideoFanout
@@ -103,6 +103,7 @@ class Peer:
         self._watch_framerate = watch_framerate
         self._reception = Reception(observer.heard)
         seams.guard()
+        handshakes.answer_in_c()
         # never None: aiortc would then ask a public STUN server; and ours it would wait for
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = RTCPeerConnection(configuration)

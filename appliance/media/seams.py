@@ -25,7 +25,7 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransc
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpRouter
 from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import NackGenerator
@@ -110,6 +110,7 @@ def self_check() -> None:
         ("receiver", passed_on[0] if passed_on else StunProtocol.datagram_received),
         ("data_received", passed_on[0] if passed_on else StunProtocol.datagram_received),
         ("_queue", Connection.data_received),
+        ("set_verify", RTCCertificate._create_ssl_context),  # see handshakes
         ("_check_list", Connection.check_incoming),
         ("_handle_rtcp_packet", RTCDtlsTransport._handle_rtcp_data),  # called on the sender itself
         ("_ssrc", RTCRtpSender.__init__),

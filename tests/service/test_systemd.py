@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,17 +86,128 @@ def test_the_watchdog_wants_to_hear_twice_as_often_as_it_bites(
     assert systemd.watchdog_interval_s(environ) == interval_s
 
 
-def test_the_unit_is_one_that_systemd_understands(tmp_path: Path) -> None:
-    analyze = need.program("systemd-analyze", "systemd")
-    text = UNIT.read_text()
-    program = tmp_path / "appliance"
+UNITS = UNIT.parent
+PROGRAM = "/opt/appliance/bin/appliance"
+DROP_INS = ("appliance-accounts.conf", "appliance-lan-only.conf", "appliance-screen.conf")
+MOST_EXPOSED = 15
+"""Tenths of what `systemd-analyze security` counts to ten."""
+
+
+def laid_out(folder: Path, *drop_ins: str) -> Path:
+    """The units below `folder`, with a program that is there and these drop-ins of the daemon's."""
+    program = folder / "appliance"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    assert "ExecStart=/opt/appliance/bin/appliance " in text
-    unit = tmp_path / UNIT.name
-    unit.write_text(text.replace("/opt/appliance/bin/appliance", str(program)))
-    found = subprocess.run(
-        [analyze, "verify", "--man=no", unit], capture_output=True, text=True, check=False
-    )
-    ours = [line for line in found.stderr.splitlines() if UNIT.name in line]
+    for file in (one for one in UNITS.iterdir() if one.suffix in (".service", ".socket", ".timer")):
+        (folder / file.name).write_text(file.read_text().replace(PROGRAM, str(program)))
+    beside = folder / f"{UNIT.name}.d"
+    beside.mkdir()
+    for name in drop_ins:
+        (beside / name).write_text((UNITS / name).read_text())
+    return folder / UNIT.name
+
+
+def analyzed(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    analyze = need.program("systemd-analyze", "systemd")
+    return subprocess.run([analyze, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("unit", "drop_ins"),
+    [
+        ("appliance.service", ()),
+        *(("appliance.service", (name,)) for name in DROP_INS),
+        ("appliance.service", DROP_INS),
+        ("appliance-accounts.socket", ()),
+        ("appliance-accounts@.service", ()),
+        ("appliance-journal.service", ()),
+        ("appliance-journal.timer", ()),
+    ],
+)
+def test_systemd_understands_every_line(
+    unit: str, drop_ins: tuple[str, ...], tmp_path: Path
+) -> None:
+    laid_out(tmp_path, *drop_ins)
+    found = analyzed("verify", "--man=no", tmp_path / unit)
+    ours = [line for line in found.stderr.splitlines() if "appliance" in line]
     assert (found.returncode, ours) == (0, [])
+
+
+def test_a_line_that_it_does_not_understand_would_be_told(tmp_path: Path) -> None:
+    unit = laid_out(tmp_path)
+    unit.write_text(unit.read_text().replace("[Install]", "NoSuchKey=yes\n[Install]"))
+    assert "NoSuchKey" in analyzed("verify", "--man=no", unit).stderr
+
+
+@pytest.mark.parametrize("drop_ins", [(), *((name,) for name in DROP_INS), DROP_INS])
+def test_what_is_exposed_is_little(drop_ins: tuple[str, ...], tmp_path: Path) -> None:
+    """By systemd's own measure, which has counted alike since its version 240."""
+    unit = laid_out(tmp_path, *drop_ins)
+    found = analyzed("security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}", unit)
+    assert found.returncode == 0, found.stdout[-200:] + found.stderr
+
+
+@pytest.mark.parametrize("helper", ["appliance-accounts@.service", "appliance-journal.service"])
+def test_those_who_help_are_no_more_exposed(helper: str, tmp_path: Path) -> None:
+    laid_out(tmp_path)
+    words = ["security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}"]
+    found = analyzed(*words, tmp_path / helper)
+    assert found.returncode == 0, found.stdout[-200:] + found.stderr
+
+
+def test_a_unit_without_a_sandbox_would_be_refused(tmp_path: Path) -> None:
+    unit = laid_out(tmp_path)
+    unit.write_text(unit.read_text().replace("CapabilityBoundingSet=\n", ""))
+    threshold = f"--threshold={MOST_EXPOSED}"
+    assert analyzed("security", "--offline=yes", "--no-pager", threshold, unit).returncode == 1
+
+
+def test_nothing_is_waited_for_that_the_bell_does_not_need() -> None:
+    """Neither network, name, clock nor sound; tried under a real systemd in test_booted.py."""
+    waits = re.findall(r"(?m)^(?:After|Wants|Requires|BindsTo|Requisite)=(.*)$", UNIT.read_text())
+    assert waits == []
+
+
+def test_the_modules_that_the_unit_allows_classes_of_are_loaded_before_it() -> None:
+    """A class without a number when the service starts is not allowed at all."""
+    classes = re.findall(r"(?m)^DeviceAllow=char-(\S+) rw$", UNIT.read_text())
+    loaded = (UNITS / "modules-load.d" / "appliance.conf").read_text().split("\n")
+    registered_by = {"video4linux": "videodev", "media": "mc", "alsa": "snd"}
+    built_in = {"gpiochip", "dma_heap"}  # in the kernels of Raspberry Pi OS and of Debian for arm64
+    assert set(classes) == registered_by.keys() | built_in
+    assert set(registered_by.values()) <= set(loaded)
+
+
+def test_users_and_folders_are_made(tmp_path: Path) -> None:
+    sysusers = need.program("systemd-sysusers", "systemd")
+    tmpfiles = need.program("systemd-tmpfiles", "systemd")
+    if os.geteuid() != 0:
+        pytest.skip("only root makes users, in a folder too")
+    (tmp_path / "etc").mkdir()
+    subprocess.run(
+        [sysusers, f"--root={tmp_path}", UNITS / "sysusers.d" / "appliance.conf"],
+        check=True,
+        capture_output=True,
+    )
+    subprocess.run(
+        [tmpfiles, "--create", f"--root={tmp_path}", UNITS / "tmpfiles.d" / "appliance.conf"],
+        check=True,
+        capture_output=True,
+    )
+    user = next(
+        line.split(":")
+        for line in (tmp_path / "etc/passwd").read_text().splitlines()
+        if line.startswith("appliance:")
+    )
+    members = {
+        name
+        for name, _, _, users in (
+            line.split(":") for line in (tmp_path / "etc/group").read_text().splitlines()
+        )
+        if "appliance" in users.split(",")
+    }
+    assert members == {"gpio", "video", "audio"}
+    assert user[5:] == ["/var/lib/appliance", "/usr/sbin/nologin"]
+    state = (tmp_path / "var/lib/appliance").stat()
+    assert (stat.S_IMODE(state.st_mode), state.st_uid) == (0o700, int(user[2]))
+    assert stat.S_IMODE((tmp_path / "etc/credstore").stat().st_mode) == 0o700

@@ -19,6 +19,8 @@ GROUPS: dict[str, tuple[str, str]] = {
     "input": ("/dev/input", "event"),
 }
 
+SCREEN = ("render", "input")
+
 
 def permissions(config: Config, machine: Machine) -> Iterator[Finding]:
     """One line for each kind that is closed."""
@@ -33,7 +35,10 @@ def permissions(config: Config, machine: Machine) -> Iterator[Finding]:
         write = group != "input"
         shut = [node for node in nodes if not machine.may(node, write=write)]
         if shut:
-            advice = f"sudo usermod -aG {group} $USER, and log in anew; the unit has it already"
+            unit = (
+                "appliance-screen.conf gives it the unit" if group in SCREEN else "the unit has it"
+            )
+            advice = f"sudo usermod -aG {group} $USER, and log in anew; {unit}"
             closed.append(fault(COMPONENT, f"{shut[0]} may not be opened by this user", advice))
     who = "root may do everything" if machine.is_root() else f"for {', '.join(sorted(wanted))}"
     yield from closed or [ok(COMPONENT, who)]

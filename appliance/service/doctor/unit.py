@@ -22,7 +22,7 @@ def unit(config: Config, machine: Machine) -> Iterator[Finding]:
         if config.device.board == "simulated":
             yield ok("service", f"{runs}; no unit, which a simulated board does not need")
         else:
-            advice = "Copy systemd/appliance.service to /etc/systemd/system, then enable it."
+            advice = "Install systemd/appliance.service as docs/operations.md says, then enable it."
             yield warning("service", f"{runs}; {UNIT} is not installed", advice)
         return
     state, restarts = said.get("ActiveState", ""), said.get("NRestarts", "0")
