@@ -30,7 +30,7 @@ from appliance.messages import Message
 from appliance.plugins import Plugins
 from appliance.policy import contact_policies
 from appliance.reporting.calllog import CallLog
-from appliance.service import pressure, suspend
+from appliance.service import heap, pressure, suspend
 from appliance.service.memory import Kept, Memory
 
 if TYPE_CHECKING:
@@ -187,11 +187,15 @@ def _lengths(prompts: Prompts) -> dict[Sound, float]:
 
 
 async def senses(appliance: Appliance, stack: AsyncExitStack, root: Path | None) -> None:
-    """Heat, supply and sleep of the whole device; `root` is /sys, None where that is another's."""
+    """Heat, supply, sleep and memory of the whole device; `root` is /sys, None where that is another's."""
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     watches = [("sleep", suspend.watch(appliance.engine.post))]
     if root is not None:
         watches.append(("pressure", pressure.watch(appliance.engine.post, root)))
+    if trim := heap.trimmer():
+        needed = heap.Heap()
+        appliance.engine.observers.append(lambda state: needed.observe(bool(state.calls)))
+        watches.append(("heap", needed.watch(trim)))
     for name, watch in watches:
         stack.callback(tasks.create_task(watch, name=name).cancel)
 
