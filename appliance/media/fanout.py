@@ -220,6 +220,8 @@ class AudioFanout(Fanout[AudioTrack]):
         """Whose sound is spread."""
         self.tap: Callable[[bytes], None] | None = None
         """Gets each frame as it is sent, on the source's thread."""
+        self.beats: set[Callable[[], None]] = set()
+        """What is called with each 20 ms of sound: who else has something to do every 20 ms."""
         self._frames = 0
         self._last_at_s = self._loop.time()
 
@@ -235,3 +237,5 @@ class AudioFanout(Fanout[AudioTrack]):
         packet = sound_packet(opus, self._frames * FRAME_SAMPLES)
         for track in self._tracks:
             track.push(packet)
+        for beat in tuple(self.beats):
+            beat()

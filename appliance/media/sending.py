@@ -8,10 +8,10 @@ still its work: it packs an empty one, and the bytes that change are filled in h
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import av
@@ -21,12 +21,13 @@ Packet: TypeAlias = "av.Packet[Any]"
 HEAD = struct.Struct("!BBHLL")
 MARKER = 0x80
 SEND_TIME_BYTES = 3
+NTP_BEFORE_NS = 2_208_988_800 * 1_000_000_000
+"""From 1900 to 1970."""
 KEPT_PICTURES = 4
 """Of so many pictures the payloads are kept: the peers take them one right after the other."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentPacket:
+class SentPacket(NamedTuple):
     """A packet as it was sent, but not encrypted: kept in case that it is lost."""
 
     sequence_number: int
@@ -75,6 +76,11 @@ class Stream:
             kind = self._kind if left else self._kind | MARKER
             head = HEAD.pack(self._first, kind, number, self.timestamp, self._ssrc)
             yield SentPacket(number, b"".join((head, extensions, payload)), head_bytes)
+
+
+def ntp_now() -> int:
+    """Seconds since 1900, with 32 bits behind the point (RFC 3550, section 4)."""
+    return ((time.time_ns() + NTP_BEFORE_NS) << 32) // 1_000_000_000
 
 
 def once_for_all_peers(

@@ -58,6 +58,8 @@ class PacketTrack(MediaStreamTrack):
         super().__init__()
         self.dropped = 0
         self._fanout: Fanout[Any] | None = fanout
+        self.send_at_once: Callable[[Packet], bool] | None = None
+        """Who sends a packet as it is pushed, where nothing is queued; or says that it cannot."""
         self._read = False
         self._queue: deque[Packet] = deque()
         self._filled = asyncio.Event()
@@ -102,9 +104,11 @@ class PacketTrack(MediaStreamTrack):
         self._filled.set()
         if self._read and self._fanout is not None:
             self._fanout.leave(self)
-        self._read, self._fanout = False, None
+        self._read, self._fanout, self.send_at_once = False, None, None
 
     def _append(self, packet: Packet) -> None:
+        if self.send_at_once is not None and not self._queue and self.send_at_once(packet):
+            return
         self._queue.append(packet)
         self._filled.set()
 
