@@ -358,16 +358,16 @@ def _take(connection: Connection, way: _Way, data: bytes) -> bool:
     ice = dtls.transport
     if ice._recv != connection.recv or "_handle_rtp_packet" in told:  # somebody looks
         return False
-    packet, kind = None, data[1] & 0x7F
+    kind = data[1] & 0x7F
     if kind not in told[CODECS]:
         return False
     counted: Any = vars(dtls)
+    counted[RECEIVED_BYTES] += len(data)
+    counted[RECEIVED_PACKETS] += 1
     try:
         packet = voice_packet(dtls._rx_srtp.unprotect(data))
     except pylibsrtp.Error:
-        pass  # it is nobody's, or comes again
-    counted[RECEIVED_BYTES] += len(data)
-    counted[RECEIVED_PACKETS] += 1
+        packet = None  # it is nobody's, or comes again
     if packet is not None:
         statistics = told[STREAMS].get(packet.ssrc)
         if statistics is None:
