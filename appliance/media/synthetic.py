@@ -112,8 +112,22 @@ class CardCamera:
                 unit = encoder.encode(picture, int(at_s * 1e6))
             deliver(unit)
 
+        def repeat() -> None:
+            encoder = self._encoder
+            assert encoder is not None
+            if not encoder.keyframe_wanted or (encoder.width, encoder.height) != (
+                self.width,
+                self.height,
+            ):
+                return
+            with self._drawing:
+                unit = encoder.again(self.framerate)
+            if unit is not None:
+                deliver(unit)
+
         self._resting = False
-        self._thread = Paced("camera", self._fastest, take, _failure("camera", failed))
+        fails = _failure("camera", failed)
+        self._thread = Paced("camera", self._fastest, take, fails, stirred=repeat)
 
     def _new_encoder(self) -> H264Encoder:
         encoder = H264Encoder(self.width, self.height, self._fastest, self._bitrate_kbps)
@@ -135,9 +149,12 @@ class CardCamera:
             self._thread.rest(resting)
 
     def request_keyframe(self) -> None:
-        """Make the next picture a keyframe."""
-        if self._encoder is not None:
-            self._encoder.request_keyframe()
+        """Make the next picture a keyframe, or the latest once more."""
+        encoder, thread = self._encoder, self._thread
+        if encoder is not None:
+            encoder.request_keyframe()
+        if thread is not None:
+            thread.stir()
 
     def set_bitrate(self, kbps: int) -> None:
         """Aim at `kbps`; at most what was configured."""
