@@ -35,7 +35,7 @@ VOICE = {
 }
 
 REPEATS = 0.75
-"""A picture is encoded once more until so much of the time to the next one is over: else that one is soon."""
+"""A picture is encoded once more until so much of the time to the next is over: then that one is soon."""
 MET_S = 0.02
 """Who has asked for a keyframe as lately as one was repeated has got it."""
 
