@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
 from types import FunctionType
 from typing import Any
@@ -613,6 +613,7 @@ class _Sending:
             assert isinstance(packet, av.Packet)
             now, send = ntp_now(), self._sender.transport._send_rtp
             for sent in self._made(packet, now):
+                self._note(sent)
                 await send(sent.data)
             self._tell(now)
 
@@ -632,20 +633,25 @@ class _Sending:
         now, protect, counted = ntp_now(), dtls._tx_srtp.protect, vars(dtls)
         send, address = pair.protocol.transport.sendto, pair.remote_addr
         for sent in self._made(packet, now):
-            data = protect(sent.data)
+            self._note(sent)
+            try:
+                data = protect(sent.data)
+            except (pylibsrtp.Error, ValueError):
+                return False  # it fails there too, and is told
             send(data, address)
             counted[SENT_BYTES] += len(data)
             counted[SENT_PACKETS] += 1
         self._tell(now)
         return True
 
-    def _made(self, packet: Packet, now: int) -> Iterator[SentPacket]:
+    def _made(self, packet: Packet, now: int) -> list[SentPacket]:
         assert packet.pts is not None
-        for sent in self._stream.packets(self._payloads(packet), packet.pts, now):
-            self._history[sent.sequence_number % RTP_HISTORY_SIZE] = sent
-            self._packets += 1
-            self._octets += len(sent.data) - sent.head_bytes
-            yield sent
+        return self._stream.packets(self._payloads(packet), packet.pts, now)
+
+    def _note(self, sent: SentPacket) -> None:
+        self._history[sent.sequence_number % RTP_HISTORY_SIZE] = sent
+        self._packets += 1
+        self._octets += len(sent.data) - sent.head_bytes
 
     def _tell(self, now: int) -> None:
         told = self._told

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -61,7 +61,7 @@ class Stream:
 
     def packets(
         self, payloads: Sequence[bytes], timestamp: int, sent_at: int
-    ) -> Iterator[SentPacket]:
+    ) -> list[SentPacket]:
         """One for each payload; `timestamp` counts from 0, `sent_at` is the NTP time of 64 bit."""
         self.timestamp = (self._first_timestamp + timestamp) & 0xFFFFFFFF
         extensions = self._extensions
@@ -70,12 +70,14 @@ class Stream:
             at = self._time_at
             extensions = extensions[:at] + now + extensions[at + SEND_TIME_BYTES :]
         head_bytes = HEAD.size + len(extensions)
+        made = []
         for left, payload in zip(range(len(payloads) - 1, -1, -1), payloads, strict=True):
             number = self._sequence_number
             self._sequence_number = (number + 1) & 0xFFFF
             kind = self._kind if left else self._kind | MARKER
             head = HEAD.pack(self._first, kind, number, self.timestamp, self._ssrc)
-            yield SentPacket(number, b"".join((head, extensions, payload)), head_bytes)
+            made.append(SentPacket(number, b"".join((head, extensions, payload)), head_bytes))
+        return made
 
 
 def ntp_now() -> int:
