@@ -21,10 +21,9 @@ BLOCK = WIDE_SAMPLES
 PARTITIONS = 20
 """Of 20 ms: an echo may come 400 ms late, reverberation included."""
 SETTLING = 4
-"""Every fourth partition is made a filter of one block again, in turn,"""
-SETTLES = 2
-"""in every second block: often enough, and cheaper."""
-KEEPS = np.float32(0.999 ** (2 * SETTLING * SETTLES))
+"""Every fourth partition is made a filter of one block again, in turn: often enough, and cheaper. Half as
+often is not: without a delay, in a dry room, it then adds what it should take."""
+KEEPS = np.float32(0.999 ** (2 * SETTLING))
 """How much of what is known is still true when its turn comes again: how fast a room may change."""
 SMOOTHING = np.float32(0.8)
 UNKNOWN = 0.3
@@ -96,7 +95,7 @@ class AdaptiveFilter:
         self._drift = 0.0
         self._rotation: Bins = np.ones(BLOCK + 1, np.complex64)
         self._silent = PARTITIONS
-        self._turn = self._count = 0
+        self._turn = 0
         self.forget()
 
     def forget(self) -> None:
@@ -196,15 +195,13 @@ class AdaptiveFilter:
         doubts *= surely
         doubts += np.float32(1)
         self._variance *= doubts
-        self._count += 1
-        if self._count % SETTLES == 0:
-            self._settle(slice(self._turn, None, SETTLING))
-            self._turn = (self._turn + 1) % SETTLING
+        self._settle(slice(self._turn, None, SETTLING))
+        self._turn = (self._turn + 1) % SETTLING
 
     def _follow(self, gain: Bins) -> None:
         """Find the drift, by how `gain` is about to turn the weights, and turn them by all of it."""
         weights = self._weights
-        if self._count % FOLLOWING == 0:
+        if self._turn % FOLLOWING == 0:
             known, about = weights[:, TELLING], gain[:, TELLING]
             turned = np.add.reduce(known.real * about.imag - known.imag * about.real, axis=0)
             power = np.add.reduce(known.real**2 + known.imag**2, axis=0)

@@ -59,9 +59,7 @@ class Stream:
         self.timestamp = first_timestamp
         """Of the latest packets."""
 
-    def packets(
-        self, payloads: Sequence[bytes], timestamp: int, sent_at: int
-    ) -> list[SentPacket]:
+    def packets(self, payloads: Sequence[bytes], timestamp: int, sent_at: int) -> list[SentPacket]:
         """One for each payload; `timestamp` counts from 0, `sent_at` is the NTP time of 64 bit."""
         self.timestamp = (self._first_timestamp + timestamp) & 0xFFFFFFFF
         extensions = self._extensions

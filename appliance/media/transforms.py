@@ -54,7 +54,9 @@ def inner(length: int) -> tuple[Forward, Back]:
     return forward, back
 
 
-def transforms(length: int, find: Callable[[int], tuple[Forward, Back]] = inner) -> tuple[Forward, Back]:
+def transforms(
+    length: int, find: Callable[[int], tuple[Forward, Back]] = inner
+) -> tuple[Forward, Back]:
     """There and back, of an even number of samples."""
     try:
         return find(length)
