@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-import av
-
 from appliance.media.annexb import parameter_sets, picture_size
 from appliance.media.base import (
     FRAME_S,
@@ -25,7 +23,8 @@ from appliance.media.base import (
 )
 from appliance.media.governor import KEYFRAME_INTERVAL_S, Cause, KeyframeGovernor
 from appliance.media.latest import LatestPictures
-from appliance.media.tracks import AudioTrack, Fanout, Packet, VideoTrack, sound_packet
+from appliance.media.sending import Packet
+from appliance.media.tracks import AudioTrack, Fanout, VideoTrack, sound_packet
 
 VIDEO_CLOCK = Fraction(1, 90_000)
 
@@ -203,10 +202,7 @@ class VideoFanout(Fanout[VideoTrack]):
 
 
 def _packet(unit: AccessUnit) -> Packet:
-    packet = av.Packet(unit.data)
-    packet.pts, packet.time_base = unit.pts_us * 9 // 100, VIDEO_CLOCK
-    packet.is_keyframe = unit.keyframe
-    return packet
+    return Packet(unit.data, unit.pts_us * 9 // 100, VIDEO_CLOCK, is_keyframe=unit.keyframe)
 
 
 class AudioFanout(Fanout[AudioTrack]):

@@ -17,7 +17,6 @@ from typing import Any
 
 import aioice
 import aiortc
-import av
 import pylibsrtp
 from aioice import Connection, ice, stun
 from aioice.ice import StunProtocol
@@ -607,10 +606,10 @@ class _Sending:
                 continue
             if isinstance(track, PacketTrack):
                 track.send_at_once = self._at_once
-            packet = await track.recv()
+            packet: Any = await track.recv()
             if not self._sender._enabled:
                 continue
-            assert isinstance(packet, av.Packet)
+            assert isinstance(packet, Packet)
             now, send = ntp_now(), self._sender.transport._send_rtp
             for sent in self._made(packet, now):
                 self._note(sent)
@@ -645,7 +644,6 @@ class _Sending:
         return True
 
     def _made(self, packet: Packet, now: int) -> list[SentPacket]:
-        assert packet.pts is not None
         return self._stream.packets(self._payloads(packet), packet.pts, now)
 
     def _note(self, sent: SentPacket) -> None:
@@ -665,7 +663,7 @@ def _pictures(unit: bytes) -> list[bytes]:
 
 
 def _sound(packet: Packet) -> list[bytes]:
-    return [bytes(packet)]
+    return [packet.data]
 
 
 def use_jitter_buffer(receiver: RTCRtpReceiver, buffer: JitterBuffer) -> None:

@@ -10,13 +10,9 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-
-if TYPE_CHECKING:
-    import av
-
-Packet: TypeAlias = "av.Packet[Any]"
+from typing import NamedTuple
 
 HEAD = struct.Struct("!BBHLL")
 MARKER = 0x80
@@ -25,6 +21,21 @@ NTP_BEFORE_NS = 2_208_988_800 * 1_000_000_000
 """From 1900 to 1970."""
 KEPT_PICTURES = 4
 """Of so many pictures the payloads are kept: the peers take them one right after the other."""
+
+
+class Packet:
+    """What is encoded already, of one moment: of what PyAV's has only what is needed, and for less work."""
+
+    __slots__ = ("data", "is_keyframe", "pts", "time_base")
+
+    def __init__(
+        self, data: bytes, pts: int, time_base: Fraction, *, is_keyframe: bool = False
+    ) -> None:
+        """`pts` counts in `time_base` seconds."""
+        self.data, self.pts, self.time_base, self.is_keyframe = data, pts, time_base, is_keyframe
+
+    def __bytes__(self) -> bytes:
+        return self.data
 
 
 class SentPacket(NamedTuple):
@@ -90,6 +101,6 @@ def once_for_all_peers(
 
     @lru_cache(maxsize=KEPT_PICTURES)
     def payloads(packet: Packet) -> list[bytes]:
-        return pack(bytes(packet))
+        return pack(packet.data)
 
     return payloads
