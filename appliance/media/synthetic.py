@@ -112,22 +112,8 @@ class CardCamera:
                 unit = encoder.encode(picture, int(at_s * 1e6))
             deliver(unit)
 
-        def repeat() -> None:
-            encoder = self._encoder
-            assert encoder is not None
-            if not encoder.keyframe_wanted or (encoder.width, encoder.height) != (
-                self.width,
-                self.height,
-            ):
-                return
-            with self._drawing:
-                unit = encoder.again(self.framerate)
-            if unit is not None:
-                deliver(unit)
-
         self._resting = False
-        fails = _failure("camera", failed)
-        self._thread = Paced("camera", self._fastest, take, fails, stirred=repeat)
+        self._thread = Paced("camera", self._fastest, take, _failure("camera", failed))
 
     def _new_encoder(self) -> H264Encoder:
         encoder = H264Encoder(self.width, self.height, self._fastest, self._bitrate_kbps)
@@ -149,12 +135,9 @@ class CardCamera:
             self._thread.rest(resting)
 
     def request_keyframe(self) -> None:
-        """Make the next picture a keyframe, or the latest once more."""
-        encoder, thread = self._encoder, self._thread
-        if encoder is not None:
-            encoder.request_keyframe()
-        if thread is not None:
-            thread.stir()
+        """Make the next picture a keyframe; none is sent again, since each number is to come once."""
+        if self._encoder is not None:
+            self._encoder.request_keyframe()
 
     def set_bitrate(self, kbps: int) -> None:
         """Aim at `kbps`; at most what was configured."""

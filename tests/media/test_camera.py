@@ -44,6 +44,7 @@ class TestHardwarePath(VideoSourceContract, ViewfinderContract):
 
 
 class TestSoftwarePath(VideoSourceContract, ViewfinderContract):
+    repeats = True
     """picamera2's pictures into libx264, as on a Pi 5."""
 
     @pytest.fixture
