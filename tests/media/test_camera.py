@@ -44,8 +44,9 @@ class TestHardwarePath(VideoSourceContract, ViewfinderContract):
 
 
 class TestSoftwarePath(VideoSourceContract, ViewfinderContract):
-    repeats = True
     """picamera2's pictures into libx264, as on a Pi 5."""
+
+    repeats = True
 
     @pytest.fixture
     def source(self, pi: Pi) -> VideoSource:
