@@ -12,20 +12,17 @@ ones all turn the same way; from that the drift is found, and what is known is t
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
-from appliance.media.wideband import WIDE_SAMPLES, Samples
-
-Bins: TypeAlias = npt.NDArray[np.complex64]
+from appliance.media.transforms import Bins, transforms
+from appliance.media.wideband import WIDE_SAMPLES, Matrix, Samples
 
 BLOCK = WIDE_SAMPLES
 PARTITIONS = 20
 """Of 20 ms: an echo may come 400 ms late, reverberation included."""
 SETTLING = 4
-"""Every fourth partition is made a filter of one block again, in turn: often enough, and cheaper."""
+"""Every fourth partition is made a filter of one block again, in turn: often enough, and cheaper. Half as
+often is not: without a delay, in a dry room, it then adds what it should take."""
 KEEPS = np.float32(0.999 ** (2 * SETTLING))
 """How much of what is known is still true when its turn comes again: how fast a room may change."""
 SMOOTHING = np.float32(0.8)
@@ -57,6 +54,8 @@ DRIFTS = 0.2
 """How much of the drift that is seen in one step is believed: it is found within two seconds or three."""
 MOST_DRIFT = 500e-6 * BLOCK
 """In samples per block; no clock is so wrong."""
+FOLLOWED_PPM = 5.0
+"""Less than that is followed by the steps themselves."""
 DRIFTING_PPM = 10.0
 """More than what noise makes of no drift at all."""
 TURNS: Samples = (np.pi * np.arange(BLOCK + 1) / BLOCK).astype(np.float32)
@@ -64,6 +63,13 @@ TURNS: Samples = (np.pi * np.arange(BLOCK + 1) / BLOCK).astype(np.float32)
 TELLING = slice(6, 200)
 """The bins that tell of a drift: 150 Hz to 5 kHz, where there is a voice."""
 RAMP: Samples = np.linspace(0, 1, BLOCK, dtype=np.float32)
+
+_there, _back = transforms(2 * BLOCK)
+
+SIGNS: Samples = np.tile(np.array([1, -1], np.float32), BLOCK + 1)
+"""A complex number is two real ones beside one another, of which `conjugate` turns the second. A factor
+that has the same sign does that in passing; and real numbers times real ones is what numpy does best: what
+mixes both kinds it converts first, piece by piece."""
 
 
 class AdaptiveFilter:
@@ -73,10 +79,17 @@ class AdaptiveFilter:
         """Knows nothing of the room."""
         self._past: Bins = np.zeros((2 * PARTITIONS, BLOCK + 1), np.complex64)
         """What the far side said, a row for each block: the newest is at `_row`, older ones behind it."""
-        self._past_powers = np.zeros((2 * PARTITIONS, BLOCK + 1), np.float32)
+        self._past_powers = np.zeros((2 * PARTITIONS, 2 * (BLOCK + 1)), np.float32)
+        """Twice each, as all that is real here."""
         self._row = PARTITIONS
         self._product: Bins = np.zeros((PARTITIONS, BLOCK + 1), np.complex64)
-        self._doubts = np.zeros((PARTITIONS, BLOCK + 1), np.float32)
+        self._product_pairs = self._product.view(np.float32)
+        self._doubts = np.zeros((PARTITIONS, 2 * (BLOCK + 1)), np.float32)
+        self._told: Bins = np.zeros(BLOCK + 1, np.complex64)
+        self._squares: Samples = np.zeros(2 * (BLOCK + 1), np.float32)
+        self._echo: Samples = np.zeros(2 * BLOCK, np.float32)
+        rows = -(-PARTITIONS // SETTLING)
+        self._responses: Matrix = np.zeros((rows, 2 * BLOCK), np.float32)
         self._block: Samples = np.zeros(2 * BLOCK, np.float32)
         self._error: Samples = np.zeros(2 * BLOCK, np.float32)
         self._drift = 0.0
@@ -90,7 +103,9 @@ class AdaptiveFilter:
         shape = PARTITIONS, BLOCK + 1
         falling = UNKNOWN * np.exp(-UNKNOWN_FALLS * np.arange(PARTITIONS) / PARTITIONS)
         self._weights: Bins = np.zeros(shape, np.complex64)
-        self._variance = np.repeat(falling[:, None], BLOCK + 1, axis=1).astype(np.float32)
+        self._weight_pairs = self._weights.view(np.float32)
+        self._variance = (falling[:, None] * SIGNS).astype(np.float32)
+        """With the signs of `SIGNS`."""
         self._noise = np.full(BLOCK + 1, 1e4, np.float32)
         self._lost = 0
         self._came = self._rest = 0.0
@@ -113,8 +128,8 @@ class AdaptiveFilter:
         self._remember(far)
         spectra = self._past[self._latest]
         np.multiply(spectra, self._weights, out=self._product)
-        echo = np.fft.irfft(np.add.reduce(self._product, axis=0))[BLOCK:]
-        error = (near - echo).astype(np.float32, copy=False)
+        _back(np.add.reduce(self._product_pairs, axis=0).view(np.complex64), self._echo)
+        error = near - self._echo[BLOCK:]
         self._learn(spectra, error)
         before = self.useful
         self._watch(far, near, error)
@@ -146,23 +161,39 @@ class AdaptiveFilter:
                 line[PARTITIONS + 1 :] = line[: PARTITIONS - 1]
             self._row = PARTITIONS + 1
         self._row -= 1
-        newest = self._past[self._row] = np.fft.rfft(self._block)
-        self._past_powers[self._row] = newest.real**2 + newest.imag**2
+        newest = _there(self._block, self._past[self._row])
+        powers = self._past_powers[self._row]
+        np.add(*self._squared(newest), out=powers[::2])
+        powers[1::2] = powers[::2]
+
+    def _squared(self, bins: Bins) -> tuple[Samples, Samples]:
+        """Of the one part of each, and of the other, until this is called again."""
+        pairs = bins.view(np.float32)
+        squares = np.multiply(pairs, pairs, out=self._squares)
+        return squares[::2], squares[1::2]
 
     def _learn(self, spectra: Bins, error: Samples) -> None:
         self._error[BLOCK:] = error
-        told = np.fft.rfft(self._error).astype(np.complex64, copy=False)
+        told = _there(self._error, self._told)
         doubts = np.multiply(self._past_powers[self._latest], self._variance, out=self._doubts)
+        power = np.add(*self._squared(told))
+        power *= 1 - SMOOTHING
         self._noise *= SMOOTHING
-        self._noise += (1 - SMOOTHING) * (told.real**2 + told.imag**2)
-        surely = 1 / (np.float32(0.5) * np.add.reduce(doubts, axis=0) + self._noise + STILL)
-        gain = np.conjugate(spectra, out=self._product)
-        gain *= told * surely
-        gain *= self._variance
+        self._noise += power
+        sure = np.float32(0.5) * np.add.reduce(doubts, axis=0)[::2]
+        sure += self._noise
+        sure += STILL
+        np.divide(np.float32(1), sure, out=sure)
+        surely = np.repeat(sure, 2)
+        surely *= SIGNS
+        told.view(np.float32)[:] *= surely
+        gain = np.multiply(spectra, told, out=self._product)  # conjugated with what follows
+        self._product_pairs *= self._variance
         self._follow(gain)
-        self._weights += gain
-        doubts *= np.float32(-0.5) * surely
-        doubts += 1
+        self._weight_pairs += self._product_pairs
+        surely *= np.float32(-0.5)
+        doubts *= surely
+        doubts += np.float32(1)
         self._variance *= doubts
         self._settle(slice(self._turn, None, SETTLING))
         self._turn = (self._turn + 1) % SETTLING
@@ -178,24 +209,28 @@ class AdaptiveFilter:
             seen /= float(TURNS[TELLING] ** 2 @ power) + float(SURE)
             self._drift = min(max(self._drift - DRIFTS * seen, -MOST_DRIFT), MOST_DRIFT)
             self._rotation = np.exp(-1j * self._drift * TURNS).astype(np.complex64)
-        weights *= self._rotation
+        if abs(self.drift_ppm) > FOLLOWED_PPM:
+            weights *= self._rotation
 
     def _settle(self, some: slice) -> None:
         """Make these partitions filters of one block, and less sure, since the room may have changed."""
-        response = np.fft.irfft(self._weights[some], axis=1)
-        response[:, BLOCK:] = 0
-        weights = np.fft.rfft(response, axis=1).astype(np.complex64)
-        self._weights[some] = weights
-        changing = weights.real**2 + weights.imag**2
+        responses = _back(self._weights[some], self._responses)
+        responses[:, BLOCK:] = 0
+        _there(responses, self._weights[some])
+        changing = _powers(self._weight_pairs[some])
         if abs(self.drift_ppm) > DRIFTING_PPM:  # then it comes in from the partitions beside it
-            powers = self._weights.real**2 + self._weights.imag**2
+            powers = _powers(self._weight_pairs)
             beside = powers.copy()
             beside[1:] += powers[:-1]
             beside[:-1] += powers[1:]
             changing = beside[some]
         changing *= 1 - KEEPS
-        changing += KEEPS * self._variance[some]
-        self._variance[some] = np.maximum(changing, SURE, out=changing)
+        known = self._variance[some]
+        known *= SIGNS
+        known *= KEEPS
+        known += changing
+        np.maximum(known, SURE, out=known)
+        known *= SIGNS
 
     def _watch(self, far: Samples, near: Samples, error: Samples) -> None:
         """Whether it helps; and one that makes it worse for long has lost its way: something was moved."""
@@ -213,3 +248,11 @@ class AdaptiveFilter:
             self._trusted -= 1
             if self._trusted <= -USELESS_BLOCKS:
                 self.forget()
+
+
+def _powers(pairs: Matrix) -> Matrix:
+    """Of complex numbers in rows, seen as pairs: twice each."""
+    squares = pairs * pairs
+    squares[:, ::2] += squares[:, 1::2]
+    squares[:, 1::2] = squares[:, ::2]
+    return squares

@@ -102,8 +102,12 @@ class PiCamera:
         self._wishes.resting = resting
 
     def request_keyframe(self) -> None:
-        """Make the next picture a keyframe."""
-        self._wishes.keyframe = True
+        """Make the next picture a keyframe, or, encoded by libx264, the latest once more."""
+        filming = self._filming
+        if filming is None:
+            self._wishes.keyframe = True
+        else:
+            filming.request_keyframe()
 
     def set_bitrate(self, kbps: int) -> None:
         """Aim at `kbps` from the next picture on; at most what was configured."""

@@ -32,6 +32,9 @@ class PictureEncoder(Protocol):
     def request_keyframe(self) -> None:
         """Make the next picture a keyframe."""
 
+    def again(self, framerate: int, /) -> bool:
+        """Encode the latest picture once more, as a keyframe; False where the next one is to be it."""
+
     def set_bitrate(self, kbps: int, /) -> None:
         """Aim at that from the next picture on; at most the first one. Raises SourceFailed."""
 
@@ -72,6 +75,13 @@ class SoftwareEncoder:
     def request_keyframe(self) -> None:
         """Make the next picture a keyframe."""
         self._h264.request_keyframe()
+
+    def again(self, framerate: int) -> bool:
+        """Where the next one is not about to come."""
+        unit = self._h264.again(framerate)
+        if unit is not None:
+            self._deliver(unit)
+        return unit is not None
 
     def set_bitrate(self, kbps: int) -> None:
         """Aim at that from the next picture on."""

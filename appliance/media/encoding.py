@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -31,6 +33,11 @@ VOICE = {
     Setting.INBAND_FEC: 1,
     Setting.PACKET_LOSS_PERCENT: EXPECTED_LOSS_PERCENT,
 }
+
+REPEATS = 0.75
+"""A picture is encoded once more until so much of the time to the next is over: then that one is soon."""
+MET_S = 0.02
+"""Who has asked for a keyframe as lately as one was repeated has got it."""
 
 VBV_S = 0.3
 """How much of the bitrate one picture may take at once: bounds the burst of a keyframe."""
@@ -79,8 +86,19 @@ class H264Encoder:
     `encode` belongs to one thread; `request_keyframe` and `set_bitrate` may come from any.
     """
 
-    def __init__(self, width: int, height: int, framerate: int, bitrate_kbps: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        framerate: int,
+        bitrate_kbps: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Width and height in pixels, both even; `bitrate_kbps` is also the ceiling."""
+        self._clock = clock
+        self._latest: tuple[av.VideoFrame, int, float] | None = None
+        """What was encoded last, its time, and when that was."""
+        self._repeated_at_s = -MET_S
         self.width, self.height = width, height
         self._ceiling_kbps = bitrate_kbps
         self._wanted_kbps = bitrate_kbps
@@ -111,7 +129,8 @@ class H264Encoder:
 
     def request_keyframe(self) -> None:
         """Make the next picture an IDR."""
-        self._keyframe_wanted = True
+        if self._clock() - self._repeated_at_s >= MET_S:
+            self._keyframe_wanted = True
 
     def set_bitrate(self, kbps: int) -> None:
         """Aim at `kbps` from the next picture on, without a keyframe; at most the first one."""
@@ -123,6 +142,28 @@ class H264Encoder:
             self._kbps = self._wanted_kbps
             self._codec.bit_rate = self._kbps * 1000
         keyframe, self._keyframe_wanted = self._keyframe_wanted, False
+        self._latest = frame, pts_us, self._clock()
+        return self._encode(frame, pts_us, keyframe=keyframe)
+
+    def again(self, framerate: float) -> AccessUnit | None:
+        """The latest picture once more, as an IDR, so that who wants one need not wait for the next.
+
+        None where that is about to come: there are `framerate` of them in a second. What is encoded next
+        goes on from here. The picture must still be what it was.
+        """
+        if self._latest is None:
+            return None
+        frame, pts_us, at_s = self._latest
+        passed_s = self._clock() - at_s
+        if passed_s > REPEATS / framerate:
+            return None
+        self._latest = None  # nothing else of that moment
+        unit = self._encode(frame, pts_us + max(1, int(passed_s * 1e6)), keyframe=True)
+        self._repeated_at_s = self._clock()
+        self._keyframe_wanted = False  # whoever has asked meanwhile gets it too
+        return unit
+
+    def _encode(self, frame: av.VideoFrame, pts_us: int, *, keyframe: bool) -> AccessUnit:
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         frame.pts, frame.time_base = pts_us, MICROSECONDS
         packets = self._codec.encode(frame)

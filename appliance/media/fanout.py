@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-import av
-
 from appliance.media.annexb import parameter_sets, picture_size
 from appliance.media.base import (
     FRAME_S,
@@ -25,7 +23,8 @@ from appliance.media.base import (
 )
 from appliance.media.governor import KEYFRAME_INTERVAL_S, Cause, KeyframeGovernor
 from appliance.media.latest import LatestPictures
-from appliance.media.tracks import AudioTrack, Fanout, Packet, VideoTrack, sound_packet
+from appliance.media.sending import Packet
+from appliance.media.tracks import AudioTrack, Fanout, VideoTrack, sound_packet
 
 VIDEO_CLOCK = Fraction(1, 90_000)
 
@@ -203,10 +202,7 @@ class VideoFanout(Fanout[VideoTrack]):
 
 
 def _packet(unit: AccessUnit) -> Packet:
-    packet = av.Packet(unit.data)
-    packet.pts, packet.time_base = unit.pts_us * 9 // 100, VIDEO_CLOCK
-    packet.is_keyframe = unit.keyframe
-    return packet
+    return Packet(unit.data, unit.pts_us * 9 // 100, VIDEO_CLOCK, is_keyframe=unit.keyframe)
 
 
 class AudioFanout(Fanout[AudioTrack]):
@@ -220,6 +216,8 @@ class AudioFanout(Fanout[AudioTrack]):
         """Whose sound is spread."""
         self.tap: Callable[[bytes], None] | None = None
         """Gets each frame as it is sent, on the source's thread."""
+        self.beats: set[Callable[[], None]] = set()
+        """What is called with each 20 ms of sound: who else has something to do every 20 ms."""
         self._frames = 0
         self._last_at_s = self._loop.time()
 
@@ -235,3 +233,5 @@ class AudioFanout(Fanout[AudioTrack]):
         packet = sound_packet(opus, self._frames * FRAME_SAMPLES)
         for track in self._tracks:
             track.push(packet)
+        for beat in tuple(self.beats):
+            beat()

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.media.base import AccessUnit, SourceFailed
-from appliance.media.encoders import Kind, PictureEncoder, picture_encoder
+from appliance.media.encoders import Kind, PictureEncoder, SoftwareEncoder, picture_encoder
+from appliance.media.encoding import MET_S
 from appliance.media.opening import explained
 from appliance.media.pacing import Cadence
 from appliance.media.picamera import Eye, Taken
@@ -88,6 +89,8 @@ class Filming:
         self._cadence = Cadence()
         self._divisor, self._framerate, self._kbps = 0, plan.framerate, plan.bitrate_kbps
         self._seen_s = self._listed_s = 0.0
+        self._repeated_s = -MET_S
+        self._eye: Eye | None = None
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
@@ -110,6 +113,15 @@ class Filming:
     def ends(self) -> bool:
         """Whether its thread has yet to end."""
         return self._thread.is_alive()
+
+    def request_keyframe(self) -> None:
+        """Make the next picture one, or where that is sooner the latest once more; from any thread."""
+        if time.monotonic() - self._repeated_s < MET_S:
+            return
+        self._wishes.keyframe = True
+        eye = self._eye
+        if eye is not None and self.encoder == SoftwareEncoder.name:
+            eye.stir()
 
     def look(self) -> VideoFrame | None:
         """The next picture, small; None where none comes."""
@@ -155,12 +167,14 @@ class Filming:
     def _film(self, stack: contextlib.ExitStack) -> None:
         eye = Eye(self._plan.device, has_worked=self.has_worked)
         stack.callback(eye.close)
+        self._eye = eye
         while not self._ended.is_set():
             with contextlib.closing(self._begin(eye)) as encoder:
                 if not self._opened.done():
                     self._opened.set_result(None)
                 while not self._ended.is_set() and self._divisor == self._wishes.divisor:
                     eye.look(GLANCE_S, lambda taken: self._take(eye, encoder, taken))
+                    self._repeat(encoder)
                     self._watch(eye, encoder)
 
     def _begin(self, eye: Eye) -> PictureEncoder:
@@ -208,6 +222,15 @@ class Filming:
             wishes.keyframe = False
             encoder.request_keyframe()
         encoder.encode(taken)
+
+    def _repeat(self, encoder: PictureEncoder) -> None:
+        """Do not let who wants a keyframe wait for the next picture where it need not."""
+        wishes = self._wishes
+        if not wishes.keyframe or wishes.resting or wishes.divisor != self._divisor:
+            return
+        if encoder.again(self._framerate):
+            self._repeated_s = time.monotonic()
+            wishes.keyframe = False
 
     def _watch(self, eye: Eye, encoder: PictureEncoder) -> None:
         """Raises SourceFailed where pictures no longer come, from the camera or from the encoder."""

@@ -33,13 +33,18 @@ class Paced:
         failed: Callable[[Exception], None],
         *,
         catch_up: bool = False,
+        stirred: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start the thread."""
+        """Start the thread. `stirred` is called in it, between two ticks, after each `stir`."""
+        self._stirred = stirred
+        self._is_stirred = False
         self._interval_s = 1 / rate
         self._tick = tick
         self._failed = failed
         self._catch_up = catch_up
-        self._ended = threading.Event()
+        self._ended = False
+        self._called = threading.Event()
+        """It is to end, or is stirred."""
         self._awake = threading.Event()
         self._awake.set()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -52,9 +57,15 @@ class Paced:
         else:
             self._awake.set()
 
+    def stir(self) -> None:
+        """There is something to do between two ticks."""
+        self._is_stirred = True
+        self._called.set()
+
     def stop(self) -> None:
         """End the thread, and wait for it."""
-        self._ended.set()
+        self._ended = True
+        self._called.set()
         self._awake.set()
         self._thread.join()
 
@@ -68,13 +79,25 @@ class Paced:
     def _run_until_ended(self) -> None:
         start_s = time.monotonic()
         number = 0
-        while not self._ended.wait(start_s + number * self._interval_s - time.monotonic()):
+        while not self._ends(start_s + number * self._interval_s):
             if not self._awake.is_set():
                 self._awake.wait()
                 number = max(number, self._due(start_s))
                 continue
             self._tick(number, start_s + number * self._interval_s)
             number = number + 1 if self._catch_up else max(number + 1, self._due(start_s))
+
+    def _ends(self, until_s: float) -> bool:
+        """Wait until then, or for the end, and do what there is to be done between."""
+        while self._called.wait(until_s - time.monotonic()):
+            self._called.clear()
+            if self._ended:
+                return True
+            if self._is_stirred:
+                self._is_stirred = False
+                if self._awake.is_set():
+                    self._stirred()
+        return self._ended
 
     def _due(self, start_s: float) -> int:
         """The tick that is due, or was last."""

@@ -229,6 +229,8 @@ class Peer:
                 self._known.add(track)
                 self._tracks[line.role].put_nowait(track)
             seams.route_full_intra_requests(line.transceiver.sender)
+            if line.role.kind == "audio":
+                seams.take_at_once(line.transceiver.receiver, self._reception.take)
         self._limit_setup()
         await self._use_lines()
         kept, self._candidates = self._candidates, []
@@ -279,7 +281,8 @@ class Peer:
 
     async def listen(self) -> None:
         """Pass on the other side's sound at a steady pace; to be cancelled at the end."""
-        await self._reception.run()
+        audio = self._sources.audio
+        await self._reception.run(None if audio is None else audio.beats)
 
     async def watch(self, *, screen: bool) -> None:
         """Pass on the other side's pictures where they are wanted; to be cancelled at the end."""

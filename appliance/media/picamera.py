@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,6 +67,9 @@ class Eye:
         self._camera.post_callback = self._hand_over
         self._poll = select.poll()
         self._poll.register(self._camera.notifyme_r, select.POLLIN)
+        self._bell: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._ringing = threading.Lock()
+        self._poll.register(self._bell, select.POLLIN)
 
     # -------------------- streaming
 
@@ -125,11 +131,17 @@ class Eye:
             self._camera.set_controls({"FrameDurationLimits": limits})
 
     def look(self, patience_s: float, take: Callable[[Taken], None]) -> None:
-        """Wait so long for pictures, and give `take` each that has come.
+        """Wait so long for pictures, or until it is stirred, and give `take` each that has come.
 
         Raises what `take` does, and SourceFailed.
         """
-        if not self._poll.poll(patience_s * 1000):
+        ready = {descriptor for descriptor, _ in self._poll.poll(patience_s * 1000)}
+        if self._bell in ready:
+            assert self._bell is not None  # it is open as long as this is
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._bell)
+            ready.discard(self._bell)
+        if not ready:
             return
         self._camera.notifymeread.read()
         self._take, self._fault = take, None
@@ -140,6 +152,12 @@ class Eye:
         self._newest = None
         if self._fault is not None:
             raise self._fault
+
+    def stir(self) -> None:
+        """Let `look` return; from any thread."""
+        with self._ringing:
+            if self._bell is not None:
+                os.eventfd_write(self._bell, 1)
 
     def copy(self, request: Any, stream: str) -> VideoFrame:
         """What picamera2's request holds of a stream, as yuv420p."""
@@ -154,6 +172,10 @@ class Eye:
 
     def close(self) -> None:
         """Let go of it, whatever state it is in."""
+        with self._ringing:
+            bell, self._bell = self._bell, None
+        if bell is not None:
+            os.close(bell)
         self._camera.pre_callback = self._camera.post_callback = None
         close(self._camera)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,8 +47,7 @@ ROOM_SAMPLES = SAMPLE_RATE_HZ
 DTX_BYTES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class VoicePacket:
+class VoicePacket(NamedTuple):
     """What of an RTP packet (RFC 3550) is needed; `timestamp` counts samples at 48 kHz (RFC 7587)."""
 
     ssrc: int
@@ -176,7 +176,7 @@ class Playout:
         place = self._newest = self._place(packet)
         samples = duration(packet.payload)
         self._arrivals.add(now_s - place / SAMPLE_RATE_HZ, now_s)
-        if place in self._kept or place in self._played:
+        if place in self._kept or (place < self._end and place in self._played):
             self.counts.duplicates += 1
         elif place + samples <= self._settled:
             self._excuse(packet.sequence_number)

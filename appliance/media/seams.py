@@ -14,21 +14,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
 from types import FunctionType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import aioice
 import aiortc
-import av
+import pylibsrtp
 from aioice import Connection, ice, stun
 from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpRouter
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpRouter, State
 from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtcrtpreceiver import NackGenerator
+from aiortc.rtcrtpreceiver import NackGenerator, StreamStatistics
 from aiortc.rtcrtpsender import random_sequence_number
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -39,6 +38,7 @@ from aiortc.rtp import (
     RtcpPsfbPacket,
     RtcpRtpfbPacket,
     RtpPacket,
+    is_rtcp,
     wrap_rtx,
 )
 from aiortc.sdp import candidate_to_sdp
@@ -48,8 +48,11 @@ from appliance.errors import ApplianceError
 from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.governor import Cause
 from appliance.media.ice_servers import Server
+from appliance.media.playout import VoicePacket
 from appliance.media.resending import judge
-from appliance.media.sending import Packet, SentPacket, Stream, once_for_all_peers
+from appliance.media.sending import Packet, SentPacket, Stream, ntp_now, once_for_all_peers
+from appliance.media.tracks import PacketTrack
+from appliance.media.voice_packets import voice_packet
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,10 @@ HISTORY = "_RTCRtpSender__rtp_history"
 OF_A_SENDER = "_RTCRtpSender__"
 """Before the private names of a sender that its own loop uses."""
 
+TRACK = OF_A_SENDER + "track"
+NTP_TIME, RTP_TIME = OF_A_SENDER + "ntp_timestamp", OF_A_SENDER + "rtp_timestamp"
+PACKETS, OCTETS = OF_A_SENDER + "packet_count", OF_A_SENDER + "octet_count"
+
 NO_TRACK_S = 0.02
 LAST_STUN = b"\x03"
 """What begins with a higher byte is not STUN (RFC 7983, section 7),"""
@@ -78,6 +85,18 @@ STUN_COOKIE = bytes.fromhex("2112a442")
 """nor what has not this at its fifth (RFC 8489, section 5)."""
 MAX_UNREAD = 1024
 """Packets that wait for DTLS and SRTP: more than a second of a call."""
+
+WAY = "_appliance_way"
+"""Where a connection has what is known of its packets."""
+FIRST_RTP, LAST_RTP = 128, 191
+"""The first bytes of RTP and RTCP (RFC 7983, section 7)."""
+SEEN_EVERY = 32
+"""That a source is there is noted with so many packets once: it is asked for ten seconds of it."""
+CODECS = "_RTCRtpReceiver__codecs"
+STREAMS = "_RTCRtpReceiver__remote_streams"
+SEEN = "_RTCRtpReceiver__active_ssrc"
+RECEIVED_BYTES, RECEIVED_PACKETS = "_RTCDtlsTransport__rx_bytes", "_RTCDtlsTransport__rx_packets"
+SENT_BYTES, SENT_PACKETS = "_RTCDtlsTransport__tx_bytes", "_RTCDtlsTransport__tx_packets"
 
 VIDEO_BUFFER_PACKETS = 512
 """As aiortc's own."""
@@ -95,6 +114,7 @@ _LOOP_NAMES = (
     "packet_count",
     "track",
 )
+_COUNTS = (RECEIVED_BYTES, RECEIVED_PACKETS, SENT_BYTES, SENT_PACKETS)
 _RTX_NAMES = ("rtx_payload_type", "rtx_sequence_number")
 
 
@@ -111,6 +131,17 @@ def self_check() -> None:
         ("data_received", passed_on[0] if passed_on else StunProtocol.datagram_received),
         ("_queue", Connection.data_received),
         ("set_verify", RTCCertificate._create_ssl_context),  # see handshakes
+        ("local_candidate", passed_on[0] if passed_on else StunProtocol.datagram_received),
+        *((name, RTCRtpReceiver._handle_rtp_packet) for name in (CODECS, STREAMS, SEEN)),
+        *((name, RTCDtlsTransport._get_stats) for name in _COUNTS),
+        ("_rx_srtp", RTCDtlsTransport._recv_next),
+        ("_tx_srtp", RTCDtlsTransport._send_rtp),
+        ("_state", RTCDtlsTransport._send_rtp),
+        ("_send", RTCDtlsTransport._send_rtp),
+        ("_recv", RTCDtlsTransport._recv_next),
+        ("recv", RTCIceTransport.__init__),
+        ("send", RTCIceTransport.__init__),
+        ("transport", StunProtocol.send_data),
         ("_check_list", Connection.check_incoming),
         ("_handle_rtcp_packet", RTCDtlsTransport._handle_rtcp_data),  # called on the sender itself
         ("_ssrc", RTCRtpSender.__init__),
@@ -161,6 +192,8 @@ def self_check() -> None:
         (RTCRtpSender._run_rtp, ["self", "codec"]),
         (RTCRtpSender._retransmit, ["self", "sequence_number"]),
         (RTCDtlsTransport._send_rtp, ["self", "data"]),
+        (StreamStatistics.add, ["self", "packet"]),
+        (StunProtocol.send_data, ["self", "data", "addr"]),
     )
     faults += [
         f"{function.__qualname__} takes other arguments than {names}"
@@ -255,12 +288,40 @@ def guard() -> None:
 
 
 passed_on: list[Callable[[StunProtocol, bytes, tuple[Any, ...]], None]] = []
-_known: WeakKeyDictionary[Connection, tuple[int, set[tuple[str, int]]]] = WeakKeyDictionary()
+
+
+class _Way:
+    """What is known of whom a connection hears, and which of it is taken where it comes in."""
+
+    __slots__ = ("dtls", "known", "pairs", "takers")
+
+    def __init__(self) -> None:
+        """Nobody so far."""
+        self.pairs = -1
+        self.known: set[tuple[str, int]] = set()
+        self.dtls: RTCDtlsTransport | None = None
+        self.takers: dict[object, Callable[[VoicePacket], None]] = {}
+
+
+def _way(connection: Connection) -> _Way:
+    # kept by the connection itself: it is asked for with each packet, and ends with it
+    way: _Way | None = vars(connection).get(WAY)
+    if way is None:
+        way = vars(connection)[WAY] = _Way()
+    return way
 
 
 def _received(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
-    is_stun = data[:1] <= LAST_STUN and data[4:8] == STUN_COOKIE
-    if not is_stun and not _is_heard(protocol.receiver, data, address):
+    if data[:1] > LAST_STUN or data[4:8] != STUN_COOKIE:
+        connection = protocol.receiver
+        way = _way(connection)
+        if not data or not _is_heard(connection, way, address):
+            return
+        try:
+            if not _take(connection, way, data) and connection._queue.qsize() < MAX_UNREAD:
+                connection.data_received(data, protocol.local_candidate.component)
+        except Exception as fault:
+            logger.debug("a packet of %d bytes is not taken: %r", len(data), fault)
         return
     try:
         passed_on[0](protocol, data, address)
@@ -270,15 +331,58 @@ def _received(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> 
         logger.debug("a packet of %d bytes is not understood: %r", len(data), fault)
 
 
-def _is_heard(connection: Connection, data: bytes, address: tuple[Any, ...]) -> bool:
-    """Whether it is of a candidate, and there is room; an empty one would end aiortc's reading."""
+def _is_heard(connection: Connection, way: _Way, address: tuple[Any, ...]) -> bool:
+    """Whether it is of a candidate."""
     pairs = connection._check_list
-    count, known = _known.get(connection, (-1, set()))
-    if len(pairs) != count:
-        known = {(_written(host), port) for host, port in (one.remote_addr for one in pairs)}
-        _known[connection] = len(pairs), known
-    where = (address[0], address[1])
-    return bool(data) and where in known and connection._queue.qsize() < MAX_UNREAD
+    if len(pairs) != way.pairs:
+        way.known = {(_written(host), port) for host, port in (one.remote_addr for one in pairs)}
+        way.pairs = len(pairs)
+    return (address[0], address[1]) in way.known
+
+
+def _take(connection: Connection, way: _Way, data: bytes) -> bool:
+    """Take a packet of sound where it comes in: a task that waits for it would wake the loop up again.
+
+    All that aiortc's receiver does with one is done here too. It gets the first of each source, and
+    whatever is not as usual.
+    """
+    dtls = way.dtls
+    if dtls is None or not FIRST_RTP <= data[0] <= LAST_RTP or is_rtcp(data):
+        return False
+    receiver: Any = dtls._rtp_router.ssrc_table.get(int.from_bytes(data[8:12], "big"))
+    take = way.takers.get(receiver)
+    if take is None or dtls._state is not State.CONNECTED or not receiver._enabled:
+        return False
+    told = vars(receiver)
+    ice = dtls.transport
+    if ice._recv != connection.recv or "_handle_rtp_packet" in told:  # somebody looks
+        return False
+    kind = data[1] & 0x7F
+    if kind not in told[CODECS]:
+        return False
+    counted: Any = vars(dtls)
+    counted[RECEIVED_BYTES] += len(data)
+    counted[RECEIVED_PACKETS] += 1
+    try:
+        packet = voice_packet(dtls._rx_srtp.unprotect(data))
+    except pylibsrtp.Error:
+        packet = None  # it is nobody's, or comes again
+    if packet is not None:
+        statistics = told[STREAMS].get(packet.ssrc)
+        if statistics is None:
+            statistics = told[STREAMS][packet.ssrc] = StreamStatistics(told[CODECS][kind].clockRate)
+        statistics.add(packet)
+        if not packet.sequence_number % SEEN_EVERY:
+            told[SEEN][packet.ssrc] = clock.current_datetime()
+        take(packet)
+    return True
+
+
+def take_at_once(receiver: RTCRtpReceiver, take: Callable[[VoicePacket], None]) -> None:
+    """Give the sound of `receiver` to `take` as soon as it comes; to be called when all is agreed."""
+    dtls = receiver.transport
+    way = _way(dtls.transport._connection)
+    way.dtls, way.takers[receiver] = dtls, take
 
 
 def _written(host: str) -> str:
@@ -445,7 +549,7 @@ def send_ready_made(sender: RTCRtpSender) -> None:
     async def run(codec: RTCRtpCodecParameters) -> None:
         of("rtp_started").set()
         try:
-            await _send_all(sender, codec, history)
+            await _Sending(sender, codec, history).run()
         except (asyncio.CancelledError, ConnectionError, MediaStreamError):
             pass  # it was stopped, or there is nothing more: as in its own
         except Exception:
@@ -474,44 +578,83 @@ def send_ready_made(sender: RTCRtpSender) -> None:
     sender._retransmit = again  # type: ignore[method-assign]
 
 
-async def _send_all(
-    sender: RTCRtpSender, codec: RTCRtpCodecParameters, history: dict[int, SentPacket]
-) -> None:
-    def of(name: str) -> Any:
-        return getattr(sender, OF_A_SENDER + name)
+class _Sending:
+    """The stream of one sender, and what is told of it."""
 
-    def empty(sent_at: int) -> bytes:
-        packet = RtpPacket(payload_type=codec.payloadType or 0, ssrc=sender._ssrc)
-        packet.extensions.abs_send_time, packet.extensions.mid = sent_at, of("mid")
-        return packet.serialize(of("rtp_header_extensions_map"))
+    def __init__(
+        self, sender: RTCRtpSender, codec: RTCRtpCodecParameters, history: dict[int, SentPacket]
+    ) -> None:
+        self._sender, self._history = sender, history
+        self._told: dict[str, Any] = vars(sender)
 
-    stream = Stream(empty, random_sequence_number(), random32())
-    payloads = _pictures if sender.kind == "video" else _sound
-    packets = octets = 0
-    while True:
-        track: MediaStreamTrack | None = of("track")
-        if track is None:
-            await asyncio.sleep(NO_TRACK_S)  # as in its own loop: nothing tells of one
-            continue
-        packet = await track.recv()
+        def empty(sent_at: int) -> bytes:
+            packet = RtpPacket(payload_type=codec.payloadType or 0, ssrc=sender._ssrc)
+            packet.extensions.abs_send_time = sent_at
+            packet.extensions.mid = self._told[OF_A_SENDER + "mid"]
+            return packet.serialize(self._told[OF_A_SENDER + "rtp_header_extensions_map"])
+
+        self._stream = Stream(empty, random_sequence_number(), random32())
+        self._payloads = _pictures if sender.kind == "video" else _sound
+        self._packets = self._octets = 0
+
+    async def run(self) -> None:
+        """Send what the track has, until it has nothing more."""
+        while True:
+            track: MediaStreamTrack | None = self._told[TRACK]
+            if track is None:
+                await asyncio.sleep(NO_TRACK_S)  # as in its own loop: nothing tells of one
+                continue
+            if isinstance(track, PacketTrack):
+                track.send_at_once = self._at_once
+            packet: Any = await track.recv()
+            if not self._sender._enabled:
+                continue
+            assert isinstance(packet, Packet)
+            now, send = ntp_now(), self._sender.transport._send_rtp
+            for sent in self._made(packet, now):
+                self._note(sent)
+                await send(sent.data)
+            self._tell(now)
+
+    def _at_once(self, packet: Packet) -> bool:
+        """Send it without waking up `run`, which gets what is not as usual."""
+        sender = self._sender
         if not sender._enabled:
-            continue
-        assert isinstance(packet, av.Packet)
-        assert packet.pts is not None
-        now = clock.current_ntp_time()
-        send = sender.transport._send_rtp
-        for sent in stream.packets(payloads(packet), packet.pts, now):
-            history[sent.sequence_number % RTP_HISTORY_SIZE] = sent
-            await send(sent.data)
-            packets += 1
-            octets += len(sent.data) - sent.head_bytes
-        for name, value in (
-            ("ntp_timestamp", now),
-            ("rtp_timestamp", stream.timestamp),
-            ("packet_count", packets),
-            ("octet_count", octets),
-        ):
-            setattr(sender, OF_A_SENDER + name, value)
+            return True
+        dtls = sender.transport
+        ice: RTCIceTransport = dtls.transport
+        connection = ice._connection
+        pair = connection._nominated.get(1)
+        if pair is None or dtls._state is not State.CONNECTED:
+            return False
+        if ice._send != connection.send or "_send_rtp" in vars(dtls):  # somebody looks
+            return False
+        now, protect, counted = ntp_now(), dtls._tx_srtp.protect, vars(dtls)
+        send, address = pair.protocol.transport.sendto, pair.remote_addr
+        for sent in self._made(packet, now):
+            self._note(sent)
+            try:
+                data = protect(sent.data)
+            except (pylibsrtp.Error, ValueError):
+                return False  # it fails there too, and is told
+            send(data, address)
+            counted[SENT_BYTES] += len(data)
+            counted[SENT_PACKETS] += 1
+        self._tell(now)
+        return True
+
+    def _made(self, packet: Packet, now: int) -> list[SentPacket]:
+        return self._stream.packets(self._payloads(packet), packet.pts, now)
+
+    def _note(self, sent: SentPacket) -> None:
+        self._history[sent.sequence_number % RTP_HISTORY_SIZE] = sent
+        self._packets += 1
+        self._octets += len(sent.data) - sent.head_bytes
+
+    def _tell(self, now: int) -> None:
+        told = self._told
+        told[NTP_TIME], told[RTP_TIME] = now, self._stream.timestamp
+        told[PACKETS], told[OCTETS] = self._packets, self._octets
 
 
 @once_for_all_peers
@@ -520,7 +663,7 @@ def _pictures(unit: bytes) -> list[bytes]:
 
 
 def _sound(packet: Packet) -> list[bytes]:
-    return [bytes(packet)]
+    return [packet.data]
 
 
 def use_jitter_buffer(receiver: RTCRtpReceiver, buffer: JitterBuffer) -> None:

@@ -8,25 +8,37 @@ still its work: it packs an empty one, and the bytes that change are filled in h
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    import av
-
-Packet: TypeAlias = "av.Packet[Any]"
+from typing import NamedTuple
 
 HEAD = struct.Struct("!BBHLL")
 MARKER = 0x80
 SEND_TIME_BYTES = 3
+NTP_BEFORE_NS = 2_208_988_800 * 1_000_000_000
+"""From 1900 to 1970."""
 KEPT_PICTURES = 4
 """Of so many pictures the payloads are kept: the peers take them one right after the other."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentPacket:
+class Packet:
+    """What is encoded already, of one moment: of what PyAV's has only what is needed, and for less work."""
+
+    __slots__ = ("data", "is_keyframe", "pts", "time_base")
+
+    def __init__(
+        self, data: bytes, pts: int, time_base: Fraction, *, is_keyframe: bool = False
+    ) -> None:
+        """`pts` counts in `time_base` seconds."""
+        self.data, self.pts, self.time_base, self.is_keyframe = data, pts, time_base, is_keyframe
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+
+class SentPacket(NamedTuple):
     """A packet as it was sent, but not encrypted: kept in case that it is lost."""
 
     sequence_number: int
@@ -58,9 +70,7 @@ class Stream:
         self.timestamp = first_timestamp
         """Of the latest packets."""
 
-    def packets(
-        self, payloads: Sequence[bytes], timestamp: int, sent_at: int
-    ) -> Iterator[SentPacket]:
+    def packets(self, payloads: Sequence[bytes], timestamp: int, sent_at: int) -> list[SentPacket]:
         """One for each payload; `timestamp` counts from 0, `sent_at` is the NTP time of 64 bit."""
         self.timestamp = (self._first_timestamp + timestamp) & 0xFFFFFFFF
         extensions = self._extensions
@@ -69,12 +79,19 @@ class Stream:
             at = self._time_at
             extensions = extensions[:at] + now + extensions[at + SEND_TIME_BYTES :]
         head_bytes = HEAD.size + len(extensions)
+        made = []
         for left, payload in zip(range(len(payloads) - 1, -1, -1), payloads, strict=True):
             number = self._sequence_number
             self._sequence_number = (number + 1) & 0xFFFF
             kind = self._kind if left else self._kind | MARKER
             head = HEAD.pack(self._first, kind, number, self.timestamp, self._ssrc)
-            yield SentPacket(number, b"".join((head, extensions, payload)), head_bytes)
+            made.append(SentPacket(number, b"".join((head, extensions, payload)), head_bytes))
+        return made
+
+
+def ntp_now() -> int:
+    """Seconds since 1900, with 32 bits behind the point (RFC 3550, section 4)."""
+    return ((time.time_ns() + NTP_BEFORE_NS) << 32) // 1_000_000_000
 
 
 def once_for_all_peers(
@@ -84,6 +101,6 @@ def once_for_all_peers(
 
     @lru_cache(maxsize=KEPT_PICTURES)
     def payloads(packet: Packet) -> list[bytes]:
-        return pack(bytes(packet))
+        return pack(packet.data)
 
     return payloads

@@ -135,7 +135,7 @@ class CardCamera:
             self._thread.rest(resting)
 
     def request_keyframe(self) -> None:
-        """Make the next picture a keyframe."""
+        """Make the next picture a keyframe; none is sent again, since each number is to come once."""
         if self._encoder is not None:
             self._encoder.request_keyframe()
 

@@ -1,8 +1,8 @@
 """What aiortc reads from, one for each peer: packets that are encoded already, from a fan-out.
 
-A track hands out `av.Packet`, so aiortc's own encoders stay idle. It takes part from its first `recv()`,
-which is when its peer is connected, until it is stopped, and can be told to draw from another fan-out, or
-from none. Everything here is on the loop.
+What a track hands out is for what sends in the place of aiortc's loop (`seams.py`) and for nobody else; so
+aiortc's encoders stay idle. It takes part from its first `recv()`, which is when its peer is connected,
+until it is stopped, and can be told to draw from another fan-out, or from none. All this is on the loop.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
-import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from appliance.media.feedback import Feedback
 from appliance.media.governor import Cause
-
-Packet: TypeAlias = "av.Packet[Any]"
+from appliance.media.sending import Packet
 
 AUDIO_CLOCK = Fraction(1, SAMPLE_RATE_HZ)
 
@@ -58,6 +56,8 @@ class PacketTrack(MediaStreamTrack):
         super().__init__()
         self.dropped = 0
         self._fanout: Fanout[Any] | None = fanout
+        self.send_at_once: Callable[[Packet], bool] | None = None
+        """Who sends a packet as it is pushed, where nothing is queued; or says that it cannot."""
         self._read = False
         self._queue: deque[Packet] = deque()
         self._filled = asyncio.Event()
@@ -82,7 +82,7 @@ class PacketTrack(MediaStreamTrack):
         self.dropped += len(self._queue)
         self._queue.clear()
 
-    async def recv(self) -> Packet:
+    async def recv(self) -> Packet:  # type: ignore[override]
         """The next packet. Raises MediaStreamError once the track is stopped."""
         if self.readyState == "live" and not self._read:
             self._read = True
@@ -102,9 +102,11 @@ class PacketTrack(MediaStreamTrack):
         self._filled.set()
         if self._read and self._fanout is not None:
             self._fanout.leave(self)
-        self._read, self._fanout = False, None
+        self._read, self._fanout, self.send_at_once = False, None, None
 
     def _append(self, packet: Packet) -> None:
+        if self.send_at_once is not None and not self._queue and self.send_at_once(packet):
+            return
         self._queue.append(packet)
         self._filled.set()
 
@@ -198,12 +200,10 @@ class AudioTrack(PacketTrack):
         self._restarted = False
         self._last_pts, self._last_at_s = packet.pts + self._offset, now_s
         if self._offset:
-            packet = sound_packet(bytes(packet), self._last_pts)
+            packet = sound_packet(packet.data, self._last_pts)
         return packet
 
 
 def sound_packet(opus: bytes, pts: int) -> Packet:
     """20 ms of Opus; `pts` counts samples."""
-    packet = av.Packet(opus)
-    packet.pts, packet.time_base = pts, AUDIO_CLOCK
-    return packet
+    return Packet(opus, pts, AUDIO_CLOCK)

@@ -197,6 +197,10 @@ class HardwareEncoder:
         """Make the next picture an IDR."""
         self._encoder.force_key_frame()
 
+    def again(self, framerate: int) -> bool:
+        """The driver has given the latest picture back to the camera: it is the next one that is forced."""
+        return False
+
     def set_bitrate(self, kbps: int) -> None:
         """From the next picture on; at most the first one."""
         self._kbps = min(kbps, self._ceiling_kbps)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LEAST, MOST = np.float32(-32768), np.float32(32767)
 HALF = WIDE_SAMPLES // 2
 """10 ms."""
 Work: TypeAlias = Literal["process_stream", "process_reverse_stream"]
@@ -50,7 +51,8 @@ class Tens:
         """Put 320 samples there, rounded and cut to 16 bit."""
         one, other = self._views
         rounded = np.rint(samples)
-        np.clip(rounded, -32768, 32767, out=rounded)
+        np.maximum(rounded, LEAST, out=rounded)  # np.clip does more around it than in it
+        np.minimum(rounded, MOST, out=rounded)
         one[:] = rounded[:HALF]
         other[:] = rounded[HALF:]
 

@@ -40,7 +40,6 @@ from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.negotiation import h264_only, opus_only
 from appliance.media.peer import Peer
 from appliance.media.playout import Playout, VoicePacket
-from appliance.media.tracks import sound_packet
 from appliance.media.voice import level_dbfs
 from appliance.messages import SessionDescription
 from tests.bench.media import (
@@ -110,7 +109,9 @@ class Ready(MediaStreamTrack):
         number, self.sent = self.sent, self.sent + 1
         self._start_s = self._start_s or time.monotonic()
         await asyncio.sleep(max(0.0, self._start_s + number * FRAME_S - time.monotonic()))
-        return sound_packet(self._packets[number % len(self._packets)], number * FRAME_SAMPLES)
+        packet = av.Packet(self._packets[number % len(self._packets)])
+        packet.pts, packet.time_base = number * FRAME_SAMPLES, AUDIO_CLOCK
+        return packet
 
 
 class Listener:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from aioice import stun
-from aiortc.rtp import RTCP_PSFB_APP, RTCP_PSFB_FIR, RtcpPacket, RtcpPsfbPacket
+from aiortc.rtp import RTCP_PSFB_APP, RTCP_PSFB_FIR, RtcpPacket, RtcpPsfbPacket, RtpPacket
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +34,7 @@ from appliance.media.annexb import parameter_sets, picture_size
 from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.opus import BadPacket, decoder, duration
 from appliance.media.shelf import Shelf
+from appliance.media.voice_packets import voice_packet
 from appliance.reporting.asking import _read
 from appliance.reporting.conversation import Conversation
 from appliance.reporting.ledger import Ledger
@@ -274,6 +275,24 @@ def test_packets_of_stun(data: bytes) -> None:
         stun.parse_message(data)
     except Exception:
         return
+
+
+SOUND = (
+    bytes.fromhex("b16f1234000003c00000004d00000005bede000131aabbcc") + b"sound\x00\x02",
+    bytes.fromhex("806f1234000003c00000004d") + b"sound",
+)
+
+
+@fast
+@given(spoilt(*SOUND))
+def test_packets_of_sound(data: bytes) -> None:
+    """Read as aiortc reads them; what it takes for a fault of an extension is none of the sound's."""
+    read = voice_packet(data)
+    try:
+        theirs = RtpPacket.parse(data)
+    except ValueError:
+        return
+    assert read == (theirs.ssrc, theirs.sequence_number, theirs.timestamp, theirs.payload)
 
 
 # -------------------- files

@@ -46,6 +46,8 @@ class TestHardwarePath(VideoSourceContract, ViewfinderContract):
 class TestSoftwarePath(VideoSourceContract, ViewfinderContract):
     """picamera2's pictures into libx264, as on a Pi 5."""
 
+    repeats = True
+
     @pytest.fixture
     def source(self, pi: Pi) -> VideoSource:
         pi.kernel.has_encoder = False

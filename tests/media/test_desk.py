@@ -36,9 +36,10 @@ from appliance.media import devices as keeping
 from appliance.media.base import AccessUnit, Devices, SourceFailed
 from appliance.media.card import read_counter, read_facing
 from appliance.media.outputs import gain
+from appliance.media.sending import Packet
 from appliance.media.studio import Studio
 from appliance.media.synthetic import CardCamera, dominant_hz, level_dbfs
-from appliance.media.tracks import Packet, VideoTrack
+from appliance.media.tracks import VideoTrack
 from appliance.model import AudioMode, CallType, CameraFacing, DeviceException
 from tests.media.booth import BOTH, EVERY, SMALL, Booth, a_booth
 from tests.media.stranger import Stranger, until
@@ -63,7 +64,7 @@ class Viewer:
         while True:
             packet = await self.track.recv()
             self.packets.append(packet)
-            for picture in self._decoder.decode(packet):
+            for picture in self._decoder.decode(av.Packet(packet.data)):
                 self.facings.append(read_facing(picture))
                 self.numbers.append(read_counter(picture))
 
@@ -132,7 +133,7 @@ async def test_the_camera_is_switched_in_a_call_without_negotiation_from_a_keyfr
         assert (await booth.next(CameraSwitched)).facing is FRONT
         await viewer.until_sees(FRONT)
         times = [packet.pts for packet in viewer.packets]
-        assert all(earlier < later for earlier, later in pairwise(times)), "time never steps back"  # type: ignore[operator]
+        assert all(earlier < later for earlier, later in pairwise(times)), "time never steps back"
         changes = [at for at, (a, b) in enumerate(pairwise(viewer.facings), 1) if a is not b]
         assert len(changes) == 2
         late = len(viewer.packets) - len(viewer.facings)
@@ -294,7 +295,9 @@ async def test_a_muted_microphone_is_heard_by_nobody_and_its_time_goes_on() -> N
         async def second() -> np.ndarray[tuple[int], np.dtype[np.int16]]:
             packets = [await track.recv() for _ in range(50)]
             times.extend(packet.pts or 0 for packet in packets)
-            frames = [frame for packet in packets for frame in decoder.decode(packet)]
+            frames = [
+                frame for packet in packets for frame in decoder.decode(av.Packet(packet.data))
+            ]
             return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
         booth.studio.perform(StartCapture(video=False))

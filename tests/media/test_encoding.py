@@ -97,6 +97,33 @@ def test_only_who_asks_gets_a_keyframe_and_it_can_be_begun_with() -> None:
     assert [read_counter(frame) for frame in late] == list(range(60, 70))
 
 
+def test_a_picture_can_be_had_again_as_a_keyframe_until_the_next_is_soon() -> None:
+    now_s = 8.0
+    encoder, card = H264Encoder(320, 180, 30, 300, lambda: now_s), Card(320, 180)
+    assert encoder.again(30) is None, "there is none yet"
+    units = encode(encoder, card, range(10))
+    encoder.request_keyframe()
+    now_s += 1 / 128
+    again = encoder.again(30)
+    assert again is not None
+    assert again.keyframe
+    assert again.pts_us == units[-1].pts_us + 1_000_000 // 128, "its time goes on"
+    assert encoder.again(30) is None, "once"
+    encoder.request_keyframe()  # whoever asks now has got it
+    units = [again, *encode(encoder, card, range(10, 15))]
+    assert [unit.keyframe for unit in units] == [True] + 5 * [False]
+    decoder = av.CodecContext.create("h264", "r")
+    seen = [frame for unit in units for frame in decoder.decode(av.Packet(unit.data))]
+    seen += decoder.decode(None)
+    assert [read_counter(frame) for frame in seen] == [9, 10, 11, 12, 13, 14]
+
+    now_s += 0.026
+    encoder.request_keyframe()
+    assert encoder.again(30) is None, "the next is there sooner"
+    assert encoder.keyframe_wanted
+    assert encoder.again(5) is not None, "where pictures are few it is not"
+
+
 def test_there_are_no_b_slices() -> None:
     for unit in encode(H264Encoder(320, 180, 30, 300), Card(320, 180), range(30)):
         for nal in nal_units(unit.data):

@@ -13,7 +13,8 @@ from appliance.media.base import FRAME_SAMPLES, AccessUnit, SourceFailed
 from appliance.media.fanout import VIDEO_CLOCK, AudioFanout, VideoFanout
 from appliance.media.governor import KEYFRAME_INTERVAL_S, Cause
 from appliance.media.latest import FRESH_S
-from appliance.media.tracks import AudioTrack, Packet, PacketTrack, VideoTrack
+from appliance.media.sending import Packet
+from appliance.media.tracks import AudioTrack, PacketTrack, VideoTrack
 from tests.media.stranger import until
 
 

@@ -12,8 +12,8 @@ from appliance.calls.inputs import PeerKey
 from appliance.media.base import FRAME_S, FRAME_SAMPLES, SILENT_FRAME
 from appliance.media.fanout import AudioFanout
 from appliance.media.hold_tone import PERIOD_FRAMES, TONE_HZ, VOICE, HoldTone, frames
+from appliance.media.sending import Packet
 from appliance.media.synthetic import dominant_hz, level_dbfs
-from appliance.media.tracks import Packet
 from tests.media.stranger import until
 
 ALICE, BOB = PeerKey("call", "alice", "phone"), PeerKey("call", "bob", "phone")

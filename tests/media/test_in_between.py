@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import re
 import socket
+from asyncio.selector_events import _SelectorDatagramTransport  # type: ignore[attr-defined]
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aioice import Connection
 from OpenSSL import SSL
 
 from appliance.media.fanout import AudioFanout
@@ -26,18 +27,19 @@ __all__ = ["camera"]
 
 
 class Tap:
-    """What goes out of each transport of aiortc, by the first byte (RFC 7983, section 7)."""
+    """What goes out of the sockets of each connection, by the first byte (RFC 7983, section 7)."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sent: dict[int, Counter[str]] = {}
-        really = Connection.send
+        really = _SelectorDatagramTransport.sendto
 
-        async def send(connection: Connection, data: bytes) -> None:
+        def sendto(transport: Any, data: bytes, address: object = None) -> None:
+            connection = getattr(transport._protocol, "receiver", None)
             kind = "media" if 128 <= data[0] <= 191 else "dtls" if 20 <= data[0] <= 63 else "other"
             self.sent.setdefault(id(connection), Counter())[kind] += 1
-            await really(connection, data)
+            really(transport, data, address)
 
-        monkeypatch.setattr(Connection, "send", send)
+        monkeypatch.setattr(_SelectorDatagramTransport, "sendto", sendto)
 
     def of(self, peer: Peer) -> Counter[str]:
         """What the peer's transports have sent."""

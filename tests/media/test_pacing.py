@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import random
+import threading
 import time
 from itertools import pairwise
 
@@ -138,3 +139,22 @@ def test_another_rate_begins_with_the_next_picture() -> None:
     assert cadence.takes(0.3, 1)
     assert not cadence.takes(1.1, 1)
     assert cadence.takes(1.3, 1)
+
+
+def test_it_is_stirred_between_two_ticks_on_its_own_thread_and_not_while_it_rests() -> None:
+    seen: queue.Queue[str] = queue.Queue()
+    paced = Paced(
+        "test",
+        0.01,  # the next tick is a long time away
+        lambda number, at_s: seen.put("tick"),
+        no_failure,
+        stirred=lambda: seen.put(threading.current_thread().name),
+    )
+    assert seen.get(timeout=PATIENCE_S) == "tick"
+    for _ in range(2):
+        paced.stir()
+        assert seen.get(timeout=PATIENCE_S) == "test"
+    paced.rest(True)
+    paced.stir()
+    paced.stop()
+    assert seen.empty()

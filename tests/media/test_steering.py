@@ -11,8 +11,9 @@ from appliance.media.fanout import VideoFanout
 from appliance.media.feedback import Feedback
 from appliance.media.governor import Cause
 from appliance.media.link import Report
+from appliance.media.sending import Packet
 from appliance.media.steering import REFRESH_S, Steering
-from appliance.media.tracks import Packet, VideoTrack
+from appliance.media.tracks import VideoTrack
 
 CEILING = 1500
 

@@ -85,6 +85,8 @@ class VideoSourceContract:
 
     low_kbps = 25
     """So little that it shows in what the source films."""
+    repeats = False
+    """Who wants a keyframe gets the latest picture once more."""
 
     @pytest.fixture
     def source(self) -> VideoSource:
@@ -144,6 +146,26 @@ class VideoSourceContract:
         asked = film.until(lambda unit: unit.keyframe, UNDER_WAY)
         assert decoded(asked[-1:])[0].key_frame, "who joins can begin with it"
         assert not any(unit.keyframe for unit in film.take(5)), "asked twice at once, made once"
+
+    def test_who_wants_a_keyframe_between_two_pictures_need_not_wait_for_the_next(
+        self, film: Film
+    ) -> None:
+        """Where the picture is still there. A busy machine asks too late; it asks again."""
+        last = film.take(3)[-1]
+        for _ in range(100):
+            film.source.request_keyframe()
+            *_, before, asked = [last, *film.until(lambda unit: unit.keyframe, UNDER_WAY)]
+            passed_s = (asked.pts_us - before.pts_us) / 1e6
+            assert passed_s > 0
+            last, *_ = following = film.take(UNDER_WAY)
+            assert not any(unit.keyframe for unit in following)
+            assert last.pts_us > asked.pts_us, "the next picture comes as ever"
+            frames = decoded([asked, *following])
+            assert len(frames) == 1 + UNDER_WAY
+            last = following[-1]
+            if not self.repeats or passed_s < 0.25 / film.source.framerate:
+                return
+        raise AssertionError("it always waits")
 
     def test_resting_it_gives_nothing_and_goes_on_with_a_keyframe(self, film: Film) -> None:
         last = film.take(3)[-1]

@@ -34,7 +34,12 @@ class FilmCamera:
             picture = self._pictures[min(place, abs(2 * len(self._pictures) - 2 - place))]
             deliver(encoder.encode(picture, int(at_s * 1e6)))
 
-        self._thread = Paced("camera", self.framerate, take, print)
+        def repeat() -> None:
+            unit = encoder.again(self.framerate) if encoder.keyframe_wanted else None
+            if unit is not None:
+                deliver(unit)
+
+        self._thread = Paced("camera", self.framerate, take, print, stirred=repeat)
 
     def stop(self) -> None:
         if self._thread is not None:
@@ -45,6 +50,8 @@ class FilmCamera:
     def request_keyframe(self) -> None:
         if self._h264 is not None:
             self._h264.request_keyframe()
+        if self._thread is not None:
+            self._thread.stir()
 
     def set_bitrate(self, kbps: int) -> None:
         if self._h264 is not None:
