@@ -1,9 +1,10 @@
-"""What the other side tells about the video that it gets (RTCP)."""
+"""What the other side tells about the pictures, or the sound, that it gets (RTCP)."""
 
 from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiortc.rtp import (
@@ -54,6 +55,8 @@ class Feedback:
     """There and back, by the last report that tells (RFC 3550, section 6.4.1: LSR and DLSR)."""
     keyframe_requests: int = 0
     """How often it has asked for a keyframe."""
+    reported: Callable[[Report], None] | None = None
+    """Gets each report as it comes."""
     unread: deque[Report] = field(default_factory=lambda: deque(maxlen=UNREAD_REPORTS))
     _sent_at_s: dict[int, float] = field(default_factory=dict)
     _remb_at_s: float = 0.0
@@ -104,6 +107,8 @@ class Feedback:
         remb_kbps = None if self.remb_bit_s is None else self.remb_bit_s / 1000
         told = Report(now_s, self.fraction_lost, rtt_s, self.jitter_s, remb_kbps)
         self.unread.append(told)
+        if self.reported is not None:
+            self.reported(told)
 
     def _take_remb(self, fci: bytes, ssrc: int, now_s: float) -> None:
         try:

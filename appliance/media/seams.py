@@ -71,6 +71,8 @@ HISTORY = "_RTCRtpSender__rtp_history"
 OF_A_SENDER = "_RTCRtpSender__"
 """Before the private names of a sender that its own loop uses."""
 
+SENT_COUNTS = "_RTCDtlsTransport__tx_bytes", "_RTCDtlsTransport__tx_packets"
+
 NO_TRACK_S = 0.02
 LAST_STUN = b"\x03"
 """What begins with a higher byte is not STUN (RFC 7983, section 7),"""
@@ -130,6 +132,7 @@ def self_check() -> None:
         ("_run_rtp", RTCRtpSender.send),
         ("_retransmit", RTCRtpSender._handle_rtcp_packet),
         ("_send_rtp", RTCRtpSender._run_rtp),
+        *((name, RTCDtlsTransport._send_rtp) for name in ("_tx_srtp", "_send", *SENT_COUNTS)),
         ("_enabled", RTCRtpSender._next_encoded_frame),
         ("_split_bitstream", H264Encoder.pack),
         ("_packetize", H264Encoder.pack),
@@ -430,11 +433,12 @@ def route_full_intra_requests(sender: RTCRtpSender) -> None:
     router.route_rtcp = with_fir  # type: ignore[method-assign]
 
 
-def send_ready_made(sender: RTCRtpSender) -> None:
+def send_ready_made(sender: RTCRtpSender, twice: Callable[[], bool] = lambda: False) -> None:
     """Let `sender` send what is encoded already by a loop that does no more than that.
 
-    Its statistics, its reports and what it keeps for those who miss something are as they would be. To be
-    called before it is connected.
+    Sound is sent a second time, behind the packet after it, while `twice` says so: who has got a packet
+    throws the second one away by its number (RFC 3711, section 3.3.2). Its statistics, its reports and what
+    it keeps for those who miss something are as they would be. To be called before it is connected.
     """
 
     def of(name: str) -> Any:
@@ -445,7 +449,7 @@ def send_ready_made(sender: RTCRtpSender) -> None:
     async def run(codec: RTCRtpCodecParameters) -> None:
         of("rtp_started").set()
         try:
-            await _send_all(sender, codec, history)
+            await _send_all(sender, codec, history, twice)
         except (asyncio.CancelledError, ConnectionError, MediaStreamError):
             pass  # it was stopped, or there is nothing more: as in its own
         except Exception:
@@ -475,7 +479,10 @@ def send_ready_made(sender: RTCRtpSender) -> None:
 
 
 async def _send_all(
-    sender: RTCRtpSender, codec: RTCRtpCodecParameters, history: dict[int, SentPacket]
+    sender: RTCRtpSender,
+    codec: RTCRtpCodecParameters,
+    history: dict[int, SentPacket],
+    twice: Callable[[], bool],
 ) -> None:
     def of(name: str) -> Any:
         return getattr(sender, OF_A_SENDER + name)
@@ -488,6 +495,7 @@ async def _send_all(
     stream = Stream(empty, random_sequence_number(), random32())
     payloads = _pictures if sender.kind == "video" else _sound
     packets = octets = 0
+    is_sound, before = sender.kind == "audio", b""
     while True:
         track: MediaStreamTrack | None = of("track")
         if track is None:
@@ -502,7 +510,11 @@ async def _send_all(
         send = sender.transport._send_rtp
         for sent in stream.packets(payloads(packet), packet.pts, now):
             history[sent.sequence_number % RTP_HISTORY_SIZE] = sent
-            await send(sent.data)
+            if is_sound and twice():
+                before = await _send_with(sender.transport, sent.data, before)
+            else:
+                before = b""
+                await send(sent.data)
             packets += 1
             octets += len(sent.data) - sent.head_bytes
         for name, value in (
@@ -512,6 +524,19 @@ async def _send_all(
             ("octet_count", octets),
         ):
             setattr(sender, OF_A_SENDER + name, value)
+
+
+async def _send_with(dtls: RTCDtlsTransport, data: bytes, before: bytes) -> bytes:
+    """Send a packet, and one that was encrypted before behind it; gives this one, encrypted.
+
+    Encrypting a number twice is refused (RFC 3711, section 9.1), hence the very same bytes.
+    """
+    sealed = dtls._tx_srtp.protect(data)
+    for one in (sealed, before) if before else (sealed,):
+        await dtls.transport._send(one)
+        for name, count in zip(SENT_COUNTS, (len(one), 1), strict=True):
+            setattr(dtls, name, getattr(dtls, name) + count)
+    return bytes(sealed)
 
 
 @once_for_all_peers

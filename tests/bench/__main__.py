@@ -19,6 +19,7 @@ from tests.bench import (
     screen,
     sound,
     startup,
+    voices,
 )
 from tests.bench.table import Row, show
 
@@ -36,6 +37,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
         "What a bad network costs, Chromium, 720p30: 2 s without, 2 % loss, PLI",
         losses.run,
     ),
+    "voices": ("A voice at 20 and 30 % loss, both ways, in namespaces with nftables", voices.run),
     "outages": ("When the network or the broker goes away (the worst of 3)", outages.run),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
