@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from appliance import __version__
+from appliance import __version__, relaying
 from appliance.accounts import Following, SocketAccounts
 from appliance.calls.effects import Sound
 from appliance.calls.inputs import ContactsChanged, FaultReported, LinkState
@@ -428,6 +428,7 @@ async def page(
         contacts=appliance.contacts,
         views=views,
         tls_folder=appliance.folder / FOLDER,
+        ice_servers=lambda uid: relaying.told(config.media.ice_servers, uid, time.time()),
     )
     try:
         await stack.enter_async_context(server)

@@ -38,6 +38,7 @@ SDP = {"Content-Type": "application/sdp"}
 # method, path, whether it needs `view`; all of them need somebody who is known
 ENDPOINTS = [
     ("GET", "client.json", False),
+    ("GET", "ice_servers.json", False),
     ("GET", "metrics", False),
     ("GET", "snapshot.jpg", True),
     ("GET", "api/ws", True),

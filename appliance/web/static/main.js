@@ -35,6 +35,7 @@ import { PhoneView } from './phone.js';
 import { Ringtone } from './ringtone.js';
 import { ScreenView } from './doorscreen.js';
 import { Prompts } from './prompts.js';
+import { keepRelays } from './relays.js';
 import { Session, parseInvitation } from './session.js';
 import { DEFAULTS } from './settings.js';
 import { Signaling } from './signaling.js';
@@ -317,6 +318,7 @@ async function openPhone(client, websocket_url, invitation) {
   window.addEventListener('online', () => session.signaling.retryNow());
   window.addEventListener('keydown', ({ key }) => key === 'Escape' && view.panels.close());
   if (client.demo) openDoorPane(client, ringtone);
+  await keepRelays((servers) => { session.media.iceServers = servers; });
   await session.signaling.connect();
 }
 
