@@ -24,7 +24,7 @@ from typing import Any
 
 from appliance.trust.keys import decoded, encoded
 from tests.fuzz.table import Outcome
-from tests.parts.faraway import FarDoor, far_door
+from tests.parts.faraway import PATIENCE_S, FarDoor, far_door
 from tests.parts.guest import Guest, guest
 from tests.parts.mosquitto import Mosquitto, free_port
 from tests.parts.need import program, skip_or_fail
@@ -140,6 +140,9 @@ class Scene:
         alice.pen = pen
         paired = await alice.hear("paired")
         assert paired["body"]["error"] is None, paired
+        async with asyncio.timeout(PATIENCE_S), door.changed:  # the second answer is no event
+            await door.changed.wait_for(lambda: any("pairing" in one for _, one in door.told))
+        door.told.clear()
 
     async def call_from_the_door(self, door: FarDoor, alice: Guest) -> None:
         """The bell is pressed; she answers, opens, and hangs up."""
