@@ -469,6 +469,10 @@ class MqttSignaling:
         """The endpoints that were believed by one of these keys; endpoint None: all of that uid's."""
         return self._signers.of(kids)
 
+    def moved(self, gone: frozenset[str]) -> None:
+        """This machine's addresses have changed, and these are gone."""
+        self._link.moved(gone)
+
     def follow_contacts(self) -> None:
         """The contacts are others than before: who came is seen, and who went is not."""
         for uid in self._presence.uids():

@@ -6,10 +6,7 @@ over TCP comes by sockets in the file system, since nothing but coturn is to be 
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -17,84 +14,22 @@ import pytest
 from appliance.config import Camera, Http, IceServer, Media, Security
 from appliance.invitation import link_of
 from appliance.model import Gesture
+from tests.parts.bridge import bridged
 from tests.parts.coturn import PORT, Coturn
 from tests.parts.house import config_for, house
 from tests.parts.mosquitto import Mosquitto
-from tests.parts.netlab import Place, netlab
+from tests.parts.netlab import netlab
 from tests.web.conftest import CHROMIUM, WITH_CONSENT, chromium
 from tests.web.visiting import part, shows
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
 
-BRIDGE = """
-import asyncio, sys
-async def pump(reader, writer):
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
-def to(path):
-    async def come(reader, writer):
-        there = await asyncio.open_unix_connection(path)
-        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
-    return come
-async def main():
-    servers = [await asyncio.start_server(to(path), "127.0.0.1", int(port))
-               for port, path in zip(sys.argv[1::2], sys.argv[2::2])]
-    print("ready", flush=True)
-    await asyncio.gather(*(one.serve_forever() for one in servers))
-asyncio.run(main())
-"""
 ADVANCES = """async (video) => {
   const before = video.getVideoPlaybackQuality().totalVideoFrames;
   while (video.getVideoPlaybackQuality().totalVideoFrames < before + 5) {
     await new Promise((done) => { setTimeout(done, 50); });
   }
 }"""
-
-
-@asynccontextmanager
-async def bridged(place: Place, folder: Path, *ports: int) -> AsyncIterator[None]:
-    """These ports of this machine's loopback are on that of the place, too."""
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            """The other side is gone."""
-        finally:
-            writer.close()
-
-    async with AsyncExitStack() as stack:
-        words: list[str] = []
-        for port in ports:
-
-            async def come(
-                reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int = port
-            ) -> None:
-                there = await asyncio.open_connection("127.0.0.1", port)
-                await asyncio.gather(pump(reader, there[1]), pump(there[0], writer))
-
-            path = folder / f"{port}.sock"
-            server = await asyncio.start_unix_server(come, path)
-            stack.callback(server.close)
-            words += [str(port), str(path)]
-        process = await asyncio.create_subprocess_exec(
-            *place.command(sys.executable, "-c", BRIDGE, *words), stdout=asyncio.subprocess.PIPE
-        )
-        try:
-            assert process.stdout is not None
-            assert await process.stdout.readline() == b"ready\n"
-            yield
-        finally:
-            process.kill()
-            await process.communicate()
 
 
 async def test_a_phone_that_reaches_nothing_but_a_turn_server_sees_the_door(
