@@ -338,6 +338,11 @@ class Peer:
                 answered = await seams.answers(self._pc, KNOCK_LIMIT_S)
                 self._answers += answered
 
+    def came_by(self, gone: frozenset[str]) -> bool:
+        """Whether media goes by one of these addresses of this machine, or may do, through a server."""
+        own = seams.own_address(self._pc)
+        return own is not None and bool(gone) and (own == "" or own in gone)
+
     @property
     def answers_received(self) -> int:
         """How often the other side has answered that it is there."""

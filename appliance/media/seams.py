@@ -141,6 +141,7 @@ def self_check() -> None:
         ("_rtx_ssrc", RTCRtpSender._retransmit),
         ("_connection", RTCIceTransport.start),
         ("_nominated", aioice.Connection.query_consent),
+        ("local_candidate", ice.server_reflexive_candidate),
         ("build_request", aioice.Connection.query_consent),
         ("_local_candidates", aioice.Connection.gather_candidates),
         ("_protocols", aioice.Connection._pair_remote_candidate),
@@ -372,6 +373,16 @@ async def answers(pc: RTCPeerConnection, within_s: float) -> bool:
     except (TimeoutError, stun.TransactionError, OSError):
         return False
     return True
+
+
+def own_address(pc: RTCPeerConnection) -> str | None:
+    """By which address of this machine media goes; empty where a TURN server is on the way, None before."""
+    connection = _ice_of(pc)
+    pair = None if connection is None else connection._nominated.get(1)
+    if pair is None:
+        return None
+    own = pair.protocol.local_candidate
+    return own.host if own is not None and own.type == "host" else ""
 
 
 def _ice_of(pc: RTCPeerConnection) -> aioice.Connection | None:

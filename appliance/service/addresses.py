@@ -85,7 +85,7 @@ def listening() -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC)
     try:
         opened.bind((0, _GROUPS))
-        opened.setblocking(False)
+        opened.settimeout(0)
     except OSError:
         opened.close()
         raise
@@ -95,7 +95,7 @@ def listening() -> socket.socket:
 async def watch(
     moved: Callable[[frozenset[str]], None], listen: Callable[[], socket.socket] = listening
 ) -> None:
-    """Call `moved` with the addresses that are gone each time that something has changed, until cancelled."""
+    """Call `moved` with the addresses that are gone whenever something has changed, until cancelled."""
     try:
         opened = listen()
     except OSError as fault:

@@ -239,9 +239,8 @@ class MqttLink:
         """Wait before the next attempt, until the network is another one at most."""
         async with asyncio.TaskGroup() as tasks:
             found = tasks.create_task(self._way_found.wait())
-            await asyncio.wait(
-                [self._stop, found], timeout=delay_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            either: list[asyncio.Future[Any]] = [self._stop, found]
+            await asyncio.wait(either, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
             found.cancel()
         self._way_found.clear()
 
