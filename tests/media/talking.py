@@ -86,8 +86,11 @@ class Talker:
             await self.peer.keep_seeing()
 
     @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
-        camera = CardCamera(WIDTH, HEIGHT, FRAMERATE, KBPS)
+    async def at_work(
+        self, width: int = WIDTH, height: int = HEIGHT, framerate: int = FRAMERATE
+    ) -> AsyncIterator[None]:
+        """Until the block is left, which closes the connection."""
+        camera = CardCamera(width, height, framerate, KBPS)
         units: Handover[AccessUnit] = Handover(self._pictures.deliver)
         self._pictures.attach(camera)
         camera.start(units.put, print)
