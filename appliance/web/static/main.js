@@ -315,7 +315,10 @@ async function openPhone(client, websocket_url, invitation) {
   // brought back as it was, its sockets are dead: begin anew
   window.addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
   window.addEventListener('hashchange', () => enterByLink(session, view));
-  window.addEventListener('online', () => session.signaling.retryNow());
+  window.addEventListener('online', () => {
+    session.signaling.retryNow();
+    session.signaling.probe();
+  });
   window.addEventListener('keydown', ({ key }) => key === 'Escape' && view.panels.close());
   if (client.demo) openDoorPane(client, ringtone);
   await keepRelays((servers) => { session.media.iceServers = servers; });
