@@ -120,6 +120,7 @@ $(TEST): $(PINS) pyproject.toml
 
 # -------------------- what only the tests want, and Debian has
 
+FAKETIME = $(firstword $(wildcard /usr/lib/*/faketime/libfaketimeMT.so.1) libfaketimeMT.so.1)
 CJK_FONT := /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf
 
 # pyalsaaudio is compiled where it is installed; `make demo` does without
@@ -132,4 +133,4 @@ $(ALSA): $(TEST)
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 packages: $(ALSA)
-	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback

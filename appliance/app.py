@@ -110,6 +110,8 @@ class Appliance:
         self.page: str | None = None
         self.accounts: SocketAccounts | None = None
         """Who makes accounts at the broker for whom this device pairs."""
+        self.moved: list[Callable[[frozenset[str]], None]] = []
+        """Who is told that this machine's addresses are others than before, and which are gone."""
         self.rejected: Mapping[str, int] = {}
         self.open_order: Open
         self.websocket_url: str | None = config.mqtt.websocket_url

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from appliance import __version__
+from appliance import __version__, relaying
 from appliance.accounts import Following, SocketAccounts
 from appliance.calls.effects import Sound
 from appliance.calls.inputs import ContactsChanged, FaultReported, LinkState
@@ -30,7 +30,7 @@ from appliance.messages import Message
 from appliance.plugins import Plugins
 from appliance.policy import contact_policies
 from appliance.reporting.calllog import CallLog
-from appliance.service import heap, pressure, suspend
+from appliance.service import addresses, heap, pressure, suspend
 from appliance.service.memory import Kept, Memory
 
 if TYPE_CHECKING:
@@ -162,6 +162,7 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
     if studio.sounding is not None:
         appliance.sound.attach(studio.sounding)
     appliance.engine.attach(studio)
+    appliance.moved.append(studio.moved)
     appliance.show(appliance.engine.state)
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
     tasks.create_task(_make_sounds(appliance), name="sounds")
@@ -187,9 +188,17 @@ def _lengths(prompts: Prompts) -> dict[Sound, float]:
 
 
 async def senses(appliance: Appliance, stack: AsyncExitStack, root: Path | None) -> None:
-    """Heat, supply, sleep and memory of the whole device; `root` is /sys, None where that is another's."""
+    """Heat, supply, sleep, memory and addresses; `root` is /sys, None where that is another's."""
     tasks = await stack.enter_async_context(asyncio.TaskGroup())
-    watches = [("sleep", suspend.watch(appliance.engine.post))]
+
+    def moved(gone: frozenset[str]) -> None:
+        for tell in appliance.moved:
+            tell(gone)
+
+    watches = [
+        ("sleep", suspend.watch(appliance.engine.post)),
+        ("addresses", addresses.watch(moved)),
+    ]
     if root is not None:
         watches.append(("pressure", pressure.watch(appliance.engine.post, root)))
     if trim := heap.trimmer():
@@ -246,6 +255,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     engine.attach(signaling)
     appliance.rejected = signaling.rejected
     appliance.open_order = signaling.take_order
+    appliance.moved.append(signaling.moved)
 
     def changed(revoked: frozenset[str]) -> None:
         known = contact_policies(contacts.all(), unsigned)
@@ -337,7 +347,7 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
         on_state: Callable[[LinkState], None],
         on_request: OnRequest,
     ) -> MqttLink:
-        return MqttLink(
+        link = MqttLink(
             config.mqtt,
             f"{config.device.id}-device",
             on_state=on_state,
@@ -348,6 +358,8 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
             will=Publication(will_topic, b"offline", retain=True),
             subscriptions=[Subscription(topic_filter, retained=False)],
         )
+        appliance.moved.append(link.moved)
+        return link
 
     topics = DeviceTopics(
         config.device,
@@ -428,6 +440,7 @@ async def page(
         contacts=appliance.contacts,
         views=views,
         tls_folder=appliance.folder / FOLDER,
+        ice_servers=lambda uid: relaying.told(config.media.ice_servers, uid, time.time()),
     )
     try:
         await stack.enter_async_context(server)

@@ -140,6 +140,8 @@ async def test_pi_webrtc_306_a_cable_that_is_out_for_a_minute_and_it_never_comes
         after = await alice.talks()
         assert after.generation > before.generation, "another connection in the same session"
         assert "session_left" not in door.names()
+        gone = [one["data"]["message"] for _, one in door.told if "code" in one.get("data", {})]
+        assert any("is gone" in message for message in gone), "the kernel has told, not a silence"
         await hear_each_other(door, alice)
         await hang_up(door, alice)
 

@@ -133,6 +133,7 @@ class LiveMicrophone:
         if self._fanout.tap is not None:
             self._fanout.tap(frame)
         if self._fanout.listeners:
+            self._encoder.expect_loss(self._fanout.loss_percent)
             self._packets.put(self._encoder.encode(frame))
 
     def _judge(self, frame: bytes) -> None:

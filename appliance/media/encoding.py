@@ -13,6 +13,7 @@ from av.video.frame import PictureType
 from appliance.media import opus
 from appliance.media.base import FRAME_SAMPLES, SAMPLE_RATE_HZ, AccessUnit
 from appliance.media.opus import BadPacket, LibopusEncoder, Setting
+from appliance.media.voiceloss import LEAST_PERCENT
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ VOICE_EFFORT = 1
 """libopus's complexity, 0 to 10. From 2 on it codes what is above 8 kHz as well, of which a voice at a door
 has little, and takes two to three times as long; the packets for error correction are there in any case.
 """
-EXPECTED_LOSS_PERCENT = 10
+EXPECTED_LOSS_PERCENT = LEAST_PERCENT
 VOICE = {
     Setting.BITRATE: VOICE_BIT_S,
     Setting.VBR: 1,
@@ -176,6 +177,17 @@ class OpusEncoder:
     def __init__(self) -> None:
         """One stream; `encode` belongs to one thread. By libopus itself where it can be had."""
         self._encoder = _voice_encoder()
+        self._loss_percent = EXPECTED_LOSS_PERCENT
+
+    def expect_loss(self, percent: int) -> None:
+        """So much of it is lost on the way: the more, the more goes into error correction.
+
+        FFmpeg's encoder cannot be told while it runs, and keeps what it began with.
+        """
+        if percent != self._loss_percent:
+            self._loss_percent = percent
+            if isinstance(self._encoder, LibopusEncoder):
+                self._encoder.set(Setting.PACKET_LOSS_PERCENT, percent)
 
     def encode(self, frame: bytes) -> bytes:
         """One frame in, one Opus packet out."""

@@ -25,8 +25,11 @@ from appliance.media.governor import KEYFRAME_INTERVAL_S, Cause, KeyframeGoverno
 from appliance.media.latest import LatestPictures
 from appliance.media.sending import Packet
 from appliance.media.tracks import AudioTrack, Fanout, VideoTrack, sound_packet
+from appliance.media.voiceloss import LEAST_PERCENT
 
 VIDEO_CLOCK = Fraction(1, 90_000)
+
+WEIGHED_EVERY_S = 1.0
 
 NEXT_US = 1000
 """How much later than the last picture of one camera the first of another is, at least."""
@@ -218,8 +221,10 @@ class AudioFanout(Fanout[AudioTrack]):
         """Gets each frame as it is sent, on the source's thread."""
         self.beats: set[Callable[[], None]] = set()
         """What is called with each 20 ms of sound: who else has something to do every 20 ms."""
+        self.loss_percent = LEAST_PERCENT
+        """What the encoder is to expect on the worst of the ways, looked at once a second."""
         self._frames = 0
-        self._last_at_s = self._loop.time()
+        self._last_at_s = self._weighed_at_s = self._loop.time()
 
     def track(self) -> AudioTrack:
         """A track for one more peer."""
@@ -230,6 +235,11 @@ class AudioFanout(Fanout[AudioTrack]):
         now_s = self._loop.time()
         gap_s, self._last_at_s = now_s - self._last_at_s, now_s
         self._frames += 1 if gap_s < 10 * FRAME_S else round(gap_s / FRAME_S)
+        if now_s - self._weighed_at_s >= WEIGHED_EVERY_S:
+            self._weighed_at_s = now_s
+            self.loss_percent = max(
+                (track.loss.percent for track in self._tracks), default=LEAST_PERCENT
+            )
         packet = sound_packet(opus, self._frames * FRAME_SAMPLES)
         for track in self._tracks:
             track.push(packet)

@@ -1,9 +1,10 @@
-"""What the other side tells about the video that it gets (RTCP)."""
+"""What the other side tells about the pictures, or the sound, that it gets (RTCP)."""
 
 from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiortc.rtp import (
@@ -54,8 +55,11 @@ class Feedback:
     """There and back, by the last report that tells (RFC 3550, section 6.4.1: LSR and DLSR)."""
     keyframe_requests: int = 0
     """How often it has asked for a keyframe."""
+    reported: Callable[[Report], None] | None = None
+    """Gets each report as it comes."""
     unread: deque[Report] = field(default_factory=lambda: deque(maxlen=UNREAD_REPORTS))
-    _sent_at_s: dict[int, float] = field(default_factory=dict)
+    _sent_at_s: dict[int, float | None] = field(default_factory=dict)
+    """By the time that the report named; None where two named the same, since nothing was sent between."""
     _remb_at_s: float = 0.0
     _last_fir: tuple[int, int] | None = None
     """Who asked last, and the number of its command: the same again is a repetition of it."""
@@ -64,8 +68,9 @@ class Feedback:
         """Note when a sender report left, for the time until it is answered."""
         if isinstance(packet, RtcpSrPacket):
             middle = packet.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
+            known = middle in self._sent_at_s
             self._sent_at_s.pop(middle, None)
-            self._sent_at_s[middle] = now_s
+            self._sent_at_s[middle] = None if known else now_s
             if len(self._sent_at_s) > SENT_REPORTS:
                 del self._sent_at_s[next(iter(self._sent_at_s))]
 
@@ -98,12 +103,14 @@ class Feedback:
         sent_at_s = self._sent_at_s.get(report.lsr)
         rtt_s = None if sent_at_s is None else now_s - sent_at_s - report.dlsr / DLSR_HZ
         if rtt_s is not None:
-            self.rtt_s = max(0.0, rtt_s)
+            self.rtt_s = rtt_s = max(0.0, rtt_s)
         if now_s - self._remb_at_s > REMB_HOLDS_S:
             self.remb_bit_s = None
         remb_kbps = None if self.remb_bit_s is None else self.remb_bit_s / 1000
         told = Report(now_s, self.fraction_lost, rtt_s, self.jitter_s, remb_kbps)
         self.unread.append(told)
+        if self.reported is not None:
+            self.reported(told)
 
     def _take_remb(self, fci: bytes, ssrc: int, now_s: float) -> None:
         try:

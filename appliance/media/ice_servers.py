@@ -1,26 +1,17 @@
-"""The STUN and TURN servers of the configuration, and what one says to be let in.
-
-A TURN server that shares a secret with this device is given a name that says until when it is good, and the
-HMAC of that name as a password ("A REST API For Access To TURN Services", draft-uberti-behave-turn-rest):
-what is read off the network is of no use for long, and the secret itself never leaves the device.
-"""
+"""The STUN and TURN servers of the configuration, and what this device says to be let in."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from appliance.config import IceServer
+from appliance.relaying import GOOD_FOR_S, secret_of, time_limited
 
-GOOD_FOR_S = 86_400
-"""Longer than any call, and than the clock of a device that has just begun to know the time is off."""
+__all__ = ["GOOD_FOR_S", "Server", "read", "time_limited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +37,6 @@ class Server:
     def __str__(self) -> str:
         kind = "turn" if self.relays else "stun"
         return f"{kind}{'s' if self.tls else ''}:{self.host}:{self.port}"
-
-
-def time_limited(secret: bytes, uid: str, until_s: int) -> tuple[str, str]:
-    """User name and password that a TURN server with this secret takes until then (Unix seconds)."""
-    username = f"{until_s}:{uid}"
-    digest = hmac.new(secret, username.encode(), hashlib.sha1).digest()
-    return username, base64.b64encode(digest).decode()
 
 
 def read(configured: Sequence[IceServer], uid: str) -> tuple[Server, ...]:
@@ -90,4 +74,4 @@ def _server(parsed: dict[str, Any], configured: IceServer, uid: str) -> Server:
 
 
 def _read(file: str | None) -> str | None:
-    return None if file is None else Path(file).read_text(encoding="utf-8").strip()
+    return None if file is None else secret_of(file)

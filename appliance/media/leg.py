@@ -223,6 +223,16 @@ class Leg:
             self._lost = True
             self._report(PeerLost(self.key))
 
+    async def moved(self, gone: frozenset[str]) -> None:
+        """These addresses of this machine are gone: what went by one of them is lost now, not in 2 s."""
+        peer = self._peer
+        if peer is None or self._over or self._lost or not self.connected_once:
+            return
+        if peer.came_by(gone):
+            self._lost = True
+            self._packets, self._answers = await peer.packets_received(), peer.answers_received
+            self._report(PeerLost(self.key))
+
     # -------------------- what the peer tells
 
     def connected(self) -> None:

@@ -20,6 +20,9 @@ UNTRIED = 1.5
 """What nobody has tried is believed up to so many times of what is being sent."""
 NOTICED = 1.1
 """Who is given so much more than is sent to all does not notice that it is given more."""
+MOST_AT_RANDOM, SURE_KBPS = 0.35, 100.0
+"""So much is lost on a bad radio at any rate, too. Without a sign of a queue nothing is won then by sending
+even less than this, which is a picture still."""
 CUT = 0.85
 DEEPEST_CUT = 0.5
 CALM_AFTER_S = 5.0
@@ -64,6 +67,7 @@ class Link:
         self._settled_s = now_s
         self._changed_s = self._silence_ends_s = now_s - CALM_AFTER_S
         self._usual_s = USUAL_S
+        self._loss = 0.0
         self._rtts: deque[tuple[float, float]] = deque()
 
     def take(self, report: Report, sent_kbps: float) -> None:
@@ -72,6 +76,7 @@ class Link:
         queue_s = self._queue_s(report)
         if self._tells_of_silence(report.at_s, passed_s):
             return
+        self._loss += (report.fraction_lost - self._loss) / 8  # few packets make odd fractions
         doubts = (
             report.fraction_lost >= SOME_LOSS,
             queue_s > QUEUE_S,
@@ -82,7 +87,9 @@ class Link:
         heavy = report.fraction_lost > (HEAVY_LOSS if calm else HEAVY_LOSS / 2)
         self.suffers = heavy or sum(doubts) + restless >= 2
         if self.suffers:
-            self._cut(report, sent_kbps)
+            waits = queue_s > QUEUE_S or restless
+            at_random = not waits and self._loss <= MOST_AT_RANDOM
+            self._cut(report, sent_kbps, SURE_KBPS if at_random else LEAST_KBPS)
         elif not any(doubts):
             self._grow(report, min(passed_s, LONGEST_GROWTH_S), sent_kbps)
 
@@ -101,13 +108,13 @@ class Link:
                 self._changed_s = report.at_s
             self.kbps = min(limit_kbps, self.kbps * GROWTH_PER_S**passed_s)
 
-    def _cut(self, report: Report, sent_kbps: float) -> None:
+    def _cut(self, report: Report, sent_kbps: float, least_kbps: float) -> None:
         if report.at_s < self._settled_s:
             return
         self._settled_s = report.at_s + SETTLE_S + (report.rtt_s or 0.0)
         self._changed_s = report.at_s
         factor = max(DEEPEST_CUT, min(CUT, 1 - report.fraction_lost / 2))
-        self.kbps = max(LEAST_KBPS, factor * min(self.kbps, sent_kbps))
+        self.kbps = max(min(self._ceiling_kbps, least_kbps), factor * min(self.kbps, sent_kbps))
 
     def _queue_s(self, report: Report) -> float:
         """How much longer than on an empty way it takes now."""

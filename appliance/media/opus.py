@@ -225,10 +225,15 @@ class LibopusEncoder:
         self._state = ctypes.create_string_buffer(library.encoder_size(1))
         if library.encoder_init(self._state, SAMPLE_RATE_HZ, 1, _VOIP) != _OPUS_OK:
             raise BadPacket("libopus refuses to encode 48 kHz mono")
+        self._ctl = library.encoder_ctl
         for setting, value in settings.items():
-            if library.encoder_ctl(self._state, setting, value) != _OPUS_OK:
-                raise BadPacket(f"libopus refuses a {setting.name} of {value}")
+            self.set(setting, value)
         self._packet = ctypes.create_string_buffer(LONGEST_PACKET)
+
+    def set(self, setting: Setting, value: int) -> None:
+        """From the next frame on. Raises BadPacket where the library refuses."""
+        if self._ctl(self._state, setting, value) != _OPUS_OK:
+            raise BadPacket(f"libopus refuses a {setting.name} of {value}")
 
     def encode(self, frame: bytes) -> bytes:
         """One frame of 960 samples in, one packet out. Raises BadPacket where the library refuses."""

@@ -32,9 +32,10 @@ from appliance.media.governor import Cause
 from appliance.media.hold_tone import HoldTone
 from appliance.media.ice_servers import Server
 from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
+from appliance.media.link import Report
 from appliance.media.local_names import LocalNames, look_up
 from appliance.media.reception import Reception
-from appliance.media.tracks import VideoTrack
+from appliance.media.tracks import AudioTrack, VideoTrack
 from appliance.media.watching import Stall, View
 from appliance.messages import IceCandidate, SessionDescription
 
@@ -207,20 +208,38 @@ class Peer:
 
     def _line_made(self, line: Line) -> None:
         fanout = self._sources.of(line.role)
-        seams.send_ready_made(line.transceiver.sender)
+        seams.send_ready_made(line.transceiver.sender, lambda: self._says_twice)
         if isinstance(fanout, VideoFanout):
 
             def wanted(cause: Cause) -> None:
                 if not self._hold:
                     fanout.request_keyframe(cause)
 
-            feedback = self.feedback[line.role] = Feedback()
+            feedback = self.feedback[line.role] = Feedback(reported=self._saw_less)
             if isinstance(line.track, VideoTrack):
                 line.track.feedback = feedback
                 line.track.yields = self._yields
             seams.observe_rtcp(line.transceiver.sender, feedback, wanted)
         elif line.role.kind == "audio":
             seams.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
+            heard = Feedback(reported=self._heard_less)
+            seams.observe_rtcp(line.transceiver.sender, heard, lambda cause: None)
+
+    @property
+    def _voices(self) -> list[AudioTrack]:
+        return [line.track for line in self._agreement.lines if isinstance(line.track, AudioTrack)]
+
+    @property
+    def _says_twice(self) -> bool:
+        return any(track.loss.twice for track in self._voices)
+
+    def _heard_less(self, report: Report) -> None:
+        for track in self._voices:
+            track.loss.take(report, of_sound=True)
+
+    def _saw_less(self, report: Report) -> None:
+        for track in self._voices:
+            track.loss.take(report, of_sound=False)
 
     async def _agreed(self) -> None:
         for line in self._agreement.lines:
@@ -321,6 +340,11 @@ class Peer:
             if not answered:
                 answered = await seams.answers(self._pc, KNOCK_LIMIT_S)
                 self._answers += answered
+
+    def came_by(self, gone: frozenset[str]) -> bool:
+        """Whether media goes by one of these addresses of this machine, or may do, through a server."""
+        own = seams.own_address(self._pc)
+        return own is not None and bool(gone) and (own == "" or own in gone)
 
     @property
     def answers_received(self) -> int:

@@ -161,6 +161,10 @@ def self_check() -> None:
         ("_run_rtp", RTCRtpSender.send),
         ("_retransmit", RTCRtpSender._handle_rtcp_packet),
         ("_send_rtp", RTCRtpSender._run_rtp),
+        *(
+            (name, RTCDtlsTransport._send_rtp)
+            for name in ("_tx_srtp", "_send", SENT_BYTES, SENT_PACKETS)
+        ),
         ("_enabled", RTCRtpSender._next_encoded_frame),
         ("_split_bitstream", H264Encoder.pack),
         ("_packetize", H264Encoder.pack),
@@ -169,6 +173,7 @@ def self_check() -> None:
         ("_rtx_ssrc", RTCRtpSender._retransmit),
         ("_connection", RTCIceTransport.start),
         ("_nominated", aioice.Connection.query_consent),
+        ("local_candidate", ice.server_reflexive_candidate),
         ("build_request", aioice.Connection.query_consent),
         ("_local_candidates", aioice.Connection.gather_candidates),
         ("_protocols", aioice.Connection._pair_remote_candidate),
@@ -475,6 +480,16 @@ async def answers(pc: RTCPeerConnection, within_s: float) -> bool:
     return True
 
 
+def own_address(pc: RTCPeerConnection) -> str | None:
+    """By which address of this machine media goes; empty where a TURN server is on the way, None before."""
+    connection = _ice_of(pc)
+    pair = None if connection is None else connection._nominated.get(1)
+    if pair is None:
+        return None
+    own = pair.protocol.local_candidate
+    return own.host if own is not None and own.type == "host" else ""
+
+
 def _ice_of(pc: RTCPeerConnection) -> aioice.Connection | None:
     """Of the transport that all sections share."""
     for transceiver in pc.getTransceivers()[:1]:
@@ -534,11 +549,12 @@ def route_full_intra_requests(sender: RTCRtpSender) -> None:
     router.route_rtcp = with_fir  # type: ignore[method-assign]
 
 
-def send_ready_made(sender: RTCRtpSender) -> None:
+def send_ready_made(sender: RTCRtpSender, twice: Callable[[], bool] = lambda: False) -> None:
     """Let `sender` send what is encoded already by a loop that does no more than that.
 
-    Its statistics, its reports and what it keeps for those who miss something are as they would be. To be
-    called before it is connected.
+    Sound is sent a second time, behind the packet after it, while `twice` says so: who has got a packet
+    throws the second one away by its number (RFC 3711, section 3.3.2). Its statistics, its reports and what
+    it keeps for those who miss something are as they would be. To be called before it is connected.
     """
 
     def of(name: str) -> Any:
@@ -549,7 +565,7 @@ def send_ready_made(sender: RTCRtpSender) -> None:
     async def run(codec: RTCRtpCodecParameters) -> None:
         of("rtp_started").set()
         try:
-            await _Sending(sender, codec, history).run()
+            await _Sending(sender, codec, history, twice).run()
         except (asyncio.CancelledError, ConnectionError, MediaStreamError):
             pass  # it was stopped, or there is nothing more: as in its own
         except Exception:
@@ -582,9 +598,16 @@ class _Sending:
     """The stream of one sender, and what is told of it."""
 
     def __init__(
-        self, sender: RTCRtpSender, codec: RTCRtpCodecParameters, history: dict[int, SentPacket]
+        self,
+        sender: RTCRtpSender,
+        codec: RTCRtpCodecParameters,
+        history: dict[int, SentPacket],
+        twice: Callable[[], bool],
     ) -> None:
         self._sender, self._history = sender, history
+        self._twice = twice if sender.kind == "audio" else lambda: False
+        self._sealed = b""
+        """The latest packet as it was encrypted, while each is sent twice."""
         self._told: dict[str, Any] = vars(sender)
 
         def empty(sent_at: int) -> bytes:
@@ -610,10 +633,10 @@ class _Sending:
             if not self._sender._enabled:
                 continue
             assert isinstance(packet, Packet)
-            now, send = ntp_now(), self._sender.transport._send_rtp
+            now = ntp_now()
             for sent in self._made(packet, now):
                 self._note(sent)
-                await send(sent.data)
+                await self._send(sent.data)
             self._tell(now)
 
     def _at_once(self, packet: Packet) -> bool:
@@ -637,11 +660,33 @@ class _Sending:
                 data = protect(sent.data)
             except (pylibsrtp.Error, ValueError):
                 return False  # it fails there too, and is told
-            send(data, address)
-            counted[SENT_BYTES] += len(data)
-            counted[SENT_PACKETS] += 1
+            for one in self._with_before(data):
+                send(one, address)
+                counted[SENT_BYTES] += len(one)
+                counted[SENT_PACKETS] += 1
         self._tell(now)
         return True
+
+    async def _send(self, data: bytes) -> None:
+        """Send it as aiortc does, and the one before it once more where that is wanted."""
+        dtls = self._sender.transport
+        if not self._twice():
+            self._sealed = b""
+            await dtls._send_rtp(data)
+            return
+        counted = vars(dtls)
+        for one in self._with_before(dtls._tx_srtp.protect(data)):
+            await dtls.transport._send(one)
+            counted[SENT_BYTES] += len(one)
+            counted[SENT_PACKETS] += 1
+
+    def _with_before(self, sealed: bytes) -> tuple[bytes, ...]:
+        """An encrypted packet and, while each is to be sent twice, the one before it.
+
+        Encrypting a number twice is refused (RFC 3711, section 9.1), hence the very same bytes.
+        """
+        before, self._sealed = self._sealed, bytes(sealed) if self._twice() else b""
+        return (sealed, before) if before and self._sealed else (sealed,)
 
     def _made(self, packet: Packet, now: int) -> list[SentPacket]:
         return self._stream.packets(self._payloads(packet), packet.pts, now)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 Identity: TypeAlias = tuple[str, str, frozenset[str]]
 """Of a transport: ICE user fragment and password, and the fingerprints of its certificate."""
 
+_OPUS = re.compile(r"a=rtpmap:(\d+) opus/48000/2", re.IGNORECASE)
 _LINES = re.compile(r"\r?\n")
 _BUNDLE = "a=group:BUNDLE"
 _NO_MORE = "a=end-of-candidates"
@@ -75,6 +76,15 @@ class Section:
     def without(self, line: str) -> Section:
         """The same without a line."""
         return replace(self, lines=tuple(one for one in self.lines if one != line))
+
+    def wanting_correction(self) -> Section:
+        """The same, and of Opus error correction is wanted, which else nobody sends (RFC 7587, 6.1)."""
+        told: list[str] = []
+        for line in self.lines:
+            told.append(line)
+            if opus := _OPUS.fullmatch(line):
+                told.append(f"a=fmtp:{opus[1]} minptime=10;useinbandfec=1")
+        return replace(self, lines=tuple(told))
 
     def rejected(self) -> Section:
         """The same as it is told to who must not use it."""
@@ -181,6 +191,7 @@ class Description:
         With `more` it is not told that these are all candidates.
         """
         sections = tuple(dead.get(number, section) for number, section in enumerate(self.sections))
+        sections = tuple(section.wanting_correction() for section in sections)
         if more:
             sections = tuple(section.without(_NO_MORE) for section in sections)
         mids = [

@@ -303,6 +303,11 @@ class Studio:
 
     # -------------------- connections that have gone silent
 
+    def moved(self, gone: frozenset[str]) -> None:
+        """These addresses of this machine are gone."""
+        for leg in list(self._legs.values()):
+            self._start(leg.moved(gone), f"address of {leg.key.uid}")
+
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         for look in itertools.count():

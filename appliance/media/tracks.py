@@ -20,6 +20,7 @@ from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from appliance.media.feedback import Feedback
 from appliance.media.governor import Cause
 from appliance.media.sending import Packet
+from appliance.media.voiceloss import VoiceLoss
 
 AUDIO_CLOCK = Fraction(1, SAMPLE_RATE_HZ)
 
@@ -173,6 +174,8 @@ class AudioTrack(PacketTrack):
     def __init__(self, fanout: Fanout[AudioTrack]) -> None:
         """To be made by `fanout`."""
         super().__init__(fanout)
+        self.loss = VoiceLoss()
+        """How much of it is lost on the way to its peer."""
         self._clock = asyncio.get_running_loop().time
         self._offset = 0
         self._last_pts: int | None = None

@@ -79,6 +79,9 @@ class Link(Protocol):
     ) -> None:
         """Publish the will, disconnect; takes a few seconds at most."""
 
+    def moved(self, gone: frozenset[str]) -> None:
+        """This machine's addresses or ways are others than before, and these addresses are gone."""
+
     def publish(
         self,
         topic: str,

@@ -80,6 +80,11 @@ class Closed:
     version_refused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Abandon:
+    why: str
+
+
 Report = Ready | Arrived | Acknowledged | Faulted | Closed
 
 
@@ -101,7 +106,10 @@ class Connection:
     def __init__(self, plan: Plan, report: Callable[[Report], None]) -> None:
         self._plan = plan
         self._report = report
-        self._requests: queue.SimpleQueue[_Publish | _Farewell] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Publish | _Farewell | _Abandon] = queue.SimpleQueue()
+        self.address: str | None = None
+        """This machine's own, once there is a socket."""
+        self._abandoned = False
         self._wake_lock = threading.Lock()
         self._woken, self._wake = socket.socketpair()
         self._tokens: dict[int, int | None] = {}
@@ -132,7 +140,11 @@ class Connection:
         """Send what is under way and `farewell`, then disconnect."""
         self._request(_Farewell(farewell))
 
-    def _request(self, request: _Publish | _Farewell) -> None:
+    def abandon(self, why: str) -> None:
+        """It is dead, and nothing is to be waited for; `why` is a sentence."""
+        self._request(_Abandon(why))
+
+    def _request(self, request: _Publish | _Farewell | _Abandon) -> None:
         self._requests.put(request)
         with self._wake_lock, contextlib.suppress(OSError):  # it is awake already, or over
             self._wake.send(b"\0")
@@ -207,6 +219,8 @@ class Connection:
                     client.loop_write()
                 client.loop_misc()
                 self._perform_requests(client)
+                if self._abandoned:
+                    return
                 if not self._ready and time.monotonic() > patience_s:
                     self._ended("broker_silent", "The broker does not answer in time.")
                     return
@@ -222,6 +236,10 @@ class Connection:
             if isinstance(request, _Publish):
                 self._publish(client, request)
                 continue
+            if isinstance(request, _Abandon):
+                self._ended("broker_lost", request.why)
+                self._abandoned = True
+                return
             self._closing_since_s = time.monotonic()
             self._ended("closed", "The link was closed by this device.")
             if request.publication is not None and self._ready:
@@ -262,6 +280,7 @@ class Connection:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        self.address = str(sock.getsockname()[0])
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)

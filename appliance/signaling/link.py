@@ -57,6 +57,8 @@ HELD_S = 1.0
 """and looked at so much later."""
 PRESENCE_S = 1.0
 """So long a new connection waits to be told who is there, before it sends what waits."""
+MEND_S = 1.0
+"""How soon this device says that it is there, where somebody else has written otherwise in its place."""
 NEW_EPOCH_S = 600.0
 """How often at most a new epoch begins because the memory of the present one is full."""
 STRANGERS = 256
@@ -115,6 +117,7 @@ class MqttSignaling:
         self._seq = itertools.count(self._clock.wall_ms() if first_seq is None else first_seq)
         self._held: Recent[tuple[str, str], bytes] = Recent(HELD_PRESENCES)
         self._releasing: asyncio.TimerHandle | None = None
+        self._mending: asyncio.TimerHandle | None = None
         self._stirred = asyncio.Event()
         self._leaving = False
         self._responses = Responses()
@@ -148,8 +151,9 @@ class MqttSignaling:
     ) -> None:
         """Let out what was sent, say that this endpoint is offline, disconnect."""
         self._leaving = True
-        if self._releasing is not None:
-            self._releasing.cancel()
+        for timer in (self._releasing, self._mending):
+            if timer is not None:
+                timer.cancel()
         self._attendant.cancel()
         try:
             await self._link.__aexit__(None, None, None)
@@ -427,6 +431,14 @@ class MqttSignaling:
                 self._stirred.set()
         elif payload == presence.OFFLINE and self._epoch is not None:
             self._say_online()  # a former connection's will came late
+        elif self._epoch is not None and self._mending is None:
+            # somebody else wrote it, an old one perhaps: whoever believes it cannot reach this device
+            self._mending = asyncio.get_running_loop().call_later(MEND_S, self._mend)
+
+    def _mend(self) -> None:
+        self._mending = None
+        if self._epoch is not None:
+            self._say_online()
 
     def _present(self, change: PresenceChanged) -> None:
         if change.online:  # unsigned, it is about what else comes unsigned
@@ -456,6 +468,10 @@ class MqttSignaling:
     def signed_by(self, kids: Collection[str]) -> frozenset[Address]:
         """The endpoints that were believed by one of these keys; endpoint None: all of that uid's."""
         return self._signers.of(kids)
+
+    def moved(self, gone: frozenset[str]) -> None:
+        """This machine's addresses have changed, and these are gone."""
+        self._link.moved(gone)
 
     def follow_contacts(self) -> None:
         """The contacts are others than before: who came is seen, and who went is not."""

@@ -176,6 +176,9 @@ class LoopbackLink:
         self._broker.leave(self)
         self.changed(LinkState.OFFLINE)
 
+    def moved(self, gone: frozenset[str]) -> None:
+        """There is no network here."""
+
     def publish(
         self,
         topic: str,

@@ -129,6 +129,7 @@ class MqttLink:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, Callable[[], None]] = {}
         self._told: set[str] = set()
+        self._way_found = asyncio.Event()
         self._last_word: bytes | None = None
         """What we have said last where our will would be said."""
 
@@ -216,11 +217,32 @@ class MqttLink:
             self._set_state(LinkState.CONNECTING if was_useful else LinkState.OFFLINE)
             delay_s = attempts.wait_s(now_s)
             logger.info("%s Next attempt in %.1f s.", end.message, delay_s)
-            await asyncio.wait([self._stop], timeout=delay_s)
+            await self._pause(delay_s)
             if end.code == TAKEN_OVER or (attempts.is_suspicious and await self._is_taken()):
                 await self._give_way(attempts)
             if attempts.is_unsteady:
                 self._tell("broker_unsteady", f"Connections end soon: is {self._client_id} two?")
+
+    def moved(self, gone: frozenset[str]) -> None:
+        """This machine's addresses or ways are others than before, and these addresses are gone.
+
+        A connection from one of them is dead, and the next attempt waits no longer.
+        """
+        connection = self._connection
+        if connection is None:
+            self._way_found.set()
+        elif connection.address in gone:
+            self._way_found.set()
+            connection.abandon(f"This device's address {connection.address} is gone.")
+
+    async def _pause(self, delay_s: float) -> None:
+        """Wait before the next attempt, until the network is another one at most."""
+        async with asyncio.TaskGroup() as tasks:
+            found = tasks.create_task(self._way_found.wait())
+            either: list[asyncio.Future[Any]] = [self._stop, found]
+            await asyncio.wait(either, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
+            found.cancel()
+        self._way_found.clear()
 
     async def _give_way(self, attempts: Attempts) -> None:
         """Leave another program with our client id alone for a while."""

@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from appliance.config import Device, Http, Mqtt
 from appliance.errors import ApplianceError, ConfigError
-from appliance.model import CallSettings, Right
+from appliance.model import CallSettings, Json, Right
 from appliance.trust.contacts import Contacts
 from appliance.web.access import NO_STORE, Access, Asker, is_from_elsewhere
 from appliance.web.demo import Demo, serve_screen, serve_socket, serve_sound
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 SHUTDOWN_TIMEOUT_S = 2.0
 SWEEP_EVERY_S = 60.0
 MAX_BODY_BYTES = 64 * 1024
+AT_THIS_MACHINE = "page"
+"""Who uses TURN servers without a login."""
 PREFLIGHT = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PATCH, DELETE",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type",
@@ -80,6 +82,7 @@ class WebServer:
         contacts: Contacts | None = None,
         views: Views | None = None,
         tls_folder: Path | None = None,
+        ice_servers: Callable[[str], list[dict[str, Json]]] = lambda uid: [],
     ) -> None:
         """Keep what to serve.
 
@@ -88,7 +91,8 @@ class WebServer:
         is whether a page that is not paired is of any use; of
         `settings` the page takes what is about its own screen; `demo` goes with a simulated board
         only. `contacts` may log in; without `views` nobody looks through the camera. In `tls_folder` is
-        the device's own certificate authority, if it has one.
+        the device's own certificate authority, if it has one. `ice_servers` are those that a page of
+        somebody may use; it is called in a thread.
         """
         self._device = device
         self._mqtt = mqtt
@@ -103,6 +107,7 @@ class WebServer:
         self._contacts = contacts or Contacts({})
         self._views = views
         self._tls_folder = tls_folder
+        self._ice_servers = ice_servers
         self._tls: Tls | None = None
         self._access: Access | None = None
         self._files: dict[str, PageFile] = {}
@@ -185,6 +190,7 @@ class WebServer:
         application.router.add_post("/login", self._login)
         application.router.add_post("/logout", self._logout)
         application.router.add_get("/client.json", self._known(self._client))
+        application.router.add_get("/ice_servers.json", self._known(self._relays))
         application.router.add_get("/metrics", self._known(self._metrics))
         if self._views is not None:
             players = Players(self._views, self._sockets)
@@ -283,6 +289,18 @@ class WebServer:
             **(self._demo.client_keys() if self._demo else {}),
         }
         return web.json_response(known, headers=NO_STORE)
+
+    async def _relays(self, request: web.Request, asker: Asker) -> web.StreamResponse:
+        """Which servers a phone may ask for a way, and what lets it in for a day: for who may talk."""
+        del request
+        assert self._access is not None
+        refusal = self._access.refusal(asker, Right.ANSWER)
+        if refusal is not None:
+            refusal = self._access.refusal(asker, Right.CALL)
+        if refusal is not None:
+            return refusal
+        servers = await asyncio.to_thread(self._ice_servers, asker.uid or AT_THIS_MACHINE)
+        return web.json_response({"ice_servers": servers}, headers=NO_STORE)
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         """That the loop turns; a broker that is away is told, and is no illness of this process."""

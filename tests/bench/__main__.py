@@ -15,10 +15,12 @@ from tests.bench import (
     losses,
     media,
     outages,
+    pages,
     panel,
     screen,
     sound,
     startup,
+    voices,
 )
 from tests.bench.table import Row, show
 
@@ -36,7 +38,9 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
         "What a bad network costs, Chromium, 720p30: 2 s without, 2 % loss, PLI",
         losses.run,
     ),
+    "voices": ("A voice at 20 and 30 % loss, both ways, in namespaces with nftables", voices.run),
     "outages": ("When the network or the broker goes away (the worst of 3)", outages.run),
+    "pages": ("The same for a page in a real Chromium (the worst of 3)", pages.run),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
 

@@ -10,13 +10,14 @@ import os
 import sys
 from collections.abc import Callable
 
-from tests.fuzz import floods, messages, offers
+from tests.fuzz import floods, messages, offers, replay
 from tests.fuzz.table import Outcome
 
 PROGRAMS: dict[str, tuple[int, Callable[[int, int], Outcome]]] = {
     "messages": (1_000_000, messages.run),
     "offers": (60_000, offers.run),
     "floods": (5_000, floods.run),
+    "replay": (1, replay.run),
 }
 """Each with how much it does unless N says otherwise."""
 

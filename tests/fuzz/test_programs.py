@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz import floods, messages, offers
+from tests.fuzz import floods, messages, offers, replay
 from tests.fuzz.__main__ import PROGRAMS, main
 
 
@@ -30,6 +30,16 @@ def test_a_call_in_a_flood() -> None:
     """How soon is measured in the long form, where nothing else keeps the machine busy."""
     outcome = floods.run(300, seed=13, lasts_s=1.0)
     assert [promise for promise in outcome.faults if "within" not in promise] == []
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)
+def test_all_that_was_said_is_said_again() -> None:
+    """At once, and after a reboot and a year; in the long form after a minute, too."""
+    outcome = replay.run(1, seed=14, whole=False)
+    assert outcome.faults == []
+    assert outcome.counts["honest calls, and served"] == 2
+    assert outcome.counts["after a reboot and a year: wrong_epoch"] > 3
 
 
 def test_each_program_is_known_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:

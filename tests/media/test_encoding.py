@@ -20,7 +20,7 @@ from appliance.media.encoding import (
     h264_level,
 )
 from appliance.media.opus import BadPacket, LibopusEncoder, Setting
-from tests.media.speech import packets_of, speech
+from tests.media.speech import likeness_db, packets_of, speech
 
 SLICE, IDR, SPS, PPS = 1, 5, 7, 8
 
@@ -222,6 +222,28 @@ def test_a_voice_is_sent_a_second_time_in_the_packet_that_follows() -> None:
     flagged = [bool(packet[1] & 0x40) for packet in packets]
     assert sum(flagged) / len(flagged) > 0.6
     assert sum(map(len, packets)) * 8 / 4 < 32_000, "and it all goes into the bitrate"
+
+
+def test_the_more_is_lost_the_better_is_what_a_packet_has_of_the_one_before_it() -> None:
+    spoken = speech(4)
+
+    def corrected(percent: int) -> float:
+        encoder, plain, hurt = OpusEncoder(), opus.decoder(), opus.decoder()
+        encoder.expect_loss(percent)
+        packets = [
+            encoder.encode(spoken[at : at + FRAME_SAMPLES].tobytes())
+            for at in range(0, len(spoken), FRAME_SAMPLES)
+        ]
+        likeness = []
+        for number, packet in enumerate(packets):
+            truth = plain.decode(packet)
+            if number % 5 == 3:
+                likeness.append(likeness_db(hurt.conceal(960, packets[number + 1]), truth))
+            else:
+                hurt.decode(packet)
+        return float(np.median(likeness))
+
+    assert corrected(30) > corrected(10) + 0.5
 
 
 def test_silence_costs_next_to_nothing_and_stays_silent() -> None:

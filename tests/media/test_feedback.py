@@ -127,6 +127,17 @@ def test_the_way_there_and_back_is_measured_by_the_report_that_is_answered() -> 
     assert feedback.rtt_s == pytest.approx(0.07), "nor of one long ago"
 
 
+def test_where_nothing_was_sent_between_two_reports_their_answer_tells_no_time() -> None:
+    """They name the same time, that of the last packet: which of them was answered is not known."""
+    feedback = Feedback()
+    for at_s in (10.0, 11.0):
+        feedback.sent(sender_report(10), at_s)
+    feedback.take(report(OURS, lsr=10 << 16, dlsr=65_536), OURS, 11.2)
+    feedback.sent(sender_report(12), 12.0)
+    feedback.take(report(OURS, lsr=12 << 16, dlsr=65_536), OURS, 12.9)
+    assert [told.rtt_s for told in feedback.unread] == [None, 0.0], "and none is negative"
+
+
 def test_every_report_waits_for_the_controller_with_the_estimate_of_its_time() -> None:
     feedback = Feedback()
     feedback.take(payload(RTCP_PSFB_APP, pack_remb_fci(1_000_000, [OURS])), OURS, 1)

@@ -608,6 +608,28 @@ async def test_nobody_is_lost_while_on_hold_in_a_call_of_sound(
         assert door.all(PeerLost) + house.all(PeerLost) == []
 
 
+async def test_what_came_by_an_address_that_is_gone_is_lost_at_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after a silence; and what comes by it all the same brings it back."""
+    monkeypatch.setattr(leg, "LIVENESS_LIMIT_S", 3600.0)
+    async with Stranger(tone_hz=500) as alice:
+        await door.answer(alice, video=None, type=CallType.AUDIO)
+        door.studio.moved(frozenset({"192.0.2.7"}))
+        await door.next(PeerConnected)
+        peer = door.studio._legs[ALICE]._peer
+        assert peer is not None
+        own = seams.own_address(peer._pc)
+        assert own
+        door.studio.moved(frozenset())
+        door.studio.moved(frozenset({"192.0.2.7"}))
+        await asyncio.sleep(0)
+        assert door.all(PeerLost) == []
+        door.studio.moved(frozenset({own}))
+        assert (await door.next(PeerLost)).peer == ALICE
+        assert (await door.next(PeerRestored)).peer == ALICE
+
+
 @pytest.mark.parametrize("held", [False, True], ids=["in a call", "on hold"])
 async def test_who_sends_nothing_is_there_as_long_as_it_answers(
     door: Door, held: bool, monkeypatch: pytest.MonkeyPatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.media.link import CUT, LEAST_KBPS, Link, Report
+from appliance.media.link import CUT, LEAST_KBPS, SURE_KBPS, Link, Report
 
 CEILING = 1500.0
 
@@ -27,6 +27,18 @@ def test_it_begins_with_what_was_configured_and_stays_there_while_all_is_well() 
 def test_heavy_loss_alone_cuts_by_as_much_as_is_lost_but_never_to_nothing(loss: float) -> None:
     kbps = reports(Link(CEILING, 0), 1, fraction_lost=loss)
     assert CEILING / 2 <= kbps <= CEILING * CUT
+
+
+def test_what_a_bad_radio_loses_at_any_rate_leaves_pictures() -> None:
+    """A fifth, and now and then half of the few packets of a report, without a queue."""
+    link = Link(CEILING, 0)
+    for second in range(1, 120):
+        odd = {3: 0.5, 5: 0.0}.get(second % 7, 0.2)
+        link.take(Report(second, odd, 0.02, 0.003), link.kbps)
+    assert SURE_KBPS <= link.kbps < 2 * SURE_KBPS
+    assert reports(link, 20, start_s=120, fraction_lost=0.2, rtt_s=0.5) < SURE_KBPS, "a queue"
+    assert reports(link, 20, start_s=140, fraction_lost=0.6) < SURE_KBPS, "that is no radio"
+    assert reports(link, 40, start_s=160, fraction_lost=0.2) >= SURE_KBPS
 
 
 def test_a_radio_s_steady_loss_of_a_few_percent_changes_nothing() -> None:

@@ -41,6 +41,21 @@ def test_what_was_taken_apart_is_put_together(described: Description) -> None:
     assert [section.mid for section in described.sections] == ["0", "1", "2"]
 
 
+def test_of_opus_error_correction_is_wanted_and_of_nothing_else() -> None:
+    codecs = (
+        "a=rtpmap:111 opus/48000/2",
+        "a=rtpmap:109 H264/90000",
+        "a=fmtp:109 packetization-mode=1",
+    )
+    section = Section(("m=audio 9 UDP/TLS/RTP/SAVPF 111 109", *codecs))
+    assert section.wanting_correction().lines == (
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111 109",
+        codecs[0],
+        "a=fmtp:111 minptime=10;useinbandfec=1",
+        *codecs[1:],
+    )
+
+
 def test_port_0_is_a_rejection_unless_the_section_only_has_no_port_of_its_own(
     described: Description,
 ) -> None:

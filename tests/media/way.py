@@ -70,6 +70,8 @@ class Way:
     samples: int = FRAME_SAMPLES
     drop: Callable[[int], bool] = field(default=lambda number: False)
     extra_s: Callable[[int], float] = field(default=lambda number: 0.0)
+    twice: bool = False
+    """Each is sent once more behind the one after it; SRTP drops the second of who has the first."""
 
     def arrivals(self, seconds: float, calm_s: float = 0.0) -> Iterator[tuple[float, int]]:
         """When each packet comes that comes, by its number, in the order of coming.
@@ -89,6 +91,8 @@ class Way:
                 if begin_s <= at_s < end_s:
                     at_s = end_s + (at_s - begin_s) * 1e-3
             lost = (rough and rng.random() < self.loss) or self.drop(number)
+            if lost and self.twice and not (rough and rng.random() < self.loss):
+                heapq.heappush(waiting, (at_s + interval_s, number))
             if not lost:
                 heapq.heappush(waiting, (at_s, number))
             while waiting and waiting[0][0] <= sent_s:

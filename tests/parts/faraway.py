@@ -11,18 +11,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from appliance.loading.shipped import shipped
 from tests.parts.certificates import Authority
 from tests.parts.house import name_of
 from tests.parts.mosquitto import Mosquitto, free_port
 from tests.parts.need import program
-from tests.parts.netlab import Netlab, Place
+from tests.parts.netlab import Netlab
 
 PATIENCE_S = 60.0
 """Far longer than anything takes; only a fault waits for it."""
@@ -55,11 +55,18 @@ class Broker(Mosquitto):
         }
 
 
+class Starting(Protocol):
+    """Where a program can be started: a place of a lab, or another."""
+
+    def start(self, words: Sequence[str | Path], **options: Any) -> subprocess.Popen[bytes]:
+        """Start it."""
+
+
 @dataclass
 class FarDoor:
     """The daemon, and what it told, each with when it was heard (monotonic seconds)."""
 
-    place: Place
+    place: Starting
     process: subprocess.Popen[bytes]
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -132,7 +139,7 @@ class FarDoor:
 
 @asynccontextmanager
 async def far_door(
-    place: Place, folder: Path, environ: Mapping[str, str], log: Path | None = None
+    place: Starting, folder: Path, environ: Mapping[str, str], log: Path | None = None
 ) -> AsyncIterator[FarDoor]:
     """The demo's door as a daemon in `place`; `environ` says what is configured otherwise."""
     path = folder / "far.sock"

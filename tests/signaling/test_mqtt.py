@@ -142,6 +142,37 @@ async def test_mosquitto_is_spoken_to_in_mqtt_5(mosquitto: Mosquitto, seen: Seen
 
 
 @pytest.mark.broker
+async def test_a_connection_from_an_address_that_is_gone_is_given_up_at_once(
+    mosquitto: Mosquitto, seen: Seen
+) -> None:
+    async with seen.link(here(mosquitto.port)) as link:
+        await seen.connected()
+        link.moved(frozenset())
+        link.moved(frozenset({"192.0.2.7"}))
+        link.publish("test", b"through the same")
+        link.moved(frozenset({"192.0.2.7", "127.0.0.1"}))
+        assert "127.0.0.1 is gone" in await seen.fault("broker_lost")
+        await seen.connected(2)
+        assert seen.states.count(LinkState.CONNECTED) == 2, "and else nothing has ended it"
+
+
+@pytest.mark.broker
+async def test_another_network_is_tried_at_once(
+    mosquitto: Mosquitto, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for an hour waits no longer when there is an address, or a way."""
+    monkeypatch.setattr(backoff.Attempts, "wait_s", lambda *_: 3600.0)
+    mosquitto.kill()
+    async with seen.link(here(mosquitto.port)) as link:
+        await seen.fault("broker_unreachable")
+        mosquitto.start()
+        async with asyncio.timeout(30):
+            while not seen.states.count(LinkState.CONNECTED):
+                link.moved(frozenset())
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.broker
 async def test_where_an_answer_is_wanted_comes_with_a_message_and_its_mark_goes_back(
     mosquitto: Mosquitto,
 ) -> None:

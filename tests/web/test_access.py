@@ -38,6 +38,7 @@ SDP = {"Content-Type": "application/sdp"}
 # method, path, whether it needs `view`; all of them need somebody who is known
 ENDPOINTS = [
     ("GET", "client.json", False),
+    ("GET", "ice_servers.json", False),
     ("GET", "metrics", False),
     ("GET", "snapshot.jpg", True),
     ("GET", "api/ws", True),
@@ -83,7 +84,13 @@ async def site(http: Http, picture: bytes | None = b"JPEG") -> AsyncIterator[Sit
     edge = Views(post, snapshot, check)
     device = Device(id="front-door", name="Front door")
     async with WebServer(
-        device, Mqtt(), http, status=dict, contacts=contacts, views=edge
+        device,
+        Mqtt(),
+        http,
+        status=dict,
+        contacts=contacts,
+        views=edge,
+        ice_servers=lambda uid: [{"urls": [f"turn:{uid}.example"]}],
     ) as server:
         yield Site(server, contacts, posted)
 
@@ -143,8 +150,12 @@ async def test_who_has_the_right_is_served_until_the_key_is_revoked(
     guarded: Site, client: ClientSession
 ) -> None:
     assert await log_in(client, guarded.url, "looker", LOOKER) == 200
+    may = {
+        **MAY,
+        "ice_servers.json": 403,
+    }  # who may neither call nor answer has no call to find a way for
     for method, path, _ in ENDPOINTS:
-        assert (await asks(client, guarded, method, path))[0] == MAY.get(path, 200), path
+        assert (await asks(client, guarded, method, path))[0] == may.get(path, 200), path
     await guarded.contacts.revoke("looker")
     told = len(guarded.posted)
     for method, path, _ in ENDPOINTS:
@@ -223,6 +234,16 @@ async def test_an_origin_that_is_let_in_may_read_what_it_may_ask_for(
         assert response.headers["Access-Control-Allow-Origin"] == HA
     async with client.get(f"{local.url}client.json") as response:
         assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_servers_are_told_to_who_may_talk_under_the_own_name(
+    guarded: Site, local: Site, client: ClientSession
+) -> None:
+    await log_in(client, guarded.url, "carol", CAROL)
+    for at, uid in ((guarded, "carol"), (local, "page")):
+        async with client.get(f"{at.url}ice_servers.json") as response:
+            assert await response.json() == {"ice_servers": [{"urls": [f"turn:{uid}.example"]}]}
+            assert response.headers["Cache-Control"] == "no-store"
 
 
 # -------------------- the login itself

@@ -35,6 +35,7 @@ import { PhoneView } from './phone.js';
 import { Ringtone } from './ringtone.js';
 import { ScreenView } from './doorscreen.js';
 import { Prompts } from './prompts.js';
+import { keepRelays } from './relays.js';
 import { Session, parseInvitation } from './session.js';
 import { DEFAULTS } from './settings.js';
 import { Signaling } from './signaling.js';
@@ -314,9 +315,13 @@ async function openPhone(client, websocket_url, invitation) {
   // brought back as it was, its sockets are dead: begin anew
   window.addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
   window.addEventListener('hashchange', () => enterByLink(session, view));
-  window.addEventListener('online', () => session.signaling.retryNow());
+  window.addEventListener('online', () => {
+    session.signaling.retryNow();
+    session.signaling.probe();
+  });
   window.addEventListener('keydown', ({ key }) => key === 'Escape' && view.panels.close());
   if (client.demo) openDoorPane(client, ringtone);
+  await keepRelays((servers) => { session.media.iceServers = servers; });
   await session.signaling.connect();
 }
 

@@ -39,6 +39,8 @@ import { addSections, carries, sectionsOf, takeSections } from './sections.js';
 const MICROPHONE_PATIENCE_MS = 2000;
 /** How long a description waits for candidates; later ones follow as messages. */
 const GATHERING_PATIENCE_MS = 500;
+/** And where servers are asked, which may be dead. */
+const SERVERS_PATIENCE_MS = 100;
 /** How long a connection outlives its call. */
 const LINGER_MS = 1000;
 const MAX_EARLY_CANDIDATES = 64;
@@ -221,7 +223,8 @@ export class Media {
     else addSections(pc, video);
     await this.#attach(connection);
     await pc.setLocalDescription();
-    await Promise.race([gathered(pc), after(GATHERING_PATIENCE_MS)]);
+    const asks = this.iceServers.length > 0;
+    await Promise.race([gathered(pc), after(asks ? SERVERS_PATIENCE_MS : GATHERING_PATIENCE_MS)]);
     const own = pc.localDescription;
     if (connection.closed || !own) return;
     connection.described = true;

@@ -70,7 +70,10 @@ export class Session {
           this.put({ type: 'agreed', link, generation, ...agreement }),
         onCandidate: (link, generation, candidate) =>
           this.put({ type: 'candidate', link, generation, candidate }),
-        onState: (link, generation, state) => this.put({ type: state, link, generation }),
+        onState: (link, generation, state) => {
+          if (state === 'disconnected') this.signaling.probe();
+          this.put({ type: state, link, generation });
+        },
         onDevice: (device, exception) => this.put({ type: 'device', device, exception }),
         onShared: (on) => this.put({ type: 'shared', on }),
         onRemote: (link, remote) => view.onRemote(link, remote),

@@ -48,6 +48,8 @@ const IMPATIENT_TRIES = 60;
 const IMPATIENT_BACKOFF_S = 3;
 const CONNECT_TIMEOUT_MS = 5000;
 const KEEPALIVE_S = 5;
+/** So soon a broker answers that is asked whether it is there. */
+const PROBE_MS = 1500;
 const NOT_AUTHORIZED = new Set([4, 5, 134, 135]);
 
 export class Signaling {
@@ -63,6 +65,7 @@ export class Signaling {
   /** @type {Outgoing[]} */ #outbox = [];
   /** @type {number | undefined} */ #retry;
   /** @type {number | undefined} */ #repeat;
+  /** @type {number | undefined} */ #probing;
   #attempts = 0;
   #closed = false;
   /** Payloads are opened and sealed one after the other, so that none overtakes. */
@@ -133,6 +136,20 @@ export class Signaling {
   /** Do not wait for the next try. */
   retryNow() {
     if (this.#client === null) this.connect();
+  }
+
+  /** The network may be another one, or gone: ask the broker, and do not wait for its silence to be noticed. */
+  probe() {
+    const client = this.#client;
+    if (this.#link !== 'connected' || !client || this.#probing !== undefined) return;
+    this.#probing = window.setTimeout(() => {
+      this.#probing = undefined;
+      if (client === this.#client) this.#lose(client, false);
+    }, PROBE_MS);
+    this.#announce(() => {
+      window.clearTimeout(this.#probing);
+      this.#probing = undefined;
+    });
   }
 
   /** Follow the presence of somebody, to be able to answer. @param {string} uid */
@@ -215,7 +232,8 @@ export class Signaling {
     this.#flush();
   }
 
-  #announce() {
+  /** @param {() => void} [heard]  called when the broker has it */
+  #announce(heard = () => undefined) {
     const presence = {
       v: 1,
       state: 'online',
@@ -223,11 +241,14 @@ export class Signaling {
       name: this.self.name,
       kid: this.trust.kid,
     };
-    this.#client.publish(this.#presenceTopic(), JSON.stringify(presence), { qos: 1, retain: true });
+    const payload = JSON.stringify(presence);
+    this.#client.publish(this.#presenceTopic(), payload, { qos: 1, retain: true }, heard);
   }
 
   /** @param {any} client @param {boolean} refused */
   #lose(client, refused) {
+    window.clearTimeout(this.#probing);
+    this.#probing = undefined;
     client.end(true);
     this.#client = null;
     window.clearInterval(this.#repeat);
