@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests.parts import thrift
 from tests.parts.leftovers import nothing_left_in_the_loop, nothing_left_in_the_process
 
 __all__ = ["nothing_left_in_the_loop", "nothing_left_in_the_process"]
@@ -18,6 +20,21 @@ def no_state_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_stacks() -> Iterator[None]:
+    """Beside others, one frame tells where a future came from; alone, all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            thrift.short_stacks(patch)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def looked_over_once() -> None:
+    """What was there before a file's first test is not looked at after each of its tests."""
+    thrift.look_no_more()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
