@@ -24,7 +24,7 @@ def no_state_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(autouse=True, scope="session")
 def short_stacks() -> Iterator[None]:
-    """Beside others, one frame tells where a future came from; alone, all of them."""
+    """Beside others, three frames tell where a future came from; alone, all of them."""
     with pytest.MonkeyPatch.context() as patch:
         if "PYTEST_XDIST_WORKER" in os.environ:
             thrift.short_stacks(patch)
@@ -62,7 +62,7 @@ def _turn(item: pytest.Item) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; and watch the loop of each test that has one, from before its fixtures until after."""
+    """Long files first; and the loop of each test that has one is watched, around its fixtures."""
     items.sort(key=_turn)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):

@@ -2,7 +2,7 @@
 
 asyncio's debug mode stays on with all that it finds. Yet it notes for each future and each handle where
 it came from, all frames up to the process's first line, and reads their lines: a third of the time of a
-test with media. Beside others a test does with one frame; what fails is played again alone, and then it has all.
+test with media. Beside others a test does with three; what fails is played again alone, and has all.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from types import FrameType
 
 import pytest
 
-FRAMES = 1
-"""Enough to say which line made it."""
+FRAMES = 3
+"""Enough to say which line made it: of a task, and of one in a group, some are asyncio's own."""
 
 _Walk = Iterator[tuple[FrameType, int]]
 
@@ -35,6 +35,7 @@ def short_stacks(patch: pytest.MonkeyPatch) -> None:
         asks = sys._getframe(2).f_globals.get("__name__")
         return walk(frame) if asks == "traceback" else itertools.islice(walk(frame), FRAMES)
 
+    vars(some)["whole"] = walk
     patch.setattr(asyncio.constants, "DEBUG_STACK_DEPTH", FRAMES)
     patch.setattr(traceback, "walk_stack", some)
 
