@@ -213,7 +213,8 @@ async def hears_the_door(page: Page) -> None:
 
 async def is_heard_at_the_door(demo: Demo) -> None:
     def is_the_voice(status: dict[str, Any]) -> bool:
-        return abs((status["media"]["speaker"]["tone_hz"] or 0) - VOICE_HZ) < 10
+        tone_hz: float = status["media"]["speaker"]["tone_hz"] or 0
+        return abs(tone_hz - VOICE_HZ) < 10
 
     await demo.until(is_the_voice)
 
