@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench chaos soak fuzz fmt clean lock packages sounds
+.PHONY: help install demo test check types bench chaos soak fuzz fmt clean lock packages sounds
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -38,15 +38,18 @@ demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope $(TESTS) || { [ $$? = 1 ] && \
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS) || { [ $$? = 1 ] && \
 	  echo "what failed beside the others is played once more, alone: a fault fails again" && \
 	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(TESTS); }
 
 check: $(TEST) ## the whole gate: format, lint, types, tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/mypy $(CODE)
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory -j2 types test
+
+# beside the tests, which wait a lot, and behind them where they do not
+types: $(TEST) $(ALSA)
+	nice $(BIN)/mypy $(CODE)
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -7,6 +7,7 @@ page, from the picture's own frame counter, and from the sound.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import struct
 import subprocess
 import sys
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,16 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import TimeoutError as PageTimeout
 
+from appliance.client import Client
 from tests.parts.mosquitto import free_port
 from tests.web.conftest import WITH_CONSENT, chromium
 
 pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 30_000
+PATIENCE_S = 60.0
 expect.set_options(timeout=PATIENCE_MS)
 
 VOICE_HZ = 900
@@ -95,6 +99,18 @@ class Demo:
         """What `appliance status` prints."""
         found: dict[str, Any] = json.loads(self.cli("status").stdout)
         return found
+
+    def asked(self) -> dict[str, Any]:
+        """The same, from its socket: no process has to be started for it."""
+        with Client(self.environ) as client:
+            found: dict[str, Any] = client.ask(status=True)
+        return found
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until its status is such."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition(await asyncio.to_thread(self.asked)):  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.05)
 
     def events(self) -> list[dict[str, Any]]:
         """What `appliance events` prints: the latest, oldest first."""
@@ -196,18 +212,17 @@ async def hears_the_door(page: Page) -> None:
 
 
 async def is_heard_at_the_door(demo: Demo) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            status = await asyncio.to_thread(demo.status)
-            if abs((status["media"]["speaker"]["tone_hz"] or 0) - VOICE_HZ) < 10:
-                return
+    def is_the_voice(status: dict[str, Any]) -> bool:
+        tone_hz: float = status["media"]["speaker"]["tone_hz"] or 0
+        return abs(tone_hz - VOICE_HZ) < 10
+
+    await demo.until(is_the_voice)
 
 
 async def is_quiet(demo: Demo) -> None:
     """No call is left at the door."""
-    async with asyncio.timeout(30):
-        while (await asyncio.to_thread(demo.status))["call"] is not None:
-            pass
+    await demo.until(lambda status: status["call"] is None)
+    assert (await asyncio.to_thread(demo.status))["call"] is None
 
 
 async def ended_at_the_door(demo: Demo) -> str:
@@ -418,10 +433,12 @@ async def test_events_are_followed_as_they_happen(demo: Demo) -> None:
 
 
 async def back_to_idle(page: Page) -> None:
-    """Put away what the page says of the last call, if it still does."""
-    dismiss = part(page, "dismiss")
+    """Put away what the page says of the last call, if it still does: it does so for eight seconds, and
+    they may be over between the look and the click.
+    """
     if await part(page, "phone").get_attribute("data-state") == "ended":
-        await dismiss.click()
+        with contextlib.suppress(PageTimeout):
+            await part(page, "dismiss").click(timeout=10_000)
     await shows(page, "idle")
 
 

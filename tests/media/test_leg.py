@@ -50,6 +50,8 @@ from tests.parts.network import without_checks
 if TYPE_CHECKING:
     from appliance.media.base import Rgb
 
+pytestmark = pytest.mark.timeout(300)  # where others have the cores; see `until`
+
 RED, BLUE = (200, 20, 20), (20, 20, 200)
 
 

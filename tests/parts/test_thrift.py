@@ -1,0 +1,70 @@
+"""Short stacks still name the line, nobody else's become short, and garbage is found as before."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import traceback
+import weakref
+from typing import Any
+
+import pytest
+
+from tests.parts import thrift
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """As where a test is played alone."""
+    now = traceback.walk_stack
+    monkeypatch.setattr(traceback, "walk_stack", getattr(now, "whole", now))
+    return monkeypatch
+
+
+def came_from(future: asyncio.Future[Any]) -> traceback.StackSummary:
+    found: traceback.StackSummary = future._source_traceback  # type: ignore[attr-defined]
+    return found
+
+
+async def test_a_future_is_told_by_the_line_that_made_it(whole: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    assert len(came_from(asyncio.Future())) > 5
+    thrift.short_stacks(whole)
+    async with asyncio.TaskGroup() as tasks:
+        made = asyncio.Future[None](), tasks.create_task(asyncio.sleep(0)), loop.create_future()
+    for future in made:
+        here = [line for line in came_from(future) if line.filename == __file__]
+        assert [line.name for line in here] == [
+            test_a_future_is_told_by_the_line_that_made_it.__name__
+        ]
+        assert len(came_from(future)) <= thrift.FRAMES
+
+
+def test_what_is_printed_and_what_is_raised_is_whole(whole: pytest.MonkeyPatch) -> None:
+    def raises() -> None:
+        raise ValueError("deep down")
+
+    before = len(traceback.format_stack())
+    thrift.short_stacks(whole)
+    assert len(traceback.format_stack()) == before > 5
+    with pytest.raises(ValueError, match="deep down") as raised:
+        raises()
+    assert [line.name for line in traceback.extract_tb(raised.tb)][-1] == "raises"
+    assert len(traceback.extract_tb(raised.tb)) == 2
+
+
+class Ring:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_garbage_before_is_collected_and_what_becomes_it_too() -> None:
+    before = weakref.ref(Ring())
+    thrift.look_no_more()
+    assert before() is None
+    assert gc.get_freeze_count() > 1000
+    after = weakref.ref(Ring())
+    gc.collect()
+    assert after() is None
