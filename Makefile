@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench chaos soak fuzz fmt clean lock packages sounds
+.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -37,7 +37,7 @@ install: $(DEMO) sees ## the appliance, in .venv
 demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
-test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
+test: $(TEST) packages lab-in-ci ## the tests; TESTS=tests/panel for some of them
 	@$(BIN)/pytest -n $(WORKERS) --dist loadscope $(TESTS) || { [ $$? = 1 ] && \
 	  echo "what failed beside the others is played once more, alone: a fault fails again" && \
 	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(TESTS); }
@@ -47,6 +47,10 @@ check: $(TEST) ## the whole gate: format, lint, types, tests
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
 	@$(MAKE) --no-print-directory test
+
+lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound
+	@$(BIN)/python -m tests.lab
+	@$(BIN)/pytest tests/lab
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -133,3 +137,13 @@ $(ALSA): $(TEST)
 
 packages: $(ALSA)
 	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(CJK_FONT):fonts-droid-fallback
+
+# -------------------- the lab: built once, by whoever asks for it, and by CI
+
+.PHONY: lab-packages lab-in-ci
+lab-packages:
+	@.ci/packages mmdebstrap tar2sqfs:squashfs-tools-ng gcc flex bison bc xz:xz-utils dpkg-deb:dpkg unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+
+# where this machine allows no lab (3) its tests are skipped, and say so
+lab-in-ci: $(TEST)
+	@[ "$(CI)" != true ] || { $(MAKE) --no-print-directory lab-packages && $(BIN)/python -m tests.lab || [ $$? = 3 ]; }

@@ -87,4 +87,6 @@ def test_a_pin_factory_has_a_name_that_gpiozero_knows(
 ) -> None:
     checked = of(f'[panel]\npin_factory = "{name}"', tmp_path)
     assert not checked.faults
-    assert [one[one.find("panel.") :] for one in checked.warnings if "pin_factory" in one] == warnings
+    assert [
+        one[one.find("panel.") :] for one in checked.warnings if "pin_factory" in one
+    ] == warnings
