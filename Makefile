@@ -142,7 +142,7 @@ packages: $(ALSA)
 
 .PHONY: lab-packages lab-in-ci
 lab-packages:
-	@.ci/packages mmdebstrap tar2sqfs:squashfs-tools-ng gcc flex bison bc xz:xz-utils dpkg-deb:dpkg unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+	@.ci/packages mmdebstrap sqfstar:squashfs-tools gcc flex bison bc xz:xz-utils dpkg-deb:dpkg unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 
 # where this machine allows no lab (3) its tests are skipped, and say so
 lab-in-ci: $(TEST)

@@ -18,6 +18,9 @@ REQUIREMENTS = PLACE / "guest.requirements"
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 START = PLACE / "rootfs" / "lab" / "start"
 
+PACKED = ("-quiet", "-no-progress", "-comp", "lz4")
+"""How images are made: little compressed, and soon read."""
+
 _EXTRAS = ("pi", "echo")
 _TESTS = ("hypothesis", "psutil", "pytest", "pytest-asyncio", "pytest-timeout")
 """Of what only tests want, what those do that run within the guest."""
@@ -119,7 +122,7 @@ def _build(made: Path, room: Path) -> None:
     with log.open("w") as told:
         debian = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=told)
         with debian:
-            pack = [program("tar2sqfs"), "-q", "-f", "-c", "lz4", str(made)]
+            pack = [program("sqfstar"), *PACKED, str(made)]
             packed = subprocess.run(pack, stdin=debian.stdout, stderr=told, check=False)
     if debian.returncode or packed.returncode:
         raise RuntimeError(f"the guest could not be built:\n{log.read_text()[-4000:]}")
@@ -133,7 +136,7 @@ def _packages() -> list[str]:
 def program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if found is None:
-        raise CannotBuildHere(f"{name} is missing (apt install mmdebstrap squashfs-tools-ng)")
+        raise CannotBuildHere(f"{name} is missing (apt install mmdebstrap squashfs-tools)")
     return found
 
 

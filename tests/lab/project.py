@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lab.guest import program
+from tests.lab.guest import PACKED, program
 from tests.lab.stock import PLACE, ROOT
 
 PREFIX = Path("/opt/appliance")
@@ -37,7 +37,7 @@ def project(image: Path, room: Path) -> None:
     wheel = _wheel(room)
     made_s = int(time.time())
     pack = subprocess.Popen(
-        [program("tar2sqfs"), "-q", "-f", "-c", "lz4", str(image)],
+        [program("sqfstar"), *PACKED, str(image)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
