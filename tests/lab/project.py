@@ -87,8 +87,9 @@ def _installed(wheel: Path) -> Iterator[tuple[Path, bytes, int]]:
 
 def _laid() -> Iterator[tuple[Path, bytes, int]]:
     """The units where an owner puts them, the tests, and the files that make the guest a lab."""
-    for unit in sorted((ROOT / "systemd").iterdir()):
-        yield Path("/etc/systemd/system") / unit.name, unit.read_bytes(), 0o644
+    for path in sorted((ROOT / "systemd").rglob("*.*")):
+        if path.is_file() and (place := _place(path.relative_to(ROOT / "systemd"))):
+            yield place, path.read_bytes(), 0o644
     for name in ("pyproject.toml", "Makefile", ".ci/constraints.txt"):
         yield SOURCE / name, (ROOT / name).read_bytes(), 0o644
     for folder in ("tests", "config", "docs", "systemd"):
@@ -98,3 +99,12 @@ def _laid() -> Iterator[tuple[Path, bytes, int]]:
     for path in sorted(FILES.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield Path("/") / path.relative_to(FILES), path.read_bytes(), 0o644
+
+
+def _place(path: Path) -> Path | None:
+    """Where an owner puts a file of systemd/. What lies beside the units is for who wants it: not here."""
+    if path.parts[0].endswith(".conf.d"):
+        return Path("/etc/systemd") / path
+    if len(path.parts) > 1:
+        return Path("/etc") / path
+    return Path("/etc/systemd/system") / path if path.suffix != ".conf" else None
