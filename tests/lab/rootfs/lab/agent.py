@@ -1,13 +1,11 @@
 """Carries out what the machine's driver asks for, within the guest: one line of JSON for each thing.
 
-`{"id", "do": "run", "command", "timeout", "user"}` is answered by `{"id", "code", "out"}`, and
-`{"id", "do": "put", "path", "data", "mode"}` and `{"id", "do": "get", "path"}` likewise; what is not text
-goes as base64. What cannot be done is answered by `{"id", "error"}`.
+`{"id", "command", "timeout"}` is answered by `{"id", "code", "out"}`, or where that cannot be by
+`{"id", "error"}`. When the line ends, whoever drove the machine has gone, and it is switched off.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -16,9 +14,9 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 TOO_LATE = 124
 """The code of a command whose time was up, as timeout(1) has it."""
@@ -46,47 +44,33 @@ def run(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"code": code, "out": said.decode(errors="replace")}
 
 
-def put(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A file, and the folders that it stands in."""
-    path = Path(asked["path"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(base64.b64decode(asked["data"]))
-    path.chmod(asked["mode"])
-    return {}
-
-
-def get(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file holds."""
-    return {"data": base64.b64encode(Path(asked["path"]).read_bytes()).decode()}
-
-
-DEEDS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "run": run,
-    "put": put,
-    "get": get,
-}
-
-
-def serve(asked: Mapping[str, Any], line: BinaryIO) -> None:
+def serve(asked: Mapping[str, Any], line: int) -> None:
     """Do one thing, and answer."""
     try:
-        answer = DEEDS[asked["do"]](asked)
+        answer = run(asked)
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}"}
-    whole = json.dumps({"id": asked["id"], **answer}) + "\n"
+    say({"id": asked["id"], **answer}, line)
+
+
+def say(words: Mapping[str, Any], line: int) -> None:
+    """One line, in as many pieces as the terminal takes."""
+    left = json.dumps(words).encode() + b"\n"
     with _speaking:
-        line.write(whole.encode())
-        line.flush()
+        while left:
+            left = left[os.write(line, left) :]
 
 
 def main(device: str) -> None:
     """Answer until the line ends."""
     with Path(device).open("r+b", buffering=0) as terminal:
-        tty.setraw(terminal.fileno(), termios.TCSANOW)
-        with os.fdopen(os.dup(terminal.fileno()), "rb") as heard:
-            terminal.write(b'{"id": 0}\n')
-            for line in heard:
-                threading.Thread(target=serve, args=(json.loads(line), terminal)).start()
+        line = terminal.fileno()
+        tty.setraw(line, termios.TCSANOW)
+        say({"id": 0}, line)
+        with os.fdopen(os.dup(line), "rb") as heard:
+            for asked in heard:
+                threading.Thread(target=serve, args=(json.loads(asked), line)).start()
+    subprocess.run(["systemctl", "poweroff", "-ff"], check=False)
 
 
 if __name__ == "__main__":
