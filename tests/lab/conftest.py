@@ -1,4 +1,4 @@
-"""The fixtures of the lab: one machine for all of its tests, and one whose time jumps."""
+"""The fixture of the lab: one machine for all of its tests."""
 
 from __future__ import annotations
 
@@ -29,19 +29,8 @@ def lab() -> Iterator[Machine]:
         yield machine
 
 
-@pytest.fixture(scope="session")
-def night() -> Iterator[Machine]:
-    """The same, but whenever all of it waits, its clock jumps to what comes next.
-
-    A step is over before any time has passed for whoever waits outside; between two steps any time may.
-    So what belongs together is one step.
-    """
-    with _machine(virtual=True) as machine:
-        yield machine
-
-
 @contextmanager
-def _machine(*, virtual: bool = False) -> Iterator[Machine]:
+def _machine() -> Iterator[Machine]:
     if not (KERNEL.is_there and GUEST.is_there):
         if os.environ.get("CI"):
             _build()
@@ -49,7 +38,7 @@ def _machine(*, virtual: bool = False) -> Iterator[Machine]:
             pytest.skip("the lab has not been built on this machine: make lab (some minutes, once)")
     with (
         tempfile.TemporaryDirectory(prefix="lab-") as folder,
-        Machine(Path(folder) / "machine", virtual=virtual) as machine,
+        Machine(Path(folder) / "machine") as machine,
     ):
         yield machine
 

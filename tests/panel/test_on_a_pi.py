@@ -16,7 +16,10 @@ from tests.panel.contract import BoardContract
 from tests.panel.wires import Wires
 from tests.parts.need import skip_or_fail
 
-pytestmark = pytest.mark.hardware
+pytestmark = [
+    pytest.mark.hardware,
+    pytest.mark.leaves("thread", "descriptor", reason="lgpio's own, from its import to the end"),
+]
 
 WIRES = {17: 5, 27: 6, 22: 13, 23: 19, 24: 26, 25: 16}
 """From the board's pin to the test's, by their GPIO numbers."""

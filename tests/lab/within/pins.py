@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import lgpio  # a thread begins with its import, and never ends: before any test looks for one
 import pytest
 
 from appliance.panel.pins import PinFactory, open_factory
 from tests.panel.contract import BoardContract
 from tests.panel.wires import Wires
 
+assert lgpio
 CHIP = Path("/run/lab-pins")
 
 
@@ -33,9 +35,18 @@ class SimulatedWires:
         return (CHIP / f"sim_gpio{pin}" / "value").read_text().strip() == "1"
 
 
+@pytest.fixture(scope="module")
+def chip() -> Iterator[PinFactory]:
+    """Opened once, as by a daemon: lgpio tells of no edge of a chip that is opened anew."""
+    factory = open_factory("pi", "gpio-sim")
+    yield factory
+    factory.close()
+
+
+@pytest.mark.leaves(
+    "descriptor", reason="lgpio has a line until its chip is closed, or it is used again"
+)
 class TestSimulatedLines(BoardContract):
     @pytest.fixture
-    def wires(self) -> Iterator[Wires]:
-        factory = open_factory("pi", "gpio-sim")
-        yield SimulatedWires(factory)
-        factory.close()
+    def wires(self, chip: PinFactory) -> Wires:
+        return SimulatedWires(chip)
