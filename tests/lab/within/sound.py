@@ -12,7 +12,6 @@ from appliance.config import Audio
 from appliance.media.alsa_outputs import AlsaOutputs
 from appliance.media.synthetic import dominant_hz
 from appliance.model import AudioMode
-from tests.media.softcard import tone
 from tests.media.soundcontract import SPEAKER, Bench, speak
 
 FORM = ("-q", "-t", "raw", "-f", "S16_LE", "-r", "48000", "-c", "1")
