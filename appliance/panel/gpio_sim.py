@@ -1,4 +1,4 @@
-"""Pins that the kernel simulates (gpio-sim) where there is no Pi: lgpio, told which board to take it for."""
+"""Pins that the kernel simulates (gpio-sim) where there is no Pi: lgpio, told a board's revision."""
 
 from __future__ import annotations
 

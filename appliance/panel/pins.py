@@ -44,8 +44,8 @@ def open_factory(board: Literal["pi", "simulated"], name: str | None) -> PinFact
 
     `name` is a factory in gpiozero's spelling (`[panel] pin_factory`), any that an installed package
     registers with gpiozero included, or `gpio-sim`, lines that the kernel simulates. None:
-    `$GPIOZERO_PIN_FACTORY`, else the first of gpiozero's that works here. gpiozero's global factory is never set, so that two boards can live in one
-    process. Raises PinsUnavailableError.
+    `$GPIOZERO_PIN_FACTORY`, else the first of gpiozero's that works here. gpiozero's global factory
+    is never set, so that two boards can live in one process. Raises PinsUnavailableError.
     """
     if board == "simulated" or name == "mock":
         return MockFactory(revision="a02082", pin_class=SimulatedPin)

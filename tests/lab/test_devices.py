@@ -1,4 +1,4 @@
-"""Pins, pictures and sound through the kernel: bodies that the guest's own pytest runs, beside no daemon."""
+"""Pictures and sound through the kernel: bodies that the guest's own pytest runs, beside no daemon."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ def test_pictures_come_from_libcamera_by_picamera2(lab: Machine) -> None:
 
 def test_sound_goes_through_alsa(lab: Machine) -> None:
     _within(lab, "tests/lab/within/sound.py")
-
-
-def test_a_board_on_simulated_lines_keeps_the_contract_of_every_board(lab: Machine) -> None:
-    _within(lab, "tests/lab/within/pins.py")
 
 
 def _within(lab: Machine, what: str) -> None:
