@@ -6,6 +6,8 @@ EXTRAS ?= demo
 TESTS ?= tests
 # most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
 WORKERS ?= 2
+# what `make lab` runs
+APART := --ignore tests/lab
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check types bench chaos soak fuzz fmt clean lock packages sounds
+.PHONY: help install demo test check types lab bench chaos soak fuzz fmt clean lock packages sounds
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -38,9 +40,9 @@ demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(TESTS) || { [ $$? = 1 ] && \
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(APART) $(TESTS) || { [ $$? = 1 ] && \
 	  echo "what failed beside the others is played once more, alone: a fault fails again" && \
-	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(TESTS); }
+	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(APART) $(TESTS); }
 
 check: $(TEST) ## the whole gate: format, lint, types, tests
 	$(BIN)/ruff format --check $(CODE)
@@ -50,6 +52,10 @@ check: $(TEST) ## the whole gate: format, lint, types, tests
 # beside the tests, which wait a lot, and behind them where they do not
 types: $(TEST) $(ALSA)
 	nice $(BIN)/mypy $(CODE)
+
+lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound
+	@$(BIN)/python -m tests.lab
+	@$(BIN)/pytest tests/lab
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -137,3 +143,9 @@ $(ALSA): $(TEST)
 
 packages: $(ALSA)
 	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
+
+# -------------------- the lab: built once, by whoever asks for it
+
+.PHONY: lab-packages
+lab-packages:
+	@.ci/packages mmdebstrap sqfstar:squashfs-tools gcc flex bison bc xz:xz-utils dpkg-deb:dpkg unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring

@@ -144,10 +144,15 @@ Pull = Literal["up", "down", "none"]
 """The resistor inside the Pi that says what a pin reads while nothing is connected to it."""
 
 
+GPIO_SIM = "gpio-sim"
+"""The pin factory that is not gpiozero's: lines that the kernel of a computer that is no Pi simulates."""
+
+
 class Panel(Struct, frozen=True):
     """[panel]: how pins are reached (by default what gpiozero finds), and what is about all of it."""
 
     pin_factory: str | None = None
+    """gpiozero's name of a factory, or `gpio-sim`."""
     buzzer: str | int | None = None
     """The pin of a passive buzzer, which plays the chime and the ring tone."""
     max_presses: Annotated[int, Meta(ge=0, le=1000)] = 20

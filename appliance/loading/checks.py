@@ -19,7 +19,7 @@ from appliance.config import Button, Config, Http, IceServer, Mqtt
 from appliance.errors import did_you_mean
 from appliance.loading.extensions import hooks, plugins
 from appliance.loading.findings import Check, Finding, Path, one_of
-from appliance.loading.panel import SITUATIONS, inputs, leds, pins, relays
+from appliance.loading.panel import SITUATIONS, inputs, leds, pin_factory, pins, relays
 from appliance.model import CONTROLS, QUIET_HOURS, Notice, ReceiverType, Right
 from appliance.prompts import ENDINGS, LANGUAGES
 from appliance.state_directory import state_directory
@@ -381,6 +381,7 @@ CHECKS: tuple[Check, ...] = (
     keys,
     buttons,
     keypads,
+    pin_factory,
     leds,
     inputs,
     relays,

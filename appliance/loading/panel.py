@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from typing import Any
 
-from appliance.config import Config
+from appliance.config import GPIO_SIM, Config
+from appliance.errors import did_you_mean
 from appliance.loading.findings import Finding, Path, one_of
 from appliance.loading.pins import gpio
 from appliance.model import Situation
@@ -14,6 +16,16 @@ MOTION = "motion"
 """What a relay may follow besides a situation."""
 SITUATIONS = ("ringing", *Situation)
 """For LEDs and relays; `ringing` is both ringing_in and ringing_out."""
+
+
+def pin_factory(config: Config) -> Iterator[Finding]:
+    """A factory that gpiozero knows; which it knows is the machine's, and without pins the rest works."""
+    name = config.panel.pin_factory
+    known = {*entry_points(group="gpiozero_pin_factories").names, GPIO_SIM}
+    if name is not None and not {name, name.lower()} & known:
+        near = did_you_mean(name, known) or f": {', '.join(sorted(known))}"
+        sentence = f"gpiozero knows no pin factory {name}{near}"
+        yield Finding(("panel", "pin_factory"), sentence, warning=True)
 
 
 def leds(config: Config) -> Iterator[Finding]:

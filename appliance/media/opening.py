@@ -8,10 +8,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
+import importlib.util
 import logging
 import os
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from appliance.media.base import SourceFailed
@@ -19,6 +23,12 @@ from appliance.media.causes import errno_of, failure
 from appliance.model import DeviceException
 
 logger = logging.getLogger(__name__)
+
+MEMORY = Path("/dev/dma_heap/system")
+"""The memory for pictures that is no Pi's own: not in one piece, which a Pi's camera and encoder want."""
+
+_DISPLAY = ("pykms", "kms")
+"""Either is enough for picamera2."""
 
 _manager = threading.Lock()
 """picamera2's camera manager is one for all cameras, and it does not like two who come and go at once."""
@@ -85,13 +95,54 @@ def explained(what: str, error: BaseException, *, has_worked: bool = False) -> S
 def load() -> Any:
     """The module. Raises SourceFailed where it is not installed, or not whole."""
     try:
-        return importlib.import_module("picamera2")
+        with without_display():
+            picamera2 = importlib.import_module("picamera2")
+            offer_memory(importlib.import_module("picamera2.dma_heap"))
     except ImportError as error:
         sentence = f"cameras need picamera2 (apt install python3-picamera2): {error}"
         raise SourceFailed(DeviceException.INVALID_ID, sentence) from error
     except Exception as error:  # numpy's other version, a library of the system's
         sentence = f"picamera2 cannot be loaded: {error}"
         raise SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, sentence) from error
+    return picamera2
+
+
+@contextlib.contextmanager
+def without_display() -> Iterator[None]:
+    """picamera2 imports what shows pictures on a display, wanted or not, and only a Pi's system has that.
+
+    Where it is missing, something stands in for it while picamera2 is imported, and can show nothing.
+    """
+    missing = None
+    if not any(_installed(name) for name in _DISPLAY):
+        missing = ModuleType(_DISPLAY[0])
+        missing.PixelFormat = _Formats()  # type: ignore[attr-defined]
+        sys.modules[_DISPLAY[0]] = missing
+    try:
+        yield
+    finally:
+        if missing is not None and sys.modules.get(_DISPLAY[0]) is missing:
+            del sys.modules[_DISPLAY[0]]
+
+
+def offer_memory(dma_heap: Any, memory: Path = MEMORY) -> None:
+    """Have picamera2 take pictures' memory where any computer has it, if this one has none as a Pi has."""
+    names: list[str] = dma_heap.heapNames
+    if memory.exists() and not any(Path(name).exists() for name in names):
+        names.append(str(memory))
+
+
+class _Formats:
+    """The formats of a display that is not there: every name is one."""
+
+    def __getattr__(self, name: str) -> str:
+        return name
+
+
+def _installed(name: str) -> bool:
+    if name in sys.modules:
+        return sys.modules[name] is not None
+    return importlib.util.find_spec(name) is not None
 
 
 def _find(device: str, cameras: Sequence[Mapping[str, Any]], *, has_worked: bool) -> int:

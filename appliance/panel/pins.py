@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from gpiozero.pins.mock import MockFactory, MockPWMPin, PinState
 
+from appliance.config import GPIO_SIM
 from appliance.errors import ApplianceError, did_you_mean
+from appliance.panel.gpio_sim import simulated_chip
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +43,9 @@ def open_factory(board: Literal["pi", "simulated"], name: str | None) -> PinFact
     """The pins of a board: mock pins that are nobody else's, or real ones.
 
     `name` is a factory in gpiozero's spelling (`[panel] pin_factory`), any that an installed package
-    registers with gpiozero included. None: `$GPIOZERO_PIN_FACTORY`, else the first of gpiozero's
-    that works here. gpiozero's global factory is never set, so that two boards can live in one
-    process. Raises PinsUnavailableError.
+    registers with gpiozero included, or `gpio-sim`, lines that the kernel simulates. None:
+    `$GPIOZERO_PIN_FACTORY`, else the first of gpiozero's that works here. gpiozero's global factory
+    is never set, so that two boards can live in one process. Raises PinsUnavailableError.
     """
     if board == "simulated" or name == "mock":
         return MockFactory(revision="a02082", pin_class=SimulatedPin)
@@ -63,9 +65,12 @@ def open_factory(board: Literal["pi", "simulated"], name: str | None) -> PinFact
 
 
 def _load(name: str) -> PinFactory:
+    if name == GPIO_SIM:
+        return simulated_chip()
     known = entry_points(group="gpiozero_pin_factories")
     for spelling in (name, name.lower()):
         for entry in known.select(name=spelling):
             return entry.load()()
-    near = did_you_mean(name, known.names) or f": {', '.join(sorted(known.names))}"
+    names = {*known.names, GPIO_SIM}
+    near = did_you_mean(name, names) or f": {', '.join(sorted(names))}"
     raise PinsUnavailableError(f"gpiozero knows no such pin factory{near}")

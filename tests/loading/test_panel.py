@@ -72,3 +72,21 @@ def test_what_fits_has_no_fault(text: str, tmp_path: Path) -> None:
 def test_a_key_that_does_nothing_is_a_warning(tmp_path: Path) -> None:
     [warning] = of(KEYPAD + 'keys = ["12", "3x"]', tmp_path).warnings
     assert "keypads.front.keys: the key x does nothing" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "warnings"),
+    [
+        ("gpio-sim", []),
+        ("LGPIO", []),
+        ("gpiosim", ["panel.pin_factory: gpiozero knows no pin factory gpiosim; did you mean gpio-sim?"]),
+    ],
+)  # fmt: skip
+def test_a_pin_factory_has_a_name_that_gpiozero_knows(
+    name: str, warnings: list[str], tmp_path: Path
+) -> None:
+    checked = of(f'[panel]\npin_factory = "{name}"', tmp_path)
+    assert not checked.faults
+    assert [
+        one[one.find("panel.") :] for one in checked.warnings if "pin_factory" in one
+    ] == warnings

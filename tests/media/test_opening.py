@@ -6,12 +6,15 @@ import errno
 import importlib
 import os
 import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from appliance.media.base import SourceFailed
 from appliance.media.camera import PiCamera
+from appliance.media.opening import offer_memory, without_display
 from appliance.model import DeviceException
 from tests.media.videosource import Film
 from tests.parts.pi import Pi, pi, plan, refused, works
@@ -110,3 +113,39 @@ def test_picamera2_that_cannot_be_loaded_is_told(pi: Pi, monkeypatch: pytest.Mon
     fault = refused(PiCamera(plan()))
     assert fault.type is DeviceException.MEDIA_SERVICES_WERE_LOST
     assert "numpy.dtype size changed" in str(fault)
+
+
+def test_picamera2_without_a_display_leaves_no_module_that_others_might_take_for_one(
+    pi: Pi,
+) -> None:
+    from picamera2.previews import drm_preview
+
+    assert "pykms" not in sys.modules
+    assert "RGB888" in drm_preview.DrmPreview.FMT_MAP.values()
+
+
+def test_a_display_that_is_there_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ModuleType("pykms")
+    monkeypatch.setitem(sys.modules, "pykms", real)
+    with without_display():
+        assert sys.modules["pykms"] is real
+    assert sys.modules["pykms"] is real
+
+
+@pytest.mark.parametrize(
+    ("present", "taken"),
+    [
+        (["system"], ["cma", "system"]),
+        (["system", "cma"], ["cma"]),
+        ([], ["cma"]),
+    ],
+)
+def test_memory_of_any_computer_is_taken_where_there_is_none_of_a_pi(
+    present: list[str], taken: list[str], tmp_path: Path
+) -> None:
+    for name in present:
+        (tmp_path / name).touch()
+    dma_heap = SimpleNamespace(heapNames=[str(tmp_path / "cma")])
+    for _ in range(2):
+        offer_memory(dma_heap, tmp_path / "system")
+        assert dma_heap.heapNames == [str(tmp_path / name) for name in taken]

@@ -45,18 +45,15 @@ def _import_picamera2() -> None:
     if importlib.util.find_spec("picamera2") is None:
         skip_or_fail("picamera2 is not installed (make .venv/.test-installed)")
     sys.modules["libcamera"] = libcamera_standin.module()
-    # of what picamera2 imports, and nothing here uses: displays, raw pictures, FFmpeg
-    pykms, pidng = ModuleType("pykms"), ModuleType("pidng")
-    pykms.PixelFormat = SimpleNamespace(  # type: ignore[attr-defined]
-        **dict.fromkeys(("RGB888", "BGR888", "YUV420", "YVU420", "XRGB8888", "XBGR8888", "NV12"))
-    )
+    # of what picamera2 imports, and nothing here uses: raw pictures, FFmpeg
+    pidng = ModuleType("pidng")
     core, camdefs = ModuleType("pidng.core"), ModuleType("pidng.camdefs")
     core.PICAM2DNG = camdefs.Picamera2Camera = object  # type: ignore[attr-defined]
     sys.modules.update(
-        {"pykms": pykms, "pidng": pidng, "pidng.core": core, "pidng.camdefs": camdefs}
+        {"pidng": pidng, "pidng.core": core, "pidng.camdefs": camdefs}
         | {"prctl": ModuleType("prctl")}
     )
-    importlib.import_module("picamera2")
+    opening.load()
 
 
 @pytest.fixture

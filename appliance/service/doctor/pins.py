@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.config import Config
+from appliance.config import GPIO_SIM, Config
 from appliance.loading.panel import all_pins
 from appliance.loading.pins import gpio
 from appliance.service.doctor.findings import Finding, fault, ok, warning
 from appliance.service.doctor.machine import Machine
 
 COMPONENT = "pins"
-PACKAGES = {"lgpio": "lgpio", "rpigpio": "RPi", "pigpio": "pigpio"}
-"""gpiozero's factories, and the module that each needs."""
+PACKAGES = {"lgpio": "lgpio", "rpigpio": "RPi", "pigpio": "pigpio", GPIO_SIM: "lgpio"}
+"""The factories of pins, and the module that each needs."""
 
 
 def pins(config: Config, machine: Machine) -> Iterator[Finding]:

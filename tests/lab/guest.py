@@ -1,0 +1,171 @@
+"""The guest's root: Debian with what an owner of a Pi installs, as a compressed image that is only read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+from tests.lab.archive import SUITE, mirror
+from tests.lab.stock import PLACE, ROOT, CannotBuildHere, Item, digest
+
+PACKAGES = PLACE / "guest.packages"
+REQUIREMENTS = PLACE / "guest.requirements"
+CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+START = PLACE / "rootfs" / "lab" / "start"
+
+PACKED = ("-quiet", "-no-progress", "-comp", "lz4")
+"""How images are made: little compressed, and soon read."""
+
+_EXTRAS = ("pi", "echo")
+_TESTS = ("hypothesis", "psutil", "pytest", "pytest-asyncio", "pytest-timeout")
+"""Of what only tests want, what those do that run within the guest."""
+
+_SETTLE = """
+set -e
+export LC_ALL=C.UTF-8 HOME=/root PIP_ROOT_USER_ACTION=ignore PIP_NO_CACHE_DIR=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+bundle=/etc/ssl/certs/ca-certificates.crt
+export PIP_CONSTRAINT=/lab/constraints.txt PYPI=1 {pip}
+if [ -e /lab/ca.crt ]; then mv $bundle /lab/own.crt; cp /lab/ca.crt $bundle; fi
+groupadd --system gpio
+python3 -m pip install -q --break-system-packages --no-deps --no-build-isolation {picamera2} \
+  -r /lab/requirements.txt
+python3 -m venv --system-site-packages /opt/appliance
+/opt/appliance/bin/python -m pip install -q {ours}
+/opt/appliance/bin/python -m compileall -q -j 0 /usr/local/lib/python3*/dist-packages /opt/appliance || true
+: > /etc/machine-id
+echo appliance > /etc/hostname
+mkdir -p /var/log/journal
+systemctl mask -q systemd-networkd-wait-online.service systemd-timesyncd.service apt-daily.timer \
+  apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
+systemctl disable -q mosquitto.service
+if [ -e /lab/own.crt ]; then mv /lab/own.crt $bundle; fi
+mkdir -p /lab/top /lab/project /lab/root /lab/old /host
+rm -rf /lab/*.txt /lab/ca.crt /tmp/* /root/.cache /var/cache/apt /var/lib/apt/lists
+"""
+
+
+def _requirements() -> list[str]:
+    """What the appliance depends on, with the extras of a Pi."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = (project["optional-dependencies"][extra] for extra in _EXTRAS)
+    return [*project["dependencies"], *(one for extra in extras for one in extra), *_TESTS]
+
+
+def _picamera2() -> str:
+    """The version that the tests on stand-ins have, too."""
+    found = re.search(r"(?m)^PICAMERA2 := (\S+)$", (ROOT / "Makefile").read_text())
+    assert found is not None, "the Makefile names picamera2's version"
+    return found[1]
+
+
+GUEST = Item(
+    "guest",
+    f"the guest (Debian {SUITE} with systemd, mosquitto, libcamera)",
+    "400 MB to fetch, two to five minutes",
+    digest(
+        PACKAGES.read_bytes(),
+        REQUIREMENTS.read_bytes(),
+        CONSTRAINTS.read_bytes(),
+        START.read_bytes(),
+        json.dumps(_requirements()),
+        _picamera2(),
+        _SETTLE,
+    ),
+)
+
+
+def guest() -> Path:
+    """The image. Raises CannotBuildHere, and RuntimeError with what failed."""
+    return GUEST.get(_build)
+
+
+def _build(made: Path, room: Path) -> None:
+    mode = "root" if os.geteuid() == 0 else "unshare"
+    _can_be_built(mode)
+    environment, certificates = _pip_settings()
+    script = room / "settle"
+    ours = " ".join(f"'{one}'" for one in _requirements())
+    script.write_text(_SETTLE.format(pip=environment, picamera2=_picamera2(), ours=ours))
+    copies = {
+        REQUIREMENTS: "/lab/requirements.txt",
+        CONSTRAINTS: "/lab/constraints.txt",
+        START: "/lab/start",
+        certificates: "/lab/ca.crt",
+        script: "/lab/settle.txt",
+    }
+    hooks = ['mkdir -p "$1/lab"']
+    hooks += [f"upload {source} {target}" for source, target in copies.items() if source]
+    hooks += ['chmod 755 "$1/lab/start"', 'chroot "$1" sh /lab/settle.txt']
+    words = [
+        "mmdebstrap",
+        f"--mode={mode}",
+        "--variant=minbase",
+        "--format=tar",
+        f"--include={','.join(_packages())}",
+        "--aptopt=APT::Install-Recommends false",
+        "--dpkgopt=force-unsafe-io",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        *(f"--customize-hook={hook}" for hook in hooks),
+        SUITE,
+        "-",
+        mirror(),
+    ]
+    log = room / "log"
+    with log.open("w") as told:
+        debian = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=told)
+        with debian:
+            pack = [program("sqfstar"), *PACKED, str(made)]
+            packed = subprocess.run(pack, stdin=debian.stdout, stderr=told, check=False)
+    if debian.returncode or packed.returncode:
+        raise RuntimeError(f"the guest could not be built:\n{log.read_text()[-4000:]}")
+
+
+def _packages() -> list[str]:
+    lines = PACKAGES.read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if found is None:
+        raise CannotBuildHere(f"{name} is missing (apt install mmdebstrap squashfs-tools)")
+    return found
+
+
+def _can_be_built(mode: str) -> None:
+    """Raises CannotBuildHere where this user may not make another root."""
+    program("mmdebstrap")
+    kind = ["--mount"] if mode == "root" else ["--user", "--map-root-user", "--mount"]
+    trial = ["unshare", *kind, "mount", "-t", "tmpfs", "none", "/mnt"]
+    done = subprocess.run(trial, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotBuildHere(f"another root may not be made here: {done.stderr.strip()}")
+
+
+def _pip_settings() -> tuple[str, Path | None]:
+    """This machine's way to packages, as variables of the guest's, and the certificates that it trusts."""
+    told = subprocess.run(
+        [ROOT / ".venv" / "bin" / "pip", "config", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={key: value for key, value in os.environ.items() if key != "PIP_CONSTRAINT"},
+    ).stdout
+    found = dict(re.findall(r"(?m)^(?:global|:env:)\.([a-z-]+)='(.*)'$", told))
+    settings = {
+        f"PIP_{key.replace('-', '_').upper()}": f"'{found[key]}'"
+        for key in ("index-url", "trusted-host", "default-timeout", "proxy")
+        if key in found
+    }
+    certificates = Path(found["cert"]) if "cert" in found else None
+    if certificates:
+        settings["PIP_CERT"] = "$bundle"
+    return " ".join(f"{key}={value}" for key, value in settings.items()), certificates

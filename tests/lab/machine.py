@@ -1,0 +1,264 @@
+"""A machine of the lab: boots the guest, has it carry out what it is told, and ends it.
+
+    with Machine(folder) as lab:
+        lab.put("/etc/appliance/appliance.toml", text)
+        lab.run("systemctl start appliance")
+        lab.pull(17, "down")
+        assert lab.line(27) == 1
+
+The kernel is a program of this user; nothing of it needs root, and nothing is left of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from tests.lab.guest import guest
+from tests.lab.kernel import kernel
+from tests.lab.project import project
+
+MEMORY_MB = 1536
+BOOT_S = 300.0
+RUN_S = 120.0
+"""How long a step may take by the guest's clock. A busy machine is slow: nothing is measured by this."""
+PATIENCE_S = 120.0
+"""How much longer its answer may take."""
+
+PINS = "/run/lab-pins"
+
+_NEEDLESS = ("getty@tty1", "ldconfig", "systemd-journal-catalog-update", "systemd-hwdb-update")
+"""What a system does at its first start, which each of the guest's is."""
+
+
+class MachineError(Exception):
+    """The machine has died, does not answer, or could not do what it was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a command: its exit status (124 where its time was up), and all that it wrote."""
+
+    command: str
+    code: int
+    out: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it went well."""
+        return self.code == 0
+
+
+class Step:
+    """Something that the guest is doing."""
+
+    def __init__(self, machine: Machine, number: int, command: str, timeout: float) -> None:
+        self._machine, self._number = machine, number
+        self._command, self._timeout = command, timeout
+
+    def result(self) -> Result:
+        """Wait for its end."""
+        answer = self._machine.answer(self._number, self._timeout + PATIENCE_S)
+        return Result(self._command, answer["code"], answer["out"])
+
+
+class Machine:
+    """One guest. Whoever drives it waits for it."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made, and gets its console and what is shared."""
+        self.folder = folder
+        self.shared = folder / "shared"
+        """What the guest has as /host: each sees what the other writes."""
+        self._numbers = iter(range(1, 1 << 31))
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._heard = b""
+
+    def __enter__(self) -> Self:
+        self.shared.mkdir(parents=True)
+        project(self.folder / "project", self.folder)
+        self._boot()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -------------------- steps
+
+    def run(self, command: str, timeout: float = RUN_S) -> Result:
+        """Have bash carry out a command, as root, and wait for its end."""
+        return self.start(command, timeout).result()
+
+    def check(self, command: str, timeout: float = RUN_S) -> str:
+        """Likewise; what it wrote. Raises MachineError where it failed."""
+        done = self.run(command, timeout)
+        if not done.ok:
+            raise MachineError(f"{command}: exit status {done.code}\n{done.out}")
+        return done.out
+
+    def start(self, command: str, timeout: float = RUN_S) -> Step:
+        """Have it carried out, while other steps go on."""
+        number = self._ask(command=command, timeout=timeout)
+        return Step(self, number, command, timeout)
+
+    def until(self, command: str, timeout: float = RUN_S) -> str:
+        """Wait within the guest until a command goes well; what it wrote then. Raises MachineError."""
+        again = f'until out=$({command}); do sleep 0.1; done; printf %s "$out"'
+        return self.check(again, timeout)
+
+    def put(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
+        """Write a file, and the folders that it stands in."""
+        data = text.encode() if isinstance(text, str) else text
+        with self._passing() as file:
+            file.write_bytes(data)
+            self.check(f"install -D -m {mode:o} /host/{file.name} {shlex.quote(path)}")
+
+    def get(self, path: str) -> bytes:
+        """Read a file. Raises MachineError."""
+        with self._passing() as file:
+            self.check(f"cat {shlex.quote(path)} > /host/{file.name}")
+            return file.read_bytes()
+
+    @contextlib.contextmanager
+    def _passing(self) -> Iterator[Path]:
+        """A file on its way: the line is for short words."""
+        file = self.shared / f"passing-{next(self._numbers)}"
+        yield file
+        file.unlink()
+
+    # -------------------- pins
+
+    def pull(self, pin: int, level: Literal["up", "down"]) -> None:
+        """What a finger or a contact does to an input: it is pulled to 3.3 V, or to ground."""
+        self.check(f"echo pull-{level} > {PINS}/sim_gpio{pin}/pull")
+
+    def line(self, pin: int) -> int:
+        """What is measured at a pin: 1 is 3.3 V."""
+        return int(self.check(f"cat {PINS}/sim_gpio{pin}/value"))
+
+    # -------------------- what it tells
+
+    def journal(self, unit: str | None = None) -> str:
+        """What the journal has of this boot, of one unit or of all."""
+        which = f"-u {unit}" if unit else ""
+        return self.check(f"journalctl -b --no-pager -o short-precise {which}")
+
+    def console(self) -> str:
+        """What the kernel, and who has no journal, wrote."""
+        return (self.folder / "console").read_text(errors="replace")
+
+    def save(self, target: Path) -> None:
+        """Bring back what tells why something went wrong."""
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "console").write_text(self.console())
+        with contextlib.suppress(MachineError):
+            (target / "journal").write_text(self.journal())
+            units = "systemctl --no-pager status; systemctl --failed --no-pager; ps axf"
+            (target / "state").write_text(self.run(units).out)
+
+    # -------------------- its life
+
+    def _boot(self) -> None:
+        ours, theirs = socket.socketpair()
+        images = f"ubd0r={guest()}", f"ubd1r={self.folder / 'project'}"
+        words = [
+            str(kernel()),
+            f"mem={MEMORY_MB}M",
+            f"uml_dir={self.folder}",
+            "umid=uml",
+            *images,
+            *("root=/dev/ubda", "ro", "rootfstype=squashfs", "init=/lab/start"),
+            *("con=null", "con0=null,fd:1", "console=tty0", "quiet"),
+            *("ssl=null", f"ssl0=fd:{theirs.fileno()}"),
+            f"hostfs={self.shared}",
+            *("snd_dummy.enable=0", "vivid.n_devs=1"),
+            "systemd.getty_auto=no",
+            *(f"systemd.mask={unit}.service" for unit in _NEEDLESS),
+        ]
+        with theirs, (self.folder / "console").open("wb") as console:
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env={"PATH": os.defpath, "TMPDIR": self._memory()},
+            )
+        ours.settimeout(PATIENCE_S)
+        self._line = ours
+        try:
+            self.answer(0, BOOT_S)
+            self.run("systemctl is-system-running --wait", BOOT_S)
+        except BaseException:
+            self._end()
+            raise
+
+    def _memory(self) -> str:
+        """Where its memory lies: in memory, where there is enough of it."""
+        memory = Path("/dev/shm")
+        if memory.is_dir() and shutil.disk_usage(memory).free > 2 * MEMORY_MB << 20:
+            return str(memory)
+        return str(self.folder)
+
+    def stop(self) -> None:
+        """Shut it down; it is killed where it does not."""
+        with contextlib.suppress(MachineError):
+            self._ask(command="systemctl poweroff --no-block", timeout=RUN_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(PATIENCE_S)
+        self._end()
+
+    def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._line.close()
+
+    # -------------------- the line
+
+    def _ask(self, **what: Any) -> int:
+        number = next(self._numbers)
+        try:
+            self._line.sendall(json.dumps({"id": number, **what}).encode() + b"\n")
+        except OSError as error:
+            raise MachineError(f"the machine has gone ({error})") from error
+        return number
+
+    def answer(self, number: int, patience_s: float) -> dict[str, Any]:
+        """What the guest says to a question. Raises MachineError."""
+        deadline_s = time.monotonic() + patience_s
+        while number not in self._answers:
+            self._hear(deadline_s)
+        answer = self._answers.pop(number)
+        if "error" in answer:
+            raise MachineError(answer["error"])
+        return answer
+
+    def _hear(self, deadline_s: float) -> None:
+        left_s = deadline_s - time.monotonic()
+        ready = left_s > 0 and select.select([self._line], [], [], left_s)[0]
+        if not ready:
+            raise MachineError(f"the machine does not answer\n{self.console()[-2000:]}")
+        try:
+            heard = self._line.recv(1 << 16)
+        except OSError:
+            heard = b""
+        if not heard:
+            raise MachineError(f"the machine has died\n{self.console()[-2000:]}")
+        *whole, self._heard = (self._heard + heard).split(b"\n")
+        for line in whole:
+            answer = json.loads(line)
+            self._answers[answer["id"]] = answer

@@ -1,0 +1,61 @@
+"""What is built once is found again, and what failed is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.lab.stock import KEPT, Item, digest
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "appliance-lab"
+
+
+def thing(key: str) -> Item:
+    return Item("thing", "a thing", "no time", key)
+
+
+def test_it_is_built_once_for_each_version(cache: Path) -> None:
+    built = []
+
+    def make(made: Path, room: Path) -> None:
+        assert room.is_dir()
+        built.append(1)
+        made.write_text(f"number {len(built)}")
+
+    assert not thing("a").is_there
+    for key, text in (("a", "number 1"), ("a", "number 1"), ("b", "number 2"), ("a", "number 1")):
+        assert thing(key).get(make).read_text() == text
+        assert thing(key).is_there
+    assert {path.name for path in cache.iterdir()} == {"thing-a", "thing-b", "thing.lock"}
+
+
+def test_what_could_not_be_built_is_not_there_and_leaves_nothing(cache: Path) -> None:
+    def fails(made: Path, room: Path) -> None:
+        made.write_text("half of")
+        (room / "source").mkdir()
+        raise RuntimeError("no compiler")
+
+    with pytest.raises(RuntimeError, match="no compiler"):
+        thing("a").get(fails)
+    assert not thing("a").is_there
+    assert [path.name for path in cache.iterdir()] == ["thing.lock"]
+
+
+def test_the_oldest_versions_make_room(cache: Path) -> None:
+    for number in range(KEPT + 2):
+        path = thing(str(number)).get(lambda made, _: made.touch())
+        os.utime(path, (number, number))
+    thing("new").get(lambda made, _: made.touch())
+    kept = sorted(path.name for path in cache.glob("thing-*"))
+    assert kept == ["thing-3", "thing-4", "thing-5", "thing-new"]
+
+
+def test_a_version_is_told_by_each_of_its_parts() -> None:
+    assert digest("a", "bc") == digest("a", b"bc")
+    assert len({digest("a", "bc"), digest("ab", "c"), digest("abc"), digest("a", "bc", "")}) == 4
