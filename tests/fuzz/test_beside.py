@@ -24,6 +24,8 @@ from msgspec.structs import replace
 
 from appliance.accounts import MAX_ANSWER, SocketAccounts
 from appliance.actions import parse_action
+from appliance.broker.authority import Authority as BrokersAuthority
+from appliance.broker.authority import NoAuthority
 from appliance.broker.handing_out import HandedOut
 from appliance.broker.house import House
 from appliance.broker.passwords import PasswordFile, fits, hashed
@@ -278,6 +280,31 @@ def test_the_keys_and_the_authority_of_the_device(
         except KeyUnusable as fault:
             assert "device.key" in str(fault)
         assert (folder / "device.key").read_bytes() == own, "what phones have pinned is never lost"
+
+
+REVOKED = (
+    x509.CertificateRevocationListBuilder()
+    .issuer_name(x509.load_pem_x509_certificate(CERTIFICATE).issuer)
+    .last_update(datetime.now(UTC))
+    .next_update(datetime.now(UTC) + timedelta(days=1))
+    .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    .public_bytes(serialization.Encoding.DER)
+)
+
+
+@settings(fast, max_examples=30)
+@given(spoilt(DER), spoilt(PRIVATE), spoilt(REVOKED))
+def test_the_authority_of_a_broker(der: bytes, key: bytes, revoked: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for certificate, private in ((_pem(der), PRIVATE), (CERTIFICATE, key), (CERTIFICATE, PRIVATE)):
+            (folder / "ca.crt").write_bytes(certificate)
+            (folder / "ca.key").write_bytes(private)
+            (folder / "clients.crl").write_bytes(_pem(revoked, "X509 CRL"))
+            try:
+                BrokersAuthority.load(folder).revoked()
+            except NoAuthority as fault:
+                assert str(fault)
 
 
 # -------------------- words with a form

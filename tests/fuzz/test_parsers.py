@@ -301,8 +301,12 @@ def test_packets_of_sound(data: bytes) -> None:
     spoilt(
         shipped("simulated.toml").read_bytes(),
         b'[device]\nid = "door"\n[contacts.alice]\nname = "A"\nmay = ["call"]\n',
+        b'[mqtt]\nwebsocket_url = "ws://[::1]:80/"\n[http]\norigins = ["https://a"]\n',
+        b'[call]\nquiet_hours = "22:00-07:00"\nreceiver = "user:a"\n[contacts.a]\n',
     )
 )
+@example(b"[mqtt]\nwebsocket_url = 'ws://['\n[http]\norigins = ['http://[', 'http://a:b']\n")
+@example(b"x = " + b"[" * 3000)
 def test_configurations(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.toml"
@@ -317,6 +321,7 @@ def test_configurations(data: bytes) -> None:
         st.sampled_from(["APPLIANCE_DEVICE__ID", "APPLIANCE_CALL", "APPLIANCE_X"]), st.text()
     )
 )
+@example({"APPLIANCE_CALL": "[" * 3000})
 def test_configurations_from_the_environment(environ: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(ConfigError):
         load(shipped("simulated.toml"), environ | {"STATE_DIRECTORY": folder})
