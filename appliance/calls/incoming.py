@@ -186,7 +186,9 @@ def _taken(turn: Turn, call_id: str, whose: str, sender: Address) -> None:
     let ring, one call would go on behind the end of another.
     """
     _check_may_call(turn, sender)
-    turn.error("call_id_taken", f"{sender.uid} invites with the id of a call of {whose}", sender.uid)
+    turn.error(
+        "call_id_taken", f"{sender.uid} invites with the id of a call of {whose}", sender.uid
+    )
     turn.send(sender, call_id, Reject(RejectReason.BUSY))
 
 

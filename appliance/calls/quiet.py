@@ -46,7 +46,9 @@ def _until(turn: Turn, text: str) -> datetime:
     if at <= now:
         raise Refused("bad_until", f"{text} is over already")
     if at.year > LAST_YEAR:  # in another zone it may be in a year that does not exist
-        raise Refused("bad_until", f"{text} is later than anybody means; without until it is for good")
+        raise Refused(
+            "bad_until", f"{text} is later than anybody means; without until it is for good"
+        )
     return at
 
 

@@ -173,7 +173,9 @@ def test_a_press_that_rings_nobody_is_a_call_all_the_same(
 
 
 def test_a_second_bell_that_rings_nobody_gives_the_held_call_back() -> None:
-    play = Play(replace(RICH, contacts={"alice": HOUSE.contacts["alice"]}), online={"alice": ["phone"]})
+    play = Play(
+        replace(RICH, contacts={"alice": HOUSE.contacts["alice"]}), online={"alice": ["phone"]}
+    )
     play.is_in_call_with(ALICE)
     play.orders(HoldCall(on_hold=True))
     press(play, "bell_bob")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +33,7 @@ from appliance.calls.turn import Turn
 from appliance.client import Client, Unreachable
 from appliance.commands import GenerateToken, SetDoNotDisturb
 from appliance.config import Config, Http
-from appliance.errors import ApplianceError, Refused
+from appliance.errors import Refused
 from appliance.hook_files import hooks_for
 from appliance.invitation import link_of, uid_of
 from appliance.media.sections import Description
@@ -45,6 +44,7 @@ from appliance.service.doctor.certificates import certificates
 from appliance.service.doctor.clock import clock
 from appliance.service.doctor.findings import Finding
 from appliance.service.doctor.heat import FLAGS, ZONE, heat
+from appliance.service.doctor.identity import identity
 from appliance.service.doctor.unit import unit
 from appliance.signaling.topics import Topics, matches
 from appliance.trust.authority import Authority, AuthorityUnusable
@@ -245,8 +245,10 @@ DER = x509.load_pem_x509_certificate(CERTIFICATE).public_bytes(serialization.Enc
 def _pem(der: bytes, kind: str = "CERTIFICATE") -> bytes:
     import base64
 
-    return f"-----BEGIN {kind}-----\n".encode() + base64.encodebytes(der) + (
-        f"-----END {kind}-----\n".encode()
+    return (
+        f"-----BEGIN {kind}-----\n".encode()
+        + base64.encodebytes(der)
+        + (f"-----END {kind}-----\n".encode())
     )
 
 
@@ -275,6 +277,13 @@ def test_the_keys_and_the_authority_of_the_device(
             except AuthorityUnusable as fault:
                 assert str(fault)
         (folder / "device.key").write_bytes(own)
+        machine = PaperMachine(environ={"STATE_DIRECTORY": name})
+        for file in ("ca.crt", "ca.key", "device.key"):
+            machine.files[f"{name}/{'' if file == 'device.key' else 'tls/'}{file}"] = (
+                folder / file
+            ).read_bytes()
+        machine.files[f"{name}/tls/page.pem"] = _pem(der)
+        assert [*identity(CONFIG, machine)]
         try:
             DeviceKey.load_or_make(folder, {})
         except KeyUnusable as fault:
@@ -297,7 +306,11 @@ REVOKED = (
 def test_the_authority_of_a_broker(der: bytes, key: bytes, revoked: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for certificate, private in ((_pem(der), PRIVATE), (CERTIFICATE, key), (CERTIFICATE, PRIVATE)):
+        for certificate, private in (
+            (_pem(der), PRIVATE),
+            (CERTIFICATE, key),
+            (CERTIFICATE, PRIVATE),
+        ):
             (folder / "ca.crt").write_bytes(certificate)
             (folder / "ca.key").write_bytes(private)
             (folder / "clients.crl").write_bytes(_pem(revoked, "X509 CRL"))
@@ -315,7 +328,9 @@ def _text(data: bytes) -> str:
 
 
 @fast
-@given(st.one_of(st.text(max_size=80), spoilt(b"call:user:alice", b"!unlock relay=door").map(_text)))
+@given(
+    st.one_of(st.text(max_size=80), spoilt(b"call:user:alice", b"!unlock relay=door").map(_text))
+)
 def test_actions_of_buttons(text: str) -> None:
     try:
         parse_action(text)
@@ -331,7 +346,9 @@ def test_actions_of_buttons(text: str) -> None:
 def test_until_when_nobody_is_disturbed(text: str) -> None:
     play = Play()
     try:
-        quiet.set_quiet(Turn(play.policy, play.state, play.moment()), SetDoNotDisturb(on=True, until=text))
+        quiet.set_quiet(
+            Turn(play.policy, play.state, play.moment()), SetDoNotDisturb(on=True, until=text)
+        )
     except Refused as fault:
         assert fault.code == "bad_until"
 

@@ -13,9 +13,7 @@ import appliance
 
 ROOT = Path(appliance.__file__).parent
 PARSING = frozenset(
-    "loads decode convert Decoder load_pem_x509_certificate load_pem_x509_certificates"
-    " load_pem_x509_crl load_pem_private_key urlsplit b64decode urlsafe_b64decode fromisoformat"
-    " unpack unpack_from iter_unpack splitlines from_bytes".split()
+    ["loads", "decode", "convert", "Decoder", "load_pem_x509_certificate", "load_pem_x509_certificates", "load_pem_x509_crl", "load_pem_private_key", "urlsplit", "b64decode", "urlsafe_b64decode", "fromisoformat", "unpack", "unpack_from", "iter_unpack", "splitlines", "from_bytes"]
 )
 """Called by whatever reads what somebody else wrote. Splitting a text by itself tells nothing: it is everywhere."""
 
@@ -43,6 +41,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "reporting.ledger": (PARSERS, "test_the_call_log"),
     "reporting.programs": (BESIDE, "test_complaints_of_hooks"),
     "service.doctor.certificates": (BESIDE, "test_certificates_that_the_doctor_looks_at"),
+    "service.doctor.identity": (BESIDE, "test_the_keys_and_the_authority_of_the_device"),
     "service.doctor.unit": (BESIDE, "test_what_systemd_says"),
     "service.memory": (PARSERS, "test_what_is_remembered"),
     "signaling.link": (PARSERS, "test_messages"),

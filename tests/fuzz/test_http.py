@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from appliance.config import Http
 from appliance.errors import Refused
-from appliance.wiring import _check_message
 from appliance.web import players, views
 from appliance.web.players import FRAGMENT, SDP, candidates_of
+from appliance.wiring import _check_message
 from tests.fuzz import mutations
 from tests.fuzz.offers import CHROMIUM
 from tests.fuzz.test_parsers import DEEP, NOT_UTF8, UNICODE, spoilt, spoilt_json
@@ -69,6 +69,7 @@ HEADERS: tuple[tuple[str, bytes], ...] = (
     ("Transfer-Encoding", b"chunked"),
 )
 
+
 class Complaints(logging.Handler):
     """What the server's library logs: each is an error that nobody foresaw."""
 
@@ -80,6 +81,7 @@ class Complaints(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         self.told.append(f"{record.getMessage()}: {error!r}")
 
+
 @contextmanager
 def complaints() -> Iterator[list[str]]:
     """What is logged as an error meanwhile."""
@@ -90,12 +92,14 @@ def complaints() -> Iterator[list[str]]:
     finally:
         logging.getLogger().removeHandler(handler)
 
+
 def spoilt_header(rng: Random) -> bytes:
     """A line that may stand in a head; what ends it is no part of what is spoilt."""
     name, value = rng.choice(HEADERS)
     if rng.random() < 0.6:
         value = mutations.of_bytes(value, rng).replace(b"\r", b"").replace(b"\n", b"")
     return name.encode() + b": " + value + b"\r\n"
+
 
 def request_of(rng: Random, host: bytes) -> tuple[bytes, bool]:
     """A request, and whether it is whole, so that an answer is to come."""
@@ -114,6 +118,7 @@ def request_of(rng: Random, host: bytes) -> tuple[bytes, bool]:
         return mutations.of_bytes(whole, rng), False
     return whole, b"Transfer-Encoding" not in head
 
+
 async def _asked(seed: int) -> None:
     rng = Random(seed)
     async with site(Http(port=0, origins=(HA,)), check=_check_message) as at:
@@ -131,6 +136,7 @@ async def _asked(seed: int) -> None:
         async with ClientSession() as client, client.get(f"{at.url}healthz") as response:
             assert response.status == 200
 
+
 @settings(fast, max_examples=25)
 @given(st.integers(0, 2**32))
 def test_requests(seed: int) -> None:
@@ -138,18 +144,23 @@ def test_requests(seed: int) -> None:
         asyncio.run(_asked(seed))
         assert told == []
 
+
 # -------------------- go2rtc's socket
 
 FRAMES: tuple[dict[str, Any], ...] = (
     {"type": "webrtc/offer", "value": OFFER},
     {"type": "webrtc", "value": {"type": "offer", "sdp": OFFER}},
-    {"type": "webrtc/candidate", "value": "candidate:1 1 UDP 2130706431 192.168.1.9 50000 typ host"},
+    {
+        "type": "webrtc/candidate",
+        "value": "candidate:1 1 UDP 2130706431 192.168.1.9 50000 typ host",
+    },
     {"type": "webrtc/candidate", "value": ""},
     {"type": "mse", "value": "avc1.640029"},
 )
 NESTED = b'{"type":' + b"[" * 900 + b"]" * 900 + b"}"
 HALF_A_LETTER = b'{"type":"\\ud800","value":"\\udfff"}'
 OF_HALF_LETTERS = b'{"type":"webrtc/offer","value":"v=0\\r\\ns=\\ud800"}'
+
 
 async def _talked(frames: list[bytes]) -> None:
     async with (
@@ -166,6 +177,7 @@ async def _talked(frames: list[bytes]) -> None:
             if json.loads(told.data)["type"] == "webrtc/answer":
                 return
 
+
 @settings(fast, max_examples=15)
 @given(st.lists(spoilt_json(*FRAMES), min_size=1, max_size=15))
 @example([NESTED, HALF_A_LETTER, OF_HALF_LETTERS, DEEP, NOT_UTF8, *UNICODE])
@@ -174,6 +186,7 @@ def test_frames_of_players(frames: list[bytes]) -> None:
     with complaints() as told, without_patience():
         asyncio.run(_talked(frames))
         assert told == []
+
 
 @contextmanager
 def without_patience() -> Iterator[None]:
@@ -184,6 +197,7 @@ def without_patience() -> Iterator[None]:
     finally:
         views.OFFERS = before
 
+
 @fast
 @given(spoilt(CANDIDATES.encode()))
 def test_fragments_of_candidates(data: bytes) -> None:
@@ -192,5 +206,6 @@ def test_fragments_of_candidates(data: bytes) -> None:
     except Refused:
         return
     assert len(found) <= players.MAX_CANDIDATES
+
 
 Answer = Callable[[bytes], bytes]
