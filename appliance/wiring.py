@@ -243,6 +243,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
         pairing=pairing,
     )
     await stack.enter_async_context(signaling)
+    stack.callback(appliance.heartbeats.watch("broker", signaling.held_up_s))
     engine.attach(signaling)
     appliance.rejected = signaling.rejected
     appliance.open_order = signaling.take_order
@@ -337,7 +338,7 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
         on_state: Callable[[LinkState], None],
         on_request: OnRequest,
     ) -> MqttLink:
-        return MqttLink(
+        link = MqttLink(
             config.mqtt,
             f"{config.device.id}-device",
             on_state=on_state,
@@ -348,6 +349,8 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
             will=Publication(will_topic, b"offline", retain=True),
             subscriptions=[Subscription(topic_filter, retained=False)],
         )
+        stack.callback(appliance.heartbeats.watch("device topics", link.held_up_s))
+        return link
 
     topics = DeviceTopics(
         config.device,

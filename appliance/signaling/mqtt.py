@@ -142,6 +142,10 @@ class MqttLink:
         """The MQTT that is spoken, or tried: `5` or `3.1.1`."""
         return "5" if self._version is MQTTProtocolVersion.MQTTv5 else "3.1.1"
 
+    def held_up_s(self) -> float:
+        """How long the thread of its connection has been held up; 0 where there is none."""
+        return 0.0 if self._connection is None else self._connection.held_up_s()
+
     async def __aenter__(self) -> Self:
         """Begin to connect."""
         self._loop = asyncio.get_running_loop()

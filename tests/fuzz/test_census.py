@@ -13,7 +13,25 @@ import appliance
 
 ROOT = Path(appliance.__file__).parent
 PARSING = frozenset(
-    ["loads", "decode", "convert", "Decoder", "load_pem_x509_certificate", "load_pem_x509_certificates", "load_pem_x509_crl", "load_pem_private_key", "urlsplit", "b64decode", "urlsafe_b64decode", "fromisoformat", "unpack", "unpack_from", "iter_unpack", "splitlines", "from_bytes"]
+    [
+        "loads",
+        "decode",
+        "convert",
+        "Decoder",
+        "load_pem_x509_certificate",
+        "load_pem_x509_certificates",
+        "load_pem_x509_crl",
+        "load_pem_private_key",
+        "urlsplit",
+        "b64decode",
+        "urlsafe_b64decode",
+        "fromisoformat",
+        "unpack",
+        "unpack_from",
+        "iter_unpack",
+        "splitlines",
+        "from_bytes",
+    ]
 )
 """Called by whatever reads what somebody else wrote. Splitting a text by itself tells nothing: it is everywhere."""
 

@@ -126,7 +126,7 @@ def command_from(rng: Random) -> tuple[str, dict[str, Any]]:
     return name, args
 
 
-@settings(fast, max_examples=50)
+@settings(fast, max_examples=30)
 @given(st.sampled_from(STATES), st.integers(0, 2**32), st.booleans())
 def test_commands(begin: Any, seed: int, texts: bool) -> None:
     play, rng = begin(), Random(seed)
@@ -158,7 +158,7 @@ def message_from(rng: Random, play: Play) -> Envelope | None:
         return None
 
 
-@settings(fast, max_examples=50)
+@settings(fast, max_examples=30)
 @given(st.sampled_from(STATES), st.integers(0, 2**32))
 def test_messages(begin: Any, seed: int) -> None:
     play, rng = begin(), Random(seed)
