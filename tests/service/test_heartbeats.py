@@ -26,8 +26,7 @@ from appliance.signaling.mqtt import MqttLink
 from tests.panel.crossings import Crossings
 from tests.panel.inbox import Inbox
 from tests.panel.wires import MockWires
-from tests.parts.house import config_for, house
-from tests.parts.mosquitto import Mosquitto, free_port, mosquitto
+from tests.parts.mosquitto import Mosquitto, mosquitto
 from tests.parts.watched import Watched
 
 __all__ = ["mosquitto"]
@@ -237,11 +236,3 @@ async def test_the_thread_of_the_broker_that_hangs(
         jammed.set()
         await starves_and_recovers(systemd, beats, "broker", jam)
     assert beats.hanging() == ()
-
-
-async def test_a_whole_appliance_watches_them_all(tmp_path: Path) -> None:
-    """Which without a broker does not hang: it tries to connect."""
-    async with house(config_for(free_port()), tmp_path, connected=False) as one:
-        names = one.appliance.heartbeats.names
-        assert {"relay door", "broker", "device topics"} <= set(names)
-        assert one.appliance.heartbeats.hanging() == ()
