@@ -127,7 +127,7 @@ def remember(
     by: str | None = None,
     whose: str | None = None,
 ) -> None:
-    """Know for a minute that this call of `whose` is over, or never to begin as far as `by` is its caller."""
+    """Know for a minute that this call (of `whose`) is over, or never to begin as far as `by` calls."""
     now_s = turn.now.monotonic_s
     kept = {
         known: entry

@@ -36,8 +36,8 @@ RING_S_MAX = 3600.0
 def place(turn: Turn, command: InitiateCall, *, bell: bool = False) -> LiveCall:
     """Begin to ring; raises Refused where nobody is there to be rung.
 
-    A press of the `bell` is a call in any case, and so in the call log: where there is nobody to be rung, or
-    nobody is to be disturbed, it ends at once, and the visitor is told.
+    A press of the `bell` is a call in any case, and so in the call log: where there is nobody to be
+    rung, or nobody is to be disturbed, it ends at once, and the visitor is told.
     """
     policy = turn.policy
     receiver, uids, in_vain = _whom(turn, command, bell=bell)

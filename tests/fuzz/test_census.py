@@ -1,4 +1,4 @@
-"""Every module that takes bytes or texts of others apart is known here, with the test that spoils its input.
+"""Every module that takes apart what others wrote is known here, with the test that spoils its input.
 
 Found in the source by what it calls; one that nobody has entered fails, and so does an entry whose module
 parses no more, or whose test is gone.
@@ -33,7 +33,7 @@ PARSING = frozenset(
         "from_bytes",
     ]
 )
-"""Called by whatever reads what somebody else wrote. Splitting a text by itself tells nothing: it is everywhere."""
+"""Called by whatever reads what somebody else wrote. To split a text tells nothing: that is everywhere."""
 
 HTTP, BESIDE, PARSERS = "test_http.py", "test_beside.py", "test_parsers.py"
 

@@ -25,6 +25,7 @@ from appliance.events import (
     AudioMuted,
     CallBackRequested,
     CallEnded,
+    Error,
     Event,
     IncomingCallAccepted,
     IncomingCallDeclined,

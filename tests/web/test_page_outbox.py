@@ -1,6 +1,6 @@
-"""What the page says arrives, or is said again: over lost connections, lost answers, and a door that was away.
+"""What the page says arrives, or is said again: over lost connections and answers, to a door that was away.
 
-The page's own outbox on a broker that does as the test says: a stand-in for mqtt.js, with what it uses of it.
+The page's own outbox on a broker that does as the test says: in the place of mqtt.js, what is used of it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ START = """async () => {
   window.clients?.splice(0);
   let seq = 0;
   const listener = {
-    onMessage: (m) => window.heard.push(m.kind), onLink: () => {}, onPresence: () => {}, onFault: () => {},
+    onMessage: (m) => window.heard.push(m.kind),
+    onLink: () => {}, onPresence: () => {}, onFault: () => {},
   };
   const self = { uid: 'alice', endpoint: 'phone-1', name: 'Alice' };
-  window.link = new Signaling(self, { url: 'ws://x', root: 'r', version: 4 }, [], () => ++seq, listener);
+  const broker = { url: 'ws://x', root: 'r', version: 4 };
+  window.link = new Signaling(self, broker, [], () => ++seq, listener);
   await window.link.connect();
 }"""
 LIB = """() => {
@@ -49,7 +51,13 @@ LIB = """() => {
   const settled = async () => { for (let i = 0; i < 20; i += 1) await null; };
   window.lib = {
     async connects() { const c = last(); c.connected = true; c.on_.connect(); await settled(); },
-    async loses() { const c = last(); c.connected = false; c.on_.close(); window.link.retryNow(); await settled(); },
+    async loses() {
+      const c = last();
+      c.connected = false;
+      c.on_.close();
+      window.link.retryNow();
+      await settled();
+    },
     async presence(epoch) {
       const text = JSON.stringify({ v: 1, state: 'online', epoch, name: null, kid: null });
       last().on_.message('r/presence/front-door/main', text, { retain: true });
@@ -59,8 +67,9 @@ LIB = """() => {
       window.seq = (window.seq ?? 0) + 1;
       const body = type === 'invite' ? { session_id: 's1', call_type: 'video',
         caller: { uid: 'front-door', name: null }, timeout_s: 30 } : {};
-      const text = JSON.stringify({ v: 1, id, type, call_id, from: 'front-door', to: 'alice', endpoint: 'main',
-        to_endpoint: 'phone-1', epoch: null, seq: window.seq, sent_at: 1, ttl_s: 30, clock: 'synced', body });
+      const text = JSON.stringify({ v: 1, id, type, call_id, from: 'front-door', to: 'alice',
+        endpoint: 'main', to_endpoint: 'phone-1', epoch: null, seq: window.seq, sent_at: 1,
+        ttl_s: 30, clock: 'synced', body });
       last().on_.message('r/call/alice/front-door', text, {});
       await settled();
     },

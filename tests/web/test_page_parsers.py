@@ -78,7 +78,8 @@ TAKEN = """async ([begins, texts]) => {
       found.believed += 1;
       const { endpoint, call_id, type, body } = verdict.envelope;
       let state = IDLE;
-      for (const { at = 0, ...input } of begins[number % begins.length]) [state] = advance(state, input, at);
+      const begin = begins[number % begins.length];
+      for (const { at = 0, ...input } of begin) [state] = advance(state, input, at);
       const heard = { type: 'message', kind: type, body, from: 'front-door', endpoint, call_id, me };
       [state] = advance(state, heard, 6000);
       [state] = advance(state, heard, 6001);
