@@ -52,6 +52,8 @@ MAX_BACKLOG = 2048
 """What may wait to be sent; a connection that is so far behind is about to be given up."""
 MAX_ARRIVED = 1000
 """How many messages may wait for the loop; the thread then reads no more, and the broker keeps them."""
+SAID_AGAIN_S = 600.0
+"""How often the log says why the broker is away, while that is always the same."""
 ROOM_S = 0.5
 ASK_FOR_V5_EVERY = 10
 """A broker that refused MQTT 5 may have been updated: it is asked again at each n-th connection."""
@@ -129,6 +131,8 @@ class MqttLink:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, Callable[[], None]] = {}
         self._told: set[str] = set()
+        self._logged = ("", 0.0)
+        """Why the connection ended, as it was logged last, and when (monotonic)."""
         self._last_word: bytes | None = None
         """What we have said last where our will would be said."""
 
@@ -219,12 +223,21 @@ class MqttLink:
             self._tell(end.code, end.message)
             self._set_state(LinkState.CONNECTING if was_useful else LinkState.OFFLINE)
             delay_s = attempts.wait_s(now_s)
-            logger.info("%s Next attempt in %.1f s.", end.message, delay_s)
+            level = logging.INFO if self._is_to_be_logged(end.message, now_s) else logging.DEBUG
+            logger.log(level, "%s Next attempt in %.1f s.", end.message, delay_s)
             await asyncio.wait([self._stop], timeout=delay_s)
             if end.code == TAKEN_OVER or (attempts.is_suspicious and await self._is_taken()):
                 await self._give_way(attempts)
             if attempts.is_unsteady:
                 self._tell("broker_unsteady", f"Connections end soon: is {self._client_id} two?")
+
+    def _is_to_be_logged(self, why: str, now_s: float) -> bool:
+        """A broker that is away for a week is no week of log: the same reason is said again seldom."""
+        before, at_s = self._logged
+        if why == before and now_s - at_s < SAID_AGAIN_S:
+            return False
+        self._logged = (why, now_s)
+        return True
 
     async def _give_way(self, attempts: Attempts) -> None:
         """Leave another program with our client id alone for a while."""
