@@ -37,13 +37,13 @@ def erase(
     with only_one(listening_path(environ)):
         found = kept(config, state_directory(environ), keys=keys)
         if not found:
-            print("Nothing of people is kept here.")
+            _say("Nothing of people is kept here.")
             return 0
         _ask(found, yes=yes)
         faults = _delete(found)
     if faults:
         raise ApplianceError("; ".join(faults))
-    print(
+    _say(
         "It is deleted, and not overwritten: who has the memory card may find traces. Accounts at the"
         " broker are taken back with `appliance broker remove`."
     )
@@ -84,7 +84,7 @@ def _there(files: Iterable[Path]) -> list[Path]:
 
 def _ask(found: Mapping[str, list[Path]], *, yes: bool) -> None:
     for what, files in found.items():
-        print(f"{what}: {len(files)} file{'s' if len(files) > 1 else ''} in {files[0].parent}")
+        _say(f"{what}: {len(files)} file{'s' if len(files) > 1 else ''} in {files[0].parent}")
     if yes:
         return
     if not sys.stdin.isatty():
@@ -101,3 +101,7 @@ def _delete(found: Mapping[str, list[Path]]) -> list[str]:
         except OSError as error:
             faults.append(f"{file} cannot be deleted: {error.strerror}")
     return faults
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")

@@ -1,4 +1,4 @@
-"""`appliance erase`: all that is kept of people, and nothing else; asked first, never beside a running one."""
+"""`appliance erase`: all that is kept of people, and nothing else; asked first, and beside no running one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main
-from appliance.errors import ApplianceError
 from appliance.erasing import erase
+from appliance.errors import ApplianceError
 from appliance.media.shelf import Shelf
 from appliance.reporting.ledger import Ledger
 from appliance.service.memory import Kept, Memory
