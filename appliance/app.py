@@ -189,8 +189,8 @@ async def running(
     pane of the page, for a simulated board. `on_alive` is called when buttons and LEDs are; the block
     begins when it can take calls too. `state_folder` is where it keeps what is to survive it,
     `devices` are cameras and microphones of a program's own, which win over the configured ones;
-    `sys_root` is where heat and supply are read, by default /sys of a Pi; `heartbeats` is told of who has to be at
-    work.
+    `sys_root` is where heat and supply are read, by default /sys of a Pi; `heartbeats` is told of who
+    has to be at work.
     """
     appliance = Appliance(config, state_folder or state_directory())
     appliance.devices = devices

@@ -1,4 +1,4 @@
-"""`appliance erase`: all that is kept of people and nothing else; asked first, and beside no running one."""
+"""`appliance erase`: all that is kept of people, no more; asked first, and beside no running one."""
 
 from __future__ import annotations
 
