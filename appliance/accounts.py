@@ -8,11 +8,12 @@ it does: a line of JSON, `{"make": uid}` or `{"remove": uid}`, and one back.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from appliance.errors import Refused
 from appliance.trust.contacts import Contacts
@@ -63,16 +64,19 @@ class SocketAccounts:
             async with asyncio.timeout(PATIENCE_S):
                 reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER)
                 try:
-                    writer.write(json.dumps(request).encode() + b"\n")
+                    writer.write(msgspec.json.encode(request) + b"\n")
                     await writer.drain()
-                    answer = json.loads(await reader.readline())
+                    answer = msgspec.json.decode(await reader.readline())
                 finally:
                     writer.close()
         except TimeoutError:
             sentence = f"the broker's accounts: {self._socket} does not answer"
             raise Refused("no_account", sentence) from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise Refused("no_account", f"the broker's accounts: {error}") from None
+        except (ValueError, RecursionError):
+            sentence = f"the broker's accounts: what answers at {self._socket} makes no sense"
+            raise Refused("no_account", sentence) from None
         return answer if isinstance(answer, dict) else {}
 
 

@@ -33,6 +33,7 @@ from appliance.panel.chime import LateOutput
 from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
 from appliance.service import journal, systemd
+from appliance.service.heartbeats import Heartbeats
 from appliance.session import CallSession
 from appliance.socket_path import listening_path, only_one
 from appliance.state_directory import state_directory
@@ -103,6 +104,8 @@ class Appliance:
                 "screen": self._screen_status,
             },
         )
+        self.heartbeats = Heartbeats()
+        """Who has to be at work for systemd's watchdog to be fed."""
         self.devices: Devices | None = None
         self.studio: Studio | None = None
         self.screen: Screen | None = None
@@ -179,6 +182,7 @@ async def running(
     state_folder: Path | None = None,
     devices: Devices | None = None,
     sys_root: Path | None = None,
+    heartbeats: Heartbeats | None = None,
     on_alive: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Appliance]:
     """A whole appliance for as long as the block lasts; its end ends calls first.
@@ -187,10 +191,12 @@ async def running(
     pane of the page, for a simulated board. `on_alive` is called when buttons and LEDs are; the block
     begins when it can take calls too. `state_folder` is where it keeps what is to survive it,
     `devices` are cameras and microphones of a program's own, which win over the configured ones;
-    `sys_root` is where heat and supply are read, by default /sys of a Pi.
+    `sys_root` is where heat and supply are read, by default /sys of a Pi; `heartbeats` is told of who
+    has to be at work.
     """
     appliance = Appliance(config, state_folder or state_directory())
     appliance.devices = devices
+    appliance.heartbeats = heartbeats or appliance.heartbeats
     appliance.websocket_url = websocket_url or appliance.websocket_url
     engine, bus, board = appliance.engine, appliance.bus, appliance.board
     engine.bind()
@@ -207,6 +213,8 @@ async def running(
         await wiring.hooks(appliance, stack, path)
         _note_outputs(config, appliance.folder)
         await stack.enter_async_context(board)
+        for name, held_up_s in board.heartbeats().items():
+            appliance.heartbeats.watch(name, held_up_s)
         engine.attach(board)
         engine.observers.append(appliance.show)
         appliance.show(engine.state)

@@ -177,6 +177,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     pair.set_defaults(run=_pair)
 
+    erase = commands.add_parser(
+        "erase",
+        help="delete for good what the device keeps of people",
+        description="Delete the call log and its pictures, recordings, paired contacts and what was"
+        " switched, once somebody has said yes; with --keys the device's own keys too, after which every"
+        " phone is paired anew. The appliance is to be stopped first.",
+    )
+    erase.add_argument("--keys", action="store_true", help="the device's keys as well")
+    erase.add_argument("--yes", action="store_true", help="do not ask")
+    erase.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="which says where things lie; else /etc/appliance/…",
+    )
+    erase.set_defaults(run=_erase)
+
     broker = commands.add_parser(
         "broker",
         help="a first mosquitto for a house: configuration, certificates, accounts",
@@ -424,6 +441,12 @@ def _contacts(options: argparse.Namespace) -> int:
     if not key:
         print(f"{uid} is nobody's contact any more, until it is paired anew")
     return DONE
+
+
+def _erase(options: argparse.Namespace) -> int:
+    from appliance.erasing import erase
+
+    return erase(options.config, os.environ, keys=options.keys, yes=options.yes)
 
 
 def _pair(options: argparse.Namespace) -> int:

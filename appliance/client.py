@@ -57,7 +57,7 @@ class Client:
             self._socket.settimeout(self._patience_s)
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             for item in self._items():
-                if "ok" in item and item["id"] in (self._asked, None):
+                if "ok" in item and item.get("id") in (self._asked, None):
                     return _result(item)
         except TimeoutError:
             raise Unreachable("the appliance does not answer") from None
@@ -82,13 +82,26 @@ class Client:
 
     def _items(self) -> Iterator[dict[str, Any]]:
         for line in self._lines:
-            yield json.loads(line)
+            yield _item(line)
+
+
+def _item(line: bytes) -> dict[str, Any]:
+    try:
+        item = json.loads(line)
+    except (ValueError, RecursionError):
+        item = None
+    if not isinstance(item, dict):
+        raise Unreachable("what answers at the socket is no appliance")
+    return item
 
 
 def _result(answer: Mapping[str, Any]) -> Any:
     if answer["ok"]:
         return answer.get("result")
-    raise Refused(answer["error"]["code"], answer["error"]["message"])
+    match answer.get("error"):
+        case {"code": str(code), "message": str(message)}:
+            raise Refused(code, message)
+    raise Unreachable("what answers at the socket is no appliance")
 
 
 def _connected(environ: Mapping[str, str]) -> socket.socket:

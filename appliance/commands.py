@@ -393,12 +393,15 @@ def _read(what: str, value: object, hint: Any, *, texts: bool) -> object:
         value = _typed(value, wanted)
     if issubclass(wanted, StrEnum):
         return _member(what, value, wanted)
-    if wanted is float and type(value) is int:
+    if wanted is float and type(value) is int and abs(value) < FLOAT_EXACT:
         value = float(value)
     if type(value) is not wanted or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(f"{what} is to be {_WANTED[wanted]}, and {_shown(value)} is not")
     return value
 
+
+FLOAT_EXACT = 2**53
+"""Below it each whole number is a number with a point as well; far above it some are none at all."""
 
 _WANTED = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
 

@@ -10,6 +10,7 @@ import signal
 from appliance.app import running
 from appliance.config import Config
 from appliance.service import systemd
+from appliance.service.heartbeats import Heartbeats, feed
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +22,16 @@ def run(config: Config) -> int:
 
 async def _serve(config: Config) -> int:
     stop = stopped_by_signal()
+    heartbeats = Heartbeats()
     feeding: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as tasks:
 
         def alive() -> None:
             systemd.ready("buttons and LEDs are alive")
-            feeding.append(tasks.create_task(_feed_watchdog()))  # it counts from now on
+            interval_s = systemd.watchdog_interval_s()
+            feeding.append(tasks.create_task(feed(heartbeats, interval_s)))  # it counts from now on
 
-        async with running(config, on_alive=alive) as appliance:
+        async with running(config, heartbeats=heartbeats, on_alive=alive) as appliance:
             settle()
             log.info("ready; the page: %s", appliance.page or "not served")
             await stop.wait()
@@ -48,13 +51,6 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(700, 5, 5)
-
-
-async def _feed_watchdog() -> None:
-    interval_s = systemd.watchdog_interval_s()
-    while interval_s is not None:
-        systemd.alive()
-        await asyncio.sleep(interval_s)
 
 
 def stopped_by_signal() -> asyncio.Event:

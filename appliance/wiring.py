@@ -252,6 +252,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
         pairing=pairing,
     )
     await stack.enter_async_context(signaling)
+    stack.callback(appliance.heartbeats.watch("broker", signaling.held_up_s))
     engine.attach(signaling)
     appliance.rejected = signaling.rejected
     appliance.open_order = signaling.take_order
@@ -359,6 +360,7 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
             subscriptions=[Subscription(topic_filter, retained=False)],
         )
         appliance.moved.append(link.moved)
+        stack.callback(appliance.heartbeats.watch("device topics", link.held_up_s))
         return link
 
     topics = DeviceTopics(

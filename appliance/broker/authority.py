@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -81,7 +82,7 @@ class Authority:
         try:
             certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
             key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise NoAuthority(f"{folder} has no authority that can be used: {error}") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise NoAuthority(f"{folder / 'ca.key'} is a key of another kind")
@@ -101,9 +102,12 @@ class Authority:
         self._write_revoked((*self.revoked(), *added))
 
     def revoked(self) -> tuple[int, ...]:
-        """The serial numbers of the list."""
-        raw = (self._folder / "clients.crl").read_bytes()
-        return tuple(one.serial_number for one in x509.load_pem_x509_crl(raw))
+        """The serial numbers of the list. Raises NoAuthority, OSError."""
+        file = self._folder / "clients.crl"
+        try:
+            return tuple(one.serial_number for one in x509.load_pem_x509_crl(file.read_bytes()))
+        except ValueError as error:
+            raise NoAuthority(f"{file} is no list of certificates: {error}") from None
 
     def _write_revoked(self, serial_numbers: Sequence[int]) -> None:
         now = _now()

@@ -62,7 +62,7 @@ def end(turn: Turn, call: LiveCall, reason: CallEndReason, kicked_by: str | None
     _leave_session(turn, call, reason)
     event = CallEnded(call.public(turn.now), reason, kicked_by, call.duration_s(turn.now) or 0.0)
     turn.emit(event, call)
-    remember(turn, call.call_id, reason)
+    remember(turn, call.call_id, reason, whose=call.inviter.uid)
     if call.direction is CallDirection.OUTGOING:
         telling.ended(turn, call, reason)
     if not turn.state.calls:
@@ -111,7 +111,7 @@ def end_grouped(
     _leave_session(turn, grouped, reason)
     duration_s = grouped.duration_s(turn.now) or 0.0
     turn.emit(CallEnded(grouped.public(turn.now), reason, kicked_by, duration_s), grouped)
-    remember(turn, grouped.call_id, reason)
+    remember(turn, grouped.call_id, reason, whose=grouped.inviter.uid)
 
 
 def returned(turn: Turn, call_id: str) -> None:
@@ -120,8 +120,14 @@ def returned(turn: Turn, call_id: str) -> None:
         turn.set(closing=None)
 
 
-def remember(turn: Turn, call_id: str, reason: CallEndReason, by: str | None = None) -> None:
-    """Know for a minute that this call is over, or never to begin as far as `by` is its caller."""
+def remember(
+    turn: Turn,
+    call_id: str,
+    reason: CallEndReason,
+    by: str | None = None,
+    whose: str | None = None,
+) -> None:
+    """Know for a minute that this call (of `whose`) is over, or never to begin as far as `by` calls."""
     now_s = turn.now.monotonic_s
     kept = {
         known: entry
@@ -130,7 +136,7 @@ def remember(turn: Turn, call_id: str, reason: CallEndReason, by: str | None = N
     }
     while len(kept) >= REMEMBERED:
         kept.pop(next(iter(kept)))
-    kept[call_id] = Remembered(now_s, reason, by)
+    kept[call_id] = Remembered(now_s, reason, by, whose)
     turn.set(remembered=kept)
 
 

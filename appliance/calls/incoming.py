@@ -130,7 +130,7 @@ def _busy(turn: Turn, call: LiveCall) -> None:
     event = CallEnded(call.public(turn.now), CallEndReason.BUSY, None, 0.0)
     turn.emit(event, call)
     turn.do(ReturnToIdle(call.call_id, event))
-    ending.remember(turn, call.call_id, CallEndReason.BUSY)
+    ending.remember(turn, call.call_id, CallEndReason.BUSY, whose=call.inviter.uid)
 
 
 def _crossing(turn: Turn, sender: Address) -> LiveCall | None:
@@ -150,7 +150,7 @@ def _crossing(turn: Turn, sender: Address) -> LiveCall | None:
 def _cross(turn: Turn, own: LiveCall, theirs: LiveCall) -> None:
     """Of two calls that cross, the one with the smaller id lives and is accepted at once."""
     if own.call_id < theirs.call_id:
-        ending.remember(turn, theirs.call_id, CallEndReason.CANCELLED)
+        ending.remember(turn, theirs.call_id, CallEndReason.CANCELLED, whose=theirs.inviter.uid)
         return
     outgoing.give_up(turn, own, CallEndReason.CANCELLED)
     take(turn, _receive(turn, theirs))
@@ -158,8 +158,38 @@ def _cross(turn: Turn, own: LiveCall, theirs: LiveCall) -> None:
 
 def invited_again(turn: Turn, call: LiveCall, sender: Address, message: Invite) -> None:
     """The same call once more: no second ring, but the caller is told again."""
-    if sender == call.inviter:
+    if sender.uid != call.inviter.uid:
+        _taken(turn, call.call_id, call.inviter.uid, sender)
+    elif sender == call.inviter:
         turn.send(sender, call, Ringing())
+
+
+def invited_while_answered(turn: Turn, call: LiveCall, sender: Address, message: Invite) -> None:
+    """The same call once more: the accept is on its way; or somebody else's under its id."""
+    known = next((one for one in call.grouped if one.call_id == turn.envelope), call)
+    if sender.uid != known.inviter.uid:
+        _taken(turn, known.call_id, known.inviter.uid, sender)
+
+
+def invited_after(turn: Turn, call_id: str, sender: Address, message: Invite) -> None:
+    """It was taken back or is over, and does not ring; or it is somebody else's under that id."""
+    whose = turn.state.remembered[call_id].whose
+    if whose not in (None, sender.uid):
+        _taken(turn, call_id, whose, sender)
+
+
+def _taken(turn: Turn, call_id: str, whose: str, sender: Address) -> None:
+    """An id is of who invited with it first: whoever else does is told that the line is busy.
+
+    Who has learnt the id of another's call and comes first with it can do no more by that than by any
+    call of his own: he is seen to be the caller, and the other, told so, tries again with a new id. Were it
+    let ring, one call would go on behind the end of another.
+    """
+    _check_may_call(turn, sender)
+    turn.error(
+        "call_id_taken", f"{sender.uid} invites with the id of a call of {whose}", sender.uid
+    )
+    turn.send(sender, call_id, Reject(RejectReason.BUSY))
 
 
 # -------------------- what this device makes of it

@@ -92,7 +92,7 @@ from appliance.events import (
     PushRegistrationUpdated,
 )
 from appliance.messages import Address, Invite, Join
-from appliance.model import CallState, Notice
+from appliance.model import CallState, Notice, Right
 
 PRESENCES = 256
 """How many uids are known to be online at most, and how many endpoints of each (16)."""
@@ -284,6 +284,8 @@ def _received(turn: Turn, received: MessageReceived) -> None:
 
 def _forget_what_others_said(turn: Turn, call_id: str, caller: str) -> None:
     """Nobody takes another's call back before it comes, though it may have learnt its id."""
+    if not turn.policy.may(caller, Right.CALL):
+        return
     over = turn.state.remembered.get(call_id)
     if over is not None and over.by not in (None, caller):
         rest = {known: one for known, one in turn.state.remembered.items() if known != call_id}

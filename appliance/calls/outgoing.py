@@ -26,6 +26,7 @@ from appliance.model import (
     CallType,
     CancelReason,
     Json,
+    Receiver,
     ReceiverType,
 )
 
@@ -35,12 +36,12 @@ RING_S_MAX = 3600.0
 def place(turn: Turn, command: InitiateCall, *, bell: bool = False) -> LiveCall:
     """Begin to ring; raises Refused where nobody is there to be rung.
 
-    A visitor at the `bell` under do not disturb is told at once that nobody can be rung.
+    A press of the `bell` is a call in any case, and so in the call log: where there is nobody to be
+    rung, or nobody is to be disturbed, it ends at once, and the visitor is told.
     """
     policy = turn.policy
-    receiver = inviting.receiver_of(turn, command)
+    receiver, uids, in_vain = _whom(turn, command, bell=bell)
     group = policy.groups.get(receiver.id) if receiver.type is ReceiverType.GROUP else None
-    uids = inviting.uids_of(turn, receiver)
     timeout_s = policy.ring_timeout_s if command.timeout_s is None else command.timeout_s
     if not 0 < timeout_s <= RING_S_MAX:
         raise Refused("bad_timeout", f"timeout_s is above 0 and at most {RING_S_MAX:.0f}")
@@ -71,10 +72,8 @@ def place(turn: Turn, command: InitiateCall, *, bell: bool = False) -> LiveCall:
     telling.began(turn)
     turn.put(call)
     turn.emit(OutgoingCallStarted(call.public(turn.now)), call)
-    if turn.state.do_not_disturb is not None:
-        ending.end(turn, call, CallEndReason.BUSY)
-        if call.type is CallType.VIDEO:
-            devices.portray(turn)
+    if turn.state.do_not_disturb is not None or in_vain is not None:
+        _end_at_once(turn, call, in_vain)
         return call
     for invitee in call.invitees:
         for leg in invitee.legs:
@@ -83,6 +82,38 @@ def place(turn: Turn, command: InitiateCall, *, bell: bool = False) -> LiveCall:
     devices.open_for(turn, call)
     turn.do(StartTimer(Timer("ring", call.call_id), timeout_s))
     return call
+
+
+def _whom(
+    turn: Turn, command: InitiateCall, *, bell: bool
+) -> tuple[Receiver, tuple[str, ...], Refused | None]:
+    """Who is meant, the uids to be rung, and for a bell why there are none; raises Refused for others.
+
+    Whom a bell rings may have been paired once, and be a contact no more.
+    """
+    try:
+        receiver = inviting.receiver_of(turn, command)
+    except Refused as refusal:
+        if not bell or command.receiver is None:
+            raise
+        return Receiver(command.receiver_type, command.receiver), (), refusal
+    try:
+        return receiver, inviting.uids_of(turn, receiver), None
+    except Refused as refusal:
+        if not bell:
+            raise
+        return receiver, (), refusal
+
+
+def _end_at_once(turn: Turn, call: LiveCall, in_vain: Refused | None) -> None:
+    """Nobody is rung, and who stood there is seen in the call log."""
+    reason = CallEndReason.BUSY
+    if turn.state.do_not_disturb is None and in_vain is not None:
+        turn.error(in_vain.code, str(in_vain), InitiateCall.NAME, call.call_id)
+        reason = CallEndReason.FAILED
+    ending.end(turn, call, reason)
+    if call.type is CallType.VIDEO:
+        devices.portray(turn)
 
 
 def timed_out(turn: Turn, call: LiveCall) -> None:

@@ -13,6 +13,7 @@ from appliance.errors import Refused
 from appliance.events import DoNotDisturbChanged
 
 HOURS, UNTIL = Timer("quiet_hours"), Timer("do_not_disturb")
+LAST_YEAR = 9998
 LOOK_S = 3600.0
 """The clock may be set and summer time may begin, so the next change is looked for this often."""
 
@@ -44,6 +45,10 @@ def _until(turn: Turn, text: str) -> datetime:
         at = at.replace(tzinfo=now.tzinfo)
     if at <= now:
         raise Refused("bad_until", f"{text} is over already")
+    if at.year > LAST_YEAR:  # in another zone it may be in a year that does not exist
+        raise Refused(
+            "bad_until", f"{text} is later than anybody means; without until it is for good"
+        )
     return at
 
 

@@ -15,7 +15,7 @@ TEXT_MAX_BYTES = 3072
 def check_json(value: Json, name: str, max_bytes: int = ATTACHED_MAX_BYTES) -> None:
     """Raise Refused where the value is no JSON, or too much of it; `name` says which it is."""
     try:
-        size = len(json.dumps(value, ensure_ascii=False).encode())
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
     except (TypeError, ValueError, RecursionError):
         raise Refused("not_json", f"{name} is no JSON value") from None
     if size > max_bytes:

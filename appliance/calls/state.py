@@ -42,6 +42,8 @@ class Remembered(Struct, frozen=True):
     reason: CallEndReason
     by: str | None = None
     """Of one that was never known here: who said so. It is nobody else's to take back."""
+    whose: str | None = None
+    """Of one that was: the uid of its inviter, whose the id is."""
 
 
 class Unlocking(Struct, frozen=True):

@@ -252,8 +252,8 @@ _on(
     ((IDLE,), _go(incoming.invited, INCOMING, CONNECTING, ENDED)),
     ((INCOMING,), _go(incoming.invited_again, INCOMING)),
     ((OUTGOING,), Refuse("own_call", "this is a call of this device's own")),
-    (ANSWERED, Ignore("the accept is on its way")),
-    ((ENDED,), Ignore("the call was taken back or is over: it does not ring")),
+    *_stay(incoming.invited_while_answered, ANSWERED),
+    ((ENDED,), _go(incoming.invited_after, ENDED)),
 )
 _on(
     "<ringing>",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path as FilePath
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from appliance.actions import DTMF_DIGITS, parse_action
 from appliance.commands import COMMANDS
@@ -225,8 +225,8 @@ def _in_plain_text(broker: Mqtt) -> Iterator[Finding]:
         )
         yield Finding(("mqtt", "host"), sentence)
     if (url := broker.websocket_url) is not None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        parts = _parts_of(url)
+        if parts is None or parts.scheme not in ("ws", "wss") or not parts.hostname:
             yield Finding(
                 ("mqtt", "websocket_url"), "is not spelled like wss://broker.example:8884/"
             )
@@ -237,6 +237,30 @@ def _in_plain_text(broker: Mqtt) -> Iterator[Finding]:
         elif parts.scheme == "ws" and not _is_local(parts.hostname):
             sentence = f"{parts.hostname} is more than this machine: that needs wss://"
             yield Finding(("mqtt", "websocket_url"), sentence)
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """None where it is no address: a bracket that is not closed, a port that is no number."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def origins(config: Config) -> Iterator[Finding]:
+    """Whose pages are let in: scheme, host and port, and nothing behind them."""
+    for origin in config.http.origins:
+        parts = _parts_of(origin)
+        if (
+            parts is None
+            or parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or origin.rstrip("/") != f"{parts.scheme}://{parts.netloc}"
+        ):
+            sentence = f'"{origin}" is no origin, which is spelled like https://home.example:8123'
+            yield Finding(("http", "origins"), sentence)
 
 
 def certificates(config: Config) -> Iterator[Finding]:
@@ -389,6 +413,7 @@ CHECKS: tuple[Check, ...] = (
     call_settings,
     mqtt,
     certificates,
+    origins,
     files,
     ice_servers,
     recordings,

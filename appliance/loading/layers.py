@@ -62,6 +62,8 @@ def _read_file(layers: Layers, file: FilePath) -> dict[str, Any]:
         fault = f"is not UTF-8 at byte {error.start}"
     except tomllib.TOMLDecodeError as error:
         fault = f"is not TOML: {error}"
+    except RecursionError:
+        fault = "is nested too deep"
     layers.faults.append((str(file), fault))
     return {}
 
@@ -84,7 +86,7 @@ def _read_variable(layers: Layers, name: str, environ: Mapping[str, str]) -> Non
 def _toml_value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
     return parsed["value"] if parsed.keys() == {"value"} else text
 

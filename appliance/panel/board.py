@@ -177,6 +177,15 @@ class Board:
             case Button() | HookSwitch() as found:
                 await found.press(gesture)
 
+    def heartbeats(self) -> Mapping[str, Callable[[], float]]:
+        """For each part with a thread of its own, how many seconds that has been held up."""
+        found: dict[str, Callable[[], float]] = {}
+        for kind, parts in (("relay", self._relays), ("keypad", self._keypads)):
+            for name, part in parts.items():
+                if part is not None:
+                    found[f"{kind} {name}"] = part.held_up_s
+        return found
+
     def status(self) -> PanelStatus:
         """What the panel shows and senses at this moment, read from its pins."""
         return {

@@ -8,6 +8,7 @@ stays on longer than `MAX_ON_S`. What is reported is what was read back from the
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -83,6 +84,15 @@ class Relay:
     def follows(self) -> bool:
         """Whether it follows something, so that nobody may pulse it."""
         return self._on is not None
+
+    def held_up_s(self) -> float:
+        """For how long it has been due to be released, which its thread has not done; any thread."""
+        due_s = self._release_at_s
+        if self._closing:
+            return 0.0
+        if not self._thread.is_alive():
+            return math.inf
+        return 0.0 if due_s is None else max(0.0, time.monotonic() - due_s)
 
     def pulse(self) -> None:
         """Energize now, and until `pulse_s` from now."""

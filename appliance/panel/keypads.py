@@ -73,6 +73,10 @@ class Keypad:
                 self._matrix.hold(None)
             await asyncio.sleep(touch_s)
 
+    def held_up_s(self) -> float:
+        """How long its thread has been in the driver; any thread."""
+        return self._matrix.held_up_s()
+
     def release(self) -> None:
         """Give the pins back; nothing is posted afterwards."""
         self._released = True

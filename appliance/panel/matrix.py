@@ -8,6 +8,7 @@ believed that was not closed before.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,6 +63,8 @@ class Matrix:
         self._held: Crossing | None = None
         self._end = threading.Event()
         self._wake = threading.Event()
+        self._began_s: float | None = None
+        """When the thread last began to do something; None while it waits for a key."""
         try:
             self._rows = [self._claim(pin, factory) for pin in rows]
             self._columns = [self._claim(pin, factory) for pin in columns]
@@ -74,6 +77,13 @@ class Matrix:
             raise
         self._thread = threading.Thread(target=self._run, name="keypad", daemon=True)
         self._thread.start()
+
+    def held_up_s(self) -> float:
+        """How long its thread has been in the driver; any thread."""
+        began_s = self._began_s
+        if not self._thread.is_alive() and not self._end.is_set():
+            return math.inf
+        return 0.0 if began_s is None else time.monotonic() - began_s
 
     def hold(self, crossing: Crossing | None) -> None:
         """Let a simulated finger hold a key, or none."""
@@ -104,6 +114,7 @@ class Matrix:
         closed: frozenset[Crossing] = frozenset()
         failing = False
         while not self._end.is_set():
+            self._began_s = time.monotonic()
             try:
                 if not closed:
                     self._rest()
@@ -126,7 +137,9 @@ class Matrix:
         # looked at after the clearing: what comes from here on wakes the thread
         closed = self._held is not None or any(row.pin.state == 0 for row in self._rows)
         if not closed and not self._end.is_set():
+            self._began_s = None
             self._wake.wait()
+            self._began_s = time.monotonic()
 
     def _look(self, before: frozenset[Crossing]) -> frozenset[Crossing]:
         """Look once, tell what has changed, and wait a little while a key is closed."""

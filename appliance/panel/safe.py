@@ -70,7 +70,7 @@ def noted(folder: Path) -> Driven | None:
     """What the last run has kept; None where there is nothing, or nothing that can be read."""
     try:
         return msgspec.json.decode((folder / NOTED).read_bytes(), type=Driven)
-    except (OSError, msgspec.MsgspecError, UnicodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 

@@ -296,8 +296,12 @@ def _note(entry: Entry, name: str, item: Mapping[str, Any]) -> None:
         entry.session_id = data["session_id"]
     if name == "recording_started":
         entry.recording = data["path"]
+    elif name == "error":
+        entry.error = data["code"]
     elif name == "call_ended":
         entry.reason = CallEndReason(data["reason"])
+        if entry.reason is not CallEndReason.FAILED:
+            entry.error = None
         entry.kicked_by = data["kicked_by"]
         entry.ended_at = item["time"]
         entry.duration_s = data["duration_s"] if entry.answered_at else None

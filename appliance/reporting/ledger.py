@@ -47,6 +47,8 @@ class Entry(Struct):
     ended_at: str | None = None
     duration_s: float | None = None
     reason: CallEndReason | None = None
+    error: str | None = None
+    """Of one that failed: the code of the error that was told last before its end."""
     kicked_by: str | None = None
     missed: bool = False
     called_back: bool = False

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from appliance.calls.inputs import FaultReported, Input
 from appliance.model import AudioMode
@@ -24,13 +25,13 @@ class Kept(Struct, frozen=True):
     """All that is remembered; as JSON it is the file."""
 
     do_not_disturb: bool = False
-    until: datetime | None = None
+    until: Annotated[datetime, Meta(tz=True)] | None = None
     """When do not disturb ends by itself, in UTC."""
     scheduled: bool = False
     """It is the quiet hours' doing."""
     quiet_overruled: bool = False
     """Somebody wants to be rung in these quiet hours."""
-    volumes: dict[AudioMode, int] = field(default_factory=dict)
+    volumes: dict[AudioMode, Annotated[int, Meta(ge=0, le=100)]] = field(default_factory=dict)
     """In percent."""
 
 
@@ -72,13 +73,16 @@ class Memory:
 
     def _load(self) -> Kept:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=Kept)
+            kept = msgspec.json.decode(self._file.read_bytes(), type=Kept)
+            # in another zone it may be in a year that does not exist
+            return replace(kept, until=kept.until and kept.until.astimezone(UTC))
         except FileNotFoundError:
             return Kept()
         except (
             OSError,
             ValueError,
             RecursionError,
+            OverflowError,
         ) as error:  # msgspec's errors are that, and Unicode's
             why = error.strerror if isinstance(error, OSError) else error
         sentence = (

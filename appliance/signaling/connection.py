@@ -117,6 +117,8 @@ class Connection:
         self._ready = False
         self._closing_since_s: float | None = None
         self._end: Closed | None = None
+        self._turned_s: float | None = None
+        """When the thread was last at its socket; None while it connects, and once it is over."""
         self._thread = threading.Thread(
             target=self._run, name=f"mqtt-{plan.client_id}", daemon=True
         )
@@ -135,6 +137,14 @@ class Connection:
     def backlog(self) -> int:
         """How much waits for the thread, which waits for the network."""
         return self._requests.qsize()
+
+    def held_up_s(self) -> float:
+        """How long ago the thread was at its socket, where it is each second; any thread.
+
+        While it connects that is for the network to say: a name may be looked up for half a minute.
+        """
+        turned_s = self._turned_s
+        return 0.0 if turned_s is None else time.monotonic() - turned_s
 
     def close(self, farewell: Publication | None) -> None:
         """Send what is under way and `farewell`, then disconnect."""
@@ -160,6 +170,7 @@ class Connection:
         except Exception as fault:  # whatever paho raises, the link must hear that it ended
             self._ended("broker_lost", f"The connection to the broker broke: {fault!r}.")
         finally:
+            self._turned_s = None
             if client is not None and (left := client.socket()) is not None:
                 left.close()
             with self._wake_lock:
@@ -205,6 +216,7 @@ class Connection:
             selector.register(self._woken, selectors.EVENT_READ)
             selector.register(sock, selectors.EVENT_READ)
             while client.socket() is not None:
+                self._turned_s = time.monotonic()
                 wants = selectors.EVENT_WRITE if client.want_write() else 0
                 selector.modify(sock, selectors.EVENT_READ | wants)
                 # bytes that TLS has decrypted already do not show at the socket

@@ -136,6 +136,10 @@ class MqttSignaling:
             ),
         )
 
+    def held_up_s(self) -> float:
+        """How long the thread that talks with the broker has been held up; any thread."""
+        return self._link.held_up_s() if isinstance(self._link, MqttLink) else 0.0
+
     async def __aenter__(self) -> Self:
         """Begin to connect; `LinkChanged` tells of the rest."""
         await self._tasks.__aenter__()

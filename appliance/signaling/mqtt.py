@@ -52,6 +52,8 @@ MAX_BACKLOG = 2048
 """What may wait to be sent; a connection that is so far behind is about to be given up."""
 MAX_ARRIVED = 1000
 """How many messages may wait for the loop; the thread then reads no more, and the broker keeps them."""
+SAID_AGAIN_S = 600.0
+"""How often the log says why the broker is away, while that is always the same."""
 ROOM_S = 0.5
 ASK_FOR_V5_EVERY = 10
 """A broker that refused MQTT 5 may have been updated: it is asked again at each n-th connection."""
@@ -130,6 +132,8 @@ class MqttLink:
         self._waiting: dict[int, Callable[[], None]] = {}
         self._told: set[str] = set()
         self._way_found = asyncio.Event()
+        self._logged = ("", 0.0)
+        """Why the connection ended, as it was logged last, and when (monotonic)."""
         self._last_word: bytes | None = None
         """What we have said last where our will would be said."""
 
@@ -142,6 +146,10 @@ class MqttLink:
     def version(self) -> str:
         """The MQTT that is spoken, or tried: `5` or `3.1.1`."""
         return "5" if self._version is MQTTProtocolVersion.MQTTv5 else "3.1.1"
+
+    def held_up_s(self) -> float:
+        """How long the thread of its connection has been held up; 0 where there is none."""
+        return 0.0 if self._connection is None else self._connection.held_up_s()
 
     async def __aenter__(self) -> Self:
         """Begin to connect."""
@@ -216,7 +224,8 @@ class MqttLink:
             self._tell(end.code, end.message)
             self._set_state(LinkState.CONNECTING if was_useful else LinkState.OFFLINE)
             delay_s = attempts.wait_s(now_s)
-            logger.info("%s Next attempt in %.1f s.", end.message, delay_s)
+            level = logging.INFO if self._is_to_be_logged(end.message, now_s) else logging.DEBUG
+            logger.log(level, "%s Next attempt in %.1f s.", end.message, delay_s)
             await self._pause(delay_s)
             if end.code == TAKEN_OVER or (attempts.is_suspicious and await self._is_taken()):
                 await self._give_way(attempts)
@@ -243,6 +252,14 @@ class MqttLink:
             await asyncio.wait(either, timeout=delay_s, return_when=asyncio.FIRST_COMPLETED)
             found.cancel()
         self._way_found.clear()
+
+    def _is_to_be_logged(self, why: str, now_s: float) -> bool:
+        """A broker that is away for a week is no week of log: the same reason is said again seldom."""
+        before, at_s = self._logged
+        if why == before and now_s - at_s < SAID_AGAIN_S:
+            return False
+        self._logged = (why, now_s)
+        return True
 
     async def _give_way(self, attempts: Attempts) -> None:
         """Leave another program with our client id alone for a while."""

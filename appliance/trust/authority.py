@@ -49,6 +49,7 @@ VALID_FOR = timedelta(days=25 * 365)
 LEAF_BACKDATED = timedelta(days=365)
 """A device and a phone need not agree about the day."""
 LEAF_FOR = timedelta(days=90)
+ONE_DAY = timedelta(days=1)
 LEAF_RENEWED = timedelta(days=30)
 """So long before its end. Both together are less than the 825 days that phones bear."""
 
@@ -204,7 +205,7 @@ class Authority:
             return False
         held = {str(one.value) for one in names}
         made = leaf.not_valid_before_utc + LEAF_BACKDATED
-        in_time = made - timedelta(days=1) <= now <= leaf.not_valid_after_utc - LEAF_RENEWED
+        in_time = made - ONE_DAY <= now <= leaf.not_valid_after_utc - LEAF_RENEWED
         return held == wanted and in_time
 
     def _make_leaf(self, names: list[str], now: datetime) -> bytes:

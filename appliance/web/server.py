@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from aiohttp import WSCloseCode, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -33,6 +34,8 @@ from appliance.web.tls import Tls
 from appliance.web.views import Views
 
 log = logging.getLogger(__name__)
+requests_log = logging.getLogger(f"{__name__}.requests")
+"""Of what cannot even be answered; see `_faults_of_ours`."""
 
 SHUTDOWN_TIMEOUT_S = 2.0
 SWEEP_EVERY_S = 60.0
@@ -129,8 +132,10 @@ class WebServer:
             log.warning(
                 "the page lacks mqtt.js and cannot call: python -m appliance.web.vendor brings it"
             )
+        requests_log.addFilter(_faults_of_ours)
         runner = web.AppRunner(
             self._application(),
+            logger=requests_log,
             access_log=None,
             handle_signals=False,
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
@@ -234,6 +239,8 @@ class WebServer:
         """Let in whom the guard knows."""
         if self._guard is None:
             return web.Response(status=503, text="Not yet.\n", headers=NO_STORE)
+        if not _can_be_said(request):
+            return web.Response(status=400, text="A header is not UTF-8.\n", headers=NO_STORE)
         ours = request.get_extra_info("sockname")
         refusal = self._guard.refusal(
             request.headers.get(hdrs.HOST),
@@ -248,11 +255,18 @@ class WebServer:
             refusal = "Another page made this browser ask; http.origins can let it in."
         if refusal is not None:
             return web.Response(status=403, text=f"{refusal}\n", headers=NO_STORE)
+        if hdrs.CONTENT_ENCODING in request.headers:  # little that becomes much
+            sentence = "A body is to come as it is, without a Content-Encoding.\n"
+            return web.Response(status=415, text=sentence, headers=NO_STORE)
         if request.method == hdrs.METH_OPTIONS and self._guard.lets_in(
             request.headers.get(hdrs.ORIGIN)
         ):
             return web.Response(status=204, headers=PREFLIGHT)
-        return await handler(request)
+        try:
+            return await handler(request)
+        except web.RequestPayloadError:
+            sentence = "The body does not come as the headers said.\n"
+            return web.Response(status=400, text=sentence, headers=NO_STORE)
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(self._headers)
@@ -351,6 +365,31 @@ class WebServer:
         response = await serve_sound(self._demo, request.match_info["name"])
         response.headers.update(NO_STORE)
         return response
+
+
+def _can_be_said(request: web.Request) -> bool:
+    """Whether the headers are UTF-8: other bytes come as surrogates, which no answer can hold.
+
+    Cookies may be other programs' of the same host, and are said to nobody.
+    """
+    try:
+        for name, value in request.headers.items():
+            if name.title() != hdrs.COOKIE:
+                value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _faults_of_ours(record: logging.LogRecord) -> bool:
+    """Whether a log record of aiohttp's is about a fault of this program.
+
+    A request that cannot be read has its answer, a 400; thirty lines of log for each would be a way to
+    fill a disk.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    theirs = web.RequestPayloadError | HttpProcessingError | ConnectionError
+    return not isinstance(error, theirs)
 
 
 async def _sweep(sessions: Sessions) -> None:

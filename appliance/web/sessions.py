@@ -224,4 +224,5 @@ class Sessions:
 
 def _hidden(secret: str) -> bytes:
     """Under what it is kept: a secret that is looked for by its hash tells nothing by the time it takes."""
-    return hashlib.sha256(secret.encode()).digest()
+    # bytes that are no UTF-8 come out of a cookie as surrogates
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

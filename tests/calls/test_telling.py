@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from appliance.calls.effects import PlaySound, Sound, StopSound
+from appliance.calls.effects import PlaySound, Sound, StartCapture, StopCapture, StopSound
 from appliance.calls.inputs import (
     ButtonGestured,
     ButtonPressed,
@@ -15,11 +15,12 @@ from appliance.calls.inputs import (
     RelayChanged,
 )
 from appliance.calls.telling import NOTICE_S, notice_of
-from appliance.commands import EndCall, Invite, SetDoNotDisturb, Unlock
+from appliance.commands import EndCall, HoldCall, InitiateCall, Invite, SetDoNotDisturb, Unlock
+from appliance.events import CallEnded, Error
 from appliance.messages import Accept, Address, End, Reject, Request, Ringing
-from appliance.model import Gesture, Notice, RejectReason, RequestAction
+from appliance.model import CallEndReason, Gesture, Notice, RejectReason, RequestAction
 from tests.parts.household import ALICE, BOB, HOME, session_of
-from tests.parts.play import HOUSE, OFFER, Play
+from tests.parts.play import HOUSE, OFFER, RICH, Play
 
 ALICES_TABLET = Address("alice", "tablet")
 
@@ -145,6 +146,48 @@ def test_a_bell_that_rings_nobody_says_so() -> None:
     assert heard(play) == [Sound.CHIME, Sound.NOT_NOW]
     assert seen(play) is Notice.NOT_NOW
     assert not play.state.calls
+
+
+@pytest.mark.parametrize(
+    ("button", "code", "rung"),
+    [("call", "nobody_to_call", "residents"), ("bell_bob", "unknown_receiver", "bob")],
+)
+def test_a_press_that_rings_nobody_is_a_call_all_the_same(
+    button: str, code: str, rung: str
+) -> None:
+    """So it is in the call log, with a picture; whom the bell is for may be paired no more."""
+    play = Play(replace(HOUSE, contacts={}))
+    press(play, button)
+    assert [name for name in play.events if name != "camera_opened"] == [
+        "call_button_clicked",
+        "outgoing_call_started",
+        "error",
+        "call_ended",
+    ]
+    assert play.event(Error).code == code
+    ended = play.event(CallEnded)
+    assert (ended.reason, ended.call.receiver.id) == (CallEndReason.FAILED, rung)
+    assert play.done(StartCapture) == [StartCapture(video=True, audio=False)]
+    play.wait(10)
+    assert play.done(StopCapture)
+
+
+def test_a_second_bell_that_rings_nobody_gives_the_held_call_back() -> None:
+    play = Play(
+        replace(RICH, contacts={"alice": HOUSE.contacts["alice"]}), online={"alice": ["phone"]}
+    )
+    play.is_in_call_with(ALICE)
+    play.orders(HoldCall(on_hold=True))
+    press(play, "bell_bob")
+    assert play.event(CallEnded).reason is CallEndReason.FAILED
+    assert play.call.answered
+    assert len(play.state.calls) == 1
+
+
+def test_a_command_to_ring_nobody_is_refused_and_makes_no_call() -> None:
+    play = Play(replace(HOUSE, contacts={}))
+    play.orders(InitiateCall())
+    assert play.events == ["error"]
 
 
 def test_who_presses_again_is_told_of_the_new_call_alone(play: Play) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from appliance.calls.effects import PulseRelay, Send
 from appliance.calls.inputs import ContactsChanged
 from appliance.calls.policy import ContactPolicy
-from appliance.commands import GenerateToken, InitiateCall
+from appliance.commands import AcceptCall, EndCall, GenerateToken, InitiateCall
 from appliance.events import Error
 from appliance.messages import (
     Accept,
@@ -266,3 +266,74 @@ def test_an_invite_is_in_ones_own_name() -> None:
     play = Play()
     message: Invite = invite_from("bob", "front-door")
     assert says(play, ALICE, message, "call-1") == "misaddressed"
+
+
+# -------------------- an id is its inviter's
+
+
+def invites(play: Play, sender: Address, call_id: str = "call-1") -> None:
+    play.hears(sender, invite_from(sender.uid, play.policy.uid), call_id)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_who_invites_with_the_id_of_anothers_call_finds_the_line_busy(answered: bool) -> None:
+    play = Play(online={"alice": ["phone"], "bob": ["phone"]})
+    play.is_called(ALICE)
+    if answered:
+        play.orders(AcceptCall())
+        play.connects(ALICE)
+    before = play.call
+    invites(play, BOB)
+    assert [error.code for error in play.find(Error)] == ["call_id_taken"]
+    assert play.sent == [("bob", "phone", "reject")]
+    assert play.call == before
+    play.hears(BOB, Cancel(CancelReason.CANCELLED), "call-1")
+    assert play.call.state is before.state, "nor is it his to take back"
+
+
+def test_who_came_first_with_anothers_id_takes_nothing_but_the_line() -> None:
+    """As by any call of his own: he is seen to be the caller; she is told busy, and tries with a new id."""
+    play = Play(online={"alice": ["phone"], "bob": ["phone"]})
+    play.is_called(BOB)
+    assert play.call.caller.uid == "bob"
+    invites(play, ALICE)
+    assert play.sent == [("alice", "phone", "reject")]
+    play.hears(BOB, Cancel(CancelReason.CANCELLED))
+    assert play.state.calls == ()
+    invites(play, ALICE)
+    assert play.sent == [("alice", "phone", "reject")], "his call does not go on behind its end"
+    invites(play, BOB)
+    assert play.sent == [], "his own invite behind its end is passed over"
+    invites(play, ALICE, "call-2")
+    assert play.call.caller.uid == "alice"
+
+
+def test_the_id_of_a_call_that_found_the_line_busy_is_its_callers_too() -> None:
+    play = Play(online={"alice": ["phone"], "bob": ["phone"]})
+    play.is_in_call_with(CAROL)
+    invites(play, BOB, "call-9")
+    play.orders(EndCall())
+    invites(play, ALICE, "call-9")
+    assert [error.code for error in play.find(Error)] == ["call_id_taken"]
+    assert play.state.calls == ()
+
+
+def test_who_has_no_right_to_call_is_told_nothing_and_makes_nothing_forgotten() -> None:
+    play = Play(online={"alice": ["phone"]})
+    play.hears(ALICE, Cancel(CancelReason.CANCELLED), "call-1")
+    invites(play, GUEST)
+    assert play.sent == []
+    invites(play, ALICE)
+    assert play.state.calls == ()
+
+
+def test_nobody_invites_with_an_id_of_this_devices_own() -> None:
+    play = Play(online={"alice": ["phone"], "bob": ["phone"]})
+    play.is_in_call_with(ALICE)
+    call_id = play.call.call_id
+    invites(play, BOB, call_id)
+    assert [error.code for error in play.find(Error)] == ["call_id_taken"]
+    play.orders(EndCall())
+    invites(play, BOB, call_id)
+    assert play.sent == [("bob", "phone", "reject")]
+    assert play.state.calls == ()

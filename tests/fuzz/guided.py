@@ -16,13 +16,19 @@ from typing import Any
 
 def targets() -> dict[str, Callable[[bytes], None]]:
     """By their names; imported under the eyes of atheris, so that it sees which lines are reached."""
+    from appliance.errors import Refused
     from appliance.firewall.blocked import Blocked
     from appliance.firewall.candidates import check_candidate
     from appliance.firewall.descriptions import check_description
-    from appliance.signaling import orders
+    from appliance.media.annexb import parameter_sets, picture_size
+    from appliance.media.sections import Description
+    from appliance.reporting.asking import _read
+    from appliance.signaling import orders, presence
     from appliance.signaling.rejected import Rejected
     from appliance.signaling.wire import decode
     from appliance.trust.jws import Untrusted, peek
+    from appliance.trust.keys import PublicKey
+    from appliance.web.players import candidates_of
 
     def messages(data: bytes) -> None:
         with contextlib.suppress(Rejected):
@@ -50,13 +56,39 @@ def targets() -> dict[str, Callable[[bytes], None]]:
         with contextlib.suppress(Blocked):
             check_candidate(data.decode(errors="replace"), "it")
 
-    return {one.__name__: one for one in (messages, commands, signatures, descriptions, candidates)}
+    def presences(data: bytes) -> None:
+        with contextlib.suppress(Rejected):
+            presence.Presence().told("alice", "phone-1", data)
+
+    def plain_commands(data: bytes) -> None:
+        with contextlib.suppress(ValueError, Refused):
+            _read("unlock", data)
+
+    def keys(data: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            PublicKey.read(data.decode(errors="replace"))
+
+    def fragments(data: bytes) -> None:
+        with contextlib.suppress(Refused):
+            candidates_of(data.decode(errors="replace"))
+
+    def sections(data: bytes) -> None:
+        found = Description.parse(data.decode(errors="replace"))
+        found.together(range(len(found.sections)))
+        assert Description.parse(found.text).text == found.text
+
+    def pictures(data: bytes) -> None:
+        picture_size(parameter_sets(data))
+
+    over_the_broker = (messages, commands, plain_commands, signatures, presences, keys)
+    about_media = (descriptions, candidates, fragments, sections, pictures)
+    return {one.__name__: one for one in (*over_the_broker, *about_media)}
 
 
 def main(arguments: list[str]) -> None:
     """Fuzz the target that is named first."""
     atheris: Any = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=["appliance.firewall", "appliance.signaling"]):
+    with atheris.instrument_imports(include=["appliance"]):
         known = targets()
     name, *rest = arguments or [""]
     if name not in known:

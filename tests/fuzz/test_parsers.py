@@ -23,9 +23,11 @@ from aioice import stun
 from aiortc.rtp import RTCP_PSFB_APP, RTCP_PSFB_FIR, RtcpPacket, RtcpPsfbPacket, RtpPacket
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from appliance.bus import Bus
-from appliance.calls.inputs import Input
+from appliance.calls.inputs import Input, Started
+from appliance.calls.state import DoNotDisturb
 from appliance.commands import parse_command
 from appliance.config import Http, load
 from appliance.errors import ApplianceError, ConfigError
@@ -48,6 +50,7 @@ from appliance.trust.keys import DeviceKey, PublicKey, encoded
 from appliance.web.guard import Guard
 from tests.fuzz import mutations
 from tests.parts.desk import Desk
+from tests.parts.play import Play
 from tests.signaling.envelopes import MESSAGES, envelope
 
 fast = settings(
@@ -214,11 +217,6 @@ def test_who_asks_the_web_server(host: str | None, origin: str | None, address: 
 
 # -------------------- media
 
-FIR = b"\x84\xce\x00\x04" + b"\x00" * 16
-REMB = b"\x8f\xce\x00\x05" + b"\x00" * 8 + b"REMB\x01" + b"\x00" * 7
-SPS = b"\x00\x00\x01\x67\x42\xe0\x1f\xda\x02\x80\xf6\x80"
-PPS_AND_SLICE = b"\x00\x00\x01\x68\xce\x06\xe2\x00\x00\x01\x65"
-
 
 @fast
 @given(
@@ -297,16 +295,18 @@ def test_packets_of_sound(data: bytes) -> None:
 
 # -------------------- files
 
-VARIABLES = ["APPLIANCE_DEVICE__ID", "APPLIANCE_CALL", "APPLIANCE_X"]
-
 
 @fast
 @given(
     spoilt(
         shipped("simulated.toml").read_bytes(),
         b'[device]\nid = "door"\n[contacts.alice]\nname = "A"\nmay = ["call"]\n',
+        b'[mqtt]\nwebsocket_url = "ws://[::1]:80/"\n[http]\norigins = ["https://a"]\n',
+        b'[call]\nquiet_hours = "22:00-07:00"\nreceiver = "user:a"\n[contacts.a]\n',
     )
 )
+@example(b"[mqtt]\nwebsocket_url = 'ws://['\n[http]\norigins = ['http://[', 'http://a:b']\n")
+@example(b"x = " + b"[" * 3000)
 def test_configurations(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.toml"
@@ -321,6 +321,7 @@ def test_configurations(data: bytes) -> None:
         st.sampled_from(["APPLIANCE_DEVICE__ID", "APPLIANCE_CALL", "APPLIANCE_X"]), st.text()
     )
 )
+@example({"APPLIANCE_CALL": "[" * 3000})
 def test_configurations_from_the_environment(environ: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(ConfigError):
         load(shipped("simulated.toml"), environ | {"STATE_DIRECTORY": folder})
@@ -369,12 +370,20 @@ def test_the_call_log(line: bytes) -> None:
 )
 @example(DEEP)
 @example(NOT_UTF8)
+@example(b'{"do_not_disturb":true,"until":"2026-11-28T10:00:00"}')
+@example(b'{"do_not_disturb":true,"until":"9999-12-31T23:59:59-23:59"}')
+@example(b'{"volumes":{"speaker":100000}}')
 def test_what_is_remembered(data: bytes) -> None:
+    """And what is remembered is such that the core can begin with it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "memory.json"
         file.write_bytes(data)
         told: list[Input] = []
-        Memory(file, told.append)
+        kept = Memory(file, told.append).kept
+        play = Play()
+        quiet = DoNotDisturb(kept.until, kept.scheduled) if kept.do_not_disturb else None
+        play.state = replace(play.state, do_not_disturb=quiet, volumes=kept.volumes)
+        play.happens(Started())
 
 
 @fast

@@ -6,6 +6,7 @@ import pytest
 
 from tests.fuzz import floods, messages, offers, replay
 from tests.fuzz.__main__ import PROGRAMS, main
+from tests.fuzz.guided import targets
 
 
 def test_messages_that_are_not_to_be_believed() -> None:
@@ -45,3 +46,10 @@ def test_all_that_was_said_is_said_again() -> None:
 def test_each_program_is_known_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["message"]) == 2
     assert ", ".join(PROGRAMS) in capsys.readouterr().out
+
+
+def test_what_is_guided_takes_anything() -> None:
+    """Where atheris is, it looks for more; here each target is asked once."""
+    for take in targets().values():
+        for data in (b"", b"\xff\x00", b"{}", b"[[[", b"v=0\r\nm=audio 9 x 0\r\n"):
+            take(data)

@@ -25,6 +25,7 @@ from appliance.events import (
     AudioMuted,
     CallBackRequested,
     CallEnded,
+    Error,
     Event,
     IncomingCallAccepted,
     IncomingCallDeclined,
@@ -187,6 +188,7 @@ async def test_a_ring_that_is_answered(office: Office) -> None:
             "ended_at": None,
             "duration_s": None,
             "reason": None,
+            "error": None,
             "kicked_by": None,
             "missed": False,
             "called_back": False,
@@ -278,6 +280,24 @@ async def test_an_own_call_that_nobody_took_is_not_missed(office: Office) -> Non
         office.rings()
         office.ends(ring(), CallEndReason.TIMED_OUT)
         assert office.log.missed() == ()
+
+
+async def test_why_a_call_failed_is_kept(office: Office) -> None:
+    async with office.day():
+        office.rings()
+        office.tell(Error("nobody_to_call", "nobody of residents has the right to answer", None, 1))
+        office.ends(ring(), CallEndReason.FAILED)
+        assert (office.only()["reason"], office.only()["error"]) == ("failed", "nobody_to_call")
+    async with office.day():
+        assert office.only()["error"] == "nobody_to_call"
+
+
+async def test_an_error_in_a_call_that_ended_well_is_not_why_it_ended(office: Office) -> None:
+    async with office.day():
+        office.rings()
+        office.tell(Error("picture_failed", "there is no picture", None, 1))
+        office.ends(ring(), CallEndReason.TIMED_OUT)
+        assert office.only()["error"] is None
 
 
 async def test_a_caller_that_finds_the_line_busy_is_kept_too(office: Office) -> None:

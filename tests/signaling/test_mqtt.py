@@ -579,3 +579,17 @@ async def test_what_waits_to_be_sent_is_bounded(
         await seen.fault("link_overloaded")
         monkeypatch.undo()
         assert link.publish("t", b"x")
+
+
+async def test_a_broker_that_is_away_for_long_fills_no_log(
+    seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same reason is said once in ten minutes; every attempt where somebody looks closely."""
+    with caplog.at_level(logging.DEBUG):
+        async with seen.link(Mqtt(port=free_port()), random=lambda: 0.01):
+            async with asyncio.timeout(30):
+                while caplog.text.count("Next attempt") < 6:  # noqa: ASYNC110 - the log tells nobody
+                    await asyncio.sleep(0.01)
+    levels = [one.levelno for one in caplog.records if "Next attempt" in one.getMessage()]
+    assert levels.count(logging.INFO) == 1
+    assert levels[0] == logging.INFO

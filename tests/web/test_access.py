@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,7 +62,11 @@ class Site:
 
 
 @asynccontextmanager
-async def site(http: Http, picture: bytes | None = b"JPEG") -> AsyncIterator[Site]:
+async def site(
+    http: Http,
+    picture: bytes | None = b"JPEG",
+    check: Callable[[Message], None] | None = None,
+) -> AsyncIterator[Site]:
     contacts = Contacts(PEOPLE)
     posted: list[Input] = []
 
@@ -77,11 +81,11 @@ async def site(http: Http, picture: bytes | None = b"JPEG") -> AsyncIterator[Sit
     async def snapshot() -> bytes | None:
         return picture if PictureWanted() in posted else None
 
-    def check(message: Message) -> None:
+    def looks_right(message: Message) -> None:
         if isinstance(message, Offer) and not message.offer.sdp.startswith("v=0"):
             raise Refused("malformed", "this does not begin with v=0")
 
-    edge = Views(post, snapshot, check)
+    edge = Views(post, snapshot, check or looks_right)
     device = Device(id="front-door", name="Front door")
     async with WebServer(
         device,

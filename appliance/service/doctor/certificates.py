@@ -93,7 +93,7 @@ def _certificate(
         )
     if _is_here(key_file):
         yield from _pair(file, first, key_file, machine)
-    if host is not None and not _is_for(first, host):
+    if host is not None and not is_for(first, host):
         advice = f"Ask for one with the name {host}, or let [http] host be one of its names."
         yield warning("certificates", f"{file} is not for {host}", advice)
 
@@ -127,7 +127,8 @@ def _secret(key: str, file: str, machine: Machine) -> Iterator[Finding]:
         yield warning("certificates", f"{file} can be read by everybody", f"chmod 640 {file}")
 
 
-def _is_for(certificate: x509.Certificate, host: str) -> bool:
+def is_for(certificate: x509.Certificate, host: str) -> bool:
+    """Whether a certificate names this host, or address. Raises ValueError where it is malformed."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

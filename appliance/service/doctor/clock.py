@@ -12,6 +12,8 @@ SYNCED = "/run/systemd/timesync/synchronized"
 """Touched by systemd-timesyncd when it has set the clock since the start."""
 BUILT = 2025
 """No clock that is right shows an earlier year."""
+BUILT_FOR = 2050
+"""Nor, as long as this program is of use, a later one."""
 
 
 def clock(config: Config, machine: Machine) -> Iterator[Finding]:
@@ -22,6 +24,10 @@ def clock(config: Config, machine: Machine) -> Iterator[Finding]:
     if now.year < BUILT:
         advice = "Connect to the internet, and `sudo timedatectl set-ntp true`."
         yield fault("clock", f"it says {said}: it was never set", advice)
+        return
+    if now.year > BUILT_FOR:
+        advice = "sudo timedatectl set-ntp true; else sudo date -s '2026-11-28 12:00'"
+        yield fault("clock", f"it says {said}: that is far ahead", advice)
         return
     asked = machine.output("timedatectl", "show", "--property", "NTPSynchronized", "--value")
     if machine.exists(SYNCED) or asked == "yes":

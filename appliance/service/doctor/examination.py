@@ -16,6 +16,7 @@ from appliance.service.doctor.display import display
 from appliance.service.doctor.encoder import encoder
 from appliance.service.doctor.findings import Finding, fault, ok
 from appliance.service.doctor.heat import heat
+from appliance.service.doctor.identity import identity
 from appliance.service.doctor.machine import Machine
 from appliance.service.doctor.permissions import permissions
 from appliance.service.doctor.pins import pins
@@ -40,6 +41,7 @@ CHECKS: Mapping[str, Check] = {
     "screen": display,
     "broker": broker,
     "certificates": certificates,
+    "identity": identity,
     "clock": clock,
     "state": storage,
     "temperature": heat,

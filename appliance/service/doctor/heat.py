@@ -19,7 +19,7 @@ def heat(config: Config, machine: Machine) -> Iterator[Finding]:
     """Temperature, supply."""
     del config
     said = machine.text(ZONE)
-    degrees = int(said) / 1000 if said and said.lstrip("-").isdecimal() else None
+    degrees = int(said) / 1000 if said and said.removeprefix("-").isdecimal() else None
     flags = _flags(machine)
     if degrees is not None:
         yield _temperature(degrees, throttled=bool(flags and flags & THROTTLED))

@@ -3,7 +3,8 @@
  * The link to the broker: this endpoint's presence, its inbox, and its outbox with repeats.
  *
  * Each connection is a client of its own with a new epoch: nothing that an earlier one left behind
- * is ever delivered. What waits in the outbox is stamped for whoever is there when it goes out.
+ * is ever delivered. What waits in the outbox is stamped for whoever is there when it goes out, and what the
+ * broker has not acknowledged goes out anew with the next connection, under the same id.
  *
  * @typedef {import('./envelope.js').Self} Self
  * @typedef {{uid: string, endpoint: string | null}} Address
@@ -20,6 +21,7 @@
  * @property {number} born  by the monotonic clock, ms
  * @property {number} sent_at  Unix ms
  * @property {number} [sent]  when it last went out, by the monotonic clock, ms
+ * @property {boolean} [again]  it is for the next connection: sent once its receiver is known to be there
  *
  * @typedef {object} Broker
  * @property {string} url  of its WebSocket listener
@@ -37,11 +39,11 @@
  *   what a device says of a key of ours
  */
 
+import { Answers, isLastWord, isRepeated } from './answers.js';
 import { Gatekeeper, MAX_BYTES, MAX_SEALED, enclose, randomId } from './envelope.js';
 import { OtherKey, PLAIN } from './trust.js';
 
 const REPEAT_MS = 1000;
-const REPEATED = new Set(['invite', 'accept', 'join', 'offer', 'pair']);
 const MAX_BACKOFF_S = 15;
 /** So many tries, of a few minutes together, are made more often. */
 const IMPATIENT_TRIES = 60;
@@ -63,6 +65,7 @@ export class Signaling {
   /** @type {Map<string, string | null>} epochs of whoever was met in this connection, also of who is gone */
   #epochs_seen = new Map();
   /** @type {Outgoing[]} */ #outbox = [];
+  #answers = new Answers();
   /** @type {number | undefined} */ #retry;
   /** @type {number | undefined} */ #repeat;
   /** @type {number | undefined} */ #probing;
@@ -172,7 +175,10 @@ export class Signaling {
    */
   send(to, call_id, kind, body, ttl_s) {
     const [born, sent_at] = [performance.now(), Date.now()];
-    this.#outbox.push({ id: randomId(), to, call_id, kind, body, ttl_s, born, sent_at });
+    const again = this.#link !== 'connected';
+    const message = { id: randomId(), to, call_id, kind, body, ttl_s, born, sent_at, again };
+    this.#outbox.push(message);
+    this.#answers.sent(message);
     this.#flush();
   }
 
@@ -189,9 +195,9 @@ export class Signaling {
     this.#listed = new Map(who.map(({ uid, endpoint, epoch }) => [`${uid}/${endpoint}`, epoch]));
   }
 
-  /** The call is over: nothing of it is to be sent any more. @param {string} call_id */
+  /** The call is over: nothing of it is to be sent any more but last words. @param {string} call_id */
   forget(call_id) {
-    this.#outbox = this.#outbox.filter((m) => m.call_id !== call_id);
+    this.#outbox = this.#outbox.filter((m) => m.call_id !== call_id || isLastWord(m.kind));
   }
 
   /** The page goes away: what was just sent goes first. What does not, the broker's Will covers. */
@@ -252,6 +258,7 @@ export class Signaling {
     client.end(true);
     this.#client = null;
     window.clearInterval(this.#repeat);
+    for (const message of this.#outbox) wait(message);
     for (const [uid, endpoints] of this.#presence) {
       for (const endpoint of endpoints.keys()) this.listener.onPresence(uid, endpoint, false);
     }
@@ -308,6 +315,7 @@ export class Signaling {
       return;
     }
     const verdict = this.gatekeeper.judge(from, opened);
+    if ('ignored' in verdict && verdict.ignored === 'duplicate') this.#answerAgain(from, opened);
     if ('fault' in verdict) {
       this.listener.onFault(verdict.fault, `A message from ${from} was refused: ${verdict.fault}.`);
     }
@@ -320,6 +328,19 @@ export class Signaling {
     }
     this.watch(from);
     this.listener.onMessage({ from, endpoint, call_id, kind: type, body });
+  }
+
+  /**
+   * It was acted on once, and is asked once more: the answer was lost on its way.
+   *
+   * @param {string} from @param {import('./envelope.js').Envelope} asked
+   */
+  #answerAgain(from, { endpoint, call_id, type }) {
+    const answer = this.#answers.to({ uid: from, endpoint }, call_id, type, performance.now());
+    if (!answer) return;
+    answer.sent = undefined;
+    if (!this.#outbox.includes(answer)) this.#outbox.push(answer);
+    this.#flush();
   }
 
   /** @param {string} uid @param {string} endpoint @param {string} text */
@@ -335,7 +356,12 @@ export class Signaling {
     this.#presence.set(uid, endpoints);
     if (online) this.#meet(`${uid}/${endpoint}`, presence.epoch ?? null);
     const is_news = online && endpoints.get(endpoint) !== presence.epoch;
-    if (is_news) for (const m of this.#outbox) if (isOf(m.to, uid, endpoint)) m.sent = undefined;
+    if (is_news) {
+      // who had lost its own connection may have lost what was said to it there
+      const said = this.#answers.lastWordsTo({ uid, endpoint }, performance.now());
+      this.#outbox.push(...said.filter((m) => !this.#outbox.includes(m)));
+      for (const m of this.#outbox) if (isOf(m.to, uid, endpoint)) m.sent = undefined;
+    }
     if (online) endpoints.set(endpoint, presence.epoch ?? null);
     else endpoints.delete(endpoint);
     this.listener.onPresence(uid, endpoint, online);
@@ -358,19 +384,32 @@ export class Signaling {
 
   // -------------------- out
 
-  /** Send what waits; what is repeated stays, what is too old goes. */
+  /** Send what is due; it stays until it is settled or, where nothing settles it, acknowledged; too old goes. */
   #flush() {
     const now = performance.now();
     this.#outbox = this.#outbox.filter((m) => now - m.born < m.ttl_s * 1000);
     if (this.#link !== 'connected') return;
-    for (const message of this.#outbox) this.#publish(message, now);
-    this.#outbox = this.#outbox.filter((m) => REPEATED.has(m.kind));
+    for (const message of this.#outbox) if (this.#isDue(message, now)) this.#publish(message, now);
+  }
+
+  /** @param {Outgoing} message @param {number} now */
+  #isDue(message, now) {
+    const { sent, to, kind, again } = message;
+    if (sent !== undefined) return isRepeated(kind) && now - sent >= REPEAT_MS * 0.9;
+    // under an epoch of before it would be refused
+    return !again || to.endpoint === null || this.#isKnown(to);
+  }
+
+  /** @param {Address} to */
+  #isKnown({ uid, endpoint }) {
+    const present = endpoint !== null && this.#presence.get(uid)?.has(endpoint);
+    return present || this.#listed.has(`${uid}/${endpoint}`);
   }
 
   /** @param {Outgoing} message @param {number} now */
   #publish(message, now) {
-    if (message.sent !== undefined && now - message.sent < REPEAT_MS * 0.9) return;
     message.sent = now;
+    message.again = false;
     const { to, ttl_s } = message;
     const epoch = this.#epochOf(to);
     // a repeat is the same message in a new place: behind what overtook a lost first copy
@@ -383,8 +422,16 @@ export class Signaling {
     const client = this.#client;
     this.#turn = this.#turn.then(async () => {
       const payload = await this.trust.seal(envelope);
-      if (client.connected) client.publish(topic, payload, { qos: 1, ...expiry });
+      if (!client.connected) return; // it goes out with the next connection
+      client.publish(topic, payload, { qos: 1, ...expiry }, (/** @type {any} */ error) => {
+        if (!error) this.#acknowledged(message);
+      });
     });
+  }
+
+  /** The broker has it. @param {Outgoing} message */
+  #acknowledged(message) {
+    if (!isRepeated(message.kind)) this.#outbox = this.#outbox.filter((m) => m !== message);
   }
 
   /** @param {Address} to @returns {string | null} */
@@ -407,6 +454,12 @@ export class Signaling {
 const isSame = (one, other) =>
   one.uid === other.uid &&
   (one.endpoint === null || other.endpoint === null || one.endpoint === other.endpoint);
+
+/** The connection is gone: what the broker has not acknowledged is due with the next. @param {Outgoing} message */
+function wait(message) {
+  message.sent = undefined;
+  message.again = true;
+}
 
 /** @param {Address} to @param {string} uid @param {string} endpoint */
 const isOf = (to, uid, endpoint) => to.uid === uid && to.endpoint === endpoint;

@@ -130,6 +130,8 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
     ("screen", lambda m: m.folders.pop("/dev/dri"), "screen", FAULT, "no display", "vc4-kms-v3d"),
     ("clock", lambda m: setattr(m, "clock", NOON.replace(year=1970)), "clock", FAULT,
      "never set", "set-ntp"),
+    ("clock", lambda m: setattr(m, "clock", NOON.replace(year=2099)), "clock", FAULT,
+     "far ahead", "timedatectl"),
     ("clock", lambda m: m.files.pop("/run/systemd/timesync/synchronized"), "clock", WARNING,
      "nobody says", "set-ntp"),
     ("state", lambda m: m.closed.add("/var/lib/appliance"), "state", FAULT,

@@ -1,0 +1,129 @@
+"""Every module that takes apart what others wrote is known here, with the test that spoils its input.
+
+Found in the source by what it calls; one that nobody has entered fails, and so does an entry whose module
+parses no more, or whose test is gone.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import appliance
+
+ROOT = Path(appliance.__file__).parent
+PARSING = frozenset(
+    [
+        "loads",
+        "decode",
+        "convert",
+        "Decoder",
+        "load_pem_x509_certificate",
+        "load_pem_x509_certificates",
+        "load_pem_x509_crl",
+        "load_pem_private_key",
+        "urlsplit",
+        "b64decode",
+        "urlsafe_b64decode",
+        "fromisoformat",
+        "unpack",
+        "unpack_from",
+        "iter_unpack",
+        "splitlines",
+        "from_bytes",
+    ]
+)
+"""Called by whatever reads what somebody else wrote. To split a text tells nothing: that is everywhere."""
+
+HTTP, BESIDE, PARSERS = "test_http.py", "test_beside.py", "test_parsers.py"
+
+TESTED: dict[str, tuple[str, str]] = {
+    "accounts": (BESIDE, "test_answers_of_who_makes_accounts"),
+    "broker.authority": (BESIDE, "test_the_authority_of_a_broker"),
+    "broker.handing_out": (BESIDE, "test_requests_for_accounts"),
+    "broker.passwords": (BESIDE, "test_the_file_of_passwords"),
+    "calls.quiet": (BESIDE, "test_until_when_nobody_is_disturbed"),
+    "calls.sessions": ("test_core.py", "test_commands"),
+    "client": (BESIDE, "test_answers_to_the_command_line"),
+    "commands": (PARSERS, "test_plain_commands"),
+    "loading.checks": (PARSERS, "test_configurations"),
+    "loading.conversion": (PARSERS, "test_configurations"),
+    "loading.layers": (PARSERS, "test_configurations_from_the_environment"),
+    "media.feedback": (PARSERS, "test_feedback"),
+    "media.opus": (PARSERS, "test_packets_of_opus"),
+    "media.playout": (PARSERS, "test_packets_of_opus"),
+    "panel.safe": (BESIDE, "test_the_note_of_what_is_driven"),
+    "reporting.asking": (PARSERS, "test_plain_commands"),
+    "reporting.calllog": (PARSERS, "test_the_call_log"),
+    "reporting.conversation": (PARSERS, "test_lines_of_the_local_socket_and_of_the_demo_page"),
+    "reporting.ledger": (PARSERS, "test_the_call_log"),
+    "reporting.programs": (BESIDE, "test_complaints_of_hooks"),
+    "service.doctor.certificates": (BESIDE, "test_certificates_that_the_doctor_looks_at"),
+    "service.doctor.identity": (BESIDE, "test_the_keys_and_the_authority_of_the_device"),
+    "service.doctor.unit": (BESIDE, "test_what_systemd_says"),
+    "service.memory": (PARSERS, "test_what_is_remembered"),
+    "signaling.link": (PARSERS, "test_messages"),
+    "signaling.orders": (PARSERS, "test_signed_commands"),
+    "signaling.presence": (PARSERS, "test_presence"),
+    "signaling.wire": (PARSERS, "test_messages"),
+    "trust.authority": (BESIDE, "test_the_keys_and_the_authority_of_the_device"),
+    "trust.book": (PARSERS, "test_the_book_of_contacts"),
+    "trust.jws": (PARSERS, "test_signed_messages"),
+    "trust.keys": (PARSERS, "test_keys"),
+    "web.access": (HTTP, "test_requests"),
+    "web.guard": (PARSERS, "test_who_asks_the_web_server"),
+    "web.players": (HTTP, "test_frames_of_players"),
+    "web.sessions": (HTTP, "test_requests"),
+    "web.views": (HTTP, "test_frames_of_players"),
+}
+"""By the module, below `appliance`: where its input is spoilt."""
+
+NOTHING_FOREIGN: dict[str, str] = {
+    "cli": "the first lines of this program's own docstrings",
+    "invitation": "a name made plain: test_names_of_people",
+    "media.ice_servers": "packs what this device says",
+    "media.sending": "reads back a head that aiortc has just packed",
+    "media.sounds": "sounds of this package, or that the owner has put there, decoded by PyAV",
+    "loading.reading": "what conversion has made of it",
+    "pair": "the page's address as the owner typed it",
+    "screen.canvas": "a picture of this program's own, in other colours",
+    "screen.window": "what SDL says of its own errors",
+    "service.doctor.device_files": "structures of the kernel, of a fixed size",
+    "service.doctor.machine": "what a process of its own has said, as this program wrote it",
+    "video_device": "structures of the kernel, of a fixed size",
+    "web.vendor": "what its registry gives is believed by its hash alone, while this package is built",
+}
+"""Modules that call the same things without reading what others wrote, and what it is."""
+
+
+def parsing_modules() -> set[str]:
+    """Whoever calls one of these, by its name below the package."""
+    found = set()
+    for file in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                called = node.func
+                name = called.attr if isinstance(called, ast.Attribute) else None
+                name = called.id if isinstance(called, ast.Name) else name
+                if name in PARSING:
+                    found.add(".".join(file.relative_to(ROOT).with_suffix("").parts))
+    return found
+
+
+def test_each_parser_has_its_test() -> None:
+    found = parsing_modules()
+    entered = TESTED.keys() | NOTHING_FOREIGN.keys()
+    assert not TESTED.keys() & NOTHING_FOREIGN.keys()
+    assert sorted(found - entered) == [], "spoil what it reads, and enter it here"
+    assert sorted(entered - found) == [], "these parse nothing any more"
+
+
+def test_each_test_is_there() -> None:
+    here = Path(__file__).parent
+    for module, (file, name) in TESTED.items():
+        defined = {
+            node.name
+            for node in ast.parse((here / file).read_text("utf-8")).body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        assert name in defined, f"{module} is spoilt by {name} in {file}"

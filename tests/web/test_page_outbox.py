@@ -1,0 +1,201 @@
+"""What the page says arrives, or is said again: over lost connections and answers, to a door that was away.
+
+The page's own outbox on a broker that does as the test says: in the place of mqtt.js, what is used of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, Route
+
+from appliance.config import Device, Http, Mqtt
+from appliance.web.server import WebServer
+from tests.web.conftest import WITH_CONSENT, chromium
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+BROKER = """
+const clients = (window.clients = []);
+class Client {
+  constructor() { this.connected = false; this.said = []; this.on_ = {}; clients.push(this); }
+  on(name, take) { this.on_[name] = take; }
+  subscribe() {}
+  async subscribeAsync() {}
+  end() { this.connected = false; }
+  publish(topic, payload, options, acknowledge) {
+    this.said.push({ topic, payload: String(payload), acknowledge });
+  }
+}
+export default { connect: () => new Client() };
+"""
+START = """async () => {
+  const { Signaling } = await import('/signaling.js');
+  window.heard = [];
+  window.clients?.splice(0);
+  let seq = 0;
+  const listener = {
+    onMessage: (m) => window.heard.push(m.kind),
+    onLink: () => {}, onPresence: () => {}, onFault: () => {},
+  };
+  const self = { uid: 'alice', endpoint: 'phone-1', name: 'Alice' };
+  const broker = { url: 'ws://x', root: 'r', version: 4 };
+  window.link = new Signaling(self, broker, [], () => ++seq, listener);
+  await window.link.connect();
+}"""
+LIB = """() => {
+  const last = () => window.clients.at(-1);
+  const settled = async () => { for (let i = 0; i < 20; i += 1) await null; };
+  window.lib = {
+    async connects() { const c = last(); c.connected = true; c.on_.connect(); await settled(); },
+    async loses() {
+      const c = last();
+      c.connected = false;
+      c.on_.close();
+      window.link.retryNow();
+      await settled();
+    },
+    async presence(epoch) {
+      const text = JSON.stringify({ v: 1, state: 'online', epoch, name: null, kid: null });
+      last().on_.message('r/presence/front-door/main', text, { retain: true });
+      await settled();
+    },
+    async hears(id, type, call_id = 'c1') {
+      window.seq = (window.seq ?? 0) + 1;
+      const body = type === 'invite' ? { session_id: 's1', call_type: 'video',
+        caller: { uid: 'front-door', name: null }, timeout_s: 30 } : {};
+      const text = JSON.stringify({ v: 1, id, type, call_id, from: 'front-door', to: 'alice',
+        endpoint: 'main', to_endpoint: 'phone-1', epoch: null, seq: window.seq, sent_at: 1,
+        ttl_s: 30, clock: 'synced', body });
+      last().on_.message('r/call/alice/front-door', text, {});
+      await settled();
+    },
+    async says(kind, body = {}, call_id = 'c1') {
+      window.link.send({ uid: 'front-door', endpoint: 'main' }, call_id, kind, body, 30);
+      await settled();
+    },
+    async forgets(call_id = 'c1') { window.link.forget(call_id); await settled(); },
+    async acknowledges() { for (const one of last().said) one.acknowledge?.(); await settled(); },
+    said() {
+      return last().said.filter(({ topic }) => topic.startsWith('r/call/')).map(({ payload }) => {
+        const { id, type, epoch } = JSON.parse(payload);
+        return { id, type, epoch };
+      });
+    },
+  };
+}"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def document() -> AsyncIterator[Page]:
+    """A page whose broker is the stand-in."""
+
+    async def brings(route: Route) -> None:
+        await route.fulfill(body=BROKER, content_type="text/javascript")
+
+    async with (
+        chromium(*WITH_CONSENT) as browser,
+        WebServer(Device(), Mqtt(), Http(port=0), status=dict) as one,
+    ):
+        page = await browser.new_page()
+        await page.route("**/vendor/mqtt.esm.js", brings)
+        await page.goto(f"{one.url}healthz")
+        await page.evaluate(LIB)
+        await page.evaluate(START)  # now, so that no test is the one that opened the connection
+        await page.evaluate("() => window.link.close()")
+        yield page
+        await page.close()
+
+
+class Phone:
+    """The page's link, at work."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    async def does(self, step: str, *words: Any) -> None:
+        script = f"(words) => window.lib.{step}(...words)"
+        await self.page.evaluate(script, list(words))
+
+    async def said(self, *kinds: str) -> list[dict[str, Any]]:
+        """Over the present connection, in order; of these types."""
+        found: list[dict[str, Any]] = await self.page.evaluate("() => window.lib.said()")
+        assert [one["type"] for one in found] == list(kinds)
+        return found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def phone(document: Page) -> AsyncIterator[Phone]:
+    await document.evaluate(START)
+    one = Phone(document)
+    await one.does("connects")
+    await one.does("presence", "e1")
+    yield one
+    await document.evaluate("() => window.link.close()")
+
+
+@pytest.mark.parametrize("kind", ["reject", "cancel", "end", "ringing", "chat", "candidate"])
+async def test_what_the_broker_has_not_acknowledged_is_said_again(phone: Phone, kind: str) -> None:
+    """Under the same id, and for the connection that the door has then."""
+    await phone.does("says", kind)
+    (first,) = await phone.said(kind)
+    await phone.does("loses")
+    await phone.does("connects")
+    await phone.said()  # as long as it is not known for which connection of the door
+    await phone.does("presence", "e2")
+    (again,) = await phone.said(kind)
+    assert again == {"id": first["id"], "type": kind, "epoch": "e2"}
+
+
+async def test_what_it_has_acknowledged_is_not(phone: Phone) -> None:
+    await phone.does("says", "chat")
+    await phone.does("acknowledges")
+    await phone.does("loses")
+    await phone.does("connects")
+    await phone.does("presence", "e1")
+    await phone.said()
+
+
+async def test_a_last_word_outlives_its_call(phone: Phone) -> None:
+    await phone.does("loses")
+    await phone.does("says", "chat")
+    await phone.does("forgets")
+    await phone.does("says", "reject")
+    await phone.does("forgets")
+    await phone.does("connects")
+    await phone.does("presence", "e2")
+    await phone.said("reject")
+
+
+async def test_a_door_that_was_away_is_told_the_last_word_once_more(phone: Phone) -> None:
+    await phone.does("says", "reject")
+    await phone.does("acknowledges")
+    await phone.does("presence", "e1")
+    (first,) = await phone.said("reject")
+    await phone.does("presence", "e9")
+    _, again = await phone.said("reject", "reject")
+    assert again == {"id": first["id"], "type": "reject", "epoch": "e9"}
+
+
+@pytest.mark.parametrize("answer", ["ringing", "accept", "reject"])
+async def test_who_asks_again_is_answered_again(phone: Phone, answer: str) -> None:
+    """And what is asked is acted on once."""
+    await phone.does("hears", "m1", "invite")
+    await phone.does("says", answer)
+    await phone.does("acknowledges")
+    (first,) = await phone.said(answer)
+    await phone.does("hears", "m1", "invite")
+    _, again = await phone.said(answer, answer)
+    assert again["id"] == first["id"]
+    assert await phone.page.evaluate("() => window.heard") == ["invite"]
+
+
+async def test_who_asks_something_else_again_is_not_told_that(phone: Phone) -> None:
+    await phone.does("hears", "m1", "invite")
+    await phone.does("hears", "m2", "invite", "c2")
+    await phone.does("says", "ringing")
+    await phone.does("hears", "m2", "invite", "c2")
+    await phone.said("ringing")
