@@ -23,6 +23,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.signaling.base import Publication, Return
+from appliance.signaling.inflow import BufferedClient, Inflow
 from appliance.signaling.plan import CONNECT_TIMEOUT_S, Plan
 
 FAREWELL_S = 1.5
@@ -152,7 +153,7 @@ class Connection:
     # -------------------- in the thread
 
     def _run(self) -> None:
-        client: Client | None = None
+        client: BufferedClient | None = None
         try:
             client = self._make_client()
             self._connect(client)
@@ -172,7 +173,7 @@ class Connection:
         if self._end is None:
             self._end = Closed(code, message, self._answered, version_refused)
 
-    def _make_client(self) -> Client:
+    def _make_client(self) -> BufferedClient:
         try:
             client = self._plan.client()
         except (OSError, ValueError) as fault:
@@ -197,10 +198,11 @@ class Connection:
             self._ended("broker_unreachable", f"The broker {where} cannot be reached: {fault}.")
             raise
 
-    def _pump(self, client: Client) -> None:
+    def _pump(self, client: BufferedClient) -> None:
         """Move bytes until the socket is closed, which all of paho's ends have in common."""
         patience_s = time.monotonic() + CONNECT_TIMEOUT_S
         sock: Any = client.socket()
+        client.inflow = inflow = Inflow(self._plan.lets, has_properties=self._plan.is_v5)
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
             selector.register(sock, selectors.EVENT_READ)
@@ -213,7 +215,9 @@ class Connection:
                 if self._woken in happened:
                     self._woken.recv(4096)
                 if hidden or happened.get(sock, 0) & selectors.EVENT_READ:
-                    client.loop_read()
+                    inflow.fill(sock)
+                    while inflow.waits and client.socket() is not None:
+                        client.loop_read()
                     self._acknowledge_at_once(client)
                 if happened.get(sock, 0) & selectors.EVENT_WRITE:
                     client.loop_write()
