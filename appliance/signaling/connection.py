@@ -187,7 +187,7 @@ class Connection:
         client.on_disconnect = self._on_disconnect
         return client
 
-    def _connect(self, client: Client) -> None:
+    def _connect(self, client: BufferedClient) -> None:
         where = f"{self._plan.mqtt.host}:{self._plan.mqtt.port}"
         try:
             self._plan.connect(client)
@@ -216,7 +216,7 @@ class Connection:
                     self._woken.recv(4096)
                 if hidden or happened.get(sock, 0) & selectors.EVENT_READ:
                     inflow.fill(sock)
-                    while inflow.waits and client.socket() is not None:
+                    while inflow.waits() and client.socket() is not None:
                         client.loop_read()
                     self._acknowledge_at_once(client)
                 if happened.get(sock, 0) & selectors.EVENT_WRITE:

@@ -45,7 +45,6 @@ class Inflow:
         """How much more of a packet goes through that is too large to be looked at."""
         self._ended = False
 
-    @property
     def waits(self) -> bool:
         """Whether there is something for paho to read: bytes, or that there are no more."""
         return bool(self._ready) or self._ended

@@ -35,7 +35,7 @@ def length(number: int) -> bytes:
 
 def all_of(inflow: Inflow) -> bytes:
     found = b""
-    while inflow.waits:
+    while inflow.waits():
         found += inflow.take(3)
     return found
 
@@ -124,7 +124,7 @@ def test_it_reads_a_socket_to_its_end() -> None:
         near.settimeout(0)
         one = inflow()
         one.fill(near)
-        assert not one.waits
+        assert not one.waits()
         with pytest.raises(BlockingIOError):
             one.take(1)
         far.sendall(PING)
@@ -132,7 +132,7 @@ def test_it_reads_a_socket_to_its_end() -> None:
         one.fill(near)
         assert one.take(1) + one.take(9) == PING
         one.fill(near)
-        assert one.waits
+        assert one.waits()
         assert one.take(1) == b""
 
 
