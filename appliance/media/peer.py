@@ -388,6 +388,8 @@ class Peer:
             logger.warning("aiortc still connects after %s s, though it is closed", CLOSE_LIMIT_S)
         for fault in await seams.close(self._pc, CLOSE_LIMIT_S):
             logger.warning("aiortc failed to close a part of a connection: %r", fault)
+        for part in (self._gathering, self._agreement, self._names, self._reception):
+            part.let_go()
 
     def _cannot_connect(self, fault: Exception) -> None:
         self._fail("connection_failed", f"the connection cannot be made: {fault!r:.200}")

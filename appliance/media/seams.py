@@ -62,6 +62,12 @@ CONNECT = "_RTCPeerConnection__connect"
 IS_CLOSED = "_RTCPeerConnection__isClosed"
 """What a second closing waits for: None before the first."""
 
+ESTIMATOR = "_RTCRtpReceiver__remote_bitrate_estimator"
+"""What a receiver of video counts the last second in, by the millisecond: a thousand objects."""
+
+OVERLAID = ("_handle_rtcp_packet", "_send_rtcp", "_run_rtp", "_retransmit")
+"""What of a sender is replaced here."""
+
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 """Where a receiver keeps what reorders its packets: the slot for a playout buffer of our own."""
 
@@ -150,6 +156,8 @@ def self_check() -> None:
         ("RTP_HISTORY_SIZE", RTCRtpSender._retransmit),
         (JITTER_BUFFER, RTCRtpReceiver._handle_rtp_packet),
         (MISSING, RTCRtpReceiver._handle_rtp_packet),
+        (ESTIMATOR, RTCRtpReceiver._handle_rtp_packet),
+        ("_early_checks", Connection.connect),
         ("_enabled", RTCRtpReceiver._handle_rtp_packet),
         ("_rtp_router", RTCDtlsTransport._handle_rtp_data),
         ("ssrc_table", RtpRouter.route_rtp),
@@ -259,6 +267,7 @@ async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
     if getattr(pc, IS_CLOSED) is not None:
         return faults
     if await attempt(pc.close()):
+        _untie(pc)
         return faults
     parts: list[Any] = [
         one for each in pc.getTransceivers() for one in (each.sender, each.receiver)
@@ -275,7 +284,39 @@ async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
     closing = getattr(pc, IS_CLOSED)
     if closing is not None and not closing.done():
         closing.set_result(True)
+    _untie(pc)
     return faults
+
+
+def _untie(pc: RTCPeerConnection) -> None:
+    """Undo what ties the parts of a closed connection into rings, so that each goes with its last user.
+
+    Else some two thousand objects of each connection wait for the garbage collector, which stops the loop
+    for as long as it looks at all of those that have come together. What it still is asked for (its state,
+    its statistics) stays.
+    """
+    vars(pc).pop(CONNECT, None)
+    pc.remove_all_listeners()
+    carriers: dict[RTCDtlsTransport, None] = {}
+    for transceiver in pc.getTransceivers():
+        sender, receiver = transceiver.sender, transceiver.receiver
+        for name in OVERLAID:
+            vars(sender).pop(name, None)
+        setattr(receiver, ESTIMATOR, None)
+        carriers |= {sender.transport: None, receiver.transport: None}
+    if pc.sctp is not None:
+        pc.sctp.remove_all_listeners()
+        carriers[pc.sctp.transport] = None
+    for dtls in carriers:
+        dtls.remove_all_listeners()
+        vars(dtls._rtp_router).pop("route_rtcp", None)
+        dtls._rtp_router.ssrc_table.clear()
+        ice = dtls.transport
+        ice.remove_all_listeners()
+        ice.iceGatherer.remove_all_listeners()
+        connection = ice._connection
+        connection._check_list.clear()
+        connection._early_checks.clear()
 
 
 def guard() -> None:
