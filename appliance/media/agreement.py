@@ -69,7 +69,8 @@ class Agreement:
 
     def let_go(self) -> None:
         """The connection is closed: tell nobody of anything any more, nor keep who would be told."""
-        self._made = self._named = lambda _: False
+        self._made = lambda _: None
+        self._named = lambda _: False
 
     @property
     def lines(self) -> list[Line]:
