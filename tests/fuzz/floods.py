@@ -34,7 +34,7 @@ from tests.parts.phone import Phone, phone
 ROOT = Path(__file__).parents[2]
 LASTS_S = 5.0
 HUNG_UP_WITHIN_S = 0.2
-"""Of CPU time of this process, beyond what the call takes: so that the load of the machine does not judge."""
+"""Of CPU time of this process, beyond what the call takes: a busy machine does not judge."""
 PATIENCE_S = 30.0
 SENDERS = ("alice", "bob", "mallory")
 
