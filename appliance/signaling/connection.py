@@ -28,6 +28,8 @@ from appliance.signaling.plan import CONNECT_TIMEOUT_S, Plan
 
 FAREWELL_S = 1.5
 """How long a clean end waits for acknowledgements."""
+FLOOD_PAUSE_S = 0.01
+"""In a flood it is read so often: a thread that wakes up for each message takes Python from the loop."""
 USER_TIMEOUT_MS = 5000
 """How long sent bytes may stay unacknowledged before the kernel gives the connection up."""
 
@@ -215,10 +217,13 @@ class Connection:
                 if self._woken in happened:
                     self._woken.recv(4096)
                 if hidden or happened.get(sock, 0) & selectors.EVENT_READ:
+                    left_out = inflow.left_out
                     inflow.fill(sock)
                     while inflow.waits() and client.socket() is not None:
                         client.loop_read()
                     self._acknowledge_at_once(client)
+                    if inflow.left_out != left_out:
+                        time.sleep(FLOOD_PAUSE_S)
                 if happened.get(sock, 0) & selectors.EVENT_WRITE:
                     client.loop_write()
                 client.loop_misc()

@@ -17,7 +17,7 @@ from paho.mqtt.client import Client
 
 MAX_PACKET_BYTES = 64 * 1024
 """What MQTT 5 tells the broker to be the limit; what is larger goes through without being looked at."""
-READ_BYTES = 64 * 1024
+READ_BYTES = 256 * 1024
 PUBLISH_QOS_0 = (0x30, 0x31)
 """Type 3 in the upper half; below it the lowest bit is RETAIN, and QoS 0 has neither of the others."""
 MAX_LENGTH_BYTES = 4
@@ -44,6 +44,8 @@ class Inflow:
         self._passing = 0
         """How much more of a packet goes through that is too large to be looked at."""
         self._ended = False
+        self.left_out = 0
+        """How many messages paho was not given."""
 
     def waits(self) -> bool:
         """Whether there is something for paho to read: bytes, or that there are no more."""
@@ -80,6 +82,8 @@ class Inflow:
                 break
             if self._unsorted[at] not in PUBLISH_QOS_0 or self._is_let(start, end):
                 self._ready += self._unsorted[at:end]
+            else:
+                self.left_out += 1
             at = end
         del self._unsorted[:at]
 
