@@ -396,6 +396,8 @@ class Peer:
             logger.info("of a connection's packets these were left out: %s", dict(left_out))
         for fault in await seams.close(self._pc, CLOSE_LIMIT_S):
             logger.warning("aiortc failed to close a part of a connection: %r", fault)
+        for feedback in self.feedback.values():
+            feedback.let_go()
         for part in (self._gathering, self._agreement, self._names, self._reception):
             part.let_go()
 
