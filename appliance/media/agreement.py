@@ -67,6 +67,11 @@ class Agreement:
         self.transport_mid: str | None = None
         """The section whose candidates count, by our description."""
 
+    def let_go(self) -> None:
+        """The connection is closed: tell nobody of anything any more, nor keep who would be told."""
+        self._made = lambda _: None
+        self._named = lambda _: False
+
     @property
     def lines(self) -> list[Line]:
         """The sections in use."""

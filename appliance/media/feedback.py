@@ -64,6 +64,10 @@ class Feedback:
     _last_fir: tuple[int, int] | None = None
     """Who asked last, and the number of its command: the same again is a repetition of it."""
 
+    def let_go(self) -> None:
+        """The connection is closed: nobody is kept who would be told."""
+        self.reported = None
+
     def sent(self, packet: AnyRtcpPacket, now_s: float) -> None:
         """Note when a sender report left, for the time until it is answered."""
         if isinstance(packet, RtcpSrPacket):

@@ -40,6 +40,10 @@ class Gathering:
         self._prepared = self._is_described = False
         self._early: list[str] = []
 
+    def let_go(self) -> None:
+        """The connection is closed: tell nobody of anything any more, nor keep who would be told."""
+        self._found = lambda _: None
+
     @property
     def is_complete(self) -> bool:
         """Whether nothing more will be found."""

@@ -45,6 +45,10 @@ class LocalNames:
         self._waiting: asyncio.Queue[Remote] = asyncio.Queue(MAX_LOCAL_NAMES)
         self._asked = 0
 
+    def let_go(self) -> None:
+        """The connection is closed: tell nobody of anything any more, nor keep who would be told."""
+        self._found = _told_to_nobody
+
     def ask(self, candidate: Remote) -> bool:
         """Take one in; False where it is one too many."""
         if self._asked >= MAX_LOCAL_NAMES:
@@ -69,3 +73,7 @@ class LocalNames:
             except Blocked as fault:
                 logger.warning("%s is not used: %s", candidate.host, fault)
         await self._found(found)
+
+
+async def _told_to_nobody(_: Remote | None) -> None:
+    """The connection is closed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -250,6 +251,7 @@ class Peer:
             seams.route_full_intra_requests(line.transceiver.sender)
             if line.role.kind == "audio":
                 seams.take_at_once(line.transceiver.receiver, self._reception.take)
+            seams.admit(line.transceiver.sender.transport)
         self._limit_setup()
         await self._use_lines()
         kept, self._candidates = self._candidates, []
@@ -370,6 +372,10 @@ class Peer:
                     return int(stats.packetsReceived)
         return 0
 
+    def left_out(self) -> Counter[str]:
+        """How many packets that came by its ways were not let in or not received, by why."""
+        return seams.left_out(self._pc)
+
     # -------------------- its state
 
     async def close(self) -> None:
@@ -386,8 +392,14 @@ class Peer:
                     await asyncio.wait(self._connecting)
         except TimeoutError:
             logger.warning("aiortc still connects after %s s, though it is closed", CLOSE_LIMIT_S)
+        if left_out := self.left_out():
+            logger.info("of a connection's packets these were left out: %s", dict(left_out))
         for fault in await seams.close(self._pc, CLOSE_LIMIT_S):
             logger.warning("aiortc failed to close a part of a connection: %r", fault)
+        for feedback in self.feedback.values():
+            feedback.let_go()
+        for part in (self._gathering, self._agreement, self._names, self._reception):
+            part.let_go()
 
     def _cannot_connect(self, fault: Exception) -> None:
         self._fail("connection_failed", f"the connection cannot be made: {fault!r:.200}")

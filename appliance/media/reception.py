@@ -51,6 +51,11 @@ class Reception:
         self._beat_s = -BEATS_S
         self._silent = 0
 
+    def let_go(self) -> None:
+        """The connection is closed: nothing more is taken, and nobody is kept who would hear it."""
+        self.slot = _Slot(lambda _: None)
+        self._heard = lambda _: None
+
     async def run(self, beats: set[Callable[[], None]] | None = None) -> None:
         """Give frames whenever there is something to play; to be cancelled at the end.
 

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
 from types import FunctionType
@@ -24,7 +25,13 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCRtpTransc
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpRouter, State
+from aiortc.rtcdtlstransport import (
+    RTCCertificate,
+    RTCDtlsTransport,
+    RtpRouter,
+    SRTPProtectionProfile,
+    State,
+)
 from aiortc.rtcicetransport import RTCIceTransport, candidate_from_aioice
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpreceiver import NackGenerator, StreamStatistics
@@ -43,8 +50,10 @@ from aiortc.rtp import (
 )
 from aiortc.sdp import candidate_to_sdp
 from aiortc.utils import random32
+from OpenSSL import SSL
 
 from appliance.errors import ApplianceError
+from appliance.media.admission import Admission, Gate
 from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.governor import Cause
 from appliance.media.ice_servers import Server
@@ -61,6 +70,15 @@ CONNECT = "_RTCPeerConnection__connect"
 
 IS_CLOSED = "_RTCPeerConnection__isClosed"
 """What a second closing waits for: None before the first."""
+
+ESTIMATOR = "_RTCRtpReceiver__remote_bitrate_estimator"
+"""What a receiver of video counts the last second in, by the millisecond: a thousand objects."""
+
+DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
+"""What of a receiver's pictures waits for its thread."""
+
+OVERLAID = ("_handle_rtcp_packet", "_send_rtcp", "_run_rtp", "_retransmit")
+"""What of a sender is replaced here."""
 
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 """Where a receiver keeps what reorders its packets: the slot for a playout buffer of our own."""
@@ -83,6 +101,15 @@ LAST_STUN = b"\x03"
 """What begins with a higher byte is not STUN (RFC 7983, section 7),"""
 STUN_COOKIE = bytes.fromhex("2112a442")
 """nor what has not this at its fifth (RFC 8489, section 5)."""
+ALERT, FIRST_EPOCH = 21, bytes(2)
+"""A record of DTLS that says that something is wrong, and that nobody has signed (RFC 6347, 4.1)."""
+ALERT_WAITS_S = 1.0
+"""So long a handshake has to come to its end all the same; what is encrypted is no longer ended by it."""
+DTLS_1_2 = 0xFEFD
+CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
+)
+"""The first is what everybody must have (RFC 8827, section 6.5)."""
 MAX_UNREAD = 1024
 """Packets that wait for DTLS and SRTP: more than a second of a call."""
 
@@ -127,11 +154,10 @@ class UnknownAiortc(ApplianceError):
 def self_check() -> None:
     """See that all private names still exist and are used as they were. Raises UnknownAiortc."""
     used: tuple[tuple[str, object], ...] = (
-        ("receiver", passed_on[0] if passed_on else StunProtocol.datagram_received),
-        ("data_received", passed_on[0] if passed_on else StunProtocol.datagram_received),
+        ("receiver", _original("received", StunProtocol.datagram_received)),
+        ("data_received", _original("received", StunProtocol.datagram_received)),
         ("_queue", Connection.data_received),
-        ("set_verify", RTCCertificate._create_ssl_context),  # see handshakes
-        ("local_candidate", passed_on[0] if passed_on else StunProtocol.datagram_received),
+        ("local_candidate", _original("received", StunProtocol.datagram_received)),
         *((name, RTCRtpReceiver._handle_rtp_packet) for name in (CODECS, STREAMS, SEEN)),
         *((name, RTCDtlsTransport._get_stats) for name in _COUNTS),
         ("_rx_srtp", RTCDtlsTransport._recv_next),
@@ -142,7 +168,20 @@ def self_check() -> None:
         ("recv", RTCIceTransport.__init__),
         ("send", RTCIceTransport.__init__),
         ("transport", StunProtocol.send_data),
-        ("_check_list", Connection.check_incoming),
+        # see handshakes
+        ("set_verify", _original("context", RTCCertificate._create_ssl_context)),
+        ("check_incoming", Connection.request_received),
+        ("_check_list", _original("incoming", Connection.check_incoming)),
+        ("check_complete", Connection.check_start),
+        ("_nominated", _original("complete", Connection.check_complete)),
+        ("_pair_remote_candidate", Connection._add_remote_candidate),
+        ("_network_host", Connection._add_remote_candidate),
+        ("_create_ssl_context", RTCDtlsTransport.start),
+        ("set_cipher_list", _original("context", RTCCertificate._create_ssl_context)),
+        ("_handle_rtp_data", RTCDtlsTransport._recv_next),
+        ("_handle_rtcp_data", RTCDtlsTransport._recv_next),
+        ("route_rtp", RTCDtlsTransport._handle_rtp_data),
+        (DECODER_QUEUE, RTCRtpReceiver._handle_rtp_packet),
         ("_handle_rtcp_packet", RTCDtlsTransport._handle_rtcp_data),  # called on the sender itself
         ("_ssrc", RTCRtpSender.__init__),
         ("_send_rtcp", RTCRtpSender._run_rtcp),  # on itself, with each sender report
@@ -150,6 +189,8 @@ def self_check() -> None:
         ("RTP_HISTORY_SIZE", RTCRtpSender._retransmit),
         (JITTER_BUFFER, RTCRtpReceiver._handle_rtp_packet),
         (MISSING, RTCRtpReceiver._handle_rtp_packet),
+        (ESTIMATOR, RTCRtpReceiver._handle_rtp_packet),
+        ("_early_checks", Connection.connect),
         ("_enabled", RTCRtpReceiver._handle_rtp_packet),
         ("_rtp_router", RTCDtlsTransport._handle_rtp_data),
         ("ssrc_table", RtpRouter.route_rtp),
@@ -176,8 +217,8 @@ def self_check() -> None:
         ("local_candidate", ice.server_reflexive_candidate),
         ("build_request", aioice.Connection.query_consent),
         ("_local_candidates", aioice.Connection.gather_candidates),
-        ("_protocols", aioice.Connection._pair_remote_candidate),
-        ("_find_pair", aioice.Connection._pair_remote_candidate),
+        ("_protocols", _original("pair", Connection._pair_remote_candidate)),
+        ("_find_pair", _original("pair", Connection._pair_remote_candidate)),
         ("_early_checks_done", aioice.Connection.connect),
         ("_check_list_done", aioice.Connection.close),
         ("_closing", aioice.Connection.close),
@@ -259,6 +300,7 @@ async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
     if getattr(pc, IS_CLOSED) is not None:
         return faults
     if await attempt(pc.close()):
+        _untie(pc)
         return faults
     parts: list[Any] = [
         one for each in pc.getTransceivers() for one in (each.sender, each.receiver)
@@ -275,35 +317,86 @@ async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
     closing = getattr(pc, IS_CLOSED)
     if closing is not None and not closing.done():
         closing.set_result(True)
+    _untie(pc)
     return faults
 
 
+def _untie(pc: RTCPeerConnection) -> None:
+    """Undo what ties the parts of a closed connection into rings, so that each goes with its last user.
+
+    Else some two thousand objects of each connection wait for the garbage collector, which stops the loop
+    for as long as it looks at all of those that have come together. What it still is asked for (its state,
+    its statistics) stays.
+    """
+    vars(pc).pop(CONNECT, None)
+    pc.remove_all_listeners()
+    carriers: dict[RTCDtlsTransport, None] = {}
+    for transceiver in pc.getTransceivers():
+        sender, receiver = transceiver.sender, transceiver.receiver
+        for name in OVERLAID:
+            vars(sender).pop(name, None)
+        setattr(receiver, ESTIMATOR, None)
+        carriers |= {sender.transport: None, receiver.transport: None}
+    if pc.sctp is not None:
+        pc.sctp.remove_all_listeners()
+        carriers[pc.sctp.transport] = None
+    for dtls in carriers:
+        dtls.remove_all_listeners()
+        for name in ("route_rtcp", "route_rtp"):
+            vars(dtls._rtp_router).pop(name, None)
+        for name in ("_handle_rtp_data", "_handle_rtcp_data"):
+            vars(dtls).pop(name, None)
+        dtls._rtp_router.ssrc_table.clear()
+        ice = dtls.transport
+        ice.remove_all_listeners()
+        ice.iceGatherer.remove_all_listeners()
+        connection = ice._connection
+        connection._check_list.clear()
+        connection._early_checks.clear()
+        vars(connection).pop(WAY, None)
+
+
 def guard() -> None:
-    """Let nothing but STUN through from addresses that are no candidate's of the other side.
+    """Let in what a gate lets in, knock where it may be, and shake hands by strong ciphers alone.
 
     aioice takes data from anywhere, and keeps it for when it is connected: whoever finds the port could
-    begin a handshake before the other side does, be refused for its certificate, and the call with it. An
-    address becomes a candidate's by the description, or by STUN that knows the password. It is so for
-    every connection of this program from the first call on.
+    begin a handshake before the other side does, be refused for its certificate, and the call with it.
+    Who is heard has shown ICE's password from where he writes. It is so for every connection of this
+    program from the first call on.
     """
     if StunProtocol.datagram_received is _received:
         return
-    passed_on.append(StunProtocol.datagram_received)
+    overlaid.update(
+        received=StunProtocol.datagram_received,
+        incoming=Connection.check_incoming,
+        complete=Connection.check_complete,
+        pair=Connection._pair_remote_candidate,
+        context=RTCCertificate._create_ssl_context,
+    )
     StunProtocol.datagram_received = _received  # type: ignore[method-assign, assignment]
+    Connection.check_incoming = _check_incoming  # type: ignore[method-assign, assignment]
+    Connection.check_complete = _check_complete  # type: ignore[method-assign, assignment]
+    Connection._pair_remote_candidate = _pair_remote_candidate  # type: ignore[method-assign, assignment]
+    RTCCertificate._create_ssl_context = _strong_context  # type: ignore[method-assign, assignment]
 
 
-passed_on: list[Callable[[StunProtocol, bytes, tuple[Any, ...]], None]] = []
+overlaid: dict[str, Callable[..., Any]] = {}
+"""What was there before the guard."""
+
+
+def _original(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    return overlaid.get(name, function)
 
 
 class _Way:
-    """What is known of whom a connection hears, and which of it is taken where it comes in."""
+    """What of a connection is let in, and which of it is taken where it comes in."""
 
-    __slots__ = ("dtls", "known", "pairs", "takers")
+    __slots__ = ("admission", "dtls", "gate", "takers")
 
     def __init__(self) -> None:
-        """Nobody so far."""
-        self.pairs = -1
-        self.known: set[tuple[str, int]] = set()
+        """Nobody is heard so far."""
+        self.gate = Gate()
+        self.admission: Admission | None = None
         self.dtls: RTCDtlsTransport | None = None
         self.takers: dict[object, Callable[[VoicePacket], None]] = {}
 
@@ -320,7 +413,7 @@ def _received(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> 
     if data[:1] > LAST_STUN or data[4:8] != STUN_COOKIE:
         connection = protocol.receiver
         way = _way(connection)
-        if not data or not _is_heard(connection, way, address):
+        if not data or not _is_heard(connection, way, data, address):
             return
         try:
             if not _take(connection, way, data) and connection._queue.qsize() < MAX_UNREAD:
@@ -329,20 +422,23 @@ def _received(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> 
             logger.debug("a packet of %d bytes is not taken: %r", len(data), fault)
         return
     try:
-        passed_on[0](protocol, data, address)
+        overlaid["received"](protocol, data, address)
     except (
         Exception
     ) as fault:  # it would be told as an error of the loop, once for each packet of a flood
         logger.debug("a packet of %d bytes is not understood: %r", len(data), fault)
 
 
-def _is_heard(connection: Connection, way: _Way, address: tuple[Any, ...]) -> bool:
-    """Whether it is of a candidate."""
-    pairs = connection._check_list
-    if len(pairs) != way.pairs:
-        way.known = {(_written(host), port) for host, port in (one.remote_addr for one in pairs)}
-        way.pairs = len(pairs)
-    return (address[0], address[1]) in way.known
+def _is_heard(connection: Connection, way: _Way, data: bytes, address: tuple[Any, ...]) -> bool:
+    """Whether it is let in now."""
+    loop = asyncio.get_running_loop()
+    if not way.gate.hears((address[0], address[1]), data, loop.time()):
+        return False
+    if data[0] == ALERT and data[3:5] == FIRST_EPOCH:
+        # anybody can write it, with the other side's address; where nothing else comes it is heard
+        loop.call_later(ALERT_WAITS_S, connection.data_received, data, 1)
+        return False
+    return True
 
 
 def _take(connection: Connection, way: _Way, data: bytes) -> bool:
@@ -373,6 +469,7 @@ def _take(connection: Connection, way: _Way, data: bytes) -> bool:
     except pylibsrtp.Error:
         packet = None  # it is nobody's, or comes again
     if packet is not None:
+        way.gate.verified(data)
         statistics = told[STREAMS].get(packet.ssrc)
         if statistics is None:
             statistics = told[STREAMS][packet.ssrc] = StreamStatistics(told[CODECS][kind].clockRate)
@@ -388,6 +485,85 @@ def take_at_once(receiver: RTCRtpReceiver, take: Callable[[VoicePacket], None]) 
     dtls = receiver.transport
     way = _way(dtls.transport._connection)
     way.dtls, way.takers[receiver] = dtls, take
+
+
+def _check_incoming(
+    connection: Connection, message: stun.Message, address: tuple[str, int], protocol: StunProtocol
+) -> None:
+    """Somebody who knows the password checks the way from there: he is heard, unless it is one too many."""
+    gate, where = _way(connection).gate, (_written(address[0]), address[1])
+    if gate.may_knock(where):
+        gate.validated(where)
+        overlaid["incoming"](connection, message, address, protocol)
+
+
+def _check_complete(connection: Connection, pair: ice.CandidatePair) -> None:
+    if pair.state == ice.CandidatePair.State.SUCCEEDED:
+        _way(connection).gate.validated(pair.remote_addr)
+    overlaid["complete"](connection, pair)
+
+
+def _pair_remote_candidate(connection: Connection, candidate: aioice.Candidate) -> None:
+    host = candidate._network_host or candidate.host
+    if _way(connection).gate.may_knock((_written(host), candidate.port)):
+        overlaid["pair"](connection, candidate)
+
+
+def _strong_context(
+    certificate: RTCCertificate, srtp_profiles: list[SRTPProtectionProfile]
+) -> SSL.Context:
+    """aiortc's, without what encrypts and authenticates apart, or by less than DTLS 1.2 (RFC 9325)."""
+    context: SSL.Context = overlaid["context"](certificate, srtp_profiles)
+    context.set_min_proto_version(DTLS_1_2)
+    context.set_cipher_list(CIPHERS)
+    return context
+
+
+def admit(transport: RTCDtlsTransport) -> Admission:
+    """Let an admission look at each RTP packet that has verified, before it is received; give it.
+
+    What has not verified aiortc drops before that. To do so twice changes nothing.
+    """
+    router: RtpRouter = transport._rtp_router
+    way = _way(transport.transport._connection)
+    if way.admission is not None:
+        return way.admission
+    admission = way.admission = Admission()
+    route, loop = router.route_rtp, asyncio.get_running_loop()
+    gate = way.gate
+    on_rtp, on_rtcp = transport._handle_rtp_data, transport._handle_rtcp_data
+
+    def admitted(packet: RtpPacket) -> Any:
+        known = router.ssrc_table.get(packet.ssrc)
+        waiting = 0 if known is None else getattr(known, DECODER_QUEUE).qsize()
+        if not admission.admits(packet.ssrc, packet.sequence_number, waiting, loop.time()):
+            return None
+        return route(packet)
+
+    def rtp(data: bytes, arrival_time_ms: int) -> Awaitable[None]:
+        gate.verified(data)
+        return on_rtp(data, arrival_time_ms)
+
+    def rtcp(data: bytes) -> Awaitable[None]:
+        gate.verified(data)
+        return on_rtcp(data)
+
+    router.route_rtp = admitted  # type: ignore[method-assign]
+    transport._handle_rtp_data = rtp  # type: ignore[method-assign, assignment]
+    transport._handle_rtcp_data = rtcp  # type: ignore[method-assign, assignment]
+    return admission
+
+
+def left_out(pc: RTCPeerConnection) -> Counter[str]:
+    """How many packets were not let in or not received so far, by why."""
+    found: Counter[str] = Counter()
+    for transport in {one.sender.transport for one in pc.getTransceivers()}:
+        connection = transport.transport._connection
+        way = _way(connection)
+        if way.admission is not None:
+            found += way.gate.counts + way.admission.counts
+            found["not verified"] += max(0, way.gate.unverified - connection._queue.qsize())
+    return +found
 
 
 def _written(host: str) -> str:

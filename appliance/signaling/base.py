@@ -44,6 +44,9 @@ class Subscription:
     topic_filter: str
     retained: bool = True
     qos: int = 1
+    lets: Callable[[str, bytes, float], bool] | None = None
+    """Asked of each message of QoS 0, with topic, payload and monotonic time, whether it is to be
+    looked at at all; on another thread, of any topic. A link need not ask."""
 
 
 OnState = Callable[[LinkState], None]

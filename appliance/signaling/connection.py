@@ -23,10 +23,13 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.signaling.base import Publication, Return
+from appliance.signaling.inflow import BufferedClient, Inflow
 from appliance.signaling.plan import CONNECT_TIMEOUT_S, Plan
 
 FAREWELL_S = 1.5
 """How long a clean end waits for acknowledgements."""
+FLOOD_PAUSE_S = 0.01
+"""In a flood it is read so often: a thread that wakes up for each message takes Python from the loop."""
 USER_TIMEOUT_MS = 5000
 """How long sent bytes may stay unacknowledged before the kernel gives the connection up."""
 
@@ -162,7 +165,7 @@ class Connection:
     # -------------------- in the thread
 
     def _run(self) -> None:
-        client: Client | None = None
+        client: BufferedClient | None = None
         try:
             client = self._make_client()
             self._connect(client)
@@ -183,7 +186,7 @@ class Connection:
         if self._end is None:
             self._end = Closed(code, message, self._answered, version_refused)
 
-    def _make_client(self) -> Client:
+    def _make_client(self) -> BufferedClient:
         try:
             client = self._plan.client()
         except (OSError, ValueError) as fault:
@@ -197,7 +200,7 @@ class Connection:
         client.on_disconnect = self._on_disconnect
         return client
 
-    def _connect(self, client: Client) -> None:
+    def _connect(self, client: BufferedClient) -> None:
         where = f"{self._plan.mqtt.host}:{self._plan.mqtt.port}"
         try:
             self._plan.connect(client)
@@ -208,10 +211,11 @@ class Connection:
             self._ended("broker_unreachable", f"The broker {where} cannot be reached: {fault}.")
             raise
 
-    def _pump(self, client: Client) -> None:
+    def _pump(self, client: BufferedClient) -> None:
         """Move bytes until the socket is closed, which all of paho's ends have in common."""
         patience_s = time.monotonic() + CONNECT_TIMEOUT_S
         sock: Any = client.socket()
+        client.inflow = inflow = Inflow(self._plan.lets, has_properties=self._plan.is_v5)
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
             selector.register(sock, selectors.EVENT_READ)
@@ -225,8 +229,13 @@ class Connection:
                 if self._woken in happened:
                     self._woken.recv(4096)
                 if hidden or happened.get(sock, 0) & selectors.EVENT_READ:
-                    client.loop_read()
+                    left_out = inflow.left_out
+                    inflow.fill(sock)
+                    while inflow.waits() and client.socket() is not None:
+                        client.loop_read()
                     self._acknowledge_at_once(client)
+                    if inflow.left_out != left_out:
+                        time.sleep(FLOOD_PAUSE_S)
                 if happened.get(sock, 0) & selectors.EVENT_WRITE:
                     client.loop_write()
                 client.loop_misc()

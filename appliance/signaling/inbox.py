@@ -92,15 +92,20 @@ class _Memory:
     highest: dict[_Counter, int] = default(default_factory=dict)
 
 
-class _Allowance:
+class Allowance:
     """How much one sender may still say."""
 
     __slots__ = ("_last", "_own", "_sure")
 
-    def __init__(self, now_s: float) -> None:
-        self._own = TokenBucket.full(SENDER_RATE_PER_S, SENDER_BURST, now_s)
-        self._sure = TokenBucket.full(SURE_RATE_PER_S, SURE_BURST, now_s)
-        self._last = TokenBucket.full(LAST_WORD_RATE_PER_S, LAST_WORD_BURST, now_s)
+    def __init__(self, now_s: float, times: float = 1) -> None:
+        """`times` as much as is let through here."""
+
+        def full(rate_per_s: float, burst: float) -> TokenBucket:
+            return TokenBucket.full(times * rate_per_s, times * burst, now_s)
+
+        self._own = full(SENDER_RATE_PER_S, SENDER_BURST)
+        self._sure = full(SURE_RATE_PER_S, SURE_BURST)
+        self._last = full(LAST_WORD_RATE_PER_S, LAST_WORD_BURST)
 
     def take(self, total: TokenBucket, now_s: float, is_last_word: Callable[[], bool]) -> bool:
         """Take one where there is one for this."""
@@ -119,7 +124,7 @@ class Inbox:
         self._allow_null_epoch = allow_null_epoch
         self._epoch: str | None = None
         self._total: TokenBucket | None = None
-        self._senders: Recent[str, _Allowance] = Recent(MAX_SENDERS)
+        self._senders: Recent[str, Allowance] = Recent(MAX_SENDERS)
         self._present: Recent[str, TokenBucket] = Recent(MAX_SENDERS)
         self._memories: dict[_Key, _Memory] = {}
         # what is plain makes room for itself, since anybody can write it
@@ -160,7 +165,7 @@ class Inbox:
             self._total = TokenBucket.full(TOTAL_RATE_PER_S, TOTAL_BURST, now_s)
         allowance = self._senders.get(sender)
         if allowance is None:
-            allowance = _Allowance(now_s)
+            allowance = Allowance(now_s)
         self._senders[sender] = allowance
         if not allowance.take(self._total, now_s, is_last_word):
             raise Rejected("flooded", f"{sender} sends more than {SENDER_RATE_PER_S:g} a second")

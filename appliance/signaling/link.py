@@ -42,6 +42,8 @@ from appliance.signaling.presence import Presence
 from appliance.signaling.refusals import Refusals
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.responses import Responses
+from appliance.signaling.sieve import STRANGERS as NOBODY_KNOWN
+from appliance.signaling.sieve import Sieve
 from appliance.signaling.signers import Signers
 from appliance.signaling.topics import Topics
 from appliance.signaling.trust import PlainTrust, Trust
@@ -61,6 +63,8 @@ MEND_S = 1.0
 """How soon this device says that it is there, where somebody else has written otherwise in its place."""
 NEW_EPOCH_S = 600.0
 """How often at most a new epoch begins because the memory of the present one is full."""
+SIFTED_S = 0.5
+"""So much later is counted what was left out before it reached the loop."""
 STRANGERS = 256
 """Endpoints whose presence is kept though they are no contact's: they may become one."""
 
@@ -123,6 +127,8 @@ class MqttSignaling:
         self._responses = Responses()
         self._tasks = asyncio.TaskGroup()
         self._introducing = self._introduced(pairing)
+        self._sieve = Sieve(self._topics.inbox_sender, self._is_known, may_be_last_word)
+        self._counting: asyncio.TimerHandle | None = None
         connect = connect or partial(MqttLink, mqtt)
         self._link = connect(
             f"{device.id}-{ENDPOINT}",
@@ -131,7 +137,9 @@ class MqttSignaling:
             on_fault=self._link_faulted,
             will=Publication(self._own_presence_topic(), presence.OFFLINE, retain=True),
             subscriptions=(
-                Subscription(self._topics.inbox(device.id, "+"), retained=False),
+                Subscription(
+                    self._topics.inbox(device.id, "+"), retained=False, lets=self._sieve.lets
+                ),
                 Subscription(self._topics.presence("+", "+")),
             ),
         )
@@ -155,7 +163,7 @@ class MqttSignaling:
     ) -> None:
         """Let out what was sent, say that this endpoint is offline, disconnect."""
         self._leaving = True
-        for timer in (self._releasing, self._mending):
+        for timer in (self._releasing, self._mending, self._counting):
             if timer is not None:
                 timer.cancel()
         self._attendant.cancel()
@@ -315,7 +323,32 @@ class MqttSignaling:
         except Rejected as fault:
             self._reject(fault, topic)
 
+    def _is_known(self, sender: str) -> bool:
+        return sender in self._contacts or self._listed.knows(sender)
+
+    def _count_what_was_left_out(self) -> None:
+        """What the sieve has kept from the loop was refused, and is told as if it had come here."""
+        self._counting = None
+        left_out = self._sieve.left_out()
+        for topic, number in left_out.items():
+            stranger = topic == NOBODY_KNOWN
+            fault = Rejected(
+                "unknown_sender" if stranger else "flooded",
+                f"{number} messages came too fast to be looked at",
+            )
+            self._refusals.counts[fault.code] += number - 1
+            self._reject(fault, self._topics.inbox(self._me.uid, "+") if stranger else topic)
+        if left_out:
+            self._count_soon()
+
+    def _count_soon(self) -> None:
+        """Each message may be the last before others are left out."""
+        if self._counting is None:
+            loop = asyncio.get_running_loop()
+            self._counting = loop.call_later(SIFTED_S, self._count_what_was_left_out)
+
     def _message_arrived(self, sender: str, topic: str, payload: bytes, *, retained: bool) -> None:
+        self._count_soon()
         contact = sender in self._contacts
         known = contact or self._listed.knows(sender)
         if not known and self._introducing is None:  # and takes nothing from the others' share

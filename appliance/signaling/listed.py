@@ -35,11 +35,13 @@ class Listed:
         """Nobody yet."""
         self._told: dict[str, Recent[tuple[str, Address], Listing]] = {}
         self._followed: Recent[str, Address] = Recent(MAX_CALLS)
+        self._uids: frozenset[str] = frozenset()
 
     def told(self, call_id: str, sender: Address, listing: Listing) -> None:
         """A contact sent a list under this call_id; whether as its host, the core judges."""
         of_sender = self._told.setdefault(sender.uid, Recent(MAX_CALLS))
         of_sender[call_id, sender] = listing
+        self._changed()
 
     def follow(self, call_id: str, host: Address) -> None:
         """The core has found that sender to be the host of that call."""
@@ -51,14 +53,16 @@ class Listed:
         for of_sender in self._told.values():
             for known in [key for key in of_sender if key[0] == call_id]:
                 del of_sender[known]
+        self._changed()
 
     def drop(self, sender: str) -> None:
         """That sender is no contact any more: nobody is believed by its word."""
         self._told.pop(sender, None)
+        self._changed()
 
     def knows(self, uid: str) -> bool:
-        """Whether some list names an endpoint of that uid."""
-        return any(one.uid == uid for _, listing in self._all() for one in listing)
+        """Whether some list names an endpoint of that uid; may be asked on any thread."""
+        return uid in self._uids
 
     def keys_of(self, uid: str) -> Mapping[str, PublicKey]:
         """The keys that lists tell of that uid, each by its thumbprint."""
@@ -87,6 +91,9 @@ class Listed:
             if reach is not None and (reach.epoch or reach.key):
                 return reach
         return None
+
+    def _changed(self) -> None:
+        self._uids = frozenset(one.uid for _, listing in self._all() for one in listing)
 
     def _all(self) -> list[tuple[Address, Listing]]:
         return [

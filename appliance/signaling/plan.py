@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -17,10 +16,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from appliance.config import Mqtt
 from appliance.signaling.base import Publication, Subscription
+from appliance.signaling.inflow import MAX_PACKET_BYTES, BufferedClient
 
 CONNECT_TIMEOUT_S = 5.0
 """For the TCP connection and TLS, and again for the broker's acknowledgements."""
-MAX_PACKET_BYTES = 64 * 1024
 MAX_INFLIGHT = 64
 TLS_PORT = 8883
 
@@ -46,12 +45,12 @@ class Plan:
         """Whether MQTT 5 is spoken, with its properties."""
         return self.version is MQTTProtocolVersion.MQTTv5
 
-    def client(self) -> Client:
+    def client(self) -> BufferedClient:
         """A paho client that is ready to connect; reads the files of the configuration.
 
         Raises OSError or ValueError if one of them cannot be used.
         """
-        client = Client(
+        client = BufferedClient(
             CallbackAPIVersion.VERSION2,
             self.client_id,
             clean_session=None if self.is_v5 else True,
@@ -68,7 +67,7 @@ class Plan:
             client.tls_set_context(_tls_context(self.mqtt))
         return client
 
-    def connect(self, client: Client) -> None:
+    def connect(self, client: BufferedClient) -> None:
         """Connect, blocking; a clean start, and nothing is kept for us once we are gone."""
         if not self.is_v5:
             client.connect(self.mqtt.host, self.mqtt.port, self.keepalive_s)
@@ -83,6 +82,11 @@ class Plan:
             clean_start=True,
             properties=properties,
         )
+
+    def lets(self, topic: str, payload: bytes, now_s: float) -> bool:
+        """Whether a message is to be looked at, by the sieves of the subscriptions."""
+        sieves = [one.lets for one in self.subscriptions if one.lets is not None]
+        return all(lets(topic, payload, now_s) for lets in sieves)
 
     def subscribe_options(self) -> list[tuple[str, Any]]:
         """The subscriptions as paho takes them."""

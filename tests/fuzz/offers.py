@@ -114,8 +114,13 @@ async def tried(sdp: str) -> str:
 
 def run(count: int, seed: int) -> Outcome:
     """Try `count` offers."""
-    logging.getLogger("appliance").setLevel(logging.ERROR)
-    return asyncio.run(_run(count, seed))
+    log = logging.getLogger("appliance")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        return asyncio.run(_run(count, seed))
+    finally:
+        log.setLevel(level)
 
 
 async def _run(count: int, seed: int) -> Outcome:

@@ -262,6 +262,38 @@ async def test_presence_is_told_kept_and_taken_back(connect: Connect) -> None:
         }
 
 
+@pytest.mark.broker
+async def test_each_of_a_flood_is_counted_though_most_of_it_never_gets_to_the_loop(
+    tmp_path: Path,
+) -> None:
+    mosquitto = Mosquitto(program("mosquitto"), tmp_path)
+    mosquitto.start()
+    connect = partial(MqttLink, Mqtt(host="127.0.0.1", port=mosquitto.port))
+    sent = 600
+    async with phone_at(connect) as phone, door_at(connect) as door:
+        reached: list[str] = []
+        link = door.signaling._link
+        assert isinstance(link, MqttLink)
+        on_request = link._on_request
+
+        def watch(topic: str, payload: bytes, retained: bool, answer_to: Any) -> None:
+            reached.append(topic)
+            on_request(topic, payload, retained, answer_to)
+
+        link._on_request = watch
+        for number in range(sent):
+            phone.link.publish(INBOX, as_bytes(wire("chat", {"text": "x"}, id=f"f{number}")), qos=0)
+        phone.link.publish(INBOX, as_bytes(wire("end", {"reason": "hang_up"}, id="last")), qos=0)
+        rejected = door.signaling.rejected
+        async with asyncio.timeout(30):
+            while rejected.total() + len(door.all(MessageReceived)) < sent + 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert rejected["flooded"] > sent / 2
+        assert len(door.all(FaultReported)) < 40, "and told in brief"
+        assert reached.count(INBOX) < sent / 2
+    mosquitto.kill()
+
+
 # -------------------- out
 
 

@@ -26,6 +26,7 @@ from appliance.signaling import backoff, connection, mqtt, plan
 from appliance.signaling.base import Publication, Return, Subscription
 from appliance.signaling.broker import EmbeddedBroker
 from appliance.signaling.connection import Arrived, Closed
+from appliance.signaling.inflow import MAX_PACKET_BYTES
 from appliance.signaling.mqtt import ASK_FOR_V5_EVERY, Dialect, MqttLink
 from tests.parts import scripted
 from tests.parts.certificates import Authority
@@ -463,7 +464,7 @@ async def test_the_broker_is_told_how_much_is_too_much(mosquitto: Mosquitto, see
     ):
         await seen.connected()
         await other.connected()
-        for size in (plan.MAX_PACKET_BYTES + 1, 10 * plan.MAX_PACKET_BYTES, 1000):
+        for size in (MAX_PACKET_BYTES + 1, 10 * MAX_PACKET_BYTES, 1000):
             sender.publish("t", b"x" * size)
         await seen.messages.until(lambda _: True)
         assert [len(payload) for _, payload, _ in seen.messages] == [1000]
