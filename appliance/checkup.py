@@ -87,6 +87,6 @@ def _asked(environ: Mapping[str, str]) -> tuple[Mapping[str, Any] | None, str | 
 
 
 def _self_check() -> None:
-    from appliance.media.seams import self_check
+    from appliance.media.seams.check import self_check
 
     self_check()

@@ -13,7 +13,6 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
 from appliance.firewall.candidates import Remote, check_candidate
-from appliance.media import seams
 from appliance.media.base import BadDescription, NoCommonCodec
 from appliance.media.gathering import Gathering
 from appliance.media.lines import Line, Role, Sources
@@ -26,6 +25,7 @@ from appliance.media.negotiation import (
     usable,
     what_came,
 )
+from appliance.media.seams import lifetime, receiving
 from appliance.media.sections import Description, Identity, Section, stand_in
 from appliance.messages import IceCandidate, SessionDescription
 
@@ -267,7 +267,7 @@ class Agreement:
         for number in alive:
             if remote.sections[number].kind == "video":
                 ssrcs = {int(value.split()[0]) for value in remote.sections[number].values("ssrc")}
-                seams.expect(self._transceivers[number].receiver, ssrcs)
+                receiving.expect(self._transceivers[number].receiver, ssrcs)
 
     def _without_names(self, remote: Description, number: int) -> Description:
         """Without the candidates of a section that aiortc would look up, or cannot use."""
@@ -297,7 +297,7 @@ class Agreement:
             self._lines.append(line)
             self._transceivers.append(transceiver)
         else:
-            await seams.retire(self._transceivers[number])
+            await lifetime.retire(self._transceivers[number])
             self._lines[number], self._transceivers[number] = line, transceiver
             del self._dead[number]
         self._made(line)

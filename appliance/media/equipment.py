@@ -8,7 +8,7 @@ from pathlib import Path
 from appliance.calls.effects import Sound
 from appliance.calls.inputs import Input
 from appliance.config import Audio, Camera, Media, Prompts, Recording
-from appliance.media import opus, seams
+from appliance.media import opus
 from appliance.media.alsa_outputs import AlsaOutputs
 from appliance.media.audience import Audience
 from appliance.media.base import (
@@ -31,6 +31,7 @@ from appliance.media.ice_servers import read as ice_servers
 from appliance.media.outputs import Loudspeaker
 from appliance.media.peer import Peer, PeerObserver
 from appliance.media.recorder import Recorder
+from appliance.media.seams import check
 from appliance.media.shelf import Shelf
 from appliance.media.sounding import Sounding
 from appliance.media.sounds import pcm_of
@@ -48,7 +49,7 @@ def self_check() -> None:
 
     A missing libopus is told: it can be done without.
     """
-    seams.self_check()
+    check.self_check()
     opus.decoder()
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 
 from aiortc import RTCPeerConnection
 
-from appliance.media import seams
 from appliance.media.ice_servers import Server
+from appliance.media.seams import ice
 from appliance.messages import IceCandidate
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Gathering:
         if self._prepared or not self._servers:
             return
         self._prepared = True
-        await seams.gather_own(self._pc)
+        await ice.gather_own(self._pc)
         self._begun.set()
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -85,9 +85,9 @@ class Gathering:
         try:
             async with asyncio.timeout(LIMIT_S):
                 if server.relays:
-                    await seams.add_relay(self._pc, server, time.time(), self._came)
+                    await ice.add_relay(self._pc, server, time.time(), self._came)
                 else:
-                    await seams.ask_own_address(self._pc, server.host, server.port, self._came)
+                    await ice.ask_own_address(self._pc, server.host, server.port, self._came)
         except (
             Exception
         ) as fault:  # of whatever the network, the resolver, the server and aioice raise

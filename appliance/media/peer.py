@@ -23,7 +23,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamTrack
 
 from appliance.firewall.candidates import Remote
-from appliance.media import handshakes, seams
+from appliance.media import handshakes
 from appliance.media.agreement import Agreement
 from appliance.media.base import BadDescription
 from appliance.media.fanout import AudioFanout, VideoFanout
@@ -36,6 +36,7 @@ from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
 from appliance.media.link import Report
 from appliance.media.local_names import LocalNames, look_up
 from appliance.media.reception import Reception
+from appliance.media.seams import admitting, guarding, ice, lifetime, receiving, rtcp, sending
 from appliance.media.tracks import AudioTrack, VideoTrack
 from appliance.media.watching import Stall, View
 from appliance.messages import IceCandidate, SessionDescription
@@ -104,7 +105,7 @@ class Peer:
         self._sources = Sources(audio, video, screen, hold)
         self._watch_framerate = watch_framerate
         self._reception = Reception(observer.heard)
-        seams.guard()
+        guarding.guard()
         handshakes.answer_in_c()
         # never None: aiortc would then ask a public STUN server; and ours it would wait for
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
@@ -112,7 +113,7 @@ class Peer:
         self._pc.on("connectionstatechange", self._state_changed)
         self._gathering = Gathering(self._pc, ice_servers, self._asked)
         self._connecting: set[asyncio.Task[None]] = set()
-        seams.own_connecting(self._pc, self._connecting, self._cannot_connect)
+        lifetime.own_connecting(self._pc, self._connecting, self._cannot_connect)
         self._agreement = Agreement(
             self._pc,
             self._sources,
@@ -209,7 +210,7 @@ class Peer:
 
     def _line_made(self, line: Line) -> None:
         fanout = self._sources.of(line.role)
-        seams.send_ready_made(line.transceiver.sender, lambda: self._says_twice)
+        sending.send_ready_made(line.transceiver.sender, lambda: self._says_twice)
         if isinstance(fanout, VideoFanout):
 
             def wanted(cause: Cause) -> None:
@@ -220,11 +221,11 @@ class Peer:
             if isinstance(line.track, VideoTrack):
                 line.track.feedback = feedback
                 line.track.yields = self._yields
-            seams.observe_rtcp(line.transceiver.sender, feedback, wanted)
+            rtcp.observe_rtcp(line.transceiver.sender, feedback, wanted)
         elif line.role.kind == "audio":
-            seams.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
+            receiving.use_jitter_buffer(line.transceiver.receiver, self._reception.slot)
             heard = Feedback(reported=self._heard_less)
-            seams.observe_rtcp(line.transceiver.sender, heard, lambda cause: None)
+            rtcp.observe_rtcp(line.transceiver.sender, heard, lambda cause: None)
 
     @property
     def _voices(self) -> list[AudioTrack]:
@@ -248,10 +249,10 @@ class Peer:
             if line.role in self._tracks and track is not None and track not in self._known:
                 self._known.add(track)
                 self._tracks[line.role].put_nowait(track)
-            seams.route_full_intra_requests(line.transceiver.sender)
+            rtcp.route_full_intra_requests(line.transceiver.sender)
             if line.role.kind == "audio":
-                seams.take_at_once(line.transceiver.receiver, self._reception.take)
-            seams.admit(line.transceiver.sender.transport)
+                receiving.take_at_once(line.transceiver.receiver, self._reception.take)
+            admitting.admit(line.transceiver.sender.transport)
         self._limit_setup()
         await self._use_lines()
         kept, self._candidates = self._candidates, []
@@ -287,9 +288,9 @@ class Peer:
         """Decode what comes, or take no notice of it."""
         receiver, was_on = line.transceiver.receiver, line.role in self._watched
         (self._watched.add if on else self._watched.discard)(line.role)
-        seams.receive_video(receiver, on)
+        receiving.receive_video(receiver, on)
         if on and not was_on:
-            await seams.begin_anew(receiver)
+            await receiving.begin_anew(receiver)
 
     async def gather(self) -> None:
         """Ask the configured servers by which addresses it can be reached; to be cancelled at the end."""
@@ -326,7 +327,7 @@ class Peer:
                 view, stall = self._views[line.role]
                 receiver = line.transceiver.receiver
                 if stall.look(view.count, await _packets_of(receiver)):
-                    await seams.begin_anew(receiver)
+                    await receiving.begin_anew(receiver)
 
     async def knock(self) -> None:
         """Ask, while nothing comes, whether the other side is there; to be cancelled at the end.
@@ -340,12 +341,12 @@ class Peer:
             answered = packets != seen or not self._connected or self._over
             seen = packets
             if not answered:
-                answered = await seams.answers(self._pc, KNOCK_LIMIT_S)
+                answered = await ice.answers(self._pc, KNOCK_LIMIT_S)
                 self._answers += answered
 
     def came_by(self, gone: frozenset[str]) -> bool:
         """Whether media goes by one of these addresses of this machine, or may do, through a server."""
-        own = seams.own_address(self._pc)
+        own = ice.own_address(self._pc)
         return own is not None and bool(gone) and (own == "" or own in gone)
 
     @property
@@ -374,7 +375,7 @@ class Peer:
 
     def left_out(self) -> Counter[str]:
         """How many packets that came by its ways were not let in or not received, by why."""
-        return seams.left_out(self._pc)
+        return admitting.left_out(self._pc)
 
     # -------------------- its state
 
@@ -394,7 +395,7 @@ class Peer:
             logger.warning("aiortc still connects after %s s, though it is closed", CLOSE_LIMIT_S)
         if left_out := self.left_out():
             logger.info("of a connection's packets these were left out: %s", dict(left_out))
-        for fault in await seams.close(self._pc, CLOSE_LIMIT_S):
+        for fault in await lifetime.close(self._pc, CLOSE_LIMIT_S):
             logger.warning("aiortc failed to close a part of a connection: %r", fault)
         for feedback in self.feedback.values():
             feedback.let_go()

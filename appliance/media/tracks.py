@@ -1,8 +1,9 @@
 """What aiortc reads from, one for each peer: packets that are encoded already, from a fan-out.
 
-What a track hands out is for what sends in the place of aiortc's loop (`seams.py`) and for nobody else; so
-aiortc's encoders stay idle. It takes part from its first `recv()`, which is when its peer is connected,
-until it is stopped, and can be told to draw from another fan-out, or from none. All this is on the loop.
+What a track hands out is for what sends in the place of aiortc's loop (`seams/sending.py`) and for nobody
+else; so aiortc's encoders stay idle. It takes part from its first `recv()`, which is when its peer is
+connected, until it is stopped, and can be told to draw from another fan-out, or from none. All this is on
+the loop.
 """
 
 from __future__ import annotations

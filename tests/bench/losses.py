@@ -19,12 +19,12 @@ from unittest import mock
 import av
 import numpy as np
 
-from appliance.media import seams
 from appliance.media.base import AccessUnit
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.handover import Handover
 from appliance.media.peer import Peer
 from appliance.media.resending import Resending
+from appliance.media.seams import rtcp
 from appliance.media.steering import Steering
 from tests.bench.media import FPS, KBPS, Silent, clip, wait_until
 from tests.bench.table import Row
@@ -119,7 +119,7 @@ async def bench_outages(pictures: list[av.VideoFrame]) -> list[Row]:
         return Resending(list(missing), keyframe=False)
 
     async with seen(pictures) as (_, page, network):
-        with mock.patch.object(seams, "judge", as_before):
+        with mock.patch.object(rtcp, "judge", as_before):
             before = await recoveries(page, network, OUTAGES_BEFORE)
         ours = await recoveries(page, network, OUTAGES)
     return [

@@ -268,7 +268,7 @@ def test_packets_of_opus(packet: bytes) -> None:
 @fast
 @given(spoilt(bytes.fromhex("000100002112a442") + b"\x01" * 12))
 def test_packets_of_stun(data: bytes) -> None:
-    """aioice's own, since anybody can send one: what it raises is caught in `seams.guard`."""
+    """aioice's own, since anybody can send one: what it raises is caught in `seams/guarding.py`."""
     try:
         stun.parse_message(data)
     except Exception:

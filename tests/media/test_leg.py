@@ -36,10 +36,11 @@ from appliance.calls.inputs import (
     PeerRestored,
     SpeakerChanged,
 )
-from appliance.media import leg, seams
+from appliance.media import leg
 from appliance.media import peer as peers
 from appliance.media.feeding import FrameEncoder
 from appliance.media.hold_tone import TONE_HZ
+from appliance.media.seams import ice, receiving
 from appliance.media.synthetic import dominant_hz, level_dbfs
 from appliance.messages import IceCandidate, SessionDescription
 from appliance.model import CallType
@@ -406,7 +407,7 @@ async def test_of_two_videos_what_is_lost_is_sent_again(
         async def begin_anew(receiver: RTCRtpReceiver) -> None:
             """What helps where nothing is sent again."""
 
-        monkeypatch.setattr(seams, "begin_anew", begin_anew)
+        monkeypatch.setattr(receiving, "begin_anew", begin_anew)
         monkeypatch.setattr(transport, "_send_rtp", lossy)
         await until(lambda: len(lost) == 2 and min(lost.values()) == 3, "the loss")
         for of_screen in (False, True):
@@ -621,7 +622,7 @@ async def test_what_came_by_an_address_that_is_gone_is_lost_at_once(
         await door.next(PeerConnected)
         peer = door.studio._legs[ALICE]._peer
         assert peer is not None
-        own = seams.own_address(peer._pc)
+        own = ice.own_address(peer._pc)
         assert own
         door.studio.moved(frozenset())
         door.studio.moved(frozenset({"192.0.2.7"}))

@@ -1,4 +1,4 @@
-"""One connection with a real aiortc far side, and what of aiortc is private."""
+"""One connection with a real aiortc far side."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 import aiortc
 import pytest
-from aiortc import RTCDtlsParameters, RTCIceCandidate, RTCRtpSender
+from aiortc import RTCDtlsParameters, RTCIceCandidate
 
-from appliance.media import seams
 from appliance.media.base import AccessUnit, BadDescription, NoCommonCodec
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.governor import Cause
 from appliance.media.handover import Handover
 from appliance.media.lines import Role
 from appliance.media.peer import Peer
-from appliance.media.seams import HISTORY, UnknownAiortc, self_check
+from appliance.media.seams import lifetime
+from appliance.media.seams.rtcp import HISTORY
 from appliance.media.synthetic import CardCamera
 from appliance.messages import IceCandidate, SessionDescription
 from tests.media.stranger import Film, Stranger, until
@@ -86,26 +86,6 @@ async def camera() -> AsyncIterator[Watched]:
 async def offer() -> AsyncIterator[SessionDescription]:
     async with Stranger() as stranger:
         yield await stranger.call()
-
-
-def test_the_installed_aiortc_is_the_one_that_is_known() -> None:
-    self_check()
-
-
-@pytest.mark.parametrize(
-    ("target", "name", "value", "says"),
-    [
-        (aiortc, "__version__", "1.17.0", "version 1.17.0"),
-        (RTCRtpSender, "_handle_rtcp_packet", lambda self, packet, when: None, "other arguments"),
-        (RTCRtpSender, "__init__", lambda self: None, "no longer uses _ssrc"),
-    ],
-)
-def test_another_aiortc_is_refused(
-    target: object, name: str, value: object, says: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(target, name, value)
-    with pytest.raises(UnknownAiortc, match=says):
-        self_check()
 
 
 def caught_up(peer: Peer, camera: Watched, told: tuple[int, int]) -> bool:
@@ -296,10 +276,10 @@ async def test_closing_cannot_fail_and_leaves_no_part_open(fails: str) -> None:
             raise AttributeError("'NoneType' object has no attribute 'bundled'")
 
         part.stop = stop
-    faults = await seams.close(pc, 5)
+    faults = await lifetime.close(pc, 5)
     assert all(isinstance(fault, AttributeError) for fault in faults)
     assert faults
-    assert await seams.close(pc, 5) == []
+    assert await lifetime.close(pc, 5) == []
     assert dtls.transport.state == "closed"
     async with asyncio.timeout(30):
         await pc.close()  # which waits for the end of the first closing

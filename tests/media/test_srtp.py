@@ -20,10 +20,10 @@ from aiortc import RTCPeerConnection
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from OpenSSL import SSL
 
-from appliance.media import seams
 from appliance.media.admission import MAX_FAR_HOSTS, MAX_PORTS
 from appliance.media.fanout import AudioFanout
 from appliance.media.peer import Peer
+from appliance.media.seams import admitting, guarding
 from appliance.messages import SessionDescription
 from tests.media.stranger import Stranger, until
 from tests.media.test_peer import Diary, Watched, camera
@@ -137,7 +137,7 @@ async def test_only_strong_ciphers_are_agreed(offers: bool) -> None:
     async with talk(offers=offers) as one:
         tls = one.ours._ssl
         assert tls is not None
-        assert tls.get_protocol_version() in (seams.DTLS_1_2, 0xFEFC)
+        assert tls.get_protocol_version() in (guarding.DTLS_1_2, 0xFEFC)
         assert tls.get_cipher_name() in STRONG
         assert tls.get_selected_srtp_profile() in PROFILES
         offered = set(tls.get_cipher_list())
@@ -260,7 +260,7 @@ async def test_a_flood_by_the_other_side_itself_is_bounded_and_the_call_goes_on(
         table = one.ours._rtp_router.ssrc_table
         assert len(table) <= 31, "a report of RTCP has room for so many"
         for receiver in one.ours._rtp_router.receivers:
-            waiting = getattr(receiver, seams.DECODER_QUEUE)
+            waiting = getattr(receiver, admitting.DECODER_QUEUE)
             assert waiting.qsize() <= 100
         await other.goes_on()
         assert one.diary.failures == []
@@ -298,7 +298,7 @@ async def test_once_they_have_shaken_hands_no_record_that_is_forged_changes_anyt
     async with talk(offers=offers) as one:
         await one.says(*records(hello(), b"\x14\xfe\xfd" + bytes(10), *later, *spoilt), hello())
         await one.goes_on()
-        await asyncio.sleep(seams.ALERT_WAITS_S)  # until the alerts are heard
+        await asyncio.sleep(guarding.ALERT_WAITS_S)  # until the alerts are heard
         await one.goes_on()
 
 

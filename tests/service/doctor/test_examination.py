@@ -90,7 +90,7 @@ def test_an_aiortc_that_is_not_known(error: Exception, word: str) -> None:
 
 
 def test_the_aiortc_of_these_tests_is() -> None:
-    from appliance.media.seams import self_check
+    from appliance.media.seams.check import self_check
 
     [found] = examine(CONFIG, PaperMachine(), {"webrtc": webrtc(self_check)})
     assert found.verdict is Verdict.OK
