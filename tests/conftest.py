@@ -7,11 +7,18 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.parts import thrift
 from tests.parts.leftovers import nothing_left_in_the_loop, nothing_left_in_the_process
 
 __all__ = ["nothing_left_in_the_loop", "nothing_left_in_the_process"]
+
+# a busy machine is slow, and no test is wrong for that
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")
