@@ -25,7 +25,6 @@ from appliance.calls.inputs import (
 from appliance.model import Gesture, Situation
 from appliance.panel.board import Board
 from appliance.panel.buttons import Button
-from appliance.panel.gestures import DOUBLE_PRESS_S
 from tests.panel.inbox import Inbox
 from tests.panel.wires import Film, Run, Wires, until
 
@@ -35,6 +34,8 @@ DARK = {situation.value: "off" for situation in Situation}
 
 FINGER_S = 0.08
 """How long a quick finger rests on a button, and longer than a contact chatters here."""
+TWICE_S = 0.38
+"""Whoever has touched it twice by then, and let go for a finger's time, was quick enough by far."""
 TRIES = 20
 
 LEDS = (LED, DOOR, GONG, SENSOR, PRIVACY)
@@ -52,7 +53,7 @@ SHAPES: tuple[dict[str, Sequence[Run]], ...] = (
         "count": ((True, 0.3), (False, 0.3), (True, 0.3), (False, 2.4)),
     },
 )
-"""How long an LED that can only be lit or dark is so, in seconds: one cycle of each pattern that changes."""
+"""How long an LED that is lit or dark is so, in seconds: one cycle of each pattern that changes."""
 
 Build = Callable[..., Board]
 
@@ -119,7 +120,7 @@ class BoardContract:
                     await asyncio.sleep(FINGER_S)
                 took_s = time.monotonic() - began_s
                 await inbox.until(lambda: bool(inbox.of(ButtonGestured)))
-                if took_s < DOUBLE_PRESS_S + FINGER_S:
+                if took_s < TWICE_S:
                     break
             else:
                 pytest.skip("this machine is too busy for a finger that touches twice")
@@ -188,7 +189,7 @@ class BoardContract:
     async def test_an_led_shows_each_pattern(
         self, wires: Wires, board: Build, shapes: Mapping[str, Sequence[Run]]
     ) -> None:
-        """Several at once, each until what was seen of it is one whole cycle: a busy machine shows some late."""
+        """Several at once, each until a whole cycle was seen of it: a busy machine shows some late."""
         leds = {
             shape: config.Led(pin=pin, patterns=DARK | {"error": shape})
             for pin, shape in zip(LEDS, shapes, strict=False)
@@ -197,7 +198,7 @@ class BoardContract:
             films = {shape: Film(wires, leds[shape].pin) for shape in shapes}
             panel.show(Situation.ERROR, (2,))
             await until(
-                lambda: all([films[shape].shows(cycle) for shape, cycle in shapes.items()])
+                lambda: not [name for name in shapes if not films[name].shows(shapes[name])]
             )
             told = {name: led["pattern"] for name, led in panel.status()["leds"].items()}
         assert told == {shape: "count 2" if shape == "count" else shape for shape in shapes}
@@ -212,7 +213,10 @@ class BoardContract:
             panel.show(Situation.ERROR, (2,))
             films = {shape: Film(wires, leds[shape].pin) for shape in steady}
             end_s = time.monotonic() + 2.2  # the longest that a pattern stays as it is, but for two
-            await until(lambda: all([film.look() for film in films.values()]) and time.monotonic() > end_s)
+            while time.monotonic() < end_s:
+                for film in films.values():
+                    film.look()
+                await asyncio.sleep(0.01)
         assert {shape: film.levels for shape, film in films.items()} == {
             shape: [lit] for shape, lit in steady.items()
         }

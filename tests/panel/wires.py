@@ -93,12 +93,11 @@ class Film:
         """Lit and dark as they came."""
         return [lit for lit, _ in self._since]
 
-    def look(self) -> bool:
-        """Look once; True, since it can always be looked at."""
+    def look(self) -> None:
+        """Look once."""
         lit = bool(self._wires.high(self._pin))
         if not self._since or self._since[-1][0] is not lit:
             self._since.append((lit, time.monotonic()))
-        return True
 
     def shows(self, cycle: Sequence[Run]) -> bool:
         """Look once more; whether there was such a cycle in what was seen so far."""
@@ -108,6 +107,8 @@ class Film:
             lengths_s = [end - begin for (_, begin), (_, end) in pairwise(seen)]
             self._shown |= all(
                 lit is wanted and abs(length_s - wanted_s) <= max(_LATE_S, _LATE * wanted_s)
-                for (lit, _), length_s, (wanted, wanted_s) in zip(seen, lengths_s, cycle, strict=False)
+                for (lit, _), length_s, (wanted, wanted_s) in zip(
+                    seen, lengths_s, cycle, strict=False
+                )
             )
         return self._shown
