@@ -6,7 +6,8 @@ A bench is a subclass with a fixture `wires`; see test_board.py for mock pins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,15 +15,45 @@ from msgspec.structs import replace
 
 from appliance import config
 from appliance.calls.effects import LightPrivacy, PlaySound, PulseRelay, Sound
-from appliance.calls.inputs import ButtonGestured, ButtonPressed, InputSwitched, RelayChanged
+from appliance.calls.inputs import (
+    ButtonGestured,
+    ButtonPressed,
+    ButtonStuck,
+    InputSwitched,
+    RelayChanged,
+)
 from appliance.model import Gesture, Situation
 from appliance.panel.board import Board
+from appliance.panel.buttons import Button
 from tests.panel.inbox import Inbox
-from tests.panel.wires import Wires, until
+from tests.panel.wires import Film, Run, Wires, until
 
 BUTTON, LED, DOOR, GONG, SENSOR, PRIVACY = 17, 27, 22, 23, 24, 25
 CALL = config.Button(pin=BUTTON, press="call", double_press="answer", bounce_ms=50)
 DARK = {situation.value: "off" for situation in Situation}
+
+FINGER_S = 0.08
+"""How long a quick finger rests on a button, and longer than a contact chatters here."""
+TWICE_S = 0.38
+"""Whoever has touched it twice by then, and let go for a finger's time, was quick enough by far."""
+TRIES = 20
+
+LEDS = (LED, DOOR, GONG, SENSOR, PRIVACY)
+SHAPES: tuple[dict[str, Sequence[Run]], ...] = (
+    {
+        "slow_blink": ((True, 1.0), (False, 1.0)),
+        "blink": ((True, 0.5), (False, 0.5)),
+        "fast_blink": ((True, 0.125), (False, 0.125)),
+        "pulse": ((False, 1.0), (True, 1.0)),
+    },
+    {
+        "double_blink": ((True, 0.15), (False, 0.15), (True, 0.15), (False, 1.05)),
+        "flash": ((True, 0.1), (False, 2.9)),
+        "wink": ((True, 1.9), (False, 0.1)),
+        "count": ((True, 0.3), (False, 0.3), (True, 0.3), (False, 2.4)),
+    },
+)
+"""How long an LED that is lit or dark is so, in seconds: one cycle of each pattern that changes."""
 
 Build = Callable[..., Board]
 
@@ -74,6 +105,58 @@ class BoardContract:
             await inbox.has(ButtonGestured("call", Gesture.PRESS))
         assert inbox.all == [ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS)]
 
+    async def test_a_second_touch_at_once_makes_a_double_press(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        """A finger of a busy machine may be too slow for it; how slow it was is measured at the wire."""
+        async with board(buttons={"call": CALL}):
+            for _ in range(TRIES):
+                inbox.all.clear()
+                began_s = time.monotonic()
+                for _ in range(2):
+                    wires.to_ground(BUTTON)
+                    await asyncio.sleep(FINGER_S)
+                    wires.let_go(BUTTON)
+                    await asyncio.sleep(FINGER_S)
+                took_s = time.monotonic() - began_s
+                await inbox.until(lambda: bool(inbox.of(ButtonGestured)))
+                if took_s < TWICE_S:
+                    break
+            else:
+                pytest.skip("this machine is too busy for a finger that touches twice")
+        assert inbox.of(ButtonPressed) == [ButtonPressed("call")] * 2
+        assert inbox.of(ButtonGestured) == [ButtonGestured("call", Gesture.DOUBLE_PRESS)]
+
+    async def test_a_finger_that_stays_holds_and_is_told_while_it_does(
+        self, wires: Wires, inbox: Inbox, board: Build
+    ) -> None:
+        section = config.Button(pin=BUTTON, press="call", hold="leave", hold_s=0.3, bounce_ms=50)
+        async with board(buttons={"call": section}):
+            wires.to_ground(BUTTON)
+            await inbox.has(ButtonGestured("call", Gesture.HOLD))
+            wires.let_go(BUTTON)
+            await asyncio.sleep(2 * FINGER_S)  # until the contact is believed open
+        assert inbox.all == [ButtonPressed("call"), ButtonGestured("call", Gesture.HOLD)]
+
+    async def test_a_line_that_stays_at_ground_is_told_until_it_is_let_go(
+        self, wires: Wires, inbox: Inbox
+    ) -> None:
+        button = Button(
+            "call",
+            CALL,
+            factory=wires.factory,
+            post=inbox.post,
+            acknowledge=lambda _: None,
+            stuck_s=0.3,
+        )
+        wires.to_ground(BUTTON)
+        await inbox.has(ButtonStuck("call", stuck=True))
+        wires.let_go(BUTTON)
+        await inbox.has(ButtonStuck("call", stuck=False))
+        button.release()
+        assert inbox.of(ButtonPressed) == [ButtonPressed("call")]
+        assert len(inbox.of(ButtonStuck)) == 2
+
     async def test_a_button_that_is_held_from_the_start_was_not_pressed(
         self, wires: Wires, inbox: Inbox, board: Build
     ) -> None:
@@ -101,6 +184,42 @@ class BoardContract:
             assert wires.high(LED), "a blinking begins with light"
             await until(lambda: not wires.high(LED))
             await until(lambda: bool(wires.high(LED)))
+
+    @pytest.mark.parametrize("shapes", SHAPES)
+    async def test_an_led_shows_each_pattern(
+        self, wires: Wires, board: Build, shapes: Mapping[str, Sequence[Run]]
+    ) -> None:
+        """Several at once, each until a whole cycle was seen of it: a busy machine shows some late."""
+        leds = {
+            shape: config.Led(pin=pin, patterns=DARK | {"error": shape})
+            for pin, shape in zip(LEDS, shapes, strict=False)
+        }
+        async with board(leds=leds) as panel:
+            films = {shape: Film(wires, leds[shape].pin) for shape in shapes}
+            panel.show(Situation.ERROR, (2,))
+            await until(
+                lambda: not [name for name in shapes if not films[name].shows(shapes[name])]
+            )
+            told = {name: led["pattern"] for name, led in panel.status()["leds"].items()}
+        assert told == {shape: "count 2" if shape == "count" else shape for shape in shapes}
+
+    async def test_an_led_that_is_steady_does_not_change(self, wires: Wires, board: Build) -> None:
+        steady = {"on": True, "off": False, "dim": False}
+        leds = {
+            shape: config.Led(pin=pin, patterns=DARK | {"error": shape})
+            for pin, shape in zip(LEDS, steady, strict=False)
+        }
+        async with board(leds=leds) as panel:
+            panel.show(Situation.ERROR, (2,))
+            films = {shape: Film(wires, leds[shape].pin) for shape in steady}
+            end_s = time.monotonic() + 2.2  # the longest that a pattern stays as it is, but for two
+            while time.monotonic() < end_s:
+                for film in films.values():
+                    film.look()
+                await asyncio.sleep(0.01)
+        assert {shape: film.levels for shape, film in films.items()} == {
+            shape: [lit] for shape, lit in steady.items()
+        }
 
     async def test_an_led_answers_the_finger(
         self, wires: Wires, inbox: Inbox, board: Build

@@ -7,7 +7,9 @@ on the kernel's gpio-sim, and on a Raspberry Pi with jumper wires.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 from gpiozero.pins.mock import MockFactory, MockPWMPin
@@ -68,3 +70,45 @@ async def until(wanted: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not wanted():  # noqa: ASYNC110 - a wire has no event to wait for
             await asyncio.sleep(0.002)
+
+
+Run = tuple[bool, float]
+"""Lit or dark, and for how many seconds."""
+
+_LATE_S, _LATE = 0.05, 0.2
+"""By how much, and by which part of it, a time may differ that is looked at from outside."""
+
+
+class Film:
+    """What is seen of one LED: how long it is lit and dark, by turns."""
+
+    def __init__(self, wires: Wires, pin: Any) -> None:
+        """It is looked at from now on."""
+        self._wires, self._pin = wires, pin
+        self._shown = False
+        self._since: list[tuple[bool, float]] = []
+
+    @property
+    def levels(self) -> list[bool]:
+        """Lit and dark as they came."""
+        return [lit for lit, _ in self._since]
+
+    def look(self) -> None:
+        """Look once."""
+        lit = bool(self._wires.high(self._pin))
+        if not self._since or self._since[-1][0] is not lit:
+            self._since.append((lit, time.monotonic()))
+
+    def shows(self, cycle: Sequence[Run]) -> bool:
+        """Look once more; whether there was such a cycle in what was seen so far."""
+        self.look()
+        seen = self._since[-len(cycle) - 1 :]
+        if len(seen) > len(cycle):
+            lengths_s = [end - begin for (_, begin), (_, end) in pairwise(seen)]
+            self._shown |= all(
+                lit is wanted and abs(length_s - wanted_s) <= max(_LATE_S, _LATE * wanted_s)
+                for (lit, _), length_s, (wanted, wanted_s) in zip(
+                    seen, lengths_s, cycle, strict=False
+                )
+            )
+        return self._shown

@@ -63,11 +63,9 @@ class Starting(Protocol):
 
 
 @dataclass
-class FarDoor:
-    """The daemon, and what it told, each with when it was heard (monotonic seconds)."""
+class Overheard:
+    """A daemon at its local socket, and what it told, each with when it was heard (monotonic seconds)."""
 
-    place: Starting
-    process: subprocess.Popen[bytes]
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     told: list[tuple[float, Item]] = field(default_factory=list)
@@ -137,6 +135,14 @@ class FarDoor:
         return await self.until_status(lambda status: (status["mqtt"] == "connected") is connected)
 
 
+@dataclass
+class FarDoor(Overheard):
+    """One that was started in a place of the network."""
+
+    place: Starting = field(kw_only=True)
+    process: subprocess.Popen[bytes] = field(kw_only=True)
+
+
 @asynccontextmanager
 async def far_door(
     place: Starting, folder: Path, environ: Mapping[str, str], log: Path | None = None
@@ -157,7 +163,7 @@ async def far_door(
         )
     try:
         reader, writer = await _connected(path, process)
-        door = FarDoor(place, process, reader, writer)
+        door = FarDoor(reader, writer, place=place, process=process)
         reading = asyncio.get_running_loop().create_task(door.read())
         try:
             await door.ask(subscribe=["*"])

@@ -60,6 +60,7 @@ class Media:
     def __init__(self) -> None:
         self.counters: list[int] = []
         self.pictures = 0
+        self.latest: VideoFrame | None = None
         self.samples: list[np.ndarray[Any, Any]] = []
         self.changed = asyncio.Condition()
 
@@ -72,6 +73,7 @@ class Media:
                 return
             if isinstance(frame, VideoFrame):
                 self.pictures += 1
+                self.latest = frame
                 number = read_counter(frame)
                 if number is not None:
                     self.counters.append(number)

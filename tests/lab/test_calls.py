@@ -1,0 +1,78 @@
+"""Whole calls at simulated pins, camera and card, and what is in use by others: one start of the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.machine import Machine
+
+HELD = (17, 18, 27)
+"""Button, light and relay: other programs have them when the appliance starts."""
+
+CONFIG = """
+[media]
+width = 320
+height = 240
+framerate = 5
+
+[buttons.leave]
+pin = "GPIO22"
+press = "leave"
+
+[buttons.answer]
+pin = "GPIO23"
+press = "answer"
+
+[relays.door]
+pin = "GPIO27"
+pulse_s = 8
+
+[audio.speaker]
+playback = "loudspeaker"
+capture = "microphone"
+echo = "off"
+"""
+"""Small pictures, and no canceller: a simulated machine has one slow processor for both ends of a call.
+
+And a pulse that is seen by whoever does not get to look for some seconds.
+"""
+
+UNIT = "[Service]\nWatchdogSec=10min\n"
+"""Nor is it waited for here: how long a start takes is a matter of what else the processor does."""
+
+
+@pytest.fixture(scope="module")
+def door(lab: Machine) -> Iterator[Machine]:
+    """The appliance is wholly there; its pins were in use when it started, and there is a network."""
+    lab.put("/etc/appliance/conf.d/calls.toml", CONFIG)
+    lab.put("/run/systemd/system/appliance.service.d/calls.conf", UNIT)
+    lab.check(
+        "ip link add lan type dummy; ip address add 192.168.77.2/24 dev lan; ip link set lan up"
+    )
+    for pin in (17, 22, 23):
+        lab.pull(pin, "up")
+    hold = (
+        "systemd-run -q --unit=hold-$pin gpiomon -c $(basename $(readlink -f /run/lab-pins)) $pin"
+    )
+    lab.check(f"for pin in {' '.join(map(str, HELD))}; do {hold}; done")
+    lab.check("systemctl daemon-reload; systemctl start mosquitto appliance")
+    run = "_SYSTEMD_INVOCATION_ID=$(systemctl show -p InvocationID --value appliance)"
+    lab.until(f"journalctl --no-pager {run} | grep 'ready; the page'")
+    yield lab
+    lab.check(
+        "systemctl stop appliance mosquitto 'hold-*'; systemctl reset-failed; ip link delete lan"
+    )
+    lab.check(
+        "rm /etc/appliance/conf.d/calls.toml /run/systemd/system/appliance.service.d/calls.conf"
+    )
+    lab.check("systemctl daemon-reload")
+
+
+def test_calls_and_what_breaks_in_them(door: Machine) -> None:
+    """Bodies of the guest's own pytest: each is told where one fails."""
+    words = "cd /opt/source && python -m pytest -p no:cacheprovider -q --tb=short"
+    done = door.run(f"{words} tests/lab/within/calls.py", 600)
+    assert done.ok, done.out
+    assert "4 passed" in done.out, done.out

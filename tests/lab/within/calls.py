@@ -1,0 +1,194 @@
+"""Calls of the daemon that systemd runs, at the kernel's pins, card and camera, with an independent phone.
+
+The guest's pytest is given this file once the appliance has started while other programs held its pins
+(`tests/lab/test_calls.py`). The bodies follow one another: what was broken in one works at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.lab.within.front import (
+    ANSWER,
+    BUTTON,
+    DOOR,
+    LEAVE,
+    LED,
+    PATIENCE_S,
+    card_in_use,
+    failures,
+    front,
+    let_go_of,
+    press,
+    somebody_says,
+    told,
+    until_heard,
+    until_lit,
+)
+from tests.parts.faraway import Overheard
+from tests.parts.phone import Phone, phone
+
+pytestmark = pytest.mark.leaves(
+    "descriptor", reason="paho's own, closed when nobody has the phone any more: pytest has it"
+)
+
+DOOR_HZ, ALICE_HZ = 660, 880
+BARS = ("white", "yellow", "cyan", "green", "magenta", "red", "blue", "black")
+"""What the simulated sensor sees, from left to right."""
+COLOURS: dict[tuple[bool, ...], str] = {
+    (True, True, True): "white",
+    (True, True, False): "yellow",
+    (False, True, True): "cyan",
+    (False, True, False): "green",
+    (True, False, True): "magenta",
+    (True, False, False): "red",
+    (False, False, True): "blue",
+    (False, False, False): "black",
+}
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Overheard]:
+    async with front() as one:
+        yield one
+        await one.until_status(lambda status: status["call"] is None)
+
+
+@pytest.fixture
+async def alice() -> AsyncIterator[Phone]:
+    async with phone("alice", "127.0.0.1", 1883) as one:
+        yield one
+
+
+async def rings(door: Overheard, alice: Phone) -> dict[str, Any]:
+    """The finger at the bell, and what reaches the phone."""
+    await press(BUTTON)
+    invite = await alice.hear("invite")
+    await alice.send("ringing", invite["call_id"], {})
+    await told(door, "invitation_user_state_changed")
+    return invite
+
+
+async def sees(alice: Phone) -> None:
+    """The phone gets pictures from now on."""
+    seen = alice.media.pictures
+    await alice.media.until(lambda: alice.media.pictures >= seen + 3)
+
+
+async def hears(alice: Phone) -> None:
+    """The phone hears what is said before the door's microphone from now on."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            alice.media.samples.clear()
+            await alice.media.until(lambda: len(alice.media.samples) > 50)
+            if abs(alice.media.tone_hz() - DOOR_HZ) < 10:
+                return
+
+
+async def hangs_up_at_the_door(door: Overheard, alice: Phone) -> None:
+    await press(LEAVE)
+    assert (await alice.hear("end"))["body"]["reason"] == "hang_up"
+    assert (await told(door, "call_ended"))["reason"] == "local_hang_up"
+    await until_lit(LED, False)
+
+
+async def connected(door: Overheard) -> bool:
+    call = (await door.status())["call"]
+    return call is not None and call["state"] == "connected"
+
+
+async def test_pins_that_another_program_holds_are_told_and_work_once_they_are_let_go(
+    door: Overheard, alice: Phone
+) -> None:
+    held = {"buttons.call", "leds.status", "relays.door"}
+    faults = failures(await door.status())
+    assert {where for where, why in faults.items() if why == "pin_unavailable"} == held
+    # idle: the button, and with it the bell
+    await let_go_of(BUTTON)
+    await door.until_status(lambda status: "buttons.call" not in failures(status))
+    invite = await rings(door, alice)
+    # ringing: the light
+    assert "leds.status" in failures(await door.status())
+    await let_go_of(LED)
+    await until_lit(LED, True)
+    await until_lit(LED, False)
+    # in a call: the door
+    await alice.answer(invite, ALICE_HZ)
+    await told(door, "session_joined")
+    with pytest.raises(RuntimeError, match="door"):
+        await door.ask(command="unlock", args={"relay": "door"})
+    await let_go_of(DOOR)
+    await door.until_status(lambda status: not failures(status))
+    assert await connected(door)
+    await door.ask(command="unlock", args={"relay": "door"})
+    await until_lit(DOOR, True)
+    await until_lit(DOOR, False)
+    await hangs_up_at_the_door(door, alice)
+
+
+async def test_a_whole_call(door: Overheard, alice: Phone) -> None:
+    invite = await rings(door, alice)
+    await until_lit(LED, True)
+    async with somebody_says(DOOR_HZ):
+        await alice.answer(invite, ALICE_HZ)
+        await told(door, "session_joined")
+        await sees(alice)
+        assert bars(alice) == BARS
+        await until_heard(ALICE_HZ)
+        await hears(alice)
+    assert failures(await door.status()) == {}
+    await hangs_up_at_the_door(door, alice)
+
+
+async def test_it_rings_while_the_card_is_in_use_and_has_it_back_in_the_call(
+    door: Overheard, alice: Phone
+) -> None:
+    async with card_in_use():
+        invite = await rings(door, alice)
+        await told(door, "local_microphone_exception", type="device_occupied")
+        await told(door, "error", code="device_occupied", where="audio.speaker")
+        busy = {"microphone": "device_occupied", "audio.speaker": "device_occupied"}
+        assert failures(await door.status()) == busy
+        await alice.answer(invite, ALICE_HZ)
+        await told(door, "session_joined")
+        await sees(alice)
+        assert await connected(door)
+    await told(door, "local_microphone_exception", type=None)
+    async with somebody_says(DOOR_HZ):
+        await hears(alice)
+        await until_heard(ALICE_HZ)
+    assert failures(await door.status()) == {}
+    await alice.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
+    assert (await told(door, "call_ended"))["reason"] == "remote_hang_up"
+
+
+async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
+    await alice.call("c" * 32, ALICE_HZ)
+    await alice.hear("ringing")
+    await until_lit(LED, True)
+    assert (await door.status())["media"]["camera_open"] is False, "nobody looks in by ringing"
+    await press(ANSWER)
+    await alice.connected()
+    await told(door, "session_joined")
+    await sees(alice)
+    await until_heard(ALICE_HZ)
+    async with somebody_says(DOOR_HZ):
+        await hears(alice)
+    await hangs_up_at_the_door(door, alice)
+    await door.until_status(lambda status: not status["media"]["camera_open"])
+    assert failures(await door.status()) == {}
+
+
+def bars(alice: Phone) -> tuple[str, ...]:
+    """The colours of the phone's picture, from left to right: which of red, green and blue are bright."""
+    assert alice.media.latest is not None
+    picture = alice.media.latest.to_ndarray(format="rgb24")
+    row = picture[picture.shape[0] // 4 : picture.shape[0] // 2].mean(axis=0)
+    eighths = np.array_split(row, len(BARS))
+    bright = [tuple((part[len(part) // 2] > 90).tolist()) for part in eighths]
+    return tuple(COLOURS.get(one, "none") for one in bright)

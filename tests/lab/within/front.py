@@ -1,0 +1,175 @@
+"""The door as a test within the guest has it: pins, the other ends of its sound card, its local socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.parts.faraway import Overheard
+
+CHIP = Path("/run/lab-pins")
+SOCKET = Path("/run/appliance/appliance.sock")
+BUTTON, LED, DOOR, LEAVE, ANSWER = 17, 18, 27, 22, 23
+RATE = 48000
+PATIENCE_S = 60.0
+"""Far longer than anything takes; only a fault waits for it."""
+
+HEARD, SAID = "hw:Loopback,1,0", "hw:Loopback,1,1"
+"""Where the loudspeaker is heard, and where is said what the microphone hears."""
+
+Data = Mapping[str, Any]
+
+
+def pull(pin: int, level: str) -> None:
+    """What a finger does: to ground (`down`), and lets go (`up`)."""
+    (CHIP / f"sim_gpio{pin}" / "pull").write_text(f"pull-{level}")
+
+
+def lit(pin: int) -> bool:
+    """What is measured at a pin."""
+    return (CHIP / f"sim_gpio{pin}" / "value").read_text().strip() == "1"
+
+
+async def until_lit(pin: int, value: bool) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(PATIENCE_S):
+        while lit(pin) is not value:  # noqa: ASYNC110 - a line tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def press(pin: int = BUTTON, for_s: float = 0.15) -> None:
+    """A finger: longer than a contact chatters, and shorter than it holds."""
+    pull(pin, "down")
+    await asyncio.sleep(for_s)
+    pull(pin, "up")
+
+
+@asynccontextmanager
+async def front() -> AsyncIterator[Overheard]:
+    """The daemon that systemd has started, and all that it tells from now on."""
+    reader, writer = await asyncio.open_unix_connection(SOCKET)
+    door = Overheard(reader, writer)
+    reading = asyncio.get_running_loop().create_task(door.read())
+    try:
+        await door.ask(subscribe=["*"])
+        yield door
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def told(door: Overheard, name: str, **data: Any) -> Data:
+    """The data of the first event of that name since it was told to forget, with these among its data."""
+
+    def fits(item: Data) -> bool:
+        return all(item["data"][key] == value for key, value in data.items())
+
+    await door.until(name, fits)
+    return next(
+        item["data"] for _, item in door.told if item["type"] == f"appliance.{name}" and fits(item)
+    )
+
+
+def failures(status: Any) -> dict[str, str]:
+    """All that does not work; that nobody speaks is no fault of a microphone's."""
+    told = {**status["failures"], **status["faults"]}
+    return {where: why for where, why in told.items() if why != "sound_level_too_low"}
+
+
+@asynccontextmanager
+async def program(*words: str, reads: bool = False) -> AsyncIterator[asyncio.subprocess.Process]:
+    """It runs for as long as the block lasts."""
+    pipe, none = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=pipe if reads else none, stdout=none if reads else pipe, stderr=none
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
+        await process.wait()
+
+
+RAW = ("-q", "-t", "raw", "-f", "S16_LE", "-r", str(RATE), "-c", "1")
+
+
+@asynccontextmanager
+async def somebody_says(hertz: float) -> AsyncIterator[None]:
+    """A tone before the microphone, which another program plays."""
+    second = 8000 * np.sin(math.tau * hertz * np.arange(RATE) / RATE)  # whole waves: it has no seam
+    data = second.astype("<i2").tobytes()
+
+    async def play(process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            while True:
+                process.stdin.write(data)
+                await process.stdin.drain()
+
+    async with program("aplay", "-D", f"plug{SAID}", *RAW, reads=True) as process:
+        playing = asyncio.get_running_loop().create_task(play(process))
+        try:
+            yield
+        finally:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+
+
+async def until_heard(hertz: float) -> None:
+    """Wait until that is the loudest tone in half a second of what the loudspeaker plays."""
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        program("arecord", "-D", f"plug{HEARD}", *RAW) as process,
+    ):
+        assert process.stdout is not None
+        while True:
+            sound = np.frombuffer(await process.stdout.readexactly(RATE), "<i2").astype(float)
+            if abs(loudest_hz(sound) - hertz) < 10 and np.abs(sound).max() > 500:
+                return
+
+
+def loudest_hz(sound: np.ndarray[Any, Any]) -> float:
+    """The loudest frequency of a piece of sound."""
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+    return float(np.argmax(spectrum[10:]) + 10) * RATE / len(sound)
+
+
+async def let_go_of(pin: int) -> None:
+    """Who was started as `hold-<pin>` ends, and with it the line is free."""
+    process = await asyncio.create_subprocess_exec("systemctl", "stop", f"hold-{pin}")
+    assert await process.wait() == 0
+
+
+@asynccontextmanager
+async def card_in_use() -> AsyncIterator[None]:
+    """Other programs have the loudspeaker and the microphone, once the door has let them go."""
+    await _until_used(False)
+    async with (
+        program("aplay", "-D", "loudspeaker", *RAW, "/dev/zero") as plays,
+        program("arecord", "-D", "microphone", *RAW, "/dev/null") as records,
+    ):
+        await _until_used(True)
+        yield
+        assert plays.returncode is records.returncode is None
+
+
+async def _until_used(used: bool) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while any(_is_used(pcm) is not used for pcm in ("pcm0p/sub0", "pcm0c/sub1")):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+
+
+def _is_used(pcm: str) -> bool:
+    return (Path("/proc/asound/Loopback") / pcm / "status").read_text().strip() != "closed"
