@@ -77,9 +77,9 @@ class Step:
 class Machine:
     """One guest. Whoever drives it waits for it."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is made, and gets its console and what is shared."""
-        self.folder = folder
+    def __init__(self, folder: Path, *, virtual: bool = False) -> None:
+        """`folder` is made, and gets its console and what is shared; `virtual` time jumps (`pace.py`)."""
+        self.folder, self.virtual = folder, virtual
         self.shared = folder / "shared"
         """What the guest has as /host: each sees what the other writes."""
         self._numbers = iter(range(1, 1 << 31))
@@ -186,6 +186,7 @@ class Machine:
             *("snd_dummy.enable=0", "vivid.n_devs=1"),
             "systemd.getty_auto=no",
             *(f"systemd.mask={unit}.service" for unit in _NEEDLESS),
+            *(["time-travel=inf-cpu"] if self.virtual else []),
         ]
         with theirs, (self.folder / "console").open("wb") as console:
             self._process = subprocess.Popen(

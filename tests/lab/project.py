@@ -98,7 +98,8 @@ def _laid() -> Iterator[tuple[Path, bytes, int]]:
                 yield SOURCE / path.relative_to(ROOT), path.read_bytes(), 0o644
     for path in sorted(FILES.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            yield Path("/") / path.relative_to(FILES), path.read_bytes(), 0o644
+            runs = path.read_bytes().startswith(b"#!")
+            yield Path("/") / path.relative_to(FILES), path.read_bytes(), 0o755 if runs else 0o644
 
 
 def _place(path: Path) -> Path | None:

@@ -12,6 +12,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+"""That, and whose key has signed, is asked for by Python since 3.13."""
+
 
 @dataclass(frozen=True)
 class Files:
@@ -31,6 +44,10 @@ class Authority:
         certificate = (
             self._builder(self._name, self._key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS, critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         self.file = directory / f"{name}.pem"
@@ -41,10 +58,12 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         is_address = host.replace(".", "").isdigit()
+        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         name = x509.IPAddress(ip_address(host)) if is_address else x509.DNSName(host)
         certificate = (
             self._builder(subject, key, begins)
             .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+            .add_extension(by, critical=False)
             .sign(self._key, hashes.SHA256())
         )
         files = Files(self._directory / f"{host}.crt", self._directory / f"{host}.key")

@@ -1,0 +1,157 @@
+"""The unit as shipped, under the systemd of a whole Debian, before the devices that it is about."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.lab.machine import Machine
+from tests.lab.project import SITE, SOURCE
+from tests.parts import booted
+from tests.parts.sandbox import REAL_DEVICES, ROWS, UNIT, probed
+from tests.service import test_booted as elsewhere
+from tests.service.test_booted import FILE, HANGS, PASSWORD, stopped
+
+__all__ = ["stopped"]
+
+APPLIANCE = "/opt/appliance/bin/appliance"
+SOCKET = "/run/appliance/appliance.sock"
+HOOK = "/etc/appliance/hooks.d/call_ended"
+OWN = {"disk": ("b", 98, 0), "screen": ("c", 29, 0)}
+"""More of the guest's devices that are there for whoever may; those of a container are, too."""
+HERE = {
+    **ROWS,
+    **REAL_DEVICES,
+    # a kernel that knows it by itself says so (PR_SET_MDWE), where another has a filter of system calls
+    "write memory that is run": "EACCES",
+    "run memory that was written": "EACCES",
+    # a container has none
+    "read the kernel's log": "EACCES",
+}
+
+
+class Guest(booted.Machine):
+    """The lab's machine, as tests of a container know theirs."""
+
+    def __init__(self, lab: Machine) -> None:
+        self._lab = lab
+        self._since = ""
+
+    def run(self, command: str, *, check: bool = True) -> booted.Ran:
+        done = self._lab.run(command)
+        if check and not done.ok:
+            pytest.fail(f"{command}: {done.code}\n{done.out}")
+        return booted.Ran(done.code, done.out)
+
+    def put(self, path: str, text: str, mode: int = 0o644) -> None:
+        self._lab.put(path, text, mode)
+
+
+@pytest.fixture(scope="module")
+def machine(lab: Machine) -> Iterator[Guest]:
+    """Configured as the lab is, with a plug-in that hangs when it is told to, a secret and a hook."""
+    guest = Guest(lab)
+    before = guest.read(FILE)
+    mqtt = '[mqtt]\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt.password"\n'
+    configured = f'{before}\n{mqtt}[plugins]\nmodules = ["hanging"]\n'
+    guest.put(FILE, configured)
+    guest.put("/etc/credstore/appliance.mqtt.password", PASSWORD, 0o600)
+    guest.put(HOOK, "#!/bin/sh\n", 0o755)
+    guest.put(f"{SITE}/hanging.py", HANGS)
+    guest.put(f"{SITE}/source.pth", f"{SOURCE}\n")  # what tries the sandbox is there
+    for name, (major, minor) in booted.NODES.items():
+        _node(guest, name, "c", major, minor)
+    for name, (kind, major, minor) in OWN.items():
+        _node(guest, name, kind, major, minor)
+    # an address that is not loopback's: no connection is made over that
+    guest.run(
+        "ip link add near type dummy; ip addr add 198.18.2.1/24 dev near; ip link set near up"
+    )
+    with pytest.MonkeyPatch.context() as patch:  # what `stopped` leaves behind
+        patch.setattr(elsewhere, "config", lambda _port: configured)
+        yield guest
+    guest.as_shipped()
+    guest.run("ip link delete near")
+    guest.put(FILE, before)
+    made = f"{SITE}/hanging.py {SITE}/source.pth {HOOK} /etc/credstore/* /etc/credstore.encrypted/*"
+    guest.run(f"rm -f {made}; systemctl reset-failed")
+
+
+def _node(guest: Guest, name: str, kind: str, major: int, minor: int) -> None:
+    guest.run(f"mkdir -p /dev/test && mknod -m 666 /dev/test/{name} {kind} {major} {minor}")
+
+
+@pytest.fixture
+def alone(machine: Guest) -> Guest:
+    """It runs without a broker; the same one for several tests, which find out how it is."""
+    machine.begin()
+    # whoever tries the sandbox takes the folder of its socket along
+    machine.run(f"test -S {SOCKET} || systemctl restart appliance")
+    machine.until(f"test -S {SOCKET} && echo there")
+    return machine
+
+
+# -------------------- what it grants and denies, and how much
+
+
+@pytest.fixture(scope="module")
+def found(machine: Guest) -> Mapping[str, str]:
+    return probed(machine, names=shlex.join(HERE))
+
+
+@pytest.mark.parametrize("attempt", HERE)
+def test_what_the_sandbox_grants_and_denies(attempt: str, found: Mapping[str, str]) -> None:
+    assert found[attempt] == HERE[attempt]
+
+
+def test_a_screen_s_devices_are_its_drop_in_s(machine: Guest) -> None:
+    text = UNIT.read_text() + (UNIT.parent / "appliance-screen.conf").read_text()
+    found = probed(machine, text, "'open a keyboard' 'open a terminal'")
+    assert found == {"open a keyboard": "granted", "open a terminal": "EPERM"}
+
+
+test_who_starts_no_end_of_threads_is_stopped = (
+    elsewhere.test_who_starts_no_end_of_threads_is_stopped
+)
+test_who_grows_without_end_is_ended = elsewhere.test_who_grows_without_end_is_ended
+
+
+# -------------------- what it tells, and what it survives
+
+
+test_a_secret_is_for_the_service_alone = elsewhere.test_a_secret_is_for_the_service_alone
+test_who_may_use_the_local_socket = elsewhere.test_who_may_use_the_local_socket
+
+
+def test_it_is_ready_when_its_devices_are_in_its_hand(alone: Guest) -> None:
+    """A press is heard from the moment in which systemd has started it."""
+    assert [alone.shows("ActiveState"), alone.shows("Type")] == ["active", "notify"]
+    assert alone.shows("StatusText") != "", "it has told how it is"
+    status = alone.run(f"{APPLIANCE} status").out
+    assert '"failures": {}' in status
+    assert '"faults": {}' in status
+    alone.run("echo pull-down > /run/lab-pins/sim_gpio17/pull")
+    alone.until(f"{APPLIANCE} events", holds="call_button_clicked")
+    alone.run("echo pull-up > /run/lab-pins/sim_gpio17/pull")
+    alone.until("systemctl show -P StatusText appliance", holds="broker offline")
+
+
+def test_who_is_killed_is_back(alone: Guest) -> None:
+    before, restarts = alone.shows("MainPID"), int(alone.shows("NRestarts"))
+    alone.run(f"kill -9 {before}")
+    alone.until("systemctl show -P NRestarts appliance", holds=str(restarts + 1))
+    alone.until("systemctl is-active appliance", holds="active")
+    assert alone.shows("MainPID") not in ("0", before)
+    alone.until(f"{APPLIANCE} status", holds='"front-door"')
+
+
+test_what_hangs_is_ended_and_started_anew = elsewhere.test_what_hangs_is_ended_and_started_anew
+test_a_fault_of_the_configuration_is_told_once = (
+    elsewhere.test_a_fault_of_the_configuration_is_told_once
+)
+# the last: what it leaves would be in the place of the plain secret
+test_a_secret_may_be_encrypted_to_this_machine = (
+    elsewhere.test_a_secret_may_be_encrypted_to_this_machine
+)

@@ -1,0 +1,257 @@
+"""A night at the door, by a clock that jumps: many calls, and what is left of them in the morning.
+
+How many is `NIGHT_CALLS` of the environment; a call without media takes half a minute of the guest's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.lab.within.unit import SIMULATED, running, shell
+from tests.parts.faraway import Overheard
+from tests.parts.guest import Guest, guest
+from tests.parts.house import name_of
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.need import program
+from tests.parts.phone import Message
+
+CALLS = int(os.environ.get("NIGHT_CALLS", "200"))
+WITH_MEDIA = 20
+RING_S, IDLE_S = 30, 15
+GRACE_S = 2.0
+"""Whoever calls is to say that it took too long; so much later a door says so itself."""
+LATE_S = 0.5
+"""What may be between a time-out and its time; a year is not."""
+SETTLED = 20
+MOST_KIB = 8 * 1024
+
+NO_DEVICES = SIMULATED.split("[cameras.front]")[0]
+MORE = f"""
+[call]
+receiver = "user:alice"
+ring_timeout_s = {RING_S}
+idle_timeout_s = {IDLE_S}
+[call_log]
+max_entries = 10000
+"""
+
+pytestmark = pytest.mark.timeout(10_000_000)  # by that clock
+
+
+@dataclass
+class Night:
+    """The door, her phone, and what each call came to."""
+
+    door: Overheard
+    alice: Guest
+    ended: dict[str, str] = field(default_factory=dict)
+    """By call: why."""
+
+    async def over(self, call_id: str, reason: str) -> float:
+        """When the call had its end."""
+        at_s = await self.door.until(
+            "call_ended", lambda one: one["data"]["call"]["call_id"] == call_id
+        )
+        ends = [one["data"] for _, one in self.door.told if name_of(one) == "call_ended"]
+        assert [one["call"]["call_id"] for one in ends] == [call_id], "one end, of this call"
+        assert ends[0]["reason"] == reason
+        assert call_id not in self.ended
+        self.ended[call_id] = reason
+        while not self.alice.inbox.empty():
+            self.alice.inbox.get_nowait()
+        self.door.told.clear()
+        return at_s
+
+    async def pauses(self) -> None:
+        """Nobody is at the door; nothing rings any more."""
+        await asyncio.sleep(random.Random(len(self.ended)).uniform(0.5, 40))
+        assert self.door.told == []
+        while not self.alice.inbox.empty():
+            assert self.alice.inbox.get_nowait()["type"] != "invite"
+        self.alice.forget()
+
+
+# -------------------- calls, each with its time
+
+
+async def nobody_answers_her(night: Night) -> None:
+    call_id = await incoming(night)
+    rang_s = await night.door.until("incoming_call_received")
+    at_s = await night.over(call_id, "timed_out")
+    assert abs(at_s - rang_s - RING_S - GRACE_S) < LATE_S
+
+
+async def she_does_not_answer(night: Night) -> None:
+    call_id = await outgoing(night)
+    rang_s = await night.door.until("outgoing_call_started")
+    at_s = await night.over(call_id, "timed_out")
+    assert abs(at_s - rang_s - RING_S) < LATE_S
+
+
+async def she_rejects(night: Night) -> None:
+    call_id = await outgoing(night)
+    await night.alice.send("reject", call_id, {"reason": "rejected", "custom_data": None})
+    await night.over(call_id, "rejected")
+
+
+async def she_cancels(night: Night) -> None:
+    call_id = await incoming(night)
+    await asyncio.sleep(random.Random(call_id).uniform(0, RING_S - 1))
+    await night.alice.send("cancel", call_id, {"reason": "cancelled", "by": None})
+    await night.over(call_id, "cancelled")
+
+
+OUTCOMES = (nobody_answers_her, she_does_not_answer, she_rejects, she_cancels)
+
+
+async def outgoing(night: Night) -> str:
+    await night.door.ask(command="initiate_call", args={})
+    return str((await invited(night))["call_id"])
+
+
+async def invited(night: Night) -> Message:
+    """Her phone rings; who is invited twice into one call rings once."""
+    while (invite := await night.alice.hear("invite"))["call_id"] in night.ended:
+        """Of the call before."""
+    return invite
+
+
+async def incoming(night: Night) -> str:
+    call_id = f"{random.getrandbits(128):032x}"
+    await night.alice.send("invite", call_id, night.alice.invitation())
+    await night.alice.hear("ringing")
+    return call_id
+
+
+async def they_talk(night: Night) -> None:
+    """A call with pictures and sound, until she hangs up."""
+    await night.door.ask(press="call")
+    call_id = str((await night.alice.takes(await invited(night)))["call_id"])
+    await hear_each_other(night)
+    await asyncio.sleep(5)
+    await night.alice.leaves()
+    await night.over(call_id, "remote_hang_up")
+
+
+async def she_vanishes(night: Night) -> None:
+    """Her phone is gone without a word: the door is alone for as long as it waits, and leaves."""
+    await night.door.ask(press="call")
+    call_id = str((await night.alice.takes(await invited(night)))["call_id"])
+    await hear_each_other(night)
+    await night.alice.drop(night.alice.door)
+    lost_s = await night.door.until("connection_lost")
+    at_s = await night.door.until("call_ended")
+    assert 0 < at_s - lost_s < 60
+    reason = night.door.event("call_ended")["reason"]
+    assert reason != "hang_up"
+    await night.over(call_id, reason)
+
+
+async def hear_each_other(night: Night) -> None:
+    media = (await night.alice.talks()).media
+    await night.door.until("session_joined")
+    seen = media.pictures
+    await media.until(lambda: media.pictures > seen + 5)
+
+
+# -------------------- what is left
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the process has."""
+
+    threads: int
+    descriptors: int
+    kib: int
+
+
+async def held(night: Night) -> Held:
+    """Once what ends has ended."""
+    pid = int(shell("systemctl show -P MainPID appliance"))
+    await asyncio.sleep(60)
+    status = await night.door.status()
+    assert status["calls"] == []
+    assert status["media"]["peers"] == 0
+    kib = next(
+        int(line.split()[1])
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS")
+    )
+    places = (Path(f"/proc/{pid}/{one}") for one in ("task", "fd"))
+    threads, descriptors = (len(list(place.iterdir())) for place in places)
+    return Held(threads, descriptors, kib)
+
+
+def logged() -> Counter[tuple[str, str]]:
+    """What the call log says: each call, and its reason."""
+    lines = shell("/opt/appliance/bin/appliance calls --limit 10000").splitlines()
+    entries = map(json.loads, lines)
+    return Counter((one["call_id"], one["reason"]) for one in entries)
+
+
+def jump(years: int) -> None:
+    """Set the clock, as somebody does, or a time server at last."""
+    shell(f'date -s "$(date -d "{years:+d} years" "+%F %T")"')
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    one = Mosquitto(program("mosquitto"), tmp_path_factory.mktemp("broker"))
+    one.start()
+    # by an address that is not loopback's, which no connection is made over
+    shell(
+        "ip link add near type dummy && ip addr add 198.18.1.1/24 dev near && ip link set near up"
+    )
+    yield one
+    shell("ip link delete near")
+    one.kill()
+
+
+Outcome = Callable[[Night], Awaitable[None]]
+
+
+async def night_of(config: str, broker: Mosquitto, calls: Sequence[Outcome]) -> None:
+    """These calls, with a year forwards and one backwards in the midst of some; nothing is left."""
+    config = config.replace('[call]\nreceiver = "user:alice"\n', MORE)
+    shell("systemctl clean --what=state appliance || true")
+    async with (
+        running(f"{config}\n[mqtt]\nport = {broker.port}\n") as door,
+        guest("alice", broker.port) as alice,
+    ):
+        await door.until_mqtt(True)
+        night = Night(door, alice)
+        before: Held | None = None
+        jumps = {len(calls) // 3: 1, 2 * len(calls) // 3: -1}
+        for number, call in enumerate(calls):
+            if number == min(SETTLED, len(calls) // 4):
+                before = await held(night)
+            if number in jumps:
+                asyncio.get_running_loop().call_later(0.2, jump, jumps[number])
+            await call(night)
+            await night.pauses()
+        after = await held(night)
+        assert before is not None
+        assert logged() == Counter(night.ended.items())
+        assert len(night.ended) == len(calls)
+        assert after.descriptors <= before.descriptors
+        assert after.threads <= before.threads
+        assert after.kib - before.kib < MOST_KIB
+
+
+async def test_a_night_of_calls_that_nobody_takes(broker: Mosquitto) -> None:
+    await night_of(NO_DEVICES, broker, [OUTCOMES[one % len(OUTCOMES)] for one in range(CALLS)])
+
+
+async def test_calls_that_somebody_takes(broker: Mosquitto) -> None:
+    calls = [she_vanishes if one % 4 == 3 else they_talk for one in range(WITH_MEDIA)]
+    await night_of(SIMULATED, broker, calls)

@@ -1,0 +1,87 @@
+"""The unit within the guest, as tests within it drive it: configured, started, heard, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.parts.faraway import Overheard
+
+CONFIG = Path("/etc/appliance/appliance.toml")
+DROP_INS = Path("/run/systemd/system/appliance.service.d")
+SOCKET = "/run/appliance/appliance.sock"
+
+SIMULATED = """
+[device]
+id = "front-door"
+name = "Front door"
+board = "simulated"
+[security]
+unsigned = "allow"
+[contacts.alice]
+name = "Alice"
+may = ["call", "answer", "unlock"]
+[call]
+receiver = "user:alice"
+[buttons.call]
+pin = "GPIO17"
+press = "call"
+[relays.door]
+pin = "GPIO18"
+[cameras.front]
+device = "test-card"
+[media]
+width = 320
+height = 240
+framerate = 10
+[audio.speaker]
+playback = "silence"
+capture = "tone"
+"""
+"""No device of the guest's: what the lab's own are good for is tested elsewhere."""
+
+
+def shell(command: str) -> str:
+    """Have sh carry it out; what it wrote. Raises AssertionError where it failed."""
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@asynccontextmanager
+async def running(config: str, drop_in: str = "") -> AsyncIterator[Overheard]:
+    """The unit runs with that configuration, for as long as the block lasts."""
+    before = CONFIG.read_text()
+    CONFIG.write_text(config)
+    if drop_in:
+        DROP_INS.mkdir(parents=True, exist_ok=True)
+        (DROP_INS / "lab.conf").write_text(drop_in)
+    try:
+        await asyncio.to_thread(shell, "systemctl daemon-reload; systemctl restart appliance")
+        reader, writer = await _connected()
+        door = Overheard(reader, writer)
+        reading = asyncio.get_running_loop().create_task(door.read())
+        try:
+            await door.ask(subscribe=["*"])
+            yield door
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            writer.close()
+    finally:
+        await asyncio.to_thread(shell, "systemctl stop appliance; systemctl reset-failed")
+        CONFIG.write_text(before)
+        (DROP_INS / "lab.conf").unlink(missing_ok=True)
+        shell("systemctl daemon-reload")
+
+
+async def _connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """The socket is there soon after the buttons are, of which systemd is told."""
+    while True:
+        try:
+            return await asyncio.open_unix_connection(SOCKET, limit=1 << 22)
+        except OSError:
+            await asyncio.sleep(0.1)
