@@ -56,7 +56,8 @@ def _calm(seed: int, late_s: float) -> Heard:
 
 
 def _worst(plays: list[Heard], which: Literal["card_s", "kept_s"]) -> float:
-    return max(median(getattr(heard, which)) for heard in plays) * 1e3
+    kept = (heard.card_s if which == "card_s" else heard.kept_s for heard in plays)
+    return max(map(median, kept)) * 1e3
 
 
 def _sender(ppm: int) -> Row:
