@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from appliance.media.base import FRAME_BYTES, SAMPLE_RATE_HZ, SourceFailed
-from appliance.media.causes import failure
+from appliance.media.base import FRAME_BYTES, SAMPLE_RATE_HZ, SILENT_FRAME, SourceFailed
+from appliance.media.causes import errno_of, failure
 from appliance.media.devices import STEADY_S, retry_after_s
 from appliance.media.pcm import (
     PERIOD_BYTES,
@@ -49,6 +49,8 @@ class AlsaMicrophone:
         """
         self.xruns = 0
         """How often something was lost because nobody came to take it."""
+        self.unprocessed = SILENT_FRAME
+        """See `base.Processed`."""
         self._device, self._hear, self._opens, self._there = device, hear, opens, there
         self._opening: Opening | None = None
         self._left: Opening | None = None
@@ -111,7 +113,8 @@ class AlsaMicrophone:
         """Deliver whole frames; the rest."""
         while len(samples) >= FRAME_BYTES and not opening.stopping.is_set():
             ago_s = pcm.latency_s() + len(samples) / 2 / SAMPLE_RATE_HZ
-            self._deliver(self._hear(samples[:FRAME_BYTES], ago_s))
+            self.unprocessed = samples[:FRAME_BYTES]
+            self._deliver(self._hear(self.unprocessed, ago_s))
             samples = samples[FRAME_BYTES:]
         return samples
 
@@ -155,7 +158,7 @@ class AlsaSpeaker:
         self._worked = False
         self._told: str | None = None
         self._failures = 0
-        self._retry_at_s = self._began_at_s = self._wanted_at_s = 0.0
+        self._retry_at_s = self._began_at_s = self._wanted_at_s = self._opened_at_s = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -204,6 +207,7 @@ class AlsaSpeaker:
     def _open(self) -> None:
         with self._lock:
             if self._opening is None and not self._closed and self._clock() >= self._retry_at_s:
+                self._opened_at_s = self._clock()
                 self._opening = self._before = Opening(
                     Direction.PLAYBACK,
                     self._device,
@@ -278,7 +282,9 @@ class AlsaSpeaker:
             if opening.is_open and now_s - self._began_at_s >= STEADY_S:
                 self._failures = 0
             self._failures += 1
-            self._retry_at_s = now_s + retry_after_s(self._failures)
+            late = errno_of(fault) == errno.ETIMEDOUT  # whose waiting counts
+            since_s = self._opened_at_s if late else now_s
+            self._retry_at_s = max(now_s, since_s + retry_after_s(self._failures))
         what = "stopped" if opening.is_open else "cannot be opened"
         sentence = f"the loudspeaker {self._device} {what}"
         self._tell(failure(sentence, fault, has_worked=self._worked))

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 
 from appliance.config import Audio
 from appliance.media.alsa import AlsaMicrophone, AlsaSpeaker
+from appliance.media.alsa_names import is_known
 from appliance.media.base import AudioSink, AudioSource, EchoCanceller, SourceFailed
 from appliance.media.pcm import Direction, OpenPcm, Pcm, open_pcm
 from appliance.media.pcm_thread import STOP_LIMIT_S
@@ -46,6 +47,7 @@ class AlsaOutputs:
         canceller: Cancels = lambda _: None,
         cards: SoundCards | None = None,
         opens: OpenPcm = open_pcm,
+        knows: Callable[[str], bool | None] = is_known,
         look_s: float = LOOK_S,
     ) -> None:
         """Open nothing yet. `speaker` stands in for the output of that mode.
@@ -53,11 +55,12 @@ class AlsaOutputs:
         `failed` is told when a loudspeaker cannot be heard, and when it can again, from any thread.
         `canceller` makes the echo canceller of a mode, or None where there is to be none; it is called on a
         microphone's thread, when that is opened. What is played without a microphone needs none, and never
-        waits for one.
+        waits for one. `knows` tells whether ALSA has a device of a name that has no card in it.
         """
         self._audio = dict(audio)
         self._failed, self._canceller, self._opens = failed, canceller, opens
         self._cards = cards or SoundCards()
+        self._knows = knows
         self._look_s = look_s
         self._sinks: dict[str, AudioSink] = {}
         self._sources: dict[str, AudioSource] = {}
@@ -210,9 +213,12 @@ class AlsaOutputs:
     def _make_source(self, name: str) -> AudioSource:
         if name in SOUNDS:
             return ToneMicrophone(level_dbfs=SOUNDS[name])
-        return AlsaMicrophone(
-            name, self._near, self._open_end, lambda: self._cards.has(name, Direction.CAPTURE)
-        )
+        return AlsaMicrophone(name, self._near, self._open_end, lambda: self._has_microphone(name))
+
+    def _has_microphone(self, name: str) -> bool | None:
+        """As far as that can be seen without opening it, which would hear."""
+        there = self._cards.has(name, Direction.CAPTURE)
+        return self._knows(name) if there is None else there
 
     @property
     def _speakers(self) -> list[AlsaSpeaker]:

@@ -194,6 +194,15 @@ class Silent(Protocol):
 
 
 @runtime_checkable
+class Processed(Protocol):
+    """A microphone that delivers something else than it hears: without echo, or without noise."""
+
+    @property
+    def unprocessed(self) -> bytes:
+        """What it heard itself of the frame that is being delivered. To be read inside `deliver`."""
+
+
+@runtime_checkable
 class Locatable(Protocol):
     """A camera or microphone that can be looked for without being opened: it neither sees nor hears."""
 

@@ -12,6 +12,7 @@ from appliance.media.base import (
     SILENT_FRAME,
     AccessUnit,
     AudioSource,
+    Processed,
     Silent,
     SourceFailed,
     VideoSource,
@@ -84,6 +85,7 @@ class LiveMicrophone:
         self._driver: Driver[bytes] = Driver("microphone", source)
         self._encoder = OpusEncoder()
         self._hush = None if isinstance(source, Silent) and source.silent else Hush()
+        self._processed = source if isinstance(source, Processed) else None
         self._told = self._hushed = False
         self._heard_at_s = 0.0
         self._first = Handover(self._begin)
@@ -137,14 +139,17 @@ class LiveMicrophone:
             self._packets.put(self._encoder.encode(frame))
 
     def _judge(self, frame: bytes) -> None:
-        """Muted it may well be silent: many have a switch for that."""
+        """By what the microphone itself heard: who takes out noise leaves nothing of a quiet room. Muted it
+        may well be silent: many have a switch for that.
+        """
         if self._hush is None:
             return
         hushed = False
         if self._fanout.muted:
             self._hush.forget()
         else:
-            hushed = self._hush.heard(frame, self._heard_at_s)
+            heard = self._processed.unprocessed if self._processed else frame
+            hushed = self._hush.heard(heard, self._heard_at_s)
         if hushed is not self._hushed:
             self._hushed = hushed
             self._complaints.put(NOTHING_HEARD if hushed else None)

@@ -28,13 +28,16 @@ C = TypeVar("C")
 """Which of several: a camera's facing, an audio mode."""
 
 RETRY_S = (1.0, 2.0, 3.0)
-"""How long to wait before each further attempt; the last holds for all that follow. So what returns works
-again within 5 s, for which opening it has 2.
+"""How long to wait before each further attempt, from the last one's begin or from the loss; the last holds
+for all that follow. An attempt that has taken longer in vain is followed by the next at once. So what
+returns works again within 5 s, for which closing the last and opening it have 2.
 """
 STEADY_S = 10.0
 """What has worked for so long and fails is a new failure, not the last one's continuation."""
 BEGIN_LIMIT_S = 3.0
-"""What is open is to give its first picture or sound within this."""
+"""The first picture or sound is to come within this, from the begin of its opening,"""
+FIRST_LIMIT_S = 2.0
+"""but what has taken long to be opened has this from then on: a camera's sensor has to adapt itself."""
 LOOK_S = 10.0
 """How often a device that is closed is looked for, where that can be done without opening it,"""
 LOOK_LIMIT_S = 3.0
@@ -110,6 +113,7 @@ class DeviceKeeper(Generic[C]):
         self._failures = 0
         self._diagnosis: Diagnosis[C] = Diagnosis(device)
         self._retry_at_s = self._begin_by_s = self._began_at_s = self._look_at_s = 0.0
+        self._tried_at_s = 0.0
 
     @property
     def open(self) -> bool:
@@ -204,7 +208,7 @@ class DeviceKeeper(Generic[C]):
             return await self._close() or await self._choose_closed() or await self._look()
         if (self._live or self._coming) and (why := self._forbidden()) is not None:
             await self._close()
-            self._fail(_not_granted(why))
+            self._fail(_not_granted(why), self._now_s)
             return True
         if self._coming is not None:
             return await self._receive(self._coming)
@@ -301,6 +305,7 @@ class DeviceKeeper(Generic[C]):
         return True
 
     async def _begin(self, choice: C) -> None:
+        self._tried_at_s = self._now_s
         try:
             live = await self._make(choice, self._changed.set)
             if self._live is not None and live.source is self._live.source:
@@ -311,7 +316,7 @@ class DeviceKeeper(Generic[C]):
                 raise _not_granted(why)  # noqa: TRY301 - told and tried again as what cannot be opened
             self._coming, self._coming_choice = live, choice
             await live.open()
-            self._begin_by_s = self._now_s + BEGIN_LIMIT_S
+            self._begin_by_s = max(self._tried_at_s + BEGIN_LIMIT_S, self._now_s + FIRST_LIMIT_S)
         except Exception as fault:
             late, self._coming = self._coming, None
             if late is not None and not late.released:
@@ -354,7 +359,8 @@ class DeviceKeeper(Generic[C]):
         self._live = None
         if self._now_s - self._began_at_s >= STEADY_S:
             self._failures = 0
-        self._fail(self._diagnosis.of_running(fault))
+        late = live.fault is None or fault.errno == errno.ETIMEDOUT  # it was waited for already
+        self._fail(self._diagnosis.of_running(fault), self._began_at_s if late else self._now_s)
         if self._interrupted is not None:
             self._interrupted, self._retry_at_s = None, 0.0
         await self._let_go(self._used, live)
@@ -373,14 +379,15 @@ class DeviceKeeper(Generic[C]):
         if choice == self._chosen:
             self._chosen, self._asked = self._used, False
         if choice == self._used or self._told is not None:
-            self._fail(fault)
+            self._fail(fault, self._tried_at_s)
         else:
             self._post(DeviceFailed(self._device, fault.type, str(fault)))
             self._post(DeviceFailed(self._device, None))
 
-    def _fail(self, fault: SourceFailed) -> None:
+    def _fail(self, fault: SourceFailed, since_s: float) -> None:
+        """`since_s` is when what failed began."""
         self._failures += 1
-        self._retry_at_s = self._now_s + retry_after_s(self._failures)
+        self._retry_at_s = max(self._now_s, since_s + retry_after_s(self._failures))
         self._tell(fault)
 
     def _tell(self, fault: SourceFailed | None) -> bool:

@@ -8,7 +8,6 @@ wait does so in `wait`. Whatever goes wrong is an OSError with the errno that AL
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import functools
 import importlib
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
+from appliance.media.alsa_names import libasound
 from appliance.media.base import SAMPLE_RATE_HZ
 
 PERIOD_SAMPLES = 480
@@ -227,16 +227,12 @@ def _os_error(error: Exception) -> OSError:
 
 @functools.cache
 def _alsa() -> Any:
-    """pyalsaaudio, and ALSA told to keep its remarks for itself: what it says is in the errors too."""
+    """pyalsaaudio, whose ALSA says nothing by itself."""
     try:
         alsa = importlib.import_module("alsaaudio")
     except ImportError as error:
         raise OSError(
             f"pyalsaaudio is not installed ({error}): pip install 'appliance[pi]'"
         ) from error
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_SAY_NOTHING)
+    libasound()
     return alsa
-
-
-_SAY_NOTHING = ctypes.CFUNCTYPE(None)(lambda: None)

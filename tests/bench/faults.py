@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -11,7 +13,7 @@ from typing import Any, Protocol
 from appliance.calls.inputs import DeviceFailed, FaultCleared, Input
 from appliance.config import Audio, Led, Panel
 from appliance.media.alsa_outputs import AlsaOutputs
-from appliance.media.base import SILENT_FRAME, SourceFailed
+from appliance.media.base import SILENT_FRAME, AccessUnit, SourceFailed
 from appliance.media.capture import LiveCamera, LiveMicrophone
 from appliance.media.devices import Device, DeviceKeeper
 from appliance.media.fanout import AudioFanout, VideoFanout
@@ -28,6 +30,7 @@ from tests.parts.breakable import BreakableCamera, BreakableMicrophone
 AWAY_S = (0.5, 1.1, 2.5, 3.2, 4.5, 6.05, 7.5, 9.1)
 """Just after an attempt is the worst moment to return: they are 1, 3 and then every 3 s after the loss."""
 LIMIT_S = 5.0
+OPENS_S = 1.0
 PIN = 27
 
 
@@ -62,21 +65,54 @@ async def _measure() -> list[Row]:
 
     eye = _Watched(Device.CAMERA, camera, make_camera)
     ear = _Watched(Device.MICROPHONE, microphone, make_microphone)
+    wedged = Wedging(CardCamera(640, 360, 25, 800))
+    other = VideoFanout()
+
+    async def make_wedged(_: str, changed: object) -> LiveCamera:
+        return LiveCamera(wedged, other, changed)  # type: ignore[arg-type]
+
+    stalled = _Watched(Device.CAMERA, wedged, make_wedged)
     with TemporaryDirectory() as folder:
         mouth, light = _Loudspeaker(Path(folder)), _Light()
         async with asyncio.TaskGroup() as tasks, light.board:
-            running = [tasks.create_task(one.keeper.run()) for one in (eye, ear)]
+            running = [tasks.create_task(one.keeper.run()) for one in (eye, ear, stalled)]
             rows = await asyncio.gather(
                 _worst("camera, from its return to its first frame", eye),
+                _worst("a camera that stalls, to its first frame", stalled),
                 _worst("microphone, from its return to its first frame", ear),
                 _worst("loudspeaker, from its return until it takes sound", mouth),
                 _worst("LED, from its pin's return to its light", light),
             )
-            for one in (eye, ear):
+            for one in (eye, ear, stalled):
                 one.keeper.end()
             await asyncio.wait(running)
         mouth.outputs.close()
     return list(rows)
+
+
+class Wedging(BreakableCamera):
+    """A camera that gives nothing ever again by any opening that was made, or was open, while it was away.
+
+    It takes as long to be opened as one behind libcamera.
+    """
+
+    _age = 0
+
+    def breaks(self, how: object) -> None:
+        """Stop giving, and say nothing of it."""
+        self.stalls()
+        self._age += 1
+
+    def start(self, deliver: Callable[[AccessUnit], None], failed: Callable[..., None]) -> None:
+        """Slowly."""
+        dead, age = self.stalled, self._age
+        time.sleep(OPENS_S)
+
+        def pass_on(unit: AccessUnit) -> None:
+            if not dead and age == self._age:
+                deliver(unit)
+
+        super().start(pass_on, failed)
 
 
 class _Watched:
@@ -108,12 +144,14 @@ class _Watched:
         self.keeper.want(wanted=True)
         await until(lambda: self.keeper.live)
         self._works.clear()
-        self._it.breaks(errno.ENODEV)
-        await self._fails.wait()
         self._fails.clear()
+        self._it.breaks(errno.ENODEV)
+        if not isinstance(self._it, Wedging):  # that it stalls is seen later
+            await self._fails.wait()
         await asyncio.sleep(away_s)
         self._it.works_again()
         since_s = loop.time()
+        await self._fails.wait()
         await self._works.wait()
         return loop.time() - since_s
 

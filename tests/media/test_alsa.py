@@ -13,7 +13,7 @@ import pytest
 
 from appliance.media import alsa, pcm_thread
 from appliance.media.alsa import LEAD, AlsaMicrophone, AlsaSpeaker
-from appliance.media.base import FRAME_BYTES, FRAME_S, SILENT_FRAME, SourceFailed
+from appliance.media.base import FRAME_BYTES, FRAME_S, SILENT_FRAME, Processed, SourceFailed
 from appliance.media.synthetic import dominant_hz, level_dbfs
 from appliance.model import DeviceException
 from tests.media.softcard import SoftCard, because, tone
@@ -216,6 +216,29 @@ def test_what_has_failed_is_looked_after_though_nobody_speaks_to_it_any_more(
     speaker.close()
 
 
+def test_what_takes_nothing_has_been_waited_for_already_and_is_tried_at_once(
+    card: SoftCard,
+    told: list[SourceFailed | None],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pause before the next is counted from when it was opened, so that it cannot be none for ever."""
+    monkeypatch.setattr(pcm_thread, "STALL_S", 0.1)
+    speaker = AlsaSpeaker("hw:0", failed=told.append, opens=card.opens, clock=clock)
+    talk = Talk(speaker)
+    until(lambda: card.played, "sound")
+    for attempt in range(3):
+        card.frozen = True
+        clock.now_s += 3.0
+        until(lambda attempt=attempt: card.opened > attempt + 1, "it to be opened anew")  # type: ignore[misc]
+    until(lambda: speaker._failures == 4, "it to take nothing once more")
+    until(lambda: not speaker.is_open, "it to be closed")
+    time.sleep(10 * FRAME_S)  # frames come meanwhile
+    assert card.opened == 4, "no time has passed since it was opened"
+    talk.end()
+    speaker.close()
+
+
 @pytest.mark.parametrize(
     ("number", "type"),
     [
@@ -409,6 +432,25 @@ def test_what_hears_for_somebody_may_change_it_and_knows_how_old_it_is(card: Sof
     line = np.frombuffer(heard_of(AlsaMicrophone("hw:0", half, card.opens), 50), "<i2")
     assert level_dbfs(line) == pytest.approx(-26, abs=0.2)
     assert all(FRAME_S - 0.001 <= age_s <= FRAME_S + 0.04 for age_s in ages)
+
+
+def test_who_judges_the_microphone_is_given_what_it_heard_itself(card: SoftCard) -> None:
+    pairs: list[tuple[bytes, bytes]] = []
+    three = threading.Event()
+    microphone = AlsaMicrophone("hw:0", lambda frame, _: SILENT_FRAME, card.opens)
+    assert isinstance(microphone, Processed)
+
+    def deliver(frame: bytes) -> None:
+        pairs.append((frame, microphone.unprocessed))
+        if len(pairs) == 3:
+            three.set()
+
+    microphone.start(deliver, no_failure)
+    assert three.wait(PATIENCE_S)
+    microphone.stop()
+    assert {frame for frame, _ in pairs} == {SILENT_FRAME}
+    heard = b"".join(heard for _, heard in pairs[:3])
+    assert heard == tone(440)(0, len(heard) // 2)
 
 
 def test_who_is_delivered_to_and_fails_ends_it(card: SoftCard) -> None:

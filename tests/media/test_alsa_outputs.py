@@ -334,6 +334,32 @@ def test_a_microphone_is_looked_for_without_being_opened(tmp_path: Path) -> None
     outputs.close()
 
 
+def test_a_name_without_a_card_is_asked_of_alsa_without_being_opened(tmp_path: Path) -> None:
+    known: dict[str, bool | None] = {"intercom": True, "default": False}
+    card = SoftCard()
+    outputs = AlsaOutputs(
+        {
+            SPEAKER: Audio("hw:0", "default"),
+            EARPIECE: Audio("hw:0", "intercom"),
+            HEADPHONES: Audio("hw:0", "another"),
+        },
+        cards=Kernel(tmp_path).cards,
+        opens=card.opens,
+        knows=known.get,
+    )
+    sources = [outputs.source(mode) for mode in (SPEAKER, EARPIECE, HEADPHONES)]
+    missing, there, untold = (one for one in sources if isinstance(one, AlsaMicrophone))
+    with pytest.raises(SourceFailed, match="cannot be found") as refused:
+        missing.locate()
+    assert refused.value.type is DeviceException.INVALID_ID
+    there.locate()
+    untold.locate()
+    known["default"] = True
+    missing.locate()
+    assert card.opened == 0
+    outputs.close()
+
+
 # -------------------- echo
 
 

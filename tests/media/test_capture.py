@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from appliance.media import hush
+from appliance.media.alsa import AlsaMicrophone
 from appliance.media.base import SILENT_FRAME, AccessUnit, SourceFailed
 from appliance.media.capture import NOTHING_HEARD, STALL_LIMIT_S, LiveCamera, LiveMicrophone
 from appliance.media.fanout import AudioFanout, VideoFanout
 from appliance.media.synthetic import ToneMicrophone
 from appliance.model import DeviceException
+from tests.media.softcard import SoftCard, tone
 from tests.media.stranger import until
 
 
@@ -164,6 +166,47 @@ async def test_a_microphone_that_hears_nothing_is_complained_of_until_it_does(
     fanout.muted = False
     assert await after(SILENT_FRAME) is NOTHING_HEARD
     assert live.fault is None
+    await live.close()
+
+
+@pytest.mark.parametrize(
+    ("itself", "complaint"), [(b"\x40\x00" * 960, None), (SILENT_FRAME, NOTHING_HEARD)]
+)
+async def test_what_takes_out_all_noise_is_not_taken_for_a_microphone_that_hears_nothing(
+    monkeypatch: pytest.MonkeyPatch, itself: bytes, complaint: SourceFailed | None
+) -> None:
+    """Nor does what makes noise of nothing hide one that does."""
+    monkeypatch.setattr(hush, "TOO_LONG_S", 0.0)
+    fanout, microphone = AudioFanout(), Microphone()
+    microphone.unprocessed = itself  # type: ignore[attr-defined]
+    live = LiveMicrophone(microphone, fanout, nothing)
+    await live.open()
+    microphone.deliver(SILENT_FRAME)
+    await until(lambda: live.began)
+    for _ in range(3):
+        microphone.deliver(SILENT_FRAME if complaint is None else b"\x00\x10" * 960)
+        await soon()
+    assert live.complaint is complaint
+    await live.close()
+
+
+async def test_of_a_quiet_room_behind_a_canceller_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A card at -60 dBFS, and somebody who leaves nothing of that."""
+    monkeypatch.setattr(hush, "TOO_LONG_S", 0.0)
+    card, fanout = SoftCard(says=tone(440, -60)), AudioFanout()
+    passed: list[bytes] = []
+    fanout.tap = passed.append
+    live = LiveMicrophone(
+        AlsaMicrophone("hw:0", lambda frame, _: SILENT_FRAME, card.opens), fanout, nothing
+    )
+    await live.open()
+    await until(lambda: len(passed) > 10)
+    assert set(passed) == {SILENT_FRAME}
+    assert live.complaint is None
+    card.says = tone(440, -80)
+    await until(lambda: live.complaint is NOTHING_HEARD)
     await live.close()
 
 

@@ -358,6 +358,7 @@ async def test_a_device_that_gives_nothing_has_failed(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "BEGIN_LIMIT_S", 0.01)
+    monkeypatch.setattr(devices, "FIRST_LIMIT_S", 0.01)
     shop.gives = False
     shop.keeper.want(wanted=True)
     await until(shop.told, "the failure")
@@ -424,6 +425,7 @@ async def test_where_the_other_gives_nothing_it_is_closed_and_the_first_goes_on(
     shop.keeper.want(wanted=True)
     await until(lambda: shop.keeper.live, "it to be open")
     monkeypatch.setattr(devices, "BEGIN_LIMIT_S", 0.01)
+    monkeypatch.setattr(devices, "FIRST_LIMIT_S", 0.01)
     shop.gives = False
     shop.keeper.choose("rear")
     await until(lambda: shop.told() == [DeviceException.ZERO_CAPTURE_FPS, None])

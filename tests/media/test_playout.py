@@ -19,7 +19,7 @@ from appliance.media.opus import Samples, decoder
 from appliance.media.playout import CAPACITY, Playout, VoicePacket
 from appliance.media.synthetic import dominant_hz
 from tests.media.speech import packets_of, speech, tone
-from tests.media.way import Heard, Numbered, Way, payload, play
+from tests.media.way import Card, Heard, Numbered, Way, payload, play
 
 FRAME = 960
 
@@ -40,6 +40,28 @@ def test_with_jitter_it_is_at_most_60_ms(seed: int) -> None:
     heard = play(Way(seed=seed, jitter_s=0.005), 120)
     assert median(heard.kept_s) <= 0.06
     assert sum(heard.made_up) / len(heard.made_up) < 0.005
+
+
+@pytest.mark.parametrize("phase_s", [0.003, 0.0135])
+@pytest.mark.parametrize(("loss", "most_s"), [(0.0, 0.06), (0.02, 0.08)])
+def test_nor_is_it_more_until_the_card_takes_it(loss: float, most_s: float, phase_s: float) -> None:
+    """What is kept in hand behind the playout, between the two clocks, counts too."""
+    card = Card()
+    heard = play(Way(jitter_s=0.005, loss=loss), 180, phase_s=phase_s, card=card)
+    behind_s = median(heard.card_s[-500:]) - median(heard.kept_s[-500:])
+    assert 0.01 < behind_s < 0.021
+    assert median(heard.card_s[-500:]) <= most_s
+    assert (card.voice.holes, card.voice.cuts) == (0, 0)
+
+
+@pytest.mark.parametrize("ppm", [-200, 200])
+def test_both_clocks_may_be_wrong_on_the_way_to_the_card(ppm: int) -> None:
+    card = Card(ppm=-ppm)
+    heard = play(Way(ppm=ppm, jitter_s=0.002), 600, card=card)
+    course = [median(heard.card_s[k : k + 500]) for k in range(1000, len(heard.card_s), 500)]
+    assert max(course) - min(course) <= FRAME_S
+    assert max(course) <= 0.06
+    assert (card.voice.holes, card.voice.cuts) == (0, 0)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

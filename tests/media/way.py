@@ -11,7 +11,9 @@ import numpy as np
 
 from appliance.media.base import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 from appliance.media.opus import BadPacket, Samples, duration
+from appliance.media.pcm import PERIOD_SAMPLES
 from appliance.media.playout import Playout, VoicePacket
+from appliance.media.voices import Voice
 
 FIRST_BYTE = {480: b"\xf0", 960: b"\xf8", 1920: b"\x10", 2880: b"\x18"}
 """Of a packet with one frame of so many samples."""
@@ -102,11 +104,40 @@ class Way:
 
 
 @dataclass
+class Card:
+    """A sound card that takes a period at a time by its own clock, and what is in hand before it."""
+
+    ppm: float = 0.0
+    """How much faster its clock runs."""
+    late_s: float = 0.0
+    """The mean of what each frame is put in hand later (exponentially distributed)."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self.voice = Voice()
+        self._period_s = PERIOD_SAMPLES / SAMPLE_RATE_HZ / (1 + self.ppm * 1e-6)
+        self._take_s = 0.0
+        self._rng = random.Random(self.seed)
+
+    def put(self, frame: Samples, now_s: float) -> float | None:
+        """When its first sample is taken, by the samples before it; None before the voice has begun."""
+        late_s = min(self._rng.expovariate(1 / self.late_s), FRAME_S) if self.late_s else 0.0
+        while self._take_s < now_s + late_s:
+            self.voice.take(PERIOD_SAMPLES, self._take_s)
+            self._take_s += self._period_s
+        before = len(self.voice)
+        sounds = self.voice.sounds
+        self.voice.put(frame.astype(np.float32), now_s + late_s)
+        return self._take_s + before / PERIOD_SAMPLES * self._period_s if sounds else None
+
+
+@dataclass
 class Heard:
     """What was played, an entry for each pull since there was sound."""
 
     playout: Playout
     decoder: Numbered
+    card: Card | None = None
     at_s: list[float] = field(default_factory=list)
     delay_s: list[float] = field(default_factory=list)
     """By how much sound was kept that had come on the shortest way,"""
@@ -115,7 +146,11 @@ class Heard:
     made_up: list[bool] = field(default_factory=list)
     """and whether the greater part of the frame is of no packet."""
     kept_s: list[float] = field(default_factory=list)
-    """For each packet: how long after its coming its sound began."""
+    """For each packet: how long after its coming its sound is to begin,"""
+    card_s: list[float] = field(default_factory=list)
+    """and, where there is a card, how long after it the card took it."""
+    card_at_s: list[float] = field(default_factory=list)
+    """When."""
 
     def longest_gap_s(self) -> float:
         longest = run = 0
@@ -137,11 +172,12 @@ def play(
     first_timestamp: int = 4_000_000_000,
     first_sequence: int = 65_000,
     phase_s: float = 0.007,
+    card: Card | None = None,
 ) -> Heard:
-    """Send for so long, and play. Time stamps and numbers soon wrap."""
+    """Send for so long, and play, on a card where there is one. Time stamps and numbers soon wrap."""
     decoder = Numbered(quiet=quiet)
     playout = Playout(decoder)
-    heard = Heard(playout, decoder)
+    heard = Heard(playout, decoder, card)
     came: dict[int, float] = {}
     pulls = 0
     for at_s, number in way.arrivals(seconds, calm_s):
@@ -165,6 +201,7 @@ def _pull(heard: Heard, now_s: float, came: dict[int, float], samples: int, firs
     playout, decoder = heard.playout, heard.decoder
     done = len(decoder.decoded)
     frame = np.frombuffer(playout.pull(now_s), "<i2")
+    taken_s = heard.card.put(frame, now_s) if heard.card is not None else None
     if not decoder.decoded:
         return
     began_s = now_s + FRAME_S  # what is played next now, is what was played then
@@ -172,6 +209,9 @@ def _pull(heard: Heard, now_s: float, came: dict[int, float], samples: int, firs
     for number in decoder.decoded[done:]:
         place_s = (first + number * samples) / SAMPLE_RATE_HZ
         heard.kept_s.append(place_s + behind_s - came[number])
+        if taken_s is not None:
+            heard.card_s.append(heard.kept_s[-1] + taken_s - now_s)
+            heard.card_at_s.append(now_s)
     heard.at_s.append(now_s)
     heard.delay_s.append(playout.delay_s(began_s))
     heard.excess_s.append(playout.excess_s(began_s))
