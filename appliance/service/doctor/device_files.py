@@ -59,7 +59,7 @@ def holder(path: str) -> int | None:
     """Which other process has locked a file or a device (0: one that cannot be seen from here).
 
     None where nobody has, or it cannot be opened. libcamera locks the media device of a camera in use,
-    while any number of programs may have it open. Not for a process that has locked it itself: it would lose that.
+    while any number of programs may have it open. A process that has locked it itself would lose that.
     """
     try:
         with _opened(path) as descriptor:
