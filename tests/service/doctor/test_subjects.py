@@ -75,6 +75,9 @@ def without(machine: PaperMachine, module: str) -> None:
     machine.modules.discard(module)
 
 
+TWO = [{"Model": "imx708", "Id": "/base/soc/i2c0/imx708@1a"}, {"Model": "ov5647"}]
+
+
 def laptop(machine: PaperMachine) -> None:
     machine.files.pop("/proc/device-tree/model")
 
@@ -130,7 +133,7 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
      "in use by another program", "Stop that program"),
     ("camera", both(lambda m: held(m, "rpicam-vid"), lambda m: setattr(m, "status", RUNNING)),
      "camera front", FAULT, "in use by rpicam-vid", "Stop that program"),
-    ("camera", both(lambda m: held(m, "rpicam-vid"), lambda m: m.libcamera.append({"Model": "ov5647"})),
+    ("camera", both(lambda m: held(m, "rpicam-vid"), lambda m: setattr(m, "libcamera", TWO)),
      "camera", WARNING, "one of the 2 cameras is in use by rpicam-vid", "Stop that program"),
     ("encoder", lambda m: setattr(m, "video", None), "encoder", WARNING,
      "not loaded", "bcm2835-codec"),
