@@ -51,7 +51,7 @@ def _door(turn: Turn, report: InputSwitched) -> None:
 
 
 def left_open(turn: Turn, input_: str) -> None:
-    """The door has been open for too long: say so once, at the door too."""
+    """The door has been open for too long: say so once, at the door too, and whoever is disturbed by it."""
     if not turn.state.inputs.get(input_):
         return
     limit_s = turn.policy.left_open_s.get(input_, 0)

@@ -26,7 +26,7 @@ from appliance.errors import Refused, did_you_mean
 from appliance.model import Gesture, Notice, Situation
 from appliance.panel.buttons import Button
 from appliance.panel.buzzer import Buzzer
-from appliance.panel.chime import Chime, SilentOutput, SoundOutput, Together
+from appliance.panel.chime import Chime, LateOutput, SilentOutput, SoundOutput, Together
 from appliance.panel.claims import Claims, failed, give_back
 from appliance.panel.door import MOTION, Relay
 from appliance.panel.hookswitch import HookSwitch
@@ -253,19 +253,24 @@ class Board:
         return Keypad(name, section, factory=pins, post=self._report, acknowledge=self._acknowledge)
 
     def _output(self, claims: Claims) -> SoundOutput:
-        """Where sounds go: with a buzzer, there too."""
+        """Where sounds go: with a buzzer, there too, and be its pin to be had only later."""
         pin = self._panel.buzzer
         if pin is None:
             return self._sound
-        where = "panel.buzzer"
+        where, heard = "panel.buzzer", LateOutput()
 
         def make(name: str, buzzer: str | int, factory: PinFactory) -> Buzzer:
-            return Buzzer(
-                buzzer, factory=factory, failed=lambda error: failed(self._post, where, pin, error)
+            made = Buzzer(
+                buzzer,
+                factory=factory,
+                failed=lambda error: failed(self._post, where, pin, error),
+                works=lambda: self._post(FaultCleared(where)),
             )
+            heard.attach(made)
+            return made
 
-        found = claims.all("panel", {"buzzer": pin}, make)["buzzer"]
-        return self._sound if found is None else Together(self._sound, found)
+        claims.all("panel", {"buzzer": pin}, make)
+        return Together(self._sound, heard)
 
     def _button(self, name: str, section: config.Button, pins: PinFactory) -> Button | HookSwitch:
         kind = HookSwitch if section.kind == "hook" else Button

@@ -32,17 +32,23 @@ OCTAVES = 2
 
 
 class Buzzer:
-    """A `SoundOutput`. One note at a time: the sound that began last is heard."""
+    """A `SoundOutput`. One note at a time: the sound that began last is heard.
+
+    `failed` is told once what its driver raised, `works` when a note is played again.
+    """
 
     def __init__(
-        self, pin: str | int, *, factory: PinFactory, failed: Callable[[Exception], None]
+        self,
+        pin: str | int,
+        *,
+        factory: PinFactory,
+        failed: Callable[[Exception], None],
+        works: Callable[[], None] = lambda: None,
     ) -> None:
-        """Claim the pin, silent; `failed` is told what the driver raised while a note was played.
-
-        Raises what gpiozero or its driver raises. Call on the running loop.
-        """
+        """Claim the pin, silent. Raises what gpiozero or its driver raises. Call on the loop."""
         self._loop = asyncio.get_running_loop()
-        self._failed = failed
+        self._failed, self._works = failed, works
+        self._failing = False
         self._device = TonalBuzzer(pin, octaves=OCTAVES, pin_factory=factory)
         self._playing: Sound | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -84,10 +90,11 @@ class Buzzer:
                 self._device.stop()
             else:
                 self._device.play(Tone.from_frequency(frequency_hz))
+                self._succeed()
         except Exception as error:
             # drivers raise what they like; the next sound tries again
             self._playing = None
-            self._failed(error)
+            self._fail(error)
             return
         self._alarm = self._loop.call_later(length_s, self._next, notes)
 
@@ -97,7 +104,17 @@ class Buzzer:
         try:
             self._device.stop()
         except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failing:
+            self._failing = True
             self._failed(error)
+
+    def _succeed(self) -> None:
+        if self._failing:
+            self._failing = False
+            self._works()
 
     def _cancel(self) -> None:
         if self._alarm is not None:

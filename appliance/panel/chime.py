@@ -21,6 +21,9 @@ LASTS_S: dict[Sound, float] = {
 }
 """For how long each plays that ends by itself; a ring tone lasts until it is stopped."""
 
+PROMPTS = (Sound.IT_IS_RINGING, Sound.NO_ANSWER, Sound.NOT_NOW, Sound.DOOR_OPEN)
+"""What is spoken: under a chime nobody would understand it."""
+
 
 class SoundOutput(Protocol):
     """What makes a sound audible: a buzzer, a sound card, a page.
@@ -94,7 +97,10 @@ class LateOutput:
 
 
 class Chime:
-    """Which sounds play; `changed` is called whenever that changes."""
+    """Which sounds play; `changed` is called whenever that changes.
+
+    A prompt waits for the end of a chime, the last that was asked for.
+    """
 
     def __init__(
         self,
@@ -108,6 +114,7 @@ class Chime:
         self.lasts_s = lasts_s
         """May become another when it is known better."""
         self._playing: dict[Sound, asyncio.TimerHandle | None] = {}
+        self._waiting: Sound | None = None
 
     @property
     def playing(self) -> frozenset[Sound]:
@@ -115,31 +122,42 @@ class Chime:
         return frozenset(self._playing)
 
     def perform(self, effect: PlaySound | StopSound) -> None:
-        """Play or stop a sound, at once."""
-        self._stop_timer(effect.sound)
-        if isinstance(effect, PlaySound):
-            timer = None
-            if effect.sound is not Sound.RINGTONE:
-                loop = asyncio.get_running_loop()
-                lasts_s = self.lasts_s.get(effect.sound, CHIME_S)
-                timer = loop.call_later(lasts_s, self._stop, effect.sound)
-            self._playing[effect.sound] = timer
-            self._output.play(effect.sound)
-            self._changed()
+        """Play or stop a sound: at once, but for a prompt during a chime."""
+        sound = effect.sound
+        if isinstance(effect, StopSound):
+            self._stop(sound)
+        elif sound in PROMPTS and Sound.CHIME in self._playing:
+            self._waiting = sound
         else:
-            self._stop(effect.sound)
+            self._play(sound)
 
     def release(self) -> None:
         """Fall silent."""
+        self._waiting = None
         for sound in tuple(self._playing):
-            self._stop_timer(sound)
             self._stop(sound)
 
+    def _play(self, sound: Sound) -> None:
+        self._stop_timer(sound)
+        timer = None
+        if sound is not Sound.RINGTONE:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self.lasts_s.get(sound, CHIME_S), self._stop, sound)
+        self._playing[sound] = timer
+        self._output.play(sound)
+        self._changed()
+
     def _stop(self, sound: Sound) -> None:
+        if sound is self._waiting:
+            self._waiting = None
         if sound in self._playing:
+            self._stop_timer(sound)
             del self._playing[sound]
             self._output.stop(sound)
             self._changed()
+        if sound is Sound.CHIME and self._waiting is not None:
+            waited, self._waiting = self._waiting, None
+            self._play(waited)
 
     def _stop_timer(self, sound: Sound) -> None:
         if timer := self._playing.get(sound):

@@ -2,7 +2,7 @@
 
 `judge` decides of what was read, `read` reads, `watch` does both again and again. A zone has a limit of its
 own where it has a trip point at which the kernel slows the processor down (passive or hot); otherwise it is
-that of the Pi's firmware, 80 °C. Firmware flags: raspberrypi.com, "get_throttled".
+that of the Pi's firmware, 80 °C. The firmware's flags: `service/throttling.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.calls.inputs import Input, PressureChanged
+from appliance.service import throttling
 
 LOOK_S = 5.0
 LIMIT_C = 80.0
@@ -22,13 +23,6 @@ HYSTERESIS_C = 5.0
 THROTTLED = Path("devices/platform/soc/soc:firmware/get_throttled")
 THERMAL = Path("class/thermal")
 
-_FLAGS = {
-    0: "its supply is too weak",
-    1: "the processor's clock is limited by the heat",
-    2: "the processor is throttled",
-    3: "it is close to its limit of heat",
-}
-"""Of the bits that are of now; from 16 on they are of all the time since the start."""
 _SLOWS_DOWN = ("passive", "hot")
 
 
@@ -57,8 +51,8 @@ def judge(reading: Reading, pressed: bool, /) -> str | None:
             return (
                 f"{zone.name} is at {zone.temperature_c:.0f} °C, its limit is {zone.limit_c:.0f} °C"
             )
-    words = [word for bit, word in _FLAGS.items() if (reading.throttled or 0) >> bit & 1]
-    return f"the device is under pressure: {', '.join(words)}" if words else None
+    said = throttling.words(reading.throttled or 0)
+    return f"the device is under pressure: {said}" if said else None
 
 
 def read(root: Path) -> Reading:

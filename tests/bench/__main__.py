@@ -1,4 +1,7 @@
-"""`make bench`: everything that is measured, each figure beside its peer of the same run."""
+"""`make bench`: everything that is measured, each figure beside its peer of the same run.
+
+It fails where an aim is missed, after everything was measured.
+"""
 
 from __future__ import annotations
 
@@ -45,15 +48,23 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
 }
 
 
-def main(names: list[str]) -> None:
-    """Run the named benches, or all."""
+def main(names: list[str]) -> int:
+    """Run the named benches, or all, and tell which aims were missed; how many they are."""
     print(
         f"{os.cpu_count()} cores; a ratio compares two figures of this run, times alone prove nothing"
     )
+    missed: list[str] = []
     for name, (title, run) in BENCHES.items():
         if not names or name in names:
-            show(title, run())
+            rows = run()
+            show(title, rows)
+            missed += [f"  {name}: {row.name}" for row in rows if row.missed]
+    if missed:
+        print(f"\nAims MISSED: {len(missed)}", *missed, sep="\n")
+    return len(missed)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if unknown := set(sys.argv[1:]) - set(BENCHES):
+        sys.exit(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    sys.exit(1 if main(sys.argv[1:]) else 0)

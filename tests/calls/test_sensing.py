@@ -15,6 +15,7 @@ from appliance.calls.inputs import (
     LinkState,
 )
 from appliance.calls.situation import fault_counts, situation
+from appliance.commands import SetDoNotDisturb
 from appliance.events import Error, InputChanged
 from appliance.model import DeviceException, Situation
 from tests.parts.play import HOUSE, Play
@@ -61,6 +62,14 @@ def test_a_door_that_stands_open_is_told_once_and_forgotten_when_it_is_closed() 
     switches(play, "front", "door_contact", True)
     switches(play, "front", "door_contact", False)
     assert play.wait(600) == [], "it was closed in time"
+
+
+def test_the_alarm_of_a_door_that_stands_open_sounds_under_do_not_disturb() -> None:
+    play = Play(SENSING)
+    play.orders(SetDoNotDisturb())
+    switches(play, "front", "door_contact", True)
+    play.wait(60)
+    assert play.done(PlaySound) == [PlaySound(Sound.ALARM)]
 
 
 def test_a_case_that_was_opened_stays_told() -> None:

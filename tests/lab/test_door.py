@@ -32,7 +32,7 @@ def test_a_press_on_a_line_is_told_at_the_local_socket(door: Machine) -> None:
     assert '"button": "call"' in told
 
 
-def test_the_relay_is_energized_for_as_long_as_it_is_to_be(door: Machine) -> None:
+def test_the_relay_is_energized_by_a_command_and_released_again(door: Machine) -> None:
     assert door.line(27) == 0
     reads = "$(cat /run/lab-pins/sim_gpio27/value)"
     both = (f"until [ {reads} = {level} ]; do sleep 0.05; done" for level in (1, 0))

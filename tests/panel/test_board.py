@@ -498,6 +498,58 @@ async def test_a_buzzer_without_a_pin_is_told_and_the_chime_is_a_state_still(
         assert board.status()["chime"] == "playing"
 
 
+async def test_a_buzzer_that_works_again_is_told() -> None:
+    wires, inbox = MockWires(), Inbox()
+    async with buzzing(wires, inbox) as board:
+        wires.factory.pin(12).function = "input"
+        board.perform(PlaySound(Sound.CHIME))
+        board.perform(PlaySound(Sound.CHIME))
+        assert [fault.where for fault in inbox.of(FaultReported)] == ["panel.buzzer"]
+        wires.factory.pin(12).function = "output"
+        board.perform(PlaySound(Sound.CHIME))
+        assert inbox.all[1:] == [FaultCleared("panel.buzzer")]
+
+
+async def test_a_buzzer_whose_pin_is_had_late_plays_what_plays_then_and_later(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "RETRY_S", 0.01)
+    wires, busy = MockWires(), [True]
+    pin = wires.factory.pin
+
+    def claimed(name: object) -> Any:
+        if busy[0]:
+            raise OSError(errno.EBUSY, "GPIO busy")
+        return pin(name)
+
+    monkeypatch.setattr(wires.factory, "pin", claimed)
+    async with buzzing(wires, inbox) as board:
+        assert [fault.where for fault in inbox.of(FaultReported)] == ["panel.buzzer"]
+        board.perform(PlaySound(Sound.RINGTONE))
+        busy[0] = False
+        await inbox.has(FaultCleared("panel.buzzer"))
+        assert pin(12).state, "what played when it came"
+        board.perform(StopSound(Sound.RINGTONE))
+        assert not pin(12).state
+        board.perform(PlaySound(Sound.CHIME))
+        assert pin(12).state, "what plays since"
+    assert pin(12).function == "input", "it was given back"
+
+
+def buzzing(wires: MockWires, inbox: Inbox) -> Board:
+    """A board with nothing but a buzzer."""
+    return Board(
+        "pi",
+        panel=config.Panel(buzzer=12),
+        buttons={},
+        leds={},
+        relays={},
+        inputs={},
+        post=inbox.post,
+        factory=wires.factory,
+    )
+
+
 async def test_without_any_pins_no_device_may_open_where_an_led_is_to_tell(inbox: Inbox) -> None:
     sections: dict[str, Any] = {"buttons": {}, "relays": {}, "inputs": {}}
     async with Board(

@@ -18,7 +18,13 @@ class Bench:
     def __init__(self) -> None:
         self.wires = MockWires()
         self.faults: list[Exception] = []
-        self.buzzer = Buzzer(PIN, factory=self.wires.factory, failed=self.faults.append)
+        self.recoveries = 0
+        self.buzzer = Buzzer(
+            PIN, factory=self.wires.factory, failed=self.faults.append, works=self._recovered
+        )
+
+    def _recovered(self) -> None:
+        self.recoveries += 1
 
     def hertz(self) -> float | None:
         """What the pin gives, and not what it was told to give."""
@@ -78,13 +84,20 @@ async def test_every_note_can_be_played(sound: Sound, bench: Bench) -> None:
     assert all(110 <= hertz <= 1760 for hertz in monotone)
 
 
-async def test_a_driver_that_fails_is_told_and_tried_again_with_the_next_sound(
+async def test_a_driver_that_fails_is_told_once_and_tried_again_with_each_sound(
     bench: Bench,
 ) -> None:
     pin = bench.wires.factory.pin(PIN)
     pin.function = "input"  # as when somebody else took it
-    bench.buzzer.play(Sound.CHIME)
+    for sound in (Sound.CHIME, Sound.ALARM, Sound.CHIME):
+        bench.buzzer.play(sound)
     assert len(bench.faults) == 1
+    assert bench.recoveries == 0
     pin.function = "output"
     bench.buzzer.play(Sound.CHIME)
     assert bench.hertz() is not None
+    bench.buzzer.play(Sound.CHIME)
+    assert bench.recoveries == 1, "when it was heard again, once"
+    pin.function = "input"
+    bench.buzzer.play(Sound.CHIME)
+    assert len(bench.faults) == 2, "a fault of its own"

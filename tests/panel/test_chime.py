@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 from appliance.calls.effects import PlaySound, Sound, StopSound
-from appliance.panel.chime import Chime, LateOutput, Together
+from appliance.panel.chime import PROMPTS, Chime, LateOutput, Together
 
 PLAY_CHIME, STOP_CHIME = PlaySound(Sound.CHIME), StopSound(Sound.CHIME)
 PLAY_TONE, STOP_TONE = PlaySound(Sound.RINGTONE), StopSound(Sound.RINGTONE)
+
+SPOKEN_S = dict.fromkeys(PROMPTS, 60.0)
 
 
 class Speaker:
@@ -99,6 +101,54 @@ async def test_after_the_release_no_timer_is_left(speaker: Speaker) -> None:
     chime.perform(PLAY_TONE)
     await asyncio.sleep(0.03)
     assert speaker.heard == ["play chime", "stop chime", "play ringtone"]
+    chime.release()
+
+
+async def test_a_prompt_waits_for_the_end_of_the_chime(speaker: Speaker) -> None:
+    changed = asyncio.Event()
+    chime = Chime(speaker, changed=changed.set, lasts_s={Sound.CHIME: 0.01, **SPOKEN_S})
+    chime.perform(PLAY_CHIME)
+    chime.perform(PlaySound(Sound.IT_IS_RINGING))
+    assert chime.playing == {Sound.CHIME}
+    async with asyncio.timeout(30):
+        while Sound.IT_IS_RINGING not in chime.playing:
+            changed.clear()
+            await changed.wait()
+    assert speaker.heard == ["play chime", "stop chime", "play it_is_ringing"]
+    chime.perform(PlaySound(Sound.DOOR_OPEN))
+    assert chime.playing == {Sound.IT_IS_RINGING, Sound.DOOR_OPEN}, "no chime, no waiting"
+    chime.release()
+
+
+async def test_of_prompts_that_wait_the_last_is_heard_and_none_that_was_stopped(
+    speaker: Speaker,
+) -> None:
+    chime = Chime(speaker, changed=lambda: None)
+    chime.perform(PLAY_CHIME)
+    chime.perform(PlaySound(Sound.IT_IS_RINGING))
+    chime.perform(StopSound(Sound.IT_IS_RINGING))
+    chime.perform(STOP_CHIME)
+    assert chime.playing == set()
+    chime.perform(PLAY_CHIME)
+    chime.perform(PlaySound(Sound.IT_IS_RINGING))
+    chime.perform(PlaySound(Sound.NOT_NOW))
+    chime.perform(PLAY_CHIME)
+    chime.perform(STOP_CHIME)
+    assert chime.playing == {Sound.NOT_NOW}
+    chime.perform(PLAY_CHIME)
+    chime.perform(PlaySound(Sound.DOOR_OPEN))
+    chime.release()
+    assert chime.playing == set()
+    assert "play it_is_ringing" not in speaker.heard
+    assert "play door_open" not in speaker.heard
+
+
+async def test_what_is_no_prompt_waits_for_nothing(speaker: Speaker) -> None:
+    chime = Chime(speaker, changed=lambda: None)
+    chime.perform(PLAY_CHIME)
+    for sound in (Sound.ALARM, Sound.REFUSED, Sound.RINGTONE):
+        chime.perform(PlaySound(sound))
+        assert sound in chime.playing
     chime.release()
 
 

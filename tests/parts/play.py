@@ -329,7 +329,7 @@ def invite_from(
 
 
 FOR_VISITORS = {effects.Sound.CHIME, effects.Sound.REFUSED, *map(effects.Sound, Notice)}
-"""Sounds by which nobody is to be disturbed who does not want to be."""
+"""Sounds by which nobody is to be disturbed who does not want to be; an alarm may."""
 
 
 class Laws:

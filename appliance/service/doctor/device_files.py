@@ -1,6 +1,6 @@
-"""What the kernel says of GPIO chips: read by ioctl, without claiming anything.
+"""What the kernel says of GPIO chips and of locks: asked without claiming anything.
 
-Source: linux/gpio.h (the second version of its interface).
+Sources: linux/gpio.h (the second version of its interface); fcntl(2) of a lock that is only asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _CHIPINFO = struct.Struct("32s32sI")
 GPIO_V2_GET_LINEINFO = 0xC100B405
 _LINEINFO = struct.Struct("32s32sIIQ176x")
 _LINE_USED = 1
+_FLOCK = struct.Struct("hhqqi0q")
+"""Kind, whence, start, length, process: `struct flock` with offsets of 64 bits."""
 LINES = 28
 """Those of the 40-pin header; the first of the Pi's chip."""
 
@@ -51,6 +53,21 @@ def read_chip(path: str, ioctl: Ioctl = fcntl.ioctl) -> Chip | None:
     except OSError:
         return None
     return Chip(path, _words(label), lines, users)
+
+
+def holder(path: str) -> int | None:
+    """Which other process has locked a file or a device (0: one that cannot be seen from here).
+
+    None where nobody has, or it cannot be opened. libcamera locks the media device of a camera in use,
+    while any number of programs may have it open. A process that has locked it itself would lose that.
+    """
+    try:
+        with _opened(path) as descriptor:
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    except OSError:
+        return None
+    return None if kind == fcntl.F_UNLCK else max(process, 0)
 
 
 @contextmanager

@@ -119,6 +119,9 @@ class Machine(Protocol):
     def cameras(self) -> Sequence[Mapping[str, Any]]:
         """Those that libcamera knows (`Picamera2.global_camera_info`); raises what it raises."""
 
+    def holder(self, path: str) -> int | None:
+        """Which other process has locked a device; see `device_files.holder`."""
+
     def sound_cards(self) -> Sequence[str]:
         """ALSA's cards by name; raises what it raises."""
 
@@ -223,6 +226,10 @@ class ThisMachine:
             "from picamera2 import Picamera2; tell(Picamera2.global_camera_info())"
         )
         return found
+
+    def holder(self, path: str) -> int | None:
+        """See `Machine`."""
+        return device_files.holder(path)
 
     def sound_cards(self) -> Sequence[str]:
         """See `Machine`."""

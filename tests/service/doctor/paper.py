@@ -58,7 +58,7 @@ class PaperMachine:
     )
     folders: dict[str, list[str]] = field(
         default_factory=lambda: {
-            "/dev": ["gpiochip0", "video0", "video11"],
+            "/dev": ["gpiochip0", "media0", "media1", "video0", "video11"],
             "/dev/snd": ["pcmC0D0p"],
             "/dev/dri": ["card1", "renderD128"],
             "/dev/input": ["event0"],
@@ -89,6 +89,7 @@ class PaperMachine:
     libcamera: list[dict[str, Any]] | Exception = field(
         default_factory=lambda: [{"Num": 0, "Model": "imx708", "Id": "/base/soc/i2c0/imx708@1a"}]
     )
+    holders: dict[str, int] = field(default_factory=dict)
     cards: list[str] = field(default_factory=lambda: ["Headphones", "USB"])
     sounds: dict[str, Exception] = field(default_factory=dict)
     encoders: set[str] = field(default_factory=lambda: {"libx264"})
@@ -152,6 +153,9 @@ class PaperMachine:
         if isinstance(self.libcamera, Exception):
             raise self.libcamera
         return self.libcamera
+
+    def holder(self, path: str) -> int | None:
+        return self.holders.get(path)
 
     def sound_cards(self) -> Sequence[str]:
         return self.cards

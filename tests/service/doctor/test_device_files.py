@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 from appliance.service.doctor.device_files import (
     GPIO_GET_CHIPINFO,
     GPIO_V2_GET_LINEINFO,
     Chip,
+    holder,
     read_chip,
 )
 
@@ -49,3 +52,34 @@ def test_what_is_not_there_and_what_is_something_else(tmp_path: Path) -> None:
     other = tmp_path / "file"
     other.touch()
     assert read_chip(str(other)) is None
+
+
+LOCKS = """
+import fcntl, sys
+file = open(sys.argv[1], "r+")
+print("open", flush=True)
+sys.stdin.readline()
+fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print("locked", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_who_has_locked_a_device_is_told_and_who_has_it_open_is_not(tmp_path: Path) -> None:
+    node = tmp_path / "media0"
+    node.touch()
+    command = [sys.executable, "-c", LOCKS, str(node)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin
+        assert other.stdout
+        assert other.stdout.readline() == "open\n"
+        assert holder(str(node)) is None
+        print(file=other.stdin, flush=True)
+        assert other.stdout.readline() == "locked\n"
+        assert holder(str(node)) == other.pid
+        assert holder(str(node)) == other.pid, "asking took nothing away"
+        print(file=other.stdin, flush=True)
+    assert holder(str(node)) is None
+    assert holder(str(tmp_path / "nothing")) is None

@@ -26,6 +26,7 @@ from appliance.service.doctor.device_files import Chip
 from appliance.service.doctor.examination import CHECKS, examine
 from appliance.service.doctor.findings import Finding, Verdict
 from appliance.service.doctor.knocking import Knock, Step
+from appliance.service.pressure import Reading, judge
 from appliance.video_device import VideoDevice
 from tests.service.doctor.paper import CONFIG, NOON, PaperMachine
 
@@ -74,6 +75,19 @@ def without(machine: PaperMachine, module: str) -> None:
     machine.modules.discard(module)
 
 
+TWO = [{"Model": "imx708", "Id": "/base/soc/i2c0/imx708@1a"}, {"Model": "ov5647"}]
+
+
+def laptop(machine: PaperMachine) -> None:
+    machine.files.pop("/proc/device-tree/model")
+
+
+def held(machine: PaperMachine, by: str) -> None:
+    """A program has the camera; others only have its devices open."""
+    machine.holders["/dev/media1"] = 4711
+    machine.files |= {"/proc/4711/comm": by.split("\0")[0], "/proc/4711/cmdline": by}
+
+
 MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
     # what is looked at, what breaks it, the component, how bad, in the finding, in the advice
     ("pins", lambda m: without(m, "lgpio"), "pins", FAULT, "no pin factory", "python3-lgpio"),
@@ -105,6 +119,22 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
      "camera", FAULT, "wants numpy 1", "'numpy<2'"),
     ("camera", lambda m: setattr(m, "libcamera", []), "camera front", FAULT,
      "no camera is found", "ribbon cable"),
+    ("camera", lambda m: setattr(m, "libcamera", ImportError("No module named 'libcamera'")),
+     "camera", FAULT, "No module named 'libcamera'", "apt install python3-libcamera"),
+    ("camera", both(laptop, lambda m: setattr(m, "libcamera", ImportError("No module named 'libcamera'"))),
+     "camera", FAULT, "No module named 'libcamera'", 'device = "test-card"'),
+    ("camera", both(laptop, lambda m: without(m, "picamera2")), "camera", FAULT,
+     "picamera2 is not installed", 'device = "test-card"'),
+    ("camera", both(laptop, lambda m: setattr(m, "libcamera", [])), "camera front", FAULT,
+     "no camera is found", 'device = "test-card"'),
+    ("camera", lambda m: held(m, "rpicam-vid\0-t\0000"), "camera front", FAULT,
+     "imx708 is in use by rpicam-vid (process 4711)", "Stop that program"),
+    ("camera", lambda m: m.holders.update({"/dev/media1": 0}), "camera front", FAULT,
+     "in use by another program", "Stop that program"),
+    ("camera", both(lambda m: held(m, "rpicam-vid"), lambda m: setattr(m, "status", RUNNING)),
+     "camera front", FAULT, "in use by rpicam-vid", "Stop that program"),
+    ("camera", both(lambda m: held(m, "rpicam-vid"), lambda m: setattr(m, "libcamera", TWO)),
+     "camera", WARNING, "one of the 2 cameras is in use by rpicam-vid", "Stop that program"),
     ("encoder", lambda m: setattr(m, "video", None), "encoder", WARNING,
      "not loaded", "bcm2835-codec"),
     ("encoder", lambda m: setattr(m, "video", OSError(13, "Permission denied")), "encoder", FAULT,
@@ -142,7 +172,11 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
      "temperature", FAULT, "81 °C", "heat sink"),
     ("temperature", lambda m: m.files.update({"/sys/class/thermal/thermal_zone0/temp": "76000"}),
      "temperature", WARNING, "76 °C", "heat sink"),
-    ("temperature", lambda m: flags(m, "0x4"), "temperature", FAULT, "slowed down", "heat sink"),
+    ("temperature", lambda m: flags(m, "0x2"), "temperature", FAULT, "48 °C: the processor's clock is",
+     "heat sink"),
+    ("temperature", lambda m: flags(m, "0x4"), "temperature", FAULT, "is throttled", "heat sink"),
+    ("temperature", lambda m: flags(m, "0x8"), "temperature", WARNING, "close to its limit", "heat sink"),
+    ("temperature", lambda m: flags(m, "0x80000"), "supply", WARNING, "too hot at some time", "heat sink"),
     ("temperature", lambda m: flags(m, "0x1"), "supply", FAULT, "too low now", "supply"),
     ("temperature", lambda m: flags(m, "0x50000"), "supply", WARNING, "since the start", "supply"),
     ("service", lambda m: m.outputs.clear(), "service", WARNING,
@@ -177,6 +211,29 @@ def test_one_that_runs_and_says_nothing_has_the_devices_all_the_same(
     [found] = ill(look(machine))
     assert (found.component, found.verdict) == ("appliance", verdict)
     assert advice in (found.advice or "")
+
+
+@pytest.mark.parametrize("words", ["/usr/bin/python3\0/opt/appliance/bin/appliance\0run", ""])
+def test_a_camera_that_the_running_appliance_has_is_well(words: str) -> None:
+    machine = PaperMachine(status=RUNNING)
+    held(machine, words)
+    assert ill(look(machine, check="camera")) == []
+
+
+@pytest.mark.parametrize("flag", range(4))
+def test_the_doctor_and_the_daemon_know_the_same_flags(flag: int) -> None:
+    machine = PaperMachine()
+    flags(machine, hex(1 << flag))
+    assert judge(Reading(throttled=1 << flag), False)
+    assert ill(look(machine, check="temperature"))
+
+
+def test_a_machine_that_tells_flags_alone_is_heard() -> None:
+    machine = PaperMachine()
+    machine.files.pop("/sys/class/thermal/thermal_zone0/temp")
+    flags(machine, "0x2")
+    [found] = ill(look(machine, check="temperature"))
+    assert "the processor's clock is limited" in found.finding
 
 
 def flags(machine: PaperMachine, value: str) -> None:
