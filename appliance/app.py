@@ -27,6 +27,7 @@ from appliance.calls.telling import notice_of
 from appliance.config import Config
 from appliance.errors import Refused
 from appliance.model import AudioMode
+from appliance.orphans import Orphans
 from appliance.panel import safe
 from appliance.panel.board import Board
 from appliance.panel.chime import LateOutput
@@ -205,7 +206,7 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(path))  # before anything of a running one is touched
         stack.callback(loop.set_exception_handler, loop.get_exception_handler())
-        loop.set_exception_handler(_orphans(engine))
+        loop.set_exception_handler(Orphans(engine.post))
         await stack.enter_async_context(bus)
         bus.sinks.append(write_log)
         await wiring.deciding(appliance, stack)
@@ -248,14 +249,3 @@ async def _end(engine: Engine, core: asyncio.Task[None]) -> None:
     """End every call, then the core; the edges close behind it."""
     engine.stop()
     await core
-
-
-def _orphans(engine: Engine) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """Errors of tasks that nobody owns (aiortc starts some) are told, not lost."""
-
-    def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        log.error("on the loop: %s", context.get("message"), exc_info=error)
-        engine.post(FaultReported("loop", f"{context.get('message')}: {error!r}"))
-
-    return handler

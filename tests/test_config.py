@@ -307,6 +307,7 @@ KNOWN = """
         ('[mqtt]\nroot = "a/+"', "mqtt.root: is no topic"),
         ('[mqtt]\nhost = "broker.example"', "mqtt.host: broker.example is more than this machine"),
         ('[mqtt]\nhost = "localhost.example"', "mqtt.host: localhost.example is more than"),
+        ('[mqtt]\nhost = "broker.localhost"', "mqtt.host: broker.localhost is more than"),
         ('[mqtt]\nhost = "192.168.1.2"', "mqtt.host: 192.168.1.2 is more than this machine"),
         ('[mqtt]\nhost = "0.0.0.0"', "mqtt.host: 0.0.0.0 is more than this machine"),
         ("[mqtt]\ntls_insecure = true", "mqtt.tls_insecure: there is no such key"),

@@ -126,11 +126,23 @@ class Connection:
             target=self._run, name=f"mqtt-{plan.client_id}", daemon=True
         )
 
+    @classmethod
+    def begun(cls, plan: Plan, report: Callable[[Report], None]) -> Connection:
+        """One that was started; raises OSError or RuntimeError where the system has no more to give."""
+        connection = cls(plan, report)
+        connection.start()
+        return connection
+
     def start(self) -> None:
-        """Connect, in the thread."""
+        """Connect, in the thread; raises RuntimeError where there can be no more threads."""
         self._woken.settimeout(0)
         self._wake.settimeout(0)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._wake.close()
+            self._woken.close()
+            raise
 
     def publish(self, publication: Publication, expiry_s: float | None, token: int) -> None:
         """Send a message; `Acknowledged` names the token again."""

@@ -288,8 +288,11 @@ class MqttLink:
             will=None,
             subscriptions=(Subscription(self._will.topic),),
         )
-        connection = Connection(plan, self._to_loop(seen))
-        connection.start()
+        try:
+            connection = Connection.begun(plan, self._to_loop(seen))
+        except (OSError, RuntimeError) as fault:
+            logger.info("%s", _not_begun(fault))
+            return False
         either: list[asyncio.Future[Any]] = [looked, self._stop]
         await asyncio.wait(either, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
         connection.close(None)
@@ -332,8 +335,11 @@ class MqttLink:
                     logger.debug("the loop is behind with %d messages", MAX_ARRIVED)
             hand_over_soon(report)
 
-        self._connection = connection = Connection(self._plan(), hand_over)
-        connection.start()
+        try:
+            connection = Connection.begun(self._plan(), hand_over)
+        except (OSError, RuntimeError) as fault:  # no descriptor is left, or no thread
+            return Closed("broker_unreachable", _not_begun(fault)), False
+        self._connection = connection
         try:
             either: list[asyncio.Future[Any]] = [closed, self._stop]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -391,6 +397,10 @@ class MqttLink:
             self._on_state(state)
 
 
+def _not_begun(fault: Exception) -> str:
+    return f"No connection to the broker can be begun: {fault}."
+
+
 def _taken_over(client_id: str) -> str:
     return f"Another program has connected to the broker as {client_id}."
 
@@ -399,4 +409,4 @@ def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return host == "localhost"  # names below it may be asked of a DNS server

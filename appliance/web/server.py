@@ -18,13 +18,14 @@ from typing import Any, Literal, Self
 from aiohttp import WSCloseCode, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 
 from appliance.config import Device, Http, Mqtt
 from appliance.errors import ApplianceError, ConfigError
 from appliance.model import CallSettings, Json, Right
 from appliance.trust.contacts import Contacts
 from appliance.web.access import NO_STORE, Access, Asker, is_from_elsewhere
+from appliance.web.connections import Connections
 from appliance.web.demo import Demo, serve_screen, serve_socket, serve_sound
 from appliance.web.files import PageFile, read_files, respond
 from appliance.web.guard import Guard, is_loopback, security_headers
@@ -39,6 +40,12 @@ requests_log = logging.getLogger(f"{__name__}.requests")
 
 SHUTDOWN_TIMEOUT_S = 2.0
 SWEEP_EVERY_S = 60.0
+KEEP_ALIVE_S = 30.0
+"""How long a connection stays after an answer, and how long the next request may take to come."""
+LINGER_S = 5.0
+"""How long the rest of a body that was refused is read."""
+BODY_S = 20.0
+"""How long a body may take to come."""
 MAX_BODY_BYTES = 64 * 1024
 AT_THIS_MACHINE = "page"
 """Who uses TURN servers without a login."""
@@ -102,6 +109,13 @@ class WebServer:
         self._http = http
         self._status = status
         self._registry = registry or CollectorRegistry()
+        closed = Counter(
+            "appliance_page_connections_closed",
+            "Connections to the page that were too many or asked for nothing",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._connections = Connections(lambda reason: closed.labels(reason).inc())
         self._websocket_url = websocket_url or mqtt.websocket_url
         self._mqtt_version = mqtt_version
         self._unsigned = unsigned
@@ -139,19 +153,24 @@ class WebServer:
             access_log=None,
             handle_signals=False,
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=LINGER_S,
         )
         async with AsyncExitStack() as undo:
-            await runner.setup()
-            undo.push_async_callback(runner.cleanup)
             try:
-                context = self._tls.context if self._tls else None
-                site = web.TCPSite(runner, self._http.host, self._http.port, ssl_context=context)
-                await site.start()
+                listening = await self._connections.listen(self._http.host, self._http.port)
             except OSError as error:
                 where = f"{self._http.host}, port {self._http.port}"
                 raise ApplianceError(
                     f"The web server cannot listen on {where}: {error.strerror}."
                 ) from error
+            for sock in listening:
+                undo.callback(sock.close)
+            await runner.setup()
+            undo.push_async_callback(runner.cleanup)
+            context = self._tls.context if self._tls else None
+            for sock in listening:
+                await web.SockSite(runner, sock, ssl_context=context).start()
             self._guard = Guard.of(self._http, runner.addresses[0][1], tls=context is not None)
             sessions = Sessions(self._contacts)
             undo.callback(sessions.close)
@@ -237,6 +256,7 @@ class WebServer:
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let in whom the guard knows."""
+        self._connections.has_asked(request.transport)
         if self._guard is None:
             return web.Response(status=503, text="Not yet.\n", headers=NO_STORE)
         if not _can_be_said(request):
@@ -262,6 +282,15 @@ class WebServer:
             request.headers.get(hdrs.ORIGIN)
         ):
             return web.Response(status=204, headers=PREFLIGHT)
+        try:
+            async with asyncio.timeout(BODY_S):
+                await request.read()  # it is kept for who asks again
+        except TimeoutError:
+            sentence = "The body does not come.\n"
+            return web.Response(status=408, text=sentence, headers=NO_STORE)
+        except web.RequestPayloadError:
+            sentence = "The body does not come as the headers said.\n"
+            return web.Response(status=400, text=sentence, headers=NO_STORE)
         try:
             return await handler(request)
         except web.RequestPayloadError:

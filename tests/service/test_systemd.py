@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.service import systemd
+from appliance.web.connections import AT_MOST
 from tests.parts import need
 
 UNIT = Path(__file__).parents[2] / "systemd" / "appliance.service"
@@ -211,3 +212,9 @@ def test_users_and_folders_are_made(tmp_path: Path) -> None:
     state = (tmp_path / "var/lib/appliance").stat()
     assert (stat.S_IMODE(state.st_mode), state.st_uid) == (0o700, int(user[2]))
     assert stat.S_IMODE((tmp_path / "etc/credstore").stat().st_mode) == 0o700
+
+
+def test_the_unit_has_descriptors_for_all_that_may_be_open() -> None:
+    limit = re.search(r"^LimitNOFILE=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    assert limit is not None
+    assert int(limit[1]) >= 1024 + AT_MOST

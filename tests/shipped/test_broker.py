@@ -331,6 +331,16 @@ def test_a_certificate_that_is_revoked_lets_nobody_in_any_more(
 # -------------------- how much
 
 
+def test_every_listener_has_its_own_number_of_connections(broker: ShippedBroker) -> None:
+    shipped = Path(__file__).parents[2] / "config" / "mosquitto" / "appliance.conf"
+    for file in (shipped, broker.house.folder / "appliance.conf"):
+        before, *listeners = re.split(r"^listener ", file.read_text(), flags=re.MULTILINE)
+        assert "\nmax_connections" not in before  # mosquitto 2.0 takes it for the last listener's
+        assert len(listeners) == 4
+        for listener in listeners:
+            assert len(re.findall(r"^max_connections 200$", listener, re.MULTILINE)) == 1, listener
+
+
 def test_what_is_larger_than_an_offer_ends_the_connection(broker: ShippedBroker) -> None:
     for size, taken in ((32 * 1024, True), (61_000, True), (70_000, False)):
         with enter(broker, ALICE) as alice:

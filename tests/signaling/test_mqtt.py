@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import ssl
@@ -594,3 +595,52 @@ async def test_a_broker_that_is_away_for_long_fills_no_log(
     levels = [one.levelno for one in caplog.records if "Next attempt" in one.getMessage()]
     assert levels.count(logging.INFO) == 1
     assert levels[0] == logging.INFO
+
+
+# -------------------- a system that has no more to give
+
+
+@pytest.mark.parametrize("lacks", ["descriptors", "threads"])
+async def test_a_connection_that_cannot_even_begin_is_one_that_ended(
+    monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    seen = Seen()
+    refused: Watched[str] = Watched()
+
+    def no_descriptor() -> tuple[socket.socket, socket.socket]:
+        refused.post(lacks)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def no_thread(thread: threading.Thread) -> None:
+        refused.post(lacks)
+        raise RuntimeError("can't start new thread")
+
+    async with EmbeddedBroker() as broker:
+        with monkeypatch.context() as patch:
+            if lacks == "descriptors":
+                patch.setattr(socket, "socketpair", no_descriptor)
+            else:
+                patch.setattr(threading.Thread, "start", no_thread)
+            link = seen.link(Mqtt(port=broker.port))
+            await link.__aenter__()
+            await refused.until(lambda _: refused.count(lacks) >= 3)
+            assert "can be begun" in await seen.fault("broker_unreachable")
+        await seen.connected()
+        await link.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [
+        ("localhost", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("broker.localhost", False),
+        ("localhost.", False),
+        ("192.168.1.2", False),
+    ],
+)
+def test_only_this_machine_is_spoken_to_in_plain_text_without_a_word(
+    host: str, is_here: bool
+) -> None:
+    assert mqtt._is_loopback(host) is is_here
