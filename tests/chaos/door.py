@@ -69,7 +69,8 @@ class Door:
         self.lives = 0
         self.began: dict[str, float] = {}
         """When each call began, by the daemon's word (Unix time, seconds)."""
-        self.ended: set[str] = set()
+        self.over: dict[str, float] = {}
+        """When each was over: by its word, or with the life in which it began."""
         self.state = folder / "state"
         self.log = folder / "door.log"
         self._start = start
@@ -116,6 +117,8 @@ class Door:
             reading = asyncio.get_running_loop().create_task(self._read())
             await asyncio.to_thread(self._process.wait)
             await reading
+            for call_id in self.began:
+                self.over.setdefault(call_id, time.time())
             await self._tell()
             if not self._stopping:
                 await asyncio.sleep(RESTART_S)
@@ -151,7 +154,7 @@ class Door:
         elif item["type"] == "appliance.outgoing_call_started":
             self.began[item["subject"]] = datetime.fromisoformat(item["time"]).timestamp()
         elif item["type"] == "appliance.call_ended":
-            self.ended.add(item["subject"])
+            self.over[item["subject"]] = datetime.fromisoformat(item["time"]).timestamp()
         await self._tell()
 
     async def _tell(self) -> None:
@@ -219,7 +222,7 @@ class Door:
     async def until_over(self, call_id: str) -> None:
         """Wait for that call's end, told or by a death."""
         life = self.lives
-        await self._until(lambda: call_id in self.ended or self.lives != life)
+        await self._until(lambda: call_id in self.over or self.lives != life)
 
     async def died(self, life: int) -> None:
         """Wait for the end of that life."""
