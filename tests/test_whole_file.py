@@ -57,7 +57,7 @@ def test_a_link_that_somebody_laid_is_not_followed(tmp_path: Path) -> None:
 
 
 class Disk:
-    """What of a folder is sure to be there when the power is cut, by what the kernel was told to bring there.
+    """What of a folder is sure to be there when the power is cut, by what was synced.
 
     Of a file it is what the kernel had of it (not what Python holds back) at its last fsync; of a folder,
     the names that it had at its own.
