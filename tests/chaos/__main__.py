@@ -45,6 +45,7 @@ def _kills(count: int, seed: int) -> bool:
         ready = sorted(found.ready_s)
         print(f"\nin {found.took_s:.0f} s, {found.over_its_start} of them over its start:")
         print(f"  {found.calls:6} calls in the log, as they were when it died")
+        print(f"  {found.left_open:6} times the dead one left the door's relay energized")
         print(
             f"  {ready[len(ready) // 2]:6.2f} s from its end until it answers, {ready[-1]:.2f} at most"
         )

@@ -62,9 +62,21 @@ class Door:
     """`async with`: runs until it is left; `kill`, `freeze` and `thaw` are what befalls it."""
 
     def __init__(
-        self, start: Start, folder: Path, environ: Mapping[str, str], ring_timeout_s: float
+        self,
+        start: Start,
+        folder: Path,
+        environ: Mapping[str, str],
+        ring_timeout_s: float,
+        *,
+        config: str = CONFIG,
+        stop_post: Callable[[], None] = lambda: None,
     ) -> None:
-        """`start` is `subprocess.Popen`, or that of a place in a network lab."""
+        """`start` is `subprocess.Popen`, or that of a place in a network lab.
+
+        `stop_post` is run after each of its ends and before the next start, as an ExecStopPost; in a
+        thread of its own.
+        """
+        self._stop_post = stop_post
         self.ring_timeout_s = ring_timeout_s
         self.lives = 0
         self.began: dict[str, float] = {}
@@ -76,7 +88,7 @@ class Door:
         self._start = start
         self._socket = folder / "door.sock"
         self._config = folder / "door.toml"
-        self._config.write_text(CONFIG.format(ring_timeout_s=ring_timeout_s))
+        self._config.write_text(config.format(ring_timeout_s=ring_timeout_s))
         self._environ = {
             **os.environ,
             **environ,
@@ -117,6 +129,7 @@ class Door:
             reading = asyncio.get_running_loop().create_task(self._read())
             await asyncio.to_thread(self._process.wait)
             await reading
+            await asyncio.to_thread(self._stop_post)
             for call_id in self.began:
                 self.over.setdefault(call_id, time.time())
             await self._tell()
@@ -223,6 +236,13 @@ class Door:
         """Wait for that call's end, told or by a death."""
         life = self.lives
         await self._until(lambda: call_id in self.over or self.lives != life)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Another command of the appliance, with the daemon's configuration and environment. Blocks."""
+        line = [sys.executable, "-m", "appliance", *words, "--config", str(self._config)]
+        return subprocess.run(
+            line, env=self._environ, capture_output=True, text=True, check=False, cwd=self.state
+        )
 
     async def died(self, life: int) -> None:
         """Wait for the end of that life."""
