@@ -9,7 +9,7 @@ import pytest
 
 from tests.soak.calls import many_calls
 
-CALLS = 200
+CALLS = 160
 
 
 @pytest.mark.soak

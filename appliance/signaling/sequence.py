@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def first_number(folder: Path, wall_ms: int) -> int:
         kept = 0
     first = max(wall_ms, kept if kept < HIGHEST else 0)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         write_whole(file, b"%d\n" % (first + RESERVED))
     except OSError as error:
         log.warning(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -121,7 +121,7 @@ class Authority:
 
         made = cls._make(folder, device, host)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(folder)
             write_whole(folder / KEY_FILE, key_pem(made.key))
             # last, since it says that there is one
             write_whole(folder / CERTIFICATE_FILE, made.pem)

@@ -20,7 +20,7 @@ from appliance.config import Contact, Id
 from appliance.errors import ConfigError
 from appliance.model import Right
 from appliance.trust.keys import PublicKey
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, write_whole
 
 FILE = "contacts.toml"
 MAX_BYTES = 1024 * 1024
@@ -95,7 +95,7 @@ def _faults(book: Book) -> list[str]:
 
 def write(file: Path, book: Book) -> None:
     """Put the book in its place: whole, synced, for this user alone. Blocks; raises OSError."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(file.parent)
     write_whole(file, to_toml(book).encode())
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -171,7 +171,7 @@ class DeviceKey:
             pass
         key = cls.make()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(folder)
             write_whole(file, key.pem())
         except OSError as error:
             raise KeyUnusable(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.kills import kills
-from tests.chaos.presses import Verdict, presses
+from tests.chaos.presses import FAULTS, Verdict, presses
 
 
 def main() -> int:
@@ -45,6 +45,7 @@ def _kills(count: int, seed: int) -> bool:
         ready = sorted(found.ready_s)
         print(f"\nin {found.took_s:.0f} s, {found.over_its_start} of them over its start:")
         print(f"  {found.calls:6} calls in the log, as they were when it died")
+        print(f"  {found.left_open:6} times the dead one left the door's relay energized")
         print(
             f"  {ready[len(ready) // 2]:6.2f} s from its end until it answers, {ready[-1]:.2f} at most"
         )
@@ -84,9 +85,10 @@ def _show(verdict: Verdict) -> None:
         print(f"  {times:6} x {kind}")
     print(f"  {verdict.presses:6} presses")
     print(f"  {verdict.rung:6} rang at the phone")
-    print(f"  {verdict.missed:6} did not ring, and are in the call log")
+    print(f"  {verdict.missed:6} did not ring, with trouble around them, and are in the call log")
+    print(f"  {verdict.calm:6} had no trouble around them, and all of those have to ring")
     print(f"  {verdict.cut_off:6} the daemon died before it had begun anything")
-    for name in ("lost", "doubled", "late", "unended", "unknown"):
+    for name in FAULTS:
         found = getattr(verdict, name)
         print(f"  {len(found):6} {name}" + (f": {', '.join(found[:5])}" if found else ""))
 

@@ -62,20 +62,33 @@ class Door:
     """`async with`: runs until it is left; `kill`, `freeze` and `thaw` are what befalls it."""
 
     def __init__(
-        self, start: Start, folder: Path, environ: Mapping[str, str], ring_timeout_s: float
+        self,
+        start: Start,
+        folder: Path,
+        environ: Mapping[str, str],
+        ring_timeout_s: float,
+        *,
+        config: str = CONFIG,
+        stop_post: Callable[[], None] = lambda: None,
     ) -> None:
-        """`start` is `subprocess.Popen`, or that of a place in a network lab."""
+        """`start` is `subprocess.Popen`, or that of a place in a network lab.
+
+        `stop_post` is run after each of its ends and before the next start, as an ExecStopPost; in a
+        thread of its own.
+        """
+        self._stop_post = stop_post
         self.ring_timeout_s = ring_timeout_s
         self.lives = 0
         self.began: dict[str, float] = {}
         """When each call began, by the daemon's word (Unix time, seconds)."""
-        self.ended: set[str] = set()
+        self.over: dict[str, float] = {}
+        """When each was over: by its word, or with the life in which it began."""
         self.state = folder / "state"
         self.log = folder / "door.log"
         self._start = start
         self._socket = folder / "door.sock"
         self._config = folder / "door.toml"
-        self._config.write_text(CONFIG.format(ring_timeout_s=ring_timeout_s))
+        self._config.write_text(config.format(ring_timeout_s=ring_timeout_s))
         self._environ = {
             **os.environ,
             **environ,
@@ -116,6 +129,9 @@ class Door:
             reading = asyncio.get_running_loop().create_task(self._read())
             await asyncio.to_thread(self._process.wait)
             await reading
+            await asyncio.to_thread(self._stop_post)
+            for call_id in self.began:
+                self.over.setdefault(call_id, time.time())
             await self._tell()
             if not self._stopping:
                 await asyncio.sleep(RESTART_S)
@@ -151,7 +167,7 @@ class Door:
         elif item["type"] == "appliance.outgoing_call_started":
             self.began[item["subject"]] = datetime.fromisoformat(item["time"]).timestamp()
         elif item["type"] == "appliance.call_ended":
-            self.ended.add(item["subject"])
+            self.over[item["subject"]] = datetime.fromisoformat(item["time"]).timestamp()
         await self._tell()
 
     async def _tell(self) -> None:
@@ -219,7 +235,14 @@ class Door:
     async def until_over(self, call_id: str) -> None:
         """Wait for that call's end, told or by a death."""
         life = self.lives
-        await self._until(lambda: call_id in self.ended or self.lives != life)
+        await self._until(lambda: call_id in self.over or self.lives != life)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Another command of the appliance, with the daemon's configuration and environment. Blocks."""
+        line = [sys.executable, "-m", "appliance", *words, "--config", str(self._config)]
+        return subprocess.run(
+            line, env=self._environ, capture_output=True, text=True, check=False, cwd=self.state
+        )
 
     async def died(self, life: int) -> None:
         """Wait for the end of that life."""

@@ -1,5 +1,7 @@
 """The daemon is killed again and again, whatever it does: it is ready each time, its state whole.
 
+Its pins outlive it, as a Pi's do, and what systemd runs after each end (`appliance release`) is run.
+
 A kill -9 leaves what the kernel was given; what a power cut takes beside that is the order of the writes'
 matter, and a test of their own.
 """
@@ -18,13 +20,22 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.errors import ApplianceError
 from appliance.reporting.ledger import Ledger
 from appliance.service.memory import Kept
-from tests.chaos.door import Door, Gone
+from appliance.trust import book
+from appliance.trust.keys import DeviceKey
+from tests.chaos.door import CONFIG, Door, Gone
 from tests.chaos.phone import RingingPhone
+from tests.panel.kept_pins import installed_in, is_high
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
 
+ROOT = Path(__file__).parents[2]
+RELAY_PIN = 18
+ON_PINS = CONFIG.replace('board = "simulated"', 'board = "pi"').replace(
+    "[panel]", '[panel]\npin_factory = "kept"'
+)
 RING_TIMEOUT_S = 2.0
 LIFE_S = 1.5
 """How long it lives at the most after it was ready."""
@@ -38,9 +49,48 @@ class Killed:
     over_its_start: int = 0
     """It was killed again before it had become ready."""
     calls: int = 0
+    left_open: int = 0
+    """How often the dead one left the door's relay energized."""
     ready_s: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     took_s: float = 0.0
+
+
+@dataclass
+class Small:
+    """The small files of the state, as they were when they were looked at last."""
+
+    key: str | None = None
+    number: int | None = None
+    contacts: bool = False
+
+    def look(self, state: Path, when: str, faults: list[str]) -> None:
+        """Each is whole; the key stays what it is, the numbers rise, and none that was there is gone."""
+        for name, there, check in (
+            ("device.key", self.key is not None, self._key),
+            ("sequence", self.number is not None, self._number),
+            ("contacts.toml", self.contacts, self._contacts),
+        ):
+            if not (state / name).exists():
+                faults += [f"{name} is gone after {when}"] if there else []
+                continue
+            try:
+                fault = check(state / name)
+            except (ApplianceError, OSError, ValueError) as error:
+                fault = f"cannot be read: {error}"
+            faults += [f"{name} after {when}: {fault}"] if fault else []
+
+    def _key(self, file: Path) -> str | None:
+        before, self.key = self.key, DeviceKey.load_or_make(file.parent, {}).public
+        return "another key" if before not in (None, self.key) else None
+
+    def _number(self, file: Path) -> str | None:
+        before, self.number = self.number, int(file.read_bytes())
+        return "it fell" if before is not None and self.number < before else None
+
+    def _contacts(self, file: Path) -> None:
+        book.read(file)
+        self.contacts = True
 
 
 async def kills(
@@ -49,6 +99,7 @@ async def kills(
     """Kill it `count` times; raises where it does not become ready again."""
     dice, found, begin_s = random.Random(seed), Killed(), time.monotonic()
     known: set[str] = set()
+    kept = Small()
     async with AsyncExitStack() as stack:
         broker = Mosquitto(program("mosquitto"), folder)
         await asyncio.to_thread(broker.start)
@@ -57,7 +108,20 @@ async def kills(
             "APPLIANCE__MQTT__HOST": broker.host,
             "APPLIANCE__MQTT__PORT": str(broker.port),
         }
-        door = Door(subprocess.Popen, folder, environ, RING_TIMEOUT_S)
+        pins = folder / "pins"
+        pins.mkdir()
+        environ["KEPT_PINS"] = str(pins)
+        environ["PYTHONPATH"] = f"{installed_in(folder)}:{ROOT}"
+        door = Door(
+            subprocess.Popen,
+            folder,
+            environ,
+            RING_TIMEOUT_S,
+            config=ON_PINS,
+            stop_post=lambda: released(
+                pins, lambda: door.run("release").returncode, found, f"kill {found.kills}"
+            ),
+        )
         stack.enter_context(
             RingingPhone("front-door", broker.host, broker.port, lambda: dice.uniform(0.0, 0.5))
         )
@@ -74,6 +138,7 @@ async def kills(
                 found.kills += 1
                 await door.died(lives)
                 known = _look(door.state, known, found)
+                kept.look(door.state, f"kill {found.kills}", found.faults)
                 if found.kills % 50 == 0:
                     say(f"{found.kills} kills, {len(known)} calls in the log")
             await door.answers()
@@ -85,8 +150,6 @@ async def kills(
 async def _lives(door: Door, dice: random.Random, found: Killed) -> None:
     """It is used for a while, by somebody who is not done when it dies."""
     status = (await door.ask(status=True))["result"]
-    if status["panel"]["relays"]["door"] != "released":
-        found.faults.append(f"life {door.lives} began with its door open")
     if status["faults"]:
         found.faults.append(f"life {door.lives} began with {status['faults']}")
     using = asyncio.get_running_loop().create_task(_use(door, dice))
@@ -98,11 +161,20 @@ async def _lives(door: Door, dice: random.Random, found: Killed) -> None:
 async def _use(door: Door, dice: random.Random) -> None:
     with contextlib.suppress(Gone):
         while True:
-            await door.press()
+            await door.ask(command="initiate_call", args={})
             await door.ask(command="unlock", args={})
             args = {"percent": dice.randrange(0, 101), "mode": "speaker"}
             await door.ask(command="set_volume", args=args)
             await asyncio.sleep(dice.uniform(0.0, 0.3))
+
+
+def released(pins: Path, release: Callable[[], int], found: Killed, when: str) -> None:
+    """What systemd runs after an end, and then no pin may be as the dead one left it. Blocks."""
+    found.left_open += is_high(pins, RELAY_PIN)
+    if code := release():
+        found.faults.append(f"release after {when} ended with {code}")
+    if is_high(pins, RELAY_PIN):
+        found.faults.append(f"the door's relay is energized after {when}")
 
 
 def _look(state: Path, known: set[str], found: Killed) -> set[str]:

@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -18,6 +18,8 @@ UID, ENDPOINT = "alice", "phone"
 _OFFLINE = json.dumps({"v": 1, "state": "offline"})
 
 _NO = {"reason": "rejected", "custom_data": None}
+
+PATIENCE_S = 60.0
 
 Patience = Callable[[], float]
 """How long (seconds) the next call rings here before it is rejected."""
@@ -30,7 +32,12 @@ class Rung:
     began_s: float
     times: int = 1
     over_s: float | None = None
+    """When it stopped ringing, by the door's word or because it was rejected here."""
     rejected: bool = False
+    ended_s: float | None = None
+    """When the door's own word that it is over came, before it was rejected here or after."""
+    invited_s: list[float] = field(default_factory=list)
+    """When the door wrote each of its invites, by what stands in them."""
 
 
 class RingingPhone:
@@ -44,6 +51,8 @@ class RingingPhone:
         self._door_epoch: str | None = None
         self._epoch = ""
         self._seq = 0
+        self._known = False
+        self._online = asyncio.Event()
         self._ids: set[str] = set()
         self._rejecting: dict[str, asyncio.TimerHandle] = {}
         self._presence = f"appliance/presence/{UID}/{ENDPOINT}"
@@ -51,7 +60,11 @@ class RingingPhone:
         client.will_set(self._presence, _OFFLINE, 1, retain=True)
         client.reconnect_delay_set(1, 1)
         client.on_connect = lambda client, *_: client.subscribe(
-            [(f"appliance/call/{UID}/+", 1), (f"appliance/presence/{device}/+", 1)]
+            [
+                (f"appliance/call/{UID}/+", 1),
+                (f"appliance/presence/{device}/+", 1),
+                (self._presence, 1),
+            ]
         )
         client.on_subscribe = lambda *_: self._soon(self._say_online)
         client.on_message = lambda _client, _data, packet: self._soon(
@@ -70,6 +83,11 @@ class RingingPhone:
         for handle in self._rejecting.values():
             handle.cancel()
 
+    async def is_online(self) -> None:
+        """Wait until the broker has told of this phone, and this phone has heard of the door."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._online.wait()
+
     def _soon(self, call: Callable[..., None], *given: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: all is over
             self._loop.call_soon_threadsafe(call, *given)
@@ -81,20 +99,32 @@ class RingingPhone:
 
     def _take(self, topic: str, payload: bytes) -> None:
         message = json.loads(payload)
-        if topic.startswith("appliance/presence/"):
+        if topic == self._presence:
+            self._known = message["state"] == "online"
+            self._look()
+        elif topic.startswith("appliance/presence/"):
             self._door_epoch = message.get("epoch")
+            self._look()
         # what was written to an earlier connection of this phone is not of now
         elif message["epoch"] in (None, self._epoch) and message["id"] not in self._ids:
             self._ids.add(message["id"])
-            self._heard(message["type"], message["call_id"])
+            self._heard(message["type"], message["call_id"], message["sent_at"] / 1000)
 
-    def _heard(self, type_: str, call_id: str) -> None:
+    def _look(self) -> None:
+        if self._known and self._door_epoch:
+            self._online.set()
+
+    def _heard(self, type_: str, call_id: str, sent_s: float) -> None:
         if type_ == "invite":
             self._rings(call_id)
+            self.rung[call_id].invited_s.append(sent_s)
         elif type_ in ("cancel", "end"):
             if call_id not in self.rung:  # its invite, should it still come, rings no more
                 self.rung[call_id] = Rung(time.time(), times=0)
-            self.rung[call_id].over_s = time.time()
+            known = self.rung[call_id]
+            known.ended_s = known.ended_s or time.time()
+            if not known.rejected:
+                known.over_s = time.time()
             if handle := self._rejecting.pop(call_id, None):
                 handle.cancel()
 
@@ -107,6 +137,7 @@ class RingingPhone:
             return
         elif known.over_s and known.times:
             known.times += 1  # the door itself has ended it, and lets it ring again
+            known.ended_s = None
         else:
             return
         self._send("ringing", call_id, {})

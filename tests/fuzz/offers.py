@@ -90,6 +90,13 @@ async def offers() -> list[str]:
     return found
 
 
+def mutated(sdp: str, rng: Random) -> str:
+    """Another than it was: what is drawn may leave it as it is, and is drawn anew."""
+    while (other := of_sdp(sdp, rng)) == sdp:
+        pass
+    return other
+
+
 async def tried(sdp: str) -> str:
     """What becomes of one offer."""
     try:
@@ -136,10 +143,9 @@ async def _run(count: int, seed: int) -> Outcome:
     settle()
     before, longest = await held(), Longest()
     with Turns(longest):
-        for number in range(count):
-            if (sdp := of_sdp(whole[number % len(whole)], rng)) not in whole:
-                outcome.counts[await tried(sdp)] += 1
-                outcome.sent += 1
+        while outcome.sent < count:
+            outcome.counts[await tried(mutated(whole[outcome.sent % len(whole)], rng))] += 1
+            outcome.sent += 1
             await asyncio.sleep(0)
     gc.collect()
     after = await held(before)

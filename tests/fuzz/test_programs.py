@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from tests.fuzz import floods, messages, offers, replay
 from tests.fuzz.__main__ import PROGRAMS, main
 from tests.fuzz.guided import targets
+from tests.fuzz.mutations import of_sdp
 
 
 def test_messages_that_are_not_to_be_believed() -> None:
@@ -21,9 +24,17 @@ def test_messages_that_are_not_to_be_believed() -> None:
 
 def test_offers_that_are_spoilt() -> None:
     outcome = offers.run(90, seed=12)
+    assert outcome.sent == 90
     assert [promise for promise in outcome.faults if "50 ms" not in promise] == []
     assert outcome.counts["answered"] > 5
     assert outcome.counts["kept out: malformed"] > 20
+
+
+def test_an_offer_that_was_left_as_it_is_does_not_count() -> None:
+    """One draw in some dozens leaves it so."""
+    draws, rng = Random(5), Random(5)
+    assert any(of_sdp("v=0\r\n", draws) == "v=0\r\n" for _ in range(500))
+    assert all(offers.mutated("v=0\r\n", rng) != "v=0\r\n" for _ in range(500))
 
 
 @pytest.mark.broker

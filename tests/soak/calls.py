@@ -6,8 +6,8 @@ import asyncio
 import gc
 import threading
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +99,7 @@ async def things(door: House) -> Counter[str]:
     # the call log looks for a while for a picture of whom no camera has seen
     calls = door.appliance.calls
     await door.until_true(lambda: calls is None or not calls._taking)
+    gc.collect()  # a second phone's client, which has left, holds a pair of sockets in a circle
     process = psutil.Process()
     held, steady = Counter[str](), 0
     for _ in range(100):
@@ -137,10 +138,62 @@ async def called_and_hung_up_on(door: House, alice: Phone, number: int) -> None:
     await over(door, alice)
 
 
-async def rejected(door: House, alice: Phone, number: int) -> None:
+async def busy(door: House, alice: Phone, number: int) -> None:
     await door.appliance.session.initiate_call("alice")
     invite = await alice.hear("invite")
     await alice.send("reject", invite["call_id"], {"reason": "busy", "custom_data": None})
+    await over(door, alice)
+
+
+async def rejected(door: House, alice: Phone, number: int) -> None:
+    await door.appliance.session.initiate_call("alice")
+    invite = await alice.hear("invite")
+    await alice.send("reject", invite["call_id"], {"reason": "rejected", "custom_data": None})
+    await over(door, alice)
+
+
+@asynccontextmanager
+async def another_phone(door: House, alice: Phone) -> AsyncIterator[Phone]:
+    """A second one of the same person, which comes and leaves."""
+
+    def phones() -> int:
+        return len(door.appliance.engine.state.presence.get("alice", ()))
+
+    config = door.appliance.config.mqtt
+    async with phone("alice", config.host, config.port, endpoint="tablet", version=4) as other:
+        await door.until_true(lambda: phones() == 2)
+        yield other
+    await door.until_true(lambda: phones() == 1)
+
+
+async def answered_elsewhere(door: House, alice: Phone, number: int) -> None:
+    async with another_phone(door, alice) as tablet:
+        await door.appliance.session.initiate_call("alice")
+        invite = await alice.hear("invite")
+        await tablet.answer(await tablet.hear("invite"))
+        assert (await alice.hear("cancel"))["body"]["reason"] == "answered_elsewhere"
+        await tablet.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
+        await over(door, alice)
+
+
+async def rejected_elsewhere(door: House, alice: Phone, number: int) -> None:
+    async with another_phone(door, alice) as tablet:
+        await door.appliance.session.initiate_call("alice")
+        invite = await tablet.hear("invite")
+        await tablet.send("reject", invite["call_id"], {"reason": "rejected", "custom_data": None})
+        assert (await alice.hear("cancel"))["body"]["reason"] == "rejected_elsewhere"
+        await over(door, alice)
+
+
+async def lost(door: House, alice: Phone, number: int) -> None:
+    """The way of a call that runs vanishes, and the phone gives it up."""
+    await door.appliance.session.initiate_call("alice")
+    invite = await alice.hear("invite")
+    await alice.answer(invite)
+    await door.until("session_joined")
+    await alice.hang_up()
+    await door.until("connection_lost")
+    await alice.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
     await over(door, alice)
 
 
@@ -171,7 +224,11 @@ async def put_away(door: House, alice: Phone) -> None:
 OUTCOMES = (
     rung_and_answered,
     called_and_hung_up_on,
+    busy,
+    answered_elsewhere,
     rejected,
+    lost,
+    rejected_elsewhere,
     rung_and_answered,
     cancelled,
     timed_out,
