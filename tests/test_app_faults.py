@@ -32,6 +32,7 @@ from appliance.service import pressure
 from appliance.signaling.broker import EmbeddedBroker
 from tests.parts.breakable import BreakableCamera, BreakableMicrophone, BreakableSpeaker
 from tests.parts.house import House, Item, config_for, house
+from tests.parts.leftovers import descriptors
 from tests.parts.phone import Phone, phone
 
 Breakable: TypeAlias = BreakableCamera | BreakableMicrophone
@@ -162,7 +163,7 @@ BREAKS: dict[str, tuple[DeviceException | int, tuple[DeviceException, ...]]] = {
 async def test_what_is_open_breaks_and_comes_back(situation: str, tmp_path: Path) -> None:
     async with place(tmp_path) as one:
         await one.stands(situation)
-        descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the number is all
+        held = descriptors()
         for device, it in (("camera", one.camera), ("microphone", one.microphone)):
             for how, expected in BREAKS.values():
                 it.breaks(how)
@@ -174,7 +175,11 @@ async def test_what_is_open_breaks_and_comes_back(situation: str, tmp_path: Path
                 await one.house.until_true(lambda: one.opened == (1, 1))
                 one.still_stands()
         assert one.failures == {}
-        await one.house.until_true(lambda: descriptors >= len(os.listdir("/proc/self/fd")))  # noqa: PTH208
+        try:
+            await one.house.until_true(lambda: descriptors().total() <= held.total())
+        except TimeoutError:
+            more, fewer = sorted(descriptors() - held), sorted(held - descriptors())
+            pytest.fail(f"open now and not before: {more}; open before: {fewer}")
         await one.rests()
 
 

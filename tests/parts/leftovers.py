@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import gc
 import os
+import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -69,13 +71,13 @@ async def nothing_left_in_the_loop(request: pytest.FixtureRequest) -> AsyncItera
 @pytest.fixture(autouse=True)
 def nothing_left_in_the_process(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test if threads, file descriptors or child processes outlive it."""
-    looks = {"thread": _threads, "descriptor": _descriptors, "process": _processes}
+    looks = {"thread": _threads, "descriptor": descriptors, "process": _processes}
     before = {kind: look() for kind, look in looks.items()}
     yield
     for kind in looks.keys() - allowed(request):
         left = _remaining(looks[kind], before[kind])
         if left:
-            names = "\n  ".join(sorted(left.elements()))
+            names = "\n  ".join(f"{name}{_kind(name)}" for name in sorted(left.elements()))
             pytest.fail(f"the test left {left.total()} {kind}(s):\n  {names}", pytrace=False)
 
 
@@ -106,7 +108,21 @@ def _processes() -> Counter[str]:
     return names
 
 
-def _descriptors() -> Counter[str]:
+def _kind(name: str) -> str:
+    """Of a socket, what it is and where it leads to."""
+    found = re.fullmatch(r"(\d+) -> socket:.*", name)
+    if found is None:
+        return ""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(found[1]))) as one:
+        ends = []
+        for ask in (one.getsockname, one.getpeername):
+            with contextlib.suppress(OSError):
+                ends.append(str(ask()))
+        return f" ({one.family.name}, {one.type.name}, {' to '.join(ends)})"
+    return ""
+
+
+def descriptors() -> Counter[str]:
     """What each open descriptor leads to, by number, so that the message names the file."""
     names: Counter[str] = Counter()
     for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 - Path.iterdir sorts nothing more
