@@ -26,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check types lab bench chaos soak fuzz fmt clean lock packages sounds
+.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -40,18 +40,15 @@ demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(APART) $(TESTS) || { [ $$? = 1 ] && \
+	@$(BIN)/pytest -n $(WORKERS) --dist loadscope $(APART) $(TESTS) || { [ $$? = 1 ] && \
 	  echo "what failed beside the others is played once more, alone: a fault fails again" && \
 	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(APART) $(TESTS); }
 
 check: $(TEST) ## the whole gate: format, lint, types, tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
-	@$(MAKE) --no-print-directory -j2 types test
-
-# beside the tests, which wait a lot, and behind them where they do not
-types: $(TEST) $(ALSA)
-	nice $(BIN)/mypy $(CODE)
+	$(BIN)/mypy $(CODE)
+	@$(MAKE) --no-print-directory test
 
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound
 	@$(BIN)/python -m tests.lab

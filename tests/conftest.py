@@ -44,33 +44,9 @@ def looked_over_once() -> None:
     thrift.look_no_more()
 
 
-LONG = (
-    "tests/conformance/",
-    "tests/test_four.py",
-    "tests/test_app_faults.py",
-    "tests/test_demo.py",
-    "tests/test_app",
-    "tests/media/test_leg.py",
-    "tests/media/test_playout.py",
-    "tests/media/test_recorder.py",
-    "tests/media/",
-    "tests/web/test_page",
-    "tests/web/",
-    "tests/reporting/",
-    "tests/signaling/",
-)
-"""Where a file's tests take long, the longest first: what is dealt out last is short then, and nobody is
-left with a minute's work while the other has none."""
-
-
-def _turn(item: pytest.Item) -> int:
-    return next((at for at, begin in enumerate(LONG) if item.nodeid.startswith(begin)), len(LONG))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; and the loop of each test that has one is watched, around its fixtures."""
-    items.sort(key=_turn)
+    """The loop of each test that has one is watched, around its fixtures."""
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             # inside the watch over the process, since a loop's end takes its threads along
