@@ -94,6 +94,7 @@ class Authority:
             (folder / KEY_FILE).chmod(0o600)
             key = load_pem_private_key((folder / KEY_FILE).read_bytes(), None)
             certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE_FILE).read_bytes())
+            certified = certificate.public_key()
         except OSError as error:
             raise AuthorityUnusable(
                 f"this device's certificate authority in {folder}: {error}"
@@ -102,10 +103,7 @@ class Authority:
             raise AuthorityUnusable(
                 f"this device's certificate authority in {folder}: {error}"
             ) from None
-        if (
-            not isinstance(key, EllipticCurvePrivateKey)
-            or key.public_key() != certificate.public_key()
-        ):
+        if not isinstance(key, EllipticCurvePrivateKey) or key.public_key() != certified:
             raise AuthorityUnusable(f"{folder}: {KEY_FILE} is not the key of {CERTIFICATE_FILE}")
         return cls(folder, certificate, key)
 
