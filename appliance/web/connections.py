@@ -18,8 +18,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 AT_MOST = 64
-OF_ONE_ADDRESS = 16
-"""A browser has six to a server, and one for each view; a proxy is one address too."""
+OF_ONE_ADDRESS = 32
+"""A browser has six to a server, and one for each view; three of them at one machine are a house's demo."""
 PATIENCE_S = 20.0
 """From the connection to its first request, the handshake of TLS in between."""
 SAID_AGAIN_S = 60.0
