@@ -74,7 +74,7 @@ def _measure(lab: Netlab) -> list[Row]:
             )
         )
     failures = [failure for end in ends for failure in end.ask({"figures": None})["failures"]]
-    rows.append(Row("connections that failed", len(failures), "", most=0))
+    rows.append(Row("connections that failed", len(failures), "", most=0, note=", ".join(failures)))
     for end in ends:
         assert end.process.stdin is not None
         end.process.stdin.close()

@@ -147,7 +147,7 @@ class Talker:
         self.is_connected = True
 
     def failed(self, code: str, message: str) -> None:
-        self.failures.append(code)
+        self.failures.append(f"{code}: {message}")
 
     def saw(self, screen: bool, picture: object, /) -> None:
         now_s = time.monotonic()

@@ -51,7 +51,7 @@ async def test_the_acknowledgement_comes_before_anything_is_posted(wires: MockWi
 async def test_a_hold_comes_while_the_finger_is_down_and_nothing_after_it(
     wires: MockWires, inbox: Inbox
 ) -> None:
-    section = config.Button(pin=PIN, press="call", hold="leave", hold_s=0.05, bounce_ms=5)
+    section = config.Button(pin=PIN, press="call", hold="leave", hold_s=0.5, bounce_ms=5)
     button = Button(
         "call", section, factory=wires.factory, post=inbox.post, acknowledge=lambda _: None
     )

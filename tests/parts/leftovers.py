@@ -84,15 +84,11 @@ def nothing_left_in_the_process(request: pytest.FixtureRequest) -> Iterator[None
 def _remaining(look: Callable[[], Counter[str]], before: Counter[str]) -> Counter[str]:
     """What is there now and was not before, given time to end and garbage to be collected."""
     deadline = time.monotonic() + GRACE_S
-    collected = False
     while left := look() - before:
-        if not collected:
-            gc.collect()
-            collected = True
-        elif time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             break
-        else:
-            time.sleep(0.02)
+        gc.collect()  # again each time: a thread that ends lets go of what it held
+        time.sleep(0.02)
     return left
 
 
