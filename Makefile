@@ -25,7 +25,8 @@ PICAMERA2 := picamera2==0.3.38
 export PIP_CONSTRAINT := $(PINS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-unexport PYTHONPATH
+# what is started is compiled once, as it is where it is installed
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds

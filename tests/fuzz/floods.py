@@ -37,7 +37,7 @@ HUNG_UP_WITHIN_S = 0.2
 """Of CPU time of this process, beyond what the call takes: a busy machine does not judge."""
 PATIENCE_S = 30.0
 BEGINS_S = 1.0
-"""A recording begins with a keyframe, of which there are not so many a second, in a file that is to be made."""
+"""A recording begins with a keyframe, of which a second has three at most, in a file that is to be made."""
 SENDERS = ("alice", "bob", "mallory")
 
 
