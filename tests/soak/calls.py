@@ -16,6 +16,7 @@ import psutil
 from appliance.config import Panel
 from appliance.errors import ApplianceError
 from appliance.model import Gesture
+from appliance.service.heap import AFTER_S
 from appliance.signaling.broker import EmbeddedBroker
 from tests.parts.house import House, config_for, house
 from tests.parts.phone import Phone, phone
@@ -62,7 +63,7 @@ async def many_calls(
             if number == SETTLED:
                 before = await things(door)
             if number == FULL:
-                found.full_mib, kinds = memory_mib(), objects()
+                found.full_mib, kinds = await at_rest(door), objects()
             outcome = OUTCOMES[number % len(OUTCOMES)]
             try:
                 await outcome(door, alice, number)
@@ -76,10 +77,18 @@ async def many_calls(
             if number % 100 == 99:
                 say(f"{number + 1} calls, {memory_mib():.1f} MiB")
         found.more = await things(door) - before
-        found.end_mib = memory_mib()
         if kinds:
+            found.end_mib = await at_rest(door)
             found.grown = (objects() - kinds).most_common(NAMED)
     return found
+
+
+async def at_rest(door: House) -> float:
+    """MiB in memory once the device has given back what calls needed, as it does after the last of them."""
+    await door.until_true(lambda: door.appliance.engine.state.calls == ())
+    gc.collect()
+    await asyncio.sleep(3 * AFTER_S)
+    return memory_mib()
 
 
 def memory_mib() -> float:
