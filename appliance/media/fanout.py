@@ -176,6 +176,8 @@ class VideoFanout(Fanout[VideoTrack]):
         packet = _packet(unit)
         for track in self._tracks:
             track.push(packet)
+        if not self.governor.wanted and any(track.waits_for_keyframe for track in self._tracks):
+            self.request_keyframe(Cause.JOIN)  # a source that had stalled goes on in the middle
 
     def _keep(self, unit: AccessUnit, source: VideoSource) -> None:
         self._latest.keep(unit)

@@ -43,6 +43,11 @@ class KeyframeGovernor:
         self._wanted = False
         self._asked_at_s = -KEYFRAME_INTERVAL_S
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for one."""
+        return self._wanted
+
     def want(self, cause: Cause) -> None:
         """A keyframe is wanted from now on."""
         self.wishes[cause] += 1

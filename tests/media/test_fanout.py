@@ -352,6 +352,22 @@ async def test_a_source_that_goes_and_comes_back_begins_with_a_keyframe(scene: S
     track.stop()
 
 
+async def test_a_source_that_comes_back_in_the_middle_is_asked_for_a_keyframe(scene: Scene) -> None:
+    """It had stalled, and its first picture, that nobody saw, was the keyframe."""
+    scene.fanout.detach()
+    track, first = await scene.viewer()
+    scene.fanout.attach(scene.encoder)
+    assert scene.encoder.requests == []
+    scene.picture()
+    scene.picture()
+    assert len(scene.encoder.requests) == 1
+    scene.picture(keyframe=True)
+    assert (await first).is_keyframe
+    scene.picture()
+    assert len(scene.encoder.requests) == 1
+    track.stop()
+
+
 async def test_a_stopped_track_ends_for_its_reader(scene: Scene) -> None:
     track, reading = await scene.viewer()
     track.stop()
