@@ -65,16 +65,22 @@ def _measure(lab: Netlab) -> list[Row]:
         _told_of(ends, AFTER_S)
         rows += _rows(f"{percent} % loss", told, 1.0 if percent == LOSSES_PERCENT[0] else None)
         after = _told_of(ends, CALM_S)
-        rows.append(
+        failures = [failure for end in ends for failure in end.ask({"figures": None})["failures"]]
+        rows += [
             Row(
                 f"{percent} % loss: delay kept, {AFTER_S:g} s later",
                 max(one["delay_s"] for one in after) * 1000,
                 "ms",
                 most=60,
-            )
-        )
-    failures = [failure for end in ends for failure in end.ask({"figures": None})["failures"]]
-    rows.append(Row("connections that failed", len(failures), "", most=0, note=", ".join(failures)))
+            ),
+            Row(
+                f"{percent} % loss: ends whose connection failed",
+                len(failures),
+                "",
+                most=0 if percent == LOSSES_PERCENT[0] else None,
+                note=", ".join(failures),
+            ),
+        ]
     for end in ends:
         assert end.process.stdin is not None
         end.process.stdin.close()
