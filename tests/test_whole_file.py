@@ -128,7 +128,8 @@ def another_line_of_the_call_log(folder: Path) -> Path:
     ledger = Ledger(folder / "calls")
     ledger.write([b"{}"], [b"{}"])
     before = ledger.file.stat().st_ino
-    ledger.write([b'{"more": 1}'], [b"{}"])
+    assert not ledger.write([b'{"more": 1}'], [b"{}"])
+    ledger.sync()
     assert ledger.file.stat().st_ino == before, "it was appended"
     return ledger.file
 

@@ -1,7 +1,7 @@
 """The call log: every ring and its outcome, with a picture of who stood there; it survives restarts.
 
-Fed by the events that everyone is told. Nothing waits for the disk: what changed is written by one task,
-in a thread, as soon as what changed before is.
+Fed by the events that everyone is told. Nothing waits for the disk: what changed is handed to the kernel by
+one task, in a thread, as soon as what changed before is, and another has the disk take it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ class CallLog:
         self._changed: dict[str, bytes] = {}
         self._dropped: list[str] = []
         self._news = asyncio.Event()
-        self._unwritten = False
+        self._unwritten = self._unsynced = False
+        self._syncing: asyncio.Task[None] | None = None
         self._closing = False
         self._tasks = asyncio.TaskGroup()
         self._taking: set[asyncio.Task[None]] = set()
@@ -96,6 +97,11 @@ class CallLog:
         self._closing = True
         self._news.set()
         await asyncio.wait([self._writer])
+        tried = self._unwritten
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
+        if self._unwritten and not tried:
+            await self._write_changes()
         # without the error that may be on its way: it is to be neither wrapped nor to cancel a write
         await self._tasks.__aexit__(None, None, None)
 
@@ -271,15 +277,35 @@ class CallLog:
         self._changed.clear()
         self._dropped.clear()
         try:
-            if changed or self._unwritten:
-                everything = [*self._lines.values()]
-                await asyncio.to_thread(self._ledger.write, changed, everything)
+            everything = [*self._lines.values()]
+            anew, self._unwritten = self._unwritten, False
+            if anew:
+                await asyncio.to_thread(self._ledger.rewrite, everything)
+            elif changed:
+                synced = await asyncio.to_thread(self._ledger.write, changed, everything)
+                if not synced:
+                    self._sync_soon()
             await asyncio.to_thread(self._ledger.drop_pictures, dropped)
         except OSError as error:
-            self._unwritten = True  # the ledger writes everything with the next change
-            self._fault(f"the call log cannot be written: {error}")
-        else:
-            self._unwritten = False
+            self._not_written(error)
+
+    def _sync_soon(self) -> None:
+        self._unsynced = True
+        if self._syncing is None or self._syncing.done():
+            self._syncing = self._tasks.create_task(self._sync())
+
+    async def _sync(self) -> None:
+        """A card takes tenths of a second for it; no later change waits for that before it is written."""
+        while self._unsynced:
+            self._unsynced = False
+            try:
+                await asyncio.to_thread(self._ledger.sync)
+            except OSError as error:
+                self._not_written(error)
+
+    def _not_written(self, error: OSError) -> None:
+        self._unwritten = True  # everything is written anew with the next change, or at the end
+        self._fault(f"the call log cannot be written: {error}")
 
     def _fault(self, sentence: str) -> None:
         self._post(FaultReported("call_log_failed", sentence, "call_log"))

@@ -1,8 +1,9 @@
 """The call log on disk: a line of JSON for each change of an entry, and pictures in a folder beside it.
 
-Blocking: to be used in a thread, by one at a time. A change is appended and synced, so that a death
-costs at most the line that was being written; when the file has grown it is written anew beside
-itself and put in its place. Who stood at the door is nobody else's business: modes 0700 and 0600.
+Blocking: to be used in a thread, by one at a time; `sync` may be called beside. A change is appended, so
+that a death of this process costs at most the line that was being written, and synced, for the power may
+be cut; when the file has grown it is written anew beside itself and put in its place. Who stood at the
+door is nobody else's business: modes 0700 and 0600.
 """
 
 from __future__ import annotations
@@ -93,12 +94,21 @@ class Ledger:
             faults.append("its last line was torn by a sudden end and is dropped")
         return [*entries.values()], faults
 
-    def write(self, changed: Collection[bytes], everything: Collection[bytes]) -> None:
-        """Append what changed, or write everything anew where that is due; raises OSError."""
+    def write(self, changed: Collection[bytes], everything: Collection[bytes]) -> bool:
+        """Append what changed, for `sync` to follow, or write everything anew where that is due.
+
+        Whether it is synced, as what is written anew is. Raises OSError.
+        """
         if self._whole and self._lines + len(changed) <= 2 * len(everything) + SPARE_LINES:
             self._append(changed)
-        else:
-            self.rewrite(everything)
+            return False
+        self.rewrite(everything)
+        return True
+
+    def sync(self) -> None:
+        """Return once the disk has what was appended; raises OSError."""
+        with open(self.file, "rb", opener=private) as file:
+            os.fsync(file.fileno())
 
     def rewrite(self, everything: Collection[bytes]) -> None:
         """Put a file in the old one's place that has these lines and no others; raises OSError."""
@@ -112,8 +122,6 @@ class Ledger:
             for line in changed:
                 file.write(line + b"\n")
                 self._lines += 1
-            file.flush()
-            os.fsync(file.fileno())
         self._whole = True
 
     def _put_aside(self) -> list[str]:

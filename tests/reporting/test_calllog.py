@@ -634,7 +634,7 @@ async def test_a_log_that_cannot_be_read_is_put_aside(office: Office) -> None:
 async def test_the_disk_is_never_waited_for(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loop goes on while a write hangs, and what comes meanwhile is written after it."""
+    """The loop goes on while the disk takes its time, and what comes meanwhile outlives a kill as well."""
     gate, begun = threading.Event(), threading.Event()
     real = os.fsync
 
@@ -643,12 +643,20 @@ async def test_the_disk_is_never_waited_for(
         gate.wait()
         real(descriptor)
 
+    async with office.day():
+        office.rings("c0")
+        office.ends(ring("c0"), CallEndReason.TIMED_OUT)
     monkeypatch.setattr(os, "fsync", fsync)
     async with office.day():
         office.rings("c1")
         await asyncio.to_thread(begun.wait)
-        office.rings("c2")
-        assert office.ids() == ["c2", "c1"]
-        gate.set()
+        try:
+            office.rings("c2")
+            assert office.ids() == ["c2", "c1", "c0"]
+            async with asyncio.timeout(30):
+                while b'"c2"' not in (office.folder / FILE).read_bytes():
+                    await asyncio.sleep(0.01)
+        finally:
+            gate.set()
     async with office.day():
-        assert office.ids() == ["c2", "c1"]
+        assert office.ids() == ["c2", "c1", "c0"]
