@@ -653,9 +653,7 @@ async def test_the_disk_is_never_waited_for(
         try:
             office.rings("c2")
             assert office.ids() == ["c2", "c1", "c0"]
-            async with asyncio.timeout(30):
-                while b'"c2"' not in (office.folder / FILE).read_bytes():
-                    await asyncio.sleep(0.01)
+            await office.until(lambda: b'"c2"' in (office.folder / FILE).read_bytes())
         finally:
             gate.set()
     async with office.day():
