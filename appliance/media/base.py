@@ -206,8 +206,11 @@ class Processed(Protocol):
 class Locatable(Protocol):
     """A camera or microphone that can be looked for without being opened: it neither sees nor hears."""
 
-    def locate(self) -> None:
-        """Look whether it is there and may be used; may block. Raises SourceFailed where it is not."""
+    def locate(self) -> bool:
+        """Look whether it is there and may be used; may block. Raises SourceFailed where it is not.
+
+        Whether it was seen: where nothing speaks against it, that is not yet to say that it is there.
+        """
 
 
 class AudioSink(Protocol):

@@ -61,10 +61,11 @@ class PiCamera:
         filming = self._filming
         return filming.size if filming is not None else (self._plan.width, self._plan.height)
 
-    def locate(self) -> None:
+    def locate(self) -> bool:
         """Look whether it is there, without opening it. Raises SourceFailed where it is not."""
         locate(self._plan.device, has_worked=self._has_worked)
         self._has_worked = True
+        return True
 
     def start(
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]

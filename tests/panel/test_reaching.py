@@ -1,4 +1,4 @@
-"""Reaching for pins: with a back-off, in a thread, told once; what a board does then is in test_board.py."""
+"""Reaching for pins: with a back-off, in a thread, told once. What a board does then is in test_board."""
 
 from __future__ import annotations
 
