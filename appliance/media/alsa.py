@@ -76,7 +76,13 @@ class AlsaMicrophone:
         """Close it; returns in any case, whatever its driver does."""
         opening, self._opening = self._opening, None
         if opening is not None:
-            self._left = let_go(opening)
+            before = self._left if self.lingers else None  # for which this one may have waited
+            self._left = let_go(opening) or before
+
+    @property
+    def lingers(self) -> bool:
+        """Whether ALSA has not come back from what was stopped."""
+        return self._left is not None and not self._left.over
 
     def look(self) -> None:
         """Tell of it where it hangs. Called now and then, from any thread."""

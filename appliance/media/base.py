@@ -213,6 +213,15 @@ class Locatable(Protocol):
         """
 
 
+@runtime_checkable
+class Lingering(Protocol):
+    """A camera or microphone that can be stopped though its driver hangs: that one is left behind."""
+
+    @property
+    def lingers(self) -> bool:
+        """Whether a driver that was left behind has not come back: it may see or hear still."""
+
+
 class AudioSink(Protocol):
     """A loudspeaker: mixes what the participants say. Called on the loop; must not block."""
 

@@ -122,8 +122,14 @@ class DeviceKeeper(Generic[C]):
 
     @property
     def open(self) -> bool:
-        """Whether one is open, or being opened or closed."""
-        return any((self._live, self._coming, self._stuck))
+        """Whether one is open, or being opened or closed, by a driver that hangs in it too."""
+        return bool(self._live or self._coming) or any(not one.released for _, one in self._stuck)
+
+    @property
+    def released(self) -> bool:
+        """Whether no driver has any open, whatever became of whom it was opened for. From any thread."""
+        known = (self._live, self._coming, *(live for _, live in tuple(self._stuck)))
+        return all(live is None or live.released for live in known)
 
     @property
     def rests(self) -> bool:
@@ -256,9 +262,14 @@ class DeviceKeeper(Generic[C]):
 
     async def _let_go(self, choice: C, live: Live) -> None:
         """Close it; what does not let go is told, and left alone until it has."""
+        closing = choice, live
+        self._stuck.append(
+            closing
+        )  # from now on: whoever ends this in the middle has not closed it
         fault = await live.close()
-        if fault is not None:
-            self._stuck.append((choice, live))
+        if fault is None:
+            self._stuck.remove(closing)
+        else:
             self._tell_hung(fault)
             self._look_at_s = self._now_s + RETRY_S[0]
 

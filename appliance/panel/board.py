@@ -80,6 +80,8 @@ class Board:
         self._sound = sound or SilentOutput()
         self._chime = Chime(self._sound, changed=self._changed)
         self._privacy = PrivacyLights(self._post, self._changed)
+        self.capturing: Callable[[], bool] = lambda: False
+        """Whether microphone or camera may be open yet; asked at the end, and after it from a thread."""
         self._factory = factory
         self._stack = AsyncExitStack()
         self._buttons: dict[str, Button | HookSwitch | None] = {}
@@ -110,7 +112,7 @@ class Board:
         self._privacy.use(claims.all("leds", of_privacy, self._privacy_light))
         self._chime = Chime(self._output(claims), changed=self._changed)
         self._stack.callback(self._chime.release)
-        self._stack.callback(self._privacy.close)
+        self._stack.callback(lambda: self._privacy.close(leave=self.capturing()))
         self._buttons = claims.all("buttons", buttons, self._button)
         self._keypads = claims.all("keypads", self._keypad_sections, self._keypad)
         self._inputs = claims.all("inputs", inputs, self._input)
@@ -243,7 +245,7 @@ class Board:
         reaching = Reaching(lambda: open_factory(self._board, self._panel.pin_factory), self._post)
 
         def use(pins: PinFactory) -> None:
-            stack.callback(give_back, WHERE, pins.close)
+            stack.callback(give_back, WHERE, lambda: self._privacy.give_back(pins, self.capturing))
             claims.use(pins)
 
         async def keep_trying() -> None:
