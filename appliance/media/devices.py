@@ -263,9 +263,7 @@ class DeviceKeeper(Generic[C]):
     async def _let_go(self, choice: C, live: Live) -> None:
         """Close it; what does not let go is told, and left alone until it has."""
         closing = choice, live
-        self._stuck.append(
-            closing
-        )  # from now on: whoever ends this in the middle has not closed it
+        self._stuck.append(closing)  # at once: who is ended in the middle of this has not closed it
         fault = await live.close()
         if fault is None:
             self._stuck.remove(closing)

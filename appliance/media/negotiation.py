@@ -28,7 +28,7 @@ H264_PROFILE = "42e01f"
 """Constrained baseline, level 3.1 (RFC 6184): what every browser decodes, and what is encoded here.
 
 The level is what is received here; with `level-asymmetry-allowed` what is sent is bound by the level that
-the other side says (section 8.2.2), whatever stands here. Where more is configured the stream's SPS says so.
+the other side says (section 8.2.2), whatever this says. The SPS of what is sent says its own.
 """
 
 
