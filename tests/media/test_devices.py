@@ -416,6 +416,31 @@ async def test_what_was_wrong_before_it_hung_is_so_still_when_it_has_come_back(s
     await until(lambda: shop.told()[-1] is lost.type)
 
 
+async def test_who_is_ended_while_a_driver_closes_knows_that_it_is_open() -> None:
+    """As at the daemon's end, where nobody waits for it: the privacy LED has to stay lit."""
+    shop, closes = Shop(), asyncio.Event()
+    running = asyncio.get_running_loop().create_task(shop.keeper.run())
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    gadget = shop.last
+    assert gadget is not None
+
+    async def never() -> SourceFailed | None:
+        closes.set()
+        await asyncio.Event().wait()
+        return None
+
+    gadget.released, gadget.close = False, never  # type: ignore[method-assign]
+    shop.keeper.end()
+    await closes.wait()
+    assert not shop.keeper.released
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert not shop.keeper.released
+    gadget.released = True
+    assert shop.keeper.released
+
+
 async def test_a_device_that_gives_nothing_has_failed(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
