@@ -158,6 +158,7 @@ async def media(appliance: Appliance, stack: AsyncExitStack) -> None:
     except Exception as error:  # a door that rings and opens is better than none
         log.exception("there is no media in this run")
         studio.do_without(error)
+    appliance.board.capturing = studio.may_see_or_hear
     appliance.studio = await stack.enter_async_context(studio)
     if studio.sounding is not None:
         appliance.sound.attach(studio.sounding)

@@ -220,7 +220,7 @@ async def test_what_broke_while_nobody_called_is_told_with_the_next_press(
         if how == "stall":
             one.camera.stalls()
         else:
-            one.camera.locate = lambda: None  # type: ignore[method-assign]
+            one.camera.locate = lambda: True  # type: ignore[method-assign]
             one.camera.breaks(how)
         await one.alice.answer(await one._rings())
         await one.house.until("participant_joined")
@@ -304,10 +304,38 @@ async def test_a_driver_that_never_lets_go_does_not_keep_the_daemon_from_ending(
         await one.stands("in_call")
         one.camera.hangs(stop=True)
         one.microphone.hangs(stop=True)
+        one.house.privacy.left_behind = True
     assert one.opened == (1, 1), "they hang still"
+    assert one.house.privacy.lit, "and may see and hear still"
     one.camera.works_again()
+    await one.house.until_true(lambda: one.opened == (0, 1))
+    assert one.house.privacy.lit
     one.microphone.works_again()
     await one.house.until_true(lambda: one.opened == (0, 0))
+    await one.house.until_true(lambda: not one.house.privacy.lit)
+    await one.house.until_true(
+        lambda: "privacy LED" not in {it.name for it in threading.enumerate()}
+    )
+    one.house.privacy.left_behind = False
+    one.house.privacy.check()
+
+
+async def test_while_a_driver_hangs_in_closing_the_privacy_led_stays_lit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 0.1)
+    async with place(tmp_path) as one:
+        await one.stands("in_call")
+        one.camera.hangs(stop=True)
+        await one.house.appliance.session.command(EndCall())
+        await one.told("camera", GENERIC)
+        await one.house.until_true(lambda: one.opened == (1, 0))
+        watch = one.house.privacy
+        assert watch.open, "the watch sees what hangs"
+        assert watch.lit
+        one.camera.works_again()
+        await one.house.until_true(lambda: not watch.lit)
+        assert (one.opened, watch.open) == ((0, 0), set())
 
 
 # -------------------- loudspeaker and pins

@@ -12,7 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.calls.effects import Sound
+from appliance.commands import SetDoNotDisturb, Unlock
 from appliance.config import InputPin, Mqtt, Panel
+from appliance.errors import Refused
 from appliance.model import Gesture
 from appliance.panel.inputs import InputPin as InputSwitch
 from tests.panel.chatter import burst
@@ -117,6 +119,40 @@ async def test_the_exit_button_opens_the_door(door: House) -> None:
     await door.until("input_changed")
     await door.until_true(lambda: door.appliance.board.status()["relays"]["door"] == "energized")
     sensor(door, "hall").move(on=False)
+
+
+async def test_a_door_whose_pin_is_away_is_refused_once_with_the_reason(door: House) -> None:
+    board = door.appliance.board
+    relay = board._relays["door"]
+    assert relay is not None
+
+    quiet: list[bool] = []
+
+    async def refused() -> tuple[str, str]:
+        door.told.clear()
+        with pytest.raises(Refused) as caught:
+            await door.appliance.session.command(Unlock())
+        await door.until("error", lambda item: item["data"]["where"] == "relays.door")
+        quiet.append(len(quiet) % 2 == 0)
+        await door.appliance.session.command(
+            SetDoNotDisturb(on=quiet[-1])
+        )  # what came before is told
+        await door.until("do_not_disturb_changed")
+        errors = [item["data"] for item in door.told if item["type"] == "appliance.error"]
+        (error,) = [one for one in errors if one["where"] in ("door", "relays.door")]
+        assert error["code"] == caught.value.code
+        assert error["message"] == str(caught.value)
+        return caught.value.code, str(caught.value)
+
+    board._relays["door"] = None  # as claimed in vain
+    assert await refused() == ("relay_unavailable", "The relay door has no working pin.")
+    board._relays["door"] = relay
+    relay._device.pin.function = "input"  # as when somebody else took it
+    for _ in range(2):
+        code, why = await refused()
+        assert (code, why.split(":")[0]) == ("relay_failed", "The relay door cannot be energized")
+    relay._device.pin.function = "output"
+    await door.appliance.session.command(Unlock())
 
 
 async def test_a_door_that_is_left_open_is_told_and_shown_until_it_is_closed(door: House) -> None:

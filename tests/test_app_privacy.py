@@ -132,24 +132,38 @@ async def test_where_it_is_lost_in_a_call_the_devices_close(door: House) -> None
         await door.appliance.session.command(EndCall())
 
 
-def test_the_watch_sees_what_must_not_be() -> None:
+async def test_the_watch_sees_what_must_not_be() -> None:
     """It is no use if it cannot fail."""
 
     class Pin:
         state = False
+        function = "output"
 
         def _change_state(self, value: bool) -> bool:
             self.state = value
             return True
 
+    class Device:
+        released = False
+
+        async def close(self) -> None:
+            """It hangs: so it returns, and is not released."""
+
     watch = PrivacyWatch.__new__(PrivacyWatch)
-    watch.open, watch.opened, watch.darkened = {1}, 1, 0
+    watch._begun, watch._beginning, watch.darkened = {}, set(), 0
     watch.violations, watch.suspended = [], False
-    pin = Pin()
-    light: Any = type("Light", (), {"_device": type("Device", (), {"pin": pin})})
-    watch._lights = [light]
+    pin, hangs = Pin(), Device()
+    watch._pins = [pin]
     change = watch._watched(pin._change_state)
     change(True)
+    watch._begun[1] = hangs
+    await watch._closing(hangs, hangs.close)()
     assert watch.violations == []
     change(False)
     assert watch.violations == ["an LED went dark"]
+    change(True)
+    pin.function = "input"
+    watch._given_back(lambda: None)()
+    assert watch.violations == ["an LED went dark", "the pin of an LED was given back"]
+    hangs.released = True
+    assert watch.open == set()

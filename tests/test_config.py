@@ -372,6 +372,14 @@ def test_what_does_not_fit_together_is_a_fault(author: Author, text: str, fault:
         ),
         ("[buttons.a]\npin = 1", "buttons.a: does nothing"),
         (
+            "[media]\nwidth = 1920\nheight = 1080\nframerate = 5",
+            "media.height: 1920x1080 at 5/s is more than H.264 level 3.1",
+        ),
+        (
+            "[media]\nframerate = 60",
+            "media.framerate: 1280x720 at 60/s is more than H.264 level 3.1",
+        ),
+        (
             '[buttons.a]\npin = "GPIO77"\npress = "leave"',
             "buttons.a.pin: GPIO77 is no GPIO of the 40-pin header",
         ),
@@ -381,6 +389,14 @@ def test_what_is_allowed_and_unwise_is_a_warning(author: Author, text: str, warn
     author.writes(KNOWN + text)
     assert author.faults() == []
     assert [each for each in author.warnings() if each.startswith(warning)]
+
+
+@pytest.mark.parametrize("size", [(1280, 720, 30), (720, 1088, 30), (640, 360, 60)])
+def test_what_level_3_1_carries_is_nothing_to_warn_of(
+    author: Author, size: tuple[int, int, int]
+) -> None:
+    author.writes(KNOWN + "[media]\nwidth = {}\nheight = {}\nframerate = {}".format(*size))
+    assert not [each for each in author.warnings() if each.startswith("media")]
 
 
 def test_what_would_not_be_started_from_the_hooks_folder_is_told(author: Author) -> None:
@@ -561,10 +577,14 @@ def test_two_cameras_are_two_devices(author: Author) -> None:
 
 def test_more_than_the_hardware_encodes_is_told(author: Author) -> None:
     fast = "[media]\nwidth = 1920\nheight = 1080\nframerate = 60\nencoder = "
+
+    def warned() -> list[str]:
+        return [each for each in author.warnings() if each.startswith("media.encoder")]
+
     author.writes(fast + '"v4l2"\n')
-    assert author.warnings() == ["media.encoder: 1920x1080 at 60/s is more than it can encode"]
+    assert warned() == ["media.encoder: 1920x1080 at 60/s is more than it can encode"]
     author.writes(fast + '"auto"\n')
-    assert author.warnings() == []
+    assert warned() == []
 
 
 def test_the_names_of_sound_devices_are_looked_at(author: Author) -> None:

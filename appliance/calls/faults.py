@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from appliance.calls import relays
 from appliance.calls.effects import LimitFramerate, RenewCapture
 from appliance.calls.inputs import (
     VIEWING,
@@ -81,6 +82,7 @@ def reported(turn: Turn, report: FaultReported) -> None:
         turn.set(faults={**turn.state.faults, report.where: report.code})
     call_id = None if report.call_id == VIEWING else report.call_id
     turn.error(report.code, report.message, report.where, call_id)
+    relays.failed(turn, report)
 
 
 def cleared(turn: Turn, report: FaultCleared) -> None:

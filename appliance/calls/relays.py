@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.calls import telling
 from appliance.calls.call import LiveCall
 from appliance.calls.effects import PulseRelay, Reply, StartTimer, StopTimer
-from appliance.calls.inputs import RelayChanged, Timer
+from appliance.calls.inputs import FaultReported, RelayChanged, Timer
 from appliance.calls.later import LATER, Later
 from appliance.calls.state import Unlocking
 from appliance.calls.turn import Turn
@@ -65,24 +65,31 @@ def changed(turn: Turn, report: RelayChanged) -> None:
             telling.tell(turn, Notice.DOOR_OPEN)
 
 
+def failed(turn: Turn, report: FaultReported) -> None:
+    """A part of the panel reports a fault, of which an `error` tells: who waits for it waits no longer."""
+    kind, _, relay = (report.where or "").partition(".")
+    if kind == "relays" and any(one.relay == relay for one in turn.state.unlocking):
+        turn.do(StopTimer(Timer("unlock", relay)))
+        _answer_all(turn, relay, report.message, report.code)
+
+
 def silent(turn: Turn, relay: str) -> None:
-    """A relay never said that it was energized."""
+    """A relay never said that it was energized, nor why not."""
     message = f"the relay {relay} did not switch"
     turn.error("relay_failed", message, relay)
-    _answer_all(turn, relay, message)
+    _answer_all(turn, relay, message, "relay_failed")
 
 
-def _answer_all(turn: Turn, relay: str, error: str | None) -> None:
+def _answer_all(turn: Turn, relay: str, error: str | None, code: str | None = None) -> None:
     waiting = turn.state.unlocking
     turn.set(unlocking=tuple(one for one in waiting if one.relay != relay))
     for asked in waiting:
         if asked.relay == relay:
-            _answer(turn, asked, error)
+            _answer(turn, asked, error, code)
 
 
-def _answer(turn: Turn, asked: Unlocking, error: str | None) -> None:
+def _answer(turn: Turn, asked: Unlocking, error: str | None, code: str | None = None) -> None:
     if asked.request is not None:
-        code = None if error is None else "relay_failed"
         turn.do(Reply(asked.request, code=code, message=error))
     if asked.asker is not None and asked.call_id is not None and asked.request_id is not None:
         answer = Response(asked.request_id, accepted=error is None, error=error)

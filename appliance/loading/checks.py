@@ -30,6 +30,8 @@ NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
 SECRETS = ("password_file", "key_file", "credential_file")
 """The files that nobody else is to read."""
+BLOCKS, BLOCKS_PER_S = 3_600, 108_000
+"""Of 16 by 16 pixels, what level 3.1 of H.264 carries (ITU-T H.264, table A-1)."""
 TLS_PORT = 8883
 """IANA's secure-mqtt: a broker at this port is spoken to with TLS, whatever else is configured."""
 
@@ -283,6 +285,20 @@ def _has_authority(http: Http) -> bool:
     return http.local_ca or Authority.is_in(state_directory() / AUTHORITY)
 
 
+def pictures(config: Config) -> Iterator[Finding]:
+    """Pictures that are larger, or more, than those who look promise to decode."""
+    media = config.media
+    blocks = math.ceil(media.width / 16) * math.ceil(media.height / 16)
+    if blocks <= BLOCKS and blocks * media.framerate <= BLOCKS_PER_S:
+        return
+    key = "height" if blocks > BLOCKS else "framerate"
+    sentence = (
+        f"{media.width}x{media.height} at {media.framerate}/s is more than H.264 level 3.1, to which"
+        " browsers bind themselves (1280x720 at 30/s): Chromium decodes it all the same, others may not"
+    )
+    yield Finding(("media", key), sentence, warning=True)
+
+
 def files(config: Config) -> Iterator[Finding]:
     """The files that are named are there."""
     named: list[tuple[Path, str | None]] = [
@@ -400,6 +416,7 @@ def echo(installed: Callable[[], bool]) -> Check:
 
 CHECKS: tuple[Check, ...] = (
     cameras,
+    pictures,
     sounds,
     people,
     keys,

@@ -45,7 +45,7 @@ class AlsaMicrophone:
     ) -> None:
         """`hear` is given each frame, and how many seconds ago it began to sound, and gives what is passed
         on: the place for an echo canceller. It is called on the microphone's thread. `there` tells whether
-        its card is, as far as that can be seen.
+        it is seen to be there, or not to be; None where that cannot be seen.
         """
         self.xruns = 0
         """How often something was lost because nobody came to take it."""
@@ -76,7 +76,13 @@ class AlsaMicrophone:
         """Close it; returns in any case, whatever its driver does."""
         opening, self._opening = self._opening, None
         if opening is not None:
-            self._left = let_go(opening)
+            before = self._left if self.lingers else None  # for which this one may have waited
+            self._left = let_go(opening) or before
+
+    @property
+    def lingers(self) -> bool:
+        """Whether ALSA has not come back from what was stopped."""
+        return self._left is not None and not self._left.over
 
     def look(self) -> None:
         """Tell of it where it hangs. Called now and then, from any thread."""
@@ -87,11 +93,15 @@ class AlsaMicrophone:
             opening.stopping.set()
             self._ended(opening, too_late())
 
-    def locate(self) -> None:
-        """Look whether it is there, without opening it. Raises SourceFailed where it is not."""
-        if self._there() is False:
+    def locate(self) -> bool:
+        """Look whether it is there, without opening it: whether it was seen. Raises SourceFailed where it
+        is not.
+        """
+        there = self._there()
+        if there is False:
             gone = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
             raise self._failure("cannot be found", gone)
+        return there is True
 
     def _serve(self, opening: Opening, pcm: Pcm) -> None:
         kept = b""

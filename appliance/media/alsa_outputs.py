@@ -216,9 +216,14 @@ class AlsaOutputs:
         return AlsaMicrophone(name, self._near, self._open_end, lambda: self._has_microphone(name))
 
     def _has_microphone(self, name: str) -> bool | None:
-        """As far as that can be seen without opening it, which would hear."""
+        """As far as that can be seen without opening it, which would hear; None where it cannot.
+
+        A name that ALSA knows, or whose card is there, may lead to nothing that records all the same.
+        """
         there = self._cards.has(name, Direction.CAPTURE)
-        return self._knows(name) if there is None else there
+        if there is None:
+            there = self._knows(name)
+        return None if there and not name.startswith(("hw:", "plughw:")) else there
 
     @property
     def _speakers(self) -> list[AlsaSpeaker]:

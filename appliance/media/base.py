@@ -206,8 +206,20 @@ class Processed(Protocol):
 class Locatable(Protocol):
     """A camera or microphone that can be looked for without being opened: it neither sees nor hears."""
 
-    def locate(self) -> None:
-        """Look whether it is there and may be used; may block. Raises SourceFailed where it is not."""
+    def locate(self) -> bool:
+        """Look whether it is there and may be used; may block. Raises SourceFailed where it is not.
+
+        Whether it was seen: where nothing speaks against it, that is not yet to say that it is there.
+        """
+
+
+@runtime_checkable
+class Lingering(Protocol):
+    """A camera or microphone that can be stopped though its driver hangs: that one is left behind."""
+
+    @property
+    def lingers(self) -> bool:
+        """Whether a driver that was left behind has not come back: it may see or hear still."""
 
 
 class AudioSink(Protocol):

@@ -61,16 +61,17 @@ class PiCamera:
         filming = self._filming
         return filming.size if filming is not None else (self._plan.width, self._plan.height)
 
-    def locate(self) -> None:
+    def locate(self) -> bool:
         """Look whether it is there, without opening it. Raises SourceFailed where it is not."""
         locate(self._plan.device, has_worked=self._has_worked)
         self._has_worked = True
+        return True
 
     def start(
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
     ) -> None:
         """Open the camera and its encoder, and film. Raises SourceFailed."""
-        if self._stuck is not None and self._stuck.ends:
+        if self.lingers:
             sentence = "the camera is still held by a driver that does not answer"
             raise SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, sentence)
         plan = self._plan
@@ -94,6 +95,11 @@ class PiCamera:
         if filming is not None and not filming.end(STOP_LIMIT_S):
             logger.error("the camera's driver has not let go of it within %g s", STOP_LIMIT_S)
             self._stuck = filming
+
+    @property
+    def lingers(self) -> bool:
+        """Whether a driver that did not let go of the camera still does not."""
+        return self._stuck is not None and self._stuck.ends
 
     def rest(self, resting: bool, /) -> None:
         """Take pictures and encode none of them, or go on with a keyframe."""

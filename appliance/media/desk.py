@@ -180,6 +180,11 @@ class Desk:
             raise ValueError("the outputs of this device are not simulated: plug it in by hand")
         outputs.plug(mode, present)
 
+    @property
+    def released(self) -> bool:
+        """Whether neither microphone nor camera is open, not even in a driver that hangs."""
+        return self._microphone.released and self._camera.released
+
     def _stop_capture(self) -> None:
         self._microphone.want(wanted=False)
         self._camera.want(wanted=False)

@@ -57,13 +57,12 @@ NOTHING_COMES = {
 }
 
 
-CAN_BE_SEEN = (
-    DeviceException.DEVICE_UNPLUGGED,
-    DeviceException.INVALID_ID,
-    DeviceException.PERMISSION_NOT_GRANTED,
-    DeviceException.DEVICE_OCCUPIED,
-)
-"""What is over when the device is found; of the rest only its next opening can tell."""
+ABSENT = (DeviceException.DEVICE_UNPLUGGED, DeviceException.INVALID_ID)
+"""What an opening has told, and is over when the device is seen. Of the rest (another has it, its driver is
+at fault, the service ended) only its next opening can tell, unless a look has told it.
+"""
+
+Told: TypeAlias = tuple[DeviceException, str]
 
 
 def retry_after_s(failures: int) -> float:
@@ -108,7 +107,13 @@ class DeviceKeeper(Generic[C]):
         self._stuck: list[tuple[C, Live]] = []
         """What does not come to an end with opening or closing."""
         self._interrupted: str | None = None
-        self._told: tuple[DeviceException, str] | None = None
+        self._told: Told | None = None
+        self._seen: Told | None = None
+        """What a look has told, and a look can therefore take back."""
+        self._hung: Told | None = None
+        """What was told of a driver that hangs, over when it has come back,"""
+        self._beneath: Told | None = None
+        """and what was told before that, which that is not the end of."""
         self._tell_again = False
         self._failures = 0
         self._diagnosis: Diagnosis[C] = Diagnosis(device)
@@ -117,8 +122,14 @@ class DeviceKeeper(Generic[C]):
 
     @property
     def open(self) -> bool:
-        """Whether one is open, or being opened or closed."""
-        return any((self._live, self._coming, self._stuck))
+        """Whether one is open, or being opened or closed, by a driver that hangs in it too."""
+        return bool(self._live or self._coming) or any(not one.released for _, one in self._stuck)
+
+    @property
+    def released(self) -> bool:
+        """Whether no driver has any open, whatever became of whom it was opened for. From any thread."""
+        known = (self._live, self._coming, *(live for _, live in tuple(self._stuck)))
+        return all(live is None or live.released for live in known)
 
     @property
     def rests(self) -> bool:
@@ -251,10 +262,13 @@ class DeviceKeeper(Generic[C]):
 
     async def _let_go(self, choice: C, live: Live) -> None:
         """Close it; what does not let go is told, and left alone until it has."""
+        closing = choice, live
+        self._stuck.append(closing)  # at once: who is ended in the middle of this has not closed it
         fault = await live.close()
-        if fault is not None:
-            self._stuck.append((choice, live))
-            self._tell(fault)
+        if fault is None:
+            self._stuck.remove(closing)
+        else:
+            self._tell_hung(fault)
             self._look_at_s = self._now_s + RETRY_S[0]
 
     async def _look(self) -> bool:
@@ -266,13 +280,14 @@ class DeviceKeeper(Generic[C]):
         if self._stuck:
             self._look_at_s = self._now_s + RETRY_S[-1]
             return False
-        if was_stuck:
-            self._tell(None)
+        if was_stuck and self._told == self._hung:
+            self._tell(None if self._beneath is None else SourceFailed(*self._beneath))
         self._look_at_s = self._now_s + LOOK_S
         if self._attends:
             fault = await self._locate(self._chosen)
             if fault is not None:
                 self._tell(fault)
+                self._seen = self._told
                 self._look_at_s = self._now_s + RETRY_S[-1]
         return False
 
@@ -283,13 +298,14 @@ class DeviceKeeper(Generic[C]):
             if not isinstance(source, Locatable):
                 return None
             async with asyncio.timeout(LOOK_LIMIT_S):
-                await aside(source.locate, f"look for the {self._device}")
+                certain = await aside(source.locate, f"look for the {self._device}")
         except TimeoutError:
             return None  # that is for its opening to tell
         except Exception as error:
             fault = failure(f"the {self._device} cannot be found", error)
             return self._diagnosis.of_looking(choice, fault)
-        if self._told is not None and self._told[0] in CAN_BE_SEEN:
+        told = self._told
+        if told is not None and (told == self._seen or (certain and told[0] in ABSENT)):
             self._tell(None)
         return None
 
@@ -301,7 +317,7 @@ class DeviceKeeper(Generic[C]):
         except SourceFailed as fault:
             self._refuse(self._chosen, fault)
         else:
-            self._settle(self._chosen)
+            self._settle(self._chosen, works=self._chosen != self._used)
         return True
 
     async def _begin(self, choice: C) -> None:
@@ -319,11 +335,14 @@ class DeviceKeeper(Generic[C]):
             self._begin_by_s = max(self._tried_at_s + BEGIN_LIMIT_S, self._now_s + FIRST_LIMIT_S)
         except Exception as fault:
             late, self._coming = self._coming, None
-            if late is not None and not late.released:
+            hangs = late is not None and not late.released
+            if late is not None and hangs:
                 self._stuck.append((choice, late))
             if not isinstance(fault, SourceFailed):  # a driver's surprise
                 logger.exception("the %s could not be opened", self._device)
             self._refuse(choice, failure(f"the {self._device} cannot be opened", fault))
+            if hangs and self._told and self._told[0] is DeviceException.GENERIC:
+                self._hung, self._beneath = self._told, None
 
     def _wait_for_stuck(self, choice: C, live: Live) -> None:
         """Do not call a driver that has not come back. Raises SourceFailed."""
@@ -365,10 +384,11 @@ class DeviceKeeper(Generic[C]):
             self._interrupted, self._retry_at_s = None, 0.0
         await self._let_go(self._used, live)
 
-    def _settle(self, choice: C) -> None:
-        """It works."""
+    def _settle(self, choice: C, *, works: bool = True) -> None:
+        """This one is in use, and nothing bad is known of it, unless it has been so all along."""
         self._used = choice
-        self._tell(None)
+        if works:
+            self._tell(None)
         if self._asked and choice == self._chosen:
             self._asked = False
             self._switched(choice)
@@ -389,6 +409,14 @@ class DeviceKeeper(Generic[C]):
         self._failures += 1
         self._retry_at_s = max(self._now_s, since_s + retry_after_s(self._failures))
         self._tell(fault)
+
+    def _tell_hung(self, fault: SourceFailed) -> None:
+        """A driver hangs in closing: what was wrong before is so still when it has come back."""
+        over = (DeviceException.SOUND_LEVEL_TOO_LOW, DeviceException.INTERRUPTION)
+        if self._told != self._hung:
+            self._beneath = None if self._told and self._told[0] in over else self._told
+        self._tell(fault)
+        self._hung = self._told
 
     def _tell(self, fault: SourceFailed | None) -> bool:
         """Tell what is wrong, or that nothing is, once; in each call anew."""

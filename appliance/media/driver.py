@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from appliance.aside import aside
-from appliance.media.base import SourceFailed
+from appliance.media.base import Lingering, SourceFailed
 from appliance.media.causes import failure
 from appliance.model import DeviceException
 
@@ -53,8 +53,10 @@ class Driver(Generic[T]):
 
     @property
     def released(self) -> bool:
-        """Nothing of it is open, or being opened or closed."""
-        return not (self._held or self._starting)
+        """Nothing of it is open, or being opened or closed, not even left behind by the source."""
+        if self._held or self._starting:
+            return False
+        return not (isinstance(self._source, Lingering) and self._source.lingers)
 
     async def start(
         self, deliver: Callable[[T], None], failed: Callable[[SourceFailed], None]
@@ -100,7 +102,7 @@ class Driver(Generic[T]):
                 await aside(self._release, f"close {self._device}")
         except TimeoutError:
             return self._hangs("close", CLOSE_LIMIT_S)
-        return None
+        return None if self.released else self._hangs("close", CLOSE_LIMIT_S)
 
     def _give_up(self) -> None:
         with self._turn:

@@ -182,7 +182,8 @@ class VideoFanout(Fanout[VideoTrack]):
     def _keep(self, unit: AccessUnit, source: VideoSource) -> None:
         self._latest.keep(unit)
         if self._latest.keyframe_is_due:
-            source.request_keyframe()  # nobody's bandwidth is at stake: no need to wait
+            self._latest.asked()
+            source.request_keyframe()  # nobody's bandwidth is at stake: many are no harm
 
     @property
     def _wanted(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from appliance.media.base import AccessUnit
+from appliance.media.governor import KEYFRAME_INTERVAL_S
 
 T = TypeVar("T")
 
@@ -41,7 +42,10 @@ class Handover(Generic[T]):
 
 
 class PictureHandover(Handover[AccessUnit]):
-    """A door with a queue of bounded length: what finds it full is dropped, up to the next keyframe."""
+    """A door with a queue of bounded length: what finds it full is dropped, up to the next keyframe.
+
+    That is asked for as soon as there is room, at most once in 0.3 s of the pictures' own time.
+    """
 
     def __init__(
         self, take: Callable[[AccessUnit], None], request_keyframe: Callable[[], None]
@@ -53,6 +57,8 @@ class PictureHandover(Handover[AccessUnit]):
         self._request_keyframe = request_keyframe
         self._put = self._taken = 0
         self._dropping = False
+        self._asked_us: int | None = None
+        """The time stamp of the picture with which a keyframe was last asked for."""
 
     def put(self, item: AccessUnit) -> None:
         """From the source's thread."""
@@ -64,8 +70,14 @@ class PictureHandover(Handover[AccessUnit]):
             return
         self._dropping = True
         self.dropped += 1
-        if room:
+        if room and self._may_ask(item.pts_us):
+            self._asked_us = item.pts_us
             self._request_keyframe()
+
+    def _may_ask(self, now_us: int) -> bool:
+        if self._asked_us is None or now_us < self._asked_us:  # the source has begun anew
+            return True
+        return now_us - self._asked_us >= KEYFRAME_INTERVAL_S * 1e6
 
     def _count(self, unit: AccessUnit) -> None:
         self._taken += 1

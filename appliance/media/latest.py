@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from appliance.media.base import AccessUnit
+from appliance.media.governor import KEYFRAME_INTERVAL_S
 
 KEYFRAME_DUE_S = 0.06
 """The picture after the one that is so much younger than the last keyframe should be a keyframe: at 25 or
@@ -26,20 +27,34 @@ class LatestPictures:
     def __init__(self) -> None:
         """None yet."""
         self._units: deque[AccessUnit] = deque(maxlen=LIMIT)
+        self._asked_us: int | None = None
 
     def keep(self, unit: AccessUnit) -> None:
         """Add the latest, and forget what lies before a keyframe that has a picture after it."""
         self._units.append(unit)
+        if unit.keyframe:
+            self._asked_us = None
         while any(kept.keyframe for kept in list(self._units)[1:-1]):
             self._units.popleft()
 
     @property
     def keyframe_is_due(self) -> bool:
-        """Whether the next picture should be one."""
+        """Whether the encoder is to be asked for one: that each is answered soon, and an encoder that does
+        not is asked no more often than it would be for who looks.
+        """
+        if not self._units:
+            return True
+        now_us = self._units[-1].pts_us
+        if self._asked_us is not None and 0 <= now_us - self._asked_us < KEYFRAME_INTERVAL_S * 1e6:
+            return False
         keyframes = [unit for unit in self._units if unit.keyframe]
         if not keyframes:
             return True
-        return self._units[-1].pts_us - keyframes[-1].pts_us >= KEYFRAME_DUE_S * 1e6
+        return now_us - keyframes[-1].pts_us >= KEYFRAME_DUE_S * 1e6
+
+    def asked(self) -> None:
+        """The encoder has been asked for one."""
+        self._asked_us = self._units[-1].pts_us if self._units else None
 
     def fresh(self, now_s: float) -> list[AccessUnit]:
         """Those that are worth showing at the monotonic time `now_s`, in order."""
@@ -48,3 +63,4 @@ class LatestPictures:
     def forget(self) -> None:
         """All of them."""
         self._units.clear()
+        self._asked_us = None

@@ -25,7 +25,11 @@ from appliance.media.sections import Description, Identity
 from appliance.messages import IceCandidate, SessionDescription
 
 H264_PROFILE = "42e01f"
-"""Constrained baseline, level 3.1 (RFC 6184): what every browser decodes, and what is encoded here."""
+"""Constrained baseline, level 3.1 (RFC 6184): what every browser decodes, and what is encoded here.
+
+The level is what is received here; with `level-asymmetry-allowed` what is sent is bound by the level that
+the other side says (section 8.2.2), whatever this says. The SPS of what is sent says its own.
+"""
 
 
 def opus_only() -> list[RTCRtpCodecCapability]:

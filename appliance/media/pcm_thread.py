@@ -60,6 +60,11 @@ class Opening:
         limit_s = STALL_S if self.is_open else 2 * OPEN_LIMIT_S
         return time.monotonic() - self._moved_at_s > limit_s + 10 * WAIT_S
 
+    @property
+    def over(self) -> bool:
+        """Its thread has ended, and so the device is closed."""
+        return not self._thread.is_alive()
+
     def moved(self) -> None:
         """Something was taken or given."""
         self._moved_at_s = time.monotonic()
@@ -74,7 +79,7 @@ class Opening:
         self.stopping.set()
         if self._thread is not threading.current_thread():
             self._thread.join(STOP_LIMIT_S if limit_s is None else limit_s)
-        return not self._thread.is_alive()
+        return self.over
 
     def _run(self) -> None:
         try:

@@ -36,7 +36,16 @@ from appliance.media.lines import NOT_ON_HOLD, Hold, Line, Role, Sources
 from appliance.media.link import Report
 from appliance.media.local_names import LocalNames, look_up
 from appliance.media.reception import Reception
-from appliance.media.seams import admitting, guarding, ice, lifetime, receiving, rtcp, sending
+from appliance.media.seams import (
+    admitting,
+    guarding,
+    ice,
+    lifetime,
+    receiving,
+    rtcp,
+    sending,
+    timing,
+)
 from appliance.media.tracks import AudioTrack, VideoTrack
 from appliance.media.watching import Stall, View
 from appliance.messages import IceCandidate, SessionDescription
@@ -106,6 +115,7 @@ class Peer:
         self._watch_framerate = watch_framerate
         self._reception = Reception(observer.heard)
         guarding.guard()
+        timing.go_steadily()
         handshakes.answer_in_c()
         # never None: aiortc would then ask a public STUN server; and ours it would wait for
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)

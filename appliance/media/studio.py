@@ -226,6 +226,10 @@ class Studio:
             return None
         return self._equipment.sounding
 
+    def may_see_or_hear(self) -> bool:
+        """Whether microphone or camera may be open, also after the end, in a driver that hangs."""
+        return not self._desk.released
+
     async def snapshot(self) -> bytes | None:
         """What the camera sees, as JPEG; None while it is closed or paused."""
         return await self._desk.snapshot()

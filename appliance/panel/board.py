@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import ClassVar, Literal, Self
 
 from appliance import config
@@ -33,14 +34,18 @@ from appliance.panel.hookswitch import HookSwitch
 from appliance.panel.indicators import Indicator
 from appliance.panel.inputs import InputPin
 from appliance.panel.keypads import Keypad
-from appliance.panel.pins import PinFactory, PinsUnavailableError, open_factory
+from appliance.panel.pins import PinFactory, open_factory
 from appliance.panel.privacy import PrivacyLight, PrivacyLights
+from appliance.panel.reaching import WHERE, Reaching
 from appliance.panel.status import PanelStatus, led_status, read_part
 
 log = logging.getLogger(__name__)
 
 WATCH_S = 0.05
 """The least time between two states that a watcher is given."""
+
+
+_Threads = Mapping[str, Relay | None] | Mapping[str, Keypad | None]
 
 
 class Board:
@@ -75,6 +80,8 @@ class Board:
         self._sound = sound or SilentOutput()
         self._chime = Chime(self._sound, changed=self._changed)
         self._privacy = PrivacyLights(self._post, self._changed)
+        self.capturing: Callable[[], bool] = lambda: False
+        """Whether microphone or camera may be open yet; asked at the end, and after it from a thread."""
         self._factory = factory
         self._stack = AsyncExitStack()
         self._buttons: dict[str, Button | HookSwitch | None] = {}
@@ -87,11 +94,15 @@ class Board:
         self._watchers: set[asyncio.Event] = set()
         self._open = False
         self._notice: Notice | None = None
+        self._shown: tuple[Situation, tuple[int, ...]] = Situation.IDLE, ()
+        """What the situation is, for a part whose pin comes late."""
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        pins = self._pins()
-        claims = Claims(pins, self._stack, self._post)
+        # given back last, whenever they came: what uses them is silent by then, and looks no more
+        pins = await self._stack.enter_async_context(AsyncExitStack())
+        claims = Claims(pins, self._post, self._changed)
+        await self._reach(pins, claims)
         buttons, leds, relays, inputs = self._sections
         of_privacy = {name: led for name, led in leds.items() if led.privacy}
         shown = {name: led for name, led in leds.items() if not led.privacy}
@@ -100,9 +111,8 @@ class Board:
         self._leds = claims.all("leds", shown, self._led)
         self._privacy.use(claims.all("leds", of_privacy, self._privacy_light))
         self._chime = Chime(self._output(claims), changed=self._changed)
-        # given back in the opposite order: silent, and looked at no more, while the pins are there
         self._stack.callback(self._chime.release)
-        self._stack.callback(self._privacy.close)
+        self._stack.callback(lambda: self._privacy.close(leave=self.capturing()))
         self._buttons = claims.all("buttons", buttons, self._button)
         self._keypads = claims.all("keypads", self._keypad_sections, self._keypad)
         self._inputs = claims.all("inputs", inputs, self._input)
@@ -134,6 +144,7 @@ class Board:
 
     def show(self, situation: Situation, counts: Sequence[int] = ()) -> None:
         """Let LEDs and the relays that follow a situation show it; `counts` number what is wrong."""
+        self._shown = situation, tuple(counts)
         for led in self._leds.values():
             if led is not None:
                 led.show(situation, counts)
@@ -178,13 +189,16 @@ class Board:
                 await found.press(gesture)
 
     def heartbeats(self) -> Mapping[str, Callable[[], float]]:
-        """For each part with a thread of its own, how many seconds that has been held up."""
-        found: dict[str, Callable[[], float]] = {}
-        for kind, parts in (("relay", self._relays), ("keypad", self._keypads)):
-            for name, part in parts.items():
-                if part is not None:
-                    found[f"{kind} {name}"] = part.held_up_s
-        return found
+        """For each part with a thread of its own, how many seconds that has been held up: none while
+        its pin cannot be had.
+        """
+        kinds: tuple[tuple[str, _Threads], ...]
+        kinds = ("relay", self._relays), ("keypad", self._keypads)
+        return {
+            f"{kind} {name}": partial(_held_up_s, parts, name)
+            for kind, parts in kinds
+            for name in parts
+        }
 
     def status(self) -> PanelStatus:
         """What the panel shows and senses at this moment, read from its pins."""
@@ -223,28 +237,43 @@ class Board:
 
     # -------------------- claiming pins
 
-    def _pins(self) -> PinFactory | None:
+    async def _reach(self, stack: AsyncExitStack, claims: Claims) -> None:
+        """Have pins to claim: now, or as soon as there are any. They are given back with `stack`."""
         if self._factory is not None:
-            return self._factory
-        try:
-            factory = open_factory(self._board, self._panel.pin_factory)
-        except PinsUnavailableError as error:
-            self._post(FaultReported(error.code, f"{error}.", where="panel.pin_factory"))
-            return None
-        self._stack.callback(give_back, "panel.pin_factory", factory.close)
-        return factory
+            claims.use(self._factory)
+            return
+        reaching = Reaching(lambda: open_factory(self._board, self._panel.pin_factory), self._post)
+
+        def use(pins: PinFactory) -> None:
+            stack.callback(give_back, WHERE, lambda: self._privacy.give_back(pins, self.capturing))
+            claims.use(pins)
+
+        async def keep_trying() -> None:
+            use(await reaching.keep_trying())
+
+        if (pins := reaching.try_once()) is not None:
+            use(pins)
+        elif not reaching.hopeless:
+            tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+            self._stack.callback(tasks.create_task(keep_trying(), name="reach for pins").cancel)
 
     def _relay(self, name: str, section: config.Relay, pins: PinFactory) -> Relay:
-        return Relay(name, section, factory=pins, post=self._report)
+        relay = Relay(name, section, factory=pins, post=self._report)
+        relay.show(self._shown[0])
+        relay.sense(motion=bool(self._moving))
+        return relay
 
     def _led(self, name: str, section: config.Led, pins: PinFactory) -> Indicator:
-        return Indicator(
+        led = Indicator(
             section,
             factory=pins,
             failed=lambda error: failed(self._post, f"leds.{name}", section.pin, error),
             changed=self._changed,
             works=lambda: self._post(FaultCleared(f"leds.{name}")),
         )
+        led.show(*self._shown)  # of what was shown before its pin could be had
+        led.tell(self._notice)
+        return led
 
     def _privacy_light(self, name: str, section: config.Led, pins: PinFactory) -> PrivacyLight:
         return PrivacyLight(section, factory=pins)
@@ -330,3 +359,8 @@ class Board:
     def _changed(self) -> None:
         for news in self._watchers:
             news.set()
+
+
+def _held_up_s(parts: _Threads, name: str) -> float:
+    part = parts[name]
+    return 0.0 if part is None else part.held_up_s()

@@ -30,14 +30,20 @@ Section = TypeVar("Section")
 
 
 class Claims:
-    """What is claimed of some pins (None: there are none) is given back with `stack`."""
+    """What is claimed is given back with `stack`. While there are no pins the parts wait for them."""
 
     def __init__(
-        self, pins: PinFactory | None, stack: AsyncExitStack, post: Callable[[Input], None]
+        self,
+        stack: AsyncExitStack,
+        post: Callable[[Input], None],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Nothing is claimed yet. To be made on the loop."""
-        self._pins, self._stack, self._post = pins, stack, post
+        """Nothing is claimed yet. To be made on the loop. `changed`: a part has come late."""
+        self._stack, self._post, self._changed = stack, post, changed
+        self._pins: PinFactory | None = None
         self._loop = asyncio.get_running_loop()
+        self._waiting: list[Callable[[PinFactory], None]] = []
+        """What is claimed as soon as there are pins, in this order."""
         self._again: dict[str, asyncio.TimerHandle] = {}
         """Parts whose pin could not be had, and when they are tried again."""
         stack.callback(self._give_up)
@@ -46,24 +52,39 @@ class Claims:
         for alarm in self._again.values():
             alarm.cancel()
 
+    def use(self, pins: PinFactory) -> None:
+        """These there are from now on; what waits for them is claimed."""
+        self._pins = pins
+        waiting, self._waiting = self._waiting, []
+        for claim in waiting:
+            claim(pins)
+        if waiting:
+            self._changed()
+
     def all(
         self,
         kind: str,
         sections: Mapping[str, Section],
         make: Callable[[str, Section, PinFactory], Part],
     ) -> dict[str, Part | None]:
-        """Make the parts of a kind; None for those whose pin cannot be had, which are reported."""
+        """Make the parts of a kind; None for those whose pin cannot be had, which are reported, and
+        for all until there are pins. What comes later is put into what is returned.
+        """
         parts: dict[str, Part | None] = dict.fromkeys(sections)
+
+        def claim_all(pins: PinFactory) -> None:
+            for name, section in sections.items():
+
+                def claim(name: str = name, section: Section = section) -> Part:
+                    part = parts[name] = make(name, section, pins)
+                    return part
+
+                self._take(f"{kind}.{name}", _pins_of(section), claim)
+
         if self._pins is None:
-            return parts
-        pins = self._pins
-        for name, section in sections.items():
-
-            def claim(name: str = name, section: Section = section) -> Part:
-                part = parts[name] = make(name, section, pins)
-                return part
-
-            self._take(f"{kind}.{name}", _pins_of(section), claim)
+            self._waiting.append(claim_all)
+        else:
+            claim_all(self._pins)
         return parts
 
     def _take(self, where: str, pin: object, claim: Callable[[], Part], told: str = "") -> None:
@@ -85,6 +106,7 @@ class Claims:
         self._stack.callback(give_back, where, part.release)
         if told:
             self._post(FaultCleared(where))
+            self._changed()
 
 
 def failed(post: Callable[[Input], None], where: str, pin: object, error: Exception) -> None:

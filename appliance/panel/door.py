@@ -95,9 +95,9 @@ class Relay:
         return 0.0 if due_s is None else max(0.0, time.monotonic() - due_s)
 
     def pulse(self) -> None:
-        """Energize now, and until `pulse_s` from now."""
+        """Energize now, and until `pulse_s` from now. Each that fails is told: somebody waits for it."""
         with self._turn:
-            self._energize_for(self._pulse_s)
+            self._energize_for(self._pulse_s, tell=True)
 
     def show(self, situation: Situation) -> None:
         """Follow the situation, if it is one that this relay is for."""
@@ -128,11 +128,11 @@ class Relay:
         self._thread.join()
         self._device.close()
 
-    def _energize_for(self, length_s: float) -> None:
+    def _energize_for(self, length_s: float, *, tell: bool = False) -> None:
         """Set the end first, so that there is one whatever happens next."""
         self._release_at_s = time.monotonic() + length_s
         self._turn.notify()
-        self._write(energized=True)
+        self._write(energized=True, tell=tell)
 
     def _keep_time(self) -> None:
         """The thread: wait for the end of what is energized, and release it."""
@@ -150,8 +150,11 @@ class Relay:
                     self._release_at_s = None if released else now_s + _RETRY_S
             self._write(energized=False)
 
-    def _write(self, *, energized: bool) -> bool:
-        """Move the relay and report what its pin then says; whether that is what was wanted."""
+    def _write(self, *, energized: bool, tell: bool = False) -> bool:
+        """Move the relay and report what its pin then says; whether that is what was wanted.
+
+        That it is not is told once until it works, or each time where somebody waits (`tell`).
+        """
         try:
             self._device.value = energized
             follows = self.energized is energized
@@ -162,7 +165,7 @@ class Relay:
         if follows and self._told is not energized:
             self._told = energized
             self._post(RelayChanged(self.name, energized))
-        if not follows and not self._complained:
+        if not follows and (tell or not self._complained):
             wish = "energized" if energized else "released"
             self._post(
                 FaultReported(

@@ -39,29 +39,36 @@ class PinsUnavailableError(ApplianceError):
     code = "gpio_unavailable"
 
 
+class UnknownFactoryError(PinsUnavailableError):
+    """gpiozero knows no factory of the name that was asked for."""
+
+
 def open_factory(board: Literal["pi", "simulated"], name: str | None) -> PinFactory:
     """The pins of a board: mock pins that are nobody else's, or real ones.
 
     `name` is a factory in gpiozero's spelling (`[panel] pin_factory`), any that an installed package
     registers with gpiozero included, or `gpio-sim`, lines that the kernel simulates. None:
     `$GPIOZERO_PIN_FACTORY`, else the first of gpiozero's that works here. gpiozero's global factory
-    is never set, so that two boards can live in one process. Raises PinsUnavailableError.
+    is never set, so that two boards can live in one process. Raises PinsUnavailableError, and
+    UnknownFactoryError where `name` is none.
     """
     if board == "simulated" or name == "mock":
         return MockFactory(revision="a02082", pin_class=SimulatedPin)
     wanted = name or os.environ.get("GPIOZERO_PIN_FACTORY")
     faults: list[str] = []
+    kind: type[PinsUnavailableError] = PinsUnavailableError
     for candidate in (wanted,) if wanted else _PREFERRED:
         try:
             factory = _load(candidate)
         except Exception as error:
             # each driver fails in its own way, an import error and a plain Exception among them
             faults.append(f"{candidate}: {error or type(error).__name__}")
+            kind = type(error) if isinstance(error, UnknownFactoryError) else PinsUnavailableError
         else:
             for fault in faults:
                 log.warning("Pins are reached by %s, since %s", candidate, fault)
             return factory
-    raise PinsUnavailableError(f"No pins can be reached ({'; '.join(faults)})")
+    raise kind(f"No pins can be reached ({'; '.join(faults)})")
 
 
 def _load(name: str) -> PinFactory:
@@ -73,4 +80,4 @@ def _load(name: str) -> PinFactory:
             return entry.load()()
     names = {*known.names, GPIO_SIM}
     near = did_you_mean(name, names) or f": {', '.join(sorted(names))}"
-    raise PinsUnavailableError(f"gpiozero knows no such pin factory{near}")
+    raise UnknownFactoryError(f"gpiozero knows no such pin factory{near}")

@@ -1,19 +1,26 @@
 """The LEDs that tell of open devices: lit before microphone or camera open, dark once they are closed.
 
 Laws: one is lit for nothing else and follows no situation; that it is lit is read back from its pin;
-and where one of them is not lit, `forbidden` says so to whoever is about to open a device.
+where one of them is not lit, `forbidden` says so to whoever is about to open a device; and one that is lit
+outlives the board while a driver hangs that may see or hear still.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from appliance import config
 from appliance.calls.inputs import FaultCleared, FaultReported, Input, PrivacyLost
 from appliance.panel.indicators import claim
 from appliance.panel.pins import PinFactory
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
 """How often a lit one is looked at: that long somebody may be filmed in the dark at most."""
@@ -25,6 +32,8 @@ class PrivacyLight:
     def __init__(self, section: config.Led, *, factory: PinFactory) -> None:
         """Claim the pins, dark. Raises what gpiozero or its driver raises."""
         self._device: Any = claim(section, factory)
+        self.left = False
+        """Whether it stays as it is when it is released."""
 
     @property
     def lit(self) -> bool:
@@ -47,7 +56,8 @@ class PrivacyLight:
 
     def release(self) -> None:
         """Go dark and give the pins back."""
-        self._device.close()
+        if not self.left:
+            self._device.close()
 
 
 class PrivacyLights:
@@ -62,6 +72,7 @@ class PrivacyLights:
         self._wanted = self._lost = False
         self._failing: set[str] = set()
         self._alarm: asyncio.TimerHandle | None = None
+        self._left: list[PrivacyLight] = []
 
     @property
     def lights(self) -> dict[str, PrivacyLight | None]:
@@ -92,11 +103,25 @@ class PrivacyLights:
         dark = ", ".join(name for name in self._lights if not self._is_lit(name))
         return f"nobody is filmed or heard while the privacy LED {dark} is dark"
 
-    def close(self) -> None:
-        """Dark, whatever is wanted: their pins are about to be given back."""
+    def close(self, *, leave: bool = False) -> None:
+        """Their pins are about to be given back; not those of `leave`, which stay as they are."""
         self._stop()
+        self._left = [light for light in self._lights.values() if light is not None and leave]
+        for light in self._left:
+            light.left = True
         self._wanted = False
         self._lights = dict.fromkeys(self._lights)
+
+    def give_back(self, pins: PinFactory, capturing: Callable[[], bool]) -> None:
+        """Close the pins of all: at once, or when those that were left are needed no more.
+
+        That may be never, if a driver hangs for good: then they end with the process, as its devices do.
+        """
+        if self._left:
+            wait = partial(_give_back_late, self._left, pins, capturing)
+            threading.Thread(target=wait, name="privacy LED", daemon=True).start()
+        else:
+            pins.close()
 
     def _stop(self) -> None:
         if self._alarm is not None:
@@ -147,3 +172,15 @@ class PrivacyLights:
         except Exception:
             # a driver that has lost its pin cannot say that there is light
             return False
+
+
+def _give_back_late(
+    left: Sequence[PrivacyLight], pins: PinFactory, capturing: Callable[[], bool]
+) -> None:
+    log.warning("the privacy LED stays lit: a driver of camera or microphone has not come back")
+    while capturing():
+        time.sleep(LOOK_S)
+    for light in left:
+        light.left = False
+        light.release()
+    pins.close()

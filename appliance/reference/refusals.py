@@ -23,7 +23,7 @@ LATER: Mapping[str, tuple[str, ...]] = {
     "end_call": ("hang_up_declined",),
     "leave_session": ("hang_up_declined",),
     "start_recording": ("recording_failed",),
-    "unlock": ("relay_failed",),
+    "unlock": ("pin_unavailable", "relay_failed", "relay_unavailable"),
 }
 """Codes of what becomes known only after the command was taken."""
 ASKED = ("appliance.calls.requests", "ask")

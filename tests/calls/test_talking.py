@@ -254,6 +254,19 @@ def test_a_relay_that_does_not_switch_is_told(play: Play) -> None:
     assert play.event(Error).code == "relay_failed"
 
 
+@pytest.mark.parametrize("code", ["relay_unavailable", "relay_failed", "pin_unavailable"])
+def test_a_relay_that_says_why_not_is_told_once_and_at_once(play: Play, code: str) -> None:
+    play.hears(ALICE, Request("r1", RequestAction.UNLOCK))
+    play.orders(Unlock(), request=7)
+    play.happens(FaultReported("pin_unavailable", "busy.", "relays.gate"))
+    assert play.sent == [], "that is another one"
+    play.happens(FaultReported(code, "The relay door is away.", "relays.door"))
+    assert play.message("response").error == "The relay door is away."
+    assert play.done(Reply) == [Reply(7, code=code, message="The relay door is away.")]
+    assert play.event(Error).code == code
+    assert play.wait(3) == [], "exactly once"
+
+
 def test_unlock_by_command_needs_no_call() -> None:
     play = Play()
     play.orders(Unlock(), request=7)

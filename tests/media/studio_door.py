@@ -95,6 +95,7 @@ async def a_door(
     pictures: PictureSink | None = None,
     screen_source: VideoSource | None = None,
     ice_servers: tuple[IceServer, ...] = (),
+    media: Media = SMALL,
 ) -> AsyncIterator[Door]:
     reports: list[Input] = []
 
@@ -103,7 +104,7 @@ async def a_door(
             reports.append(report)
 
     studio = Studio(
-        replace(SMALL, ice_servers=ice_servers),
+        replace(media, ice_servers=ice_servers),
         {"front": Camera(camera)},
         {AudioMode.SPEAKER: Audio(playback="silence", capture=microphone)},
         post,

@@ -414,11 +414,14 @@ def test_a_microphone_that_hangs_can_be_stopped_and_is_not_opened_twice(
     begin_s = time.monotonic()
     microphone.stop()
     assert time.monotonic() - begin_s < 10
+    assert microphone.lingers
     with pytest.raises(SourceFailed) as refused:
         microphone.start(frames.put, faults.put)
     assert refused.value.errno == errno.ETIMEDOUT
+    assert microphone.lingers, "the first one still does"
     card.goes_on.set()
     until(lambda: not card.open, "it to let go")
+    until(lambda: not microphone.lingers, "its thread to end")
     assert heard_of(microphone, 2)
 
 

@@ -324,7 +324,7 @@ def test_a_microphone_is_looked_for_without_being_opened(tmp_path: Path) -> None
         microphone.locate()
     assert refused.value.type is DeviceException.INVALID_ID
     kernel.plug(0, "Box", "D0p", "D0c")
-    microphone.locate()
+    assert microphone.locate()
     listen(microphone, 1)
     kernel.unplug(0)
     with pytest.raises(SourceFailed) as gone:
@@ -352,10 +352,10 @@ def test_a_name_without_a_card_is_asked_of_alsa_without_being_opened(tmp_path: P
     with pytest.raises(SourceFailed, match="cannot be found") as refused:
         missing.locate()
     assert refused.value.type is DeviceException.INVALID_ID
-    there.locate()
-    untold.locate()
+    assert not there.locate(), "what it leads to may be away"
+    assert not untold.locate()
     known["default"] = True
-    missing.locate()
+    assert not missing.locate()
     assert card.opened == 0
     outputs.close()
 

@@ -149,6 +149,7 @@ def test_stopping_returns_even_where_the_driver_does_not(
     with monkeypatch.context() as patch:
         patch.setattr(camera_module, "STOP_LIMIT_S", 0.2)
         camera.stop()
+    assert camera.lingers
     assert refused(camera).type is DeviceException.MEDIA_SERVICES_WERE_LOST
     pi.front.hangs.set()
     pi.front.hangs = None

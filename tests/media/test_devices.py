@@ -68,11 +68,13 @@ class Place:
     def __init__(self) -> None:
         self.looks = 0
         self.fault: SourceFailed | None = None
+        self.certain = True
 
-    def locate(self) -> None:
+    def locate(self) -> bool:
         self.looks += 1
         if self.fault is not None:
             raise self.fault
+        return self.certain
 
 
 class Shop:
@@ -338,20 +340,105 @@ async def test_what_can_be_looked_for_is_missed_while_nobody_calls(
     assert shop.story == ["open front", "close front"]
 
 
+NOT_SEEN = (
+    DeviceException.MEDIA_SERVICES_WERE_LOST,
+    DeviceException.DEVICE_OCCUPIED,
+    DeviceException.PERMISSION_NOT_GRANTED,
+    DeviceException.REBOOT_REQUIRED,
+    DeviceException.GENERIC,
+    DeviceException.ZERO_CAPTURE_FPS,
+)
+
+
+@pytest.mark.parametrize("type_", NOT_SEEN)
 async def test_that_it_is_there_does_not_mean_that_it_works(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, type_: DeviceException
 ) -> None:
     monkeypatch.setattr(devices, "LOOK_S", 0.01)
     place = Place()
     shop.sources["front"] = place
     shop.keeper.attend()
-    shop.refuses["front"] = SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, "it crashed")
+    shop.refuses["front"] = SourceFailed(type_, "it crashed")
     shop.keeper.want(wanted=True)
     await until(shop.told, "the failure")
     shop.keeper.want(wanted=False)
     looks = place.looks
     await until(lambda: place.looks > looks + 2, "it to be looked for")
-    assert shop.told() == [DeviceException.MEDIA_SERVICES_WERE_LOST]
+    shop.keeper.choose("front")
+    await until(lambda: shop.switched == ["front"])
+    assert shop.told() == [type_], "not even where it is chosen once more"
+
+
+@pytest.mark.parametrize("type_", NOT_SEEN)
+async def test_what_a_look_has_told_a_look_takes_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, type_: DeviceException
+) -> None:
+    monkeypatch.setattr(devices, "LOOK_S", 0.01)
+    monkeypatch.setattr(devices, "RETRY_S", (0.01,))
+    place = Place()
+    shop.sources["front"] = place
+    place.fault = SourceFailed(type_, "nobody may look")
+    shop.keeper.attend()
+    await until(lambda: shop.told() == [type_])
+    place.fault = None
+    await until(lambda: shop.told() == [type_, None])
+
+
+async def test_a_name_that_may_lead_to_nothing_is_not_believed_to_be_there(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "LOOK_S", 0.01)
+    place = Place()
+    place.certain = False
+    shop.sources["front"] = place
+    shop.keeper.attend()
+    shop.refuses["front"] = UNPLUGGED
+    shop.keeper.want(wanted=True)
+    await until(shop.told, "the failure")
+    shop.keeper.want(wanted=False)
+    looks = place.looks
+    await until(lambda: place.looks > looks + 2, "it to be looked for")
+    assert shop.told() == [DeviceException.DEVICE_UNPLUGGED]
+
+
+async def test_what_was_wrong_before_it_hung_is_so_still_when_it_has_come_back(shop: Shop) -> None:
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    shop.hangs = SourceFailed(DeviceException.GENERIC, "it hangs", errno.ETIMEDOUT)
+    lost = SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, "it crashed")
+    shop.break_down(lost)
+    types = [lost.type, DeviceException.GENERIC]
+    await until(lambda: shop.told()[:2] == types)
+    shop.keeper.want(wanted=False)
+    assert shop.last is not None
+    shop.last.released = True
+    await until(lambda: not shop.keeper._stuck, "it to be seen")
+    await until(lambda: shop.told()[-1] is lost.type)
+
+
+async def test_who_is_ended_while_a_driver_closes_knows_that_it_is_open() -> None:
+    """As at the daemon's end, where nobody waits for it: the privacy LED has to stay lit."""
+    shop, closes = Shop(), asyncio.Event()
+    running = asyncio.get_running_loop().create_task(shop.keeper.run())
+    shop.keeper.want(wanted=True)
+    await until(lambda: shop.keeper.live, "it to be open")
+    gadget = shop.last
+    assert gadget is not None
+
+    async def never() -> SourceFailed | None:
+        closes.set()
+        await asyncio.Event().wait()
+        return None
+
+    gadget.released, gadget.close = False, never  # type: ignore[method-assign]
+    shop.keeper.end()
+    await closes.wait()
+    assert not shop.keeper.released
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert not shop.keeper.released
+    gadget.released = True
+    assert shop.keeper.released
 
 
 async def test_a_device_that_gives_nothing_has_failed(

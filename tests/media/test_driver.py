@@ -25,6 +25,7 @@ class Source:
         self.opens.set()
         self.closes.set()
         self.open = 0
+        self.lingers = False
         self.raises: Exception | None = None
 
     def start(
@@ -133,6 +134,18 @@ async def test_what_hangs_while_it_is_closed_is_told(
     assert not one.released
     source.closes.set()
     await until(lambda: one.released, "it to be released")
+
+
+async def test_what_returns_and_leaves_its_driver_behind_is_not_released(source: Source) -> None:
+    one: Driver[bytes] = Driver("microphone", source)
+    await one.start(ignore, ignore)
+    source.lingers = True
+    fault = await one.stop()
+    assert fault is not None
+    assert "microphone does not close" in str(fault)
+    assert not one.released
+    source.lingers = False
+    assert one.released
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,17 @@ from itertools import pairwise
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
+from appliance.media.annexb import parameter_sets
 from appliance.media.base import FRAME_SAMPLES, AccessUnit, SourceFailed
+from appliance.media.capture import LiveCamera
 from appliance.media.fanout import VIDEO_CLOCK, AudioFanout, VideoFanout
 from appliance.media.governor import KEYFRAME_INTERVAL_S, Cause
 from appliance.media.latest import FRESH_S
 from appliance.media.sending import Packet
+from appliance.media.synthetic import CardCamera
 from appliance.media.tracks import AudioTrack, PacketTrack, VideoTrack
-from tests.media.stranger import until
+from tests.media.stranger import Film, Stranger, until
+from tests.parts import encoders
 
 
 class Encoder:
@@ -366,6 +370,46 @@ async def test_a_source_that_comes_back_in_the_middle_is_asked_for_a_keyframe(sc
     scene.picture()
     assert len(scene.encoder.requests) == 1
     track.stop()
+
+
+async def test_eight_who_look_have_one_encoder_and_a_ninth_makes_none() -> None:
+    """By the encoders of video that are made in this process; with real peers it is in `make bench`."""
+    loop = asyncio.get_running_loop()
+    with encoders.counted() as made:
+        fanout, began = VideoFanout(), asyncio.Event()
+        live = LiveCamera(CardCamera(320, 180, 15, 300), fanout, began.set)
+        tracks: list[VideoTrack] = []
+
+        async def look(track: VideoTrack) -> list[bytes]:
+            return [bytes(await track.recv()) for _ in range(6)]
+
+        async def looks(count: int) -> list[list[bytes]]:
+            new = [fanout.track() for _ in range(count)]
+            tracks.extend(new)
+            return await asyncio.gather(*(loop.create_task(look(track)) for track in new))
+
+        await live.open()
+        async with asyncio.timeout(30):
+            await began.wait()
+            seen = await looks(8)
+            late = await looks(1)
+        assert fanout.listeners == 9
+        assert all(one == seen[0] for one in seen), "all of them the same bytes"
+        assert parameter_sets(late[0][0]), "from a keyframe on"
+        assert made == {"libx264": 1}
+        assert await live.close() is None
+        for track in tracks:
+            track.stop()
+
+
+async def test_who_sends_pictures_by_aiortc_has_an_encoder_that_is_counted() -> None:
+    """The count is no use if it cannot rise."""
+    with encoders.counted() as made:
+        async with Stranger(bundle=True) as alice, Stranger(bundle=True) as bob:
+            answer = await bob.reply_again(await alice.call(audio=False), Film((9, 99, 9)))
+            await alice.take(answer)
+            await until(lambda: alice.numbers, "a picture")
+        assert sum(made.values()) == 1
 
 
 async def test_a_stopped_track_ends_for_its_reader(scene: Scene) -> None:

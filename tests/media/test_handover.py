@@ -67,3 +67,30 @@ async def test_pictures_that_find_no_room_are_dropped_up_to_the_next_keyframe() 
     assert [kept.pts_us for kept in taken[WAITING_LIMIT:]] == [101, 102]
     assert len(asked) == 1
     assert handover.dropped == 6
+
+
+async def test_a_keyframe_is_asked_for_once_in_a_while_until_it_comes() -> None:
+    """By the pictures' own time: a busy loop is not to make an encoder that is late give ten of them."""
+    taken: list[AccessUnit] = []
+    asked: list[int] = []
+    now_us = [0]
+    handover = PictureHandover(taken.append, lambda: asked.append(now_us[0]))
+
+    def put(*, keyframe: bool = False) -> None:
+        now_us[0] += 40_000
+        handover.put(AccessUnit(b"", now_us[0], keyframe))
+
+    for _ in range(WAITING_LIMIT + 1):
+        put()
+    await asyncio.sleep(0)
+    began_us = now_us[0]
+    for _ in range(25):
+        put()
+    assert [at_us - began_us for at_us in asked] == [40_000, 360_000, 680_000, 1_000_000]
+    put(keyframe=True)
+    now_us[0] = 0  # another source, by another clock
+    for _ in range(WAITING_LIMIT):
+        put()
+    await asyncio.sleep(0)
+    put()
+    assert len(asked) == 5

@@ -100,6 +100,16 @@ def test_a_camera_that_gives_no_keyframes_does_not_fill_the_memory() -> None:
     assert camera.latest.keyframe_is_due
 
 
+def test_an_encoder_that_does_not_answer_is_not_asked_with_each_picture() -> None:
+    camera, asked = Camera(), []
+    for number in range(32):
+        camera.take("I" if number in (0, 19) else "P")
+        if camera.latest.keyframe_is_due:
+            camera.latest.asked()
+            asked.append(number)
+    assert asked == [2, 10, 18, 21, 29], "after 0.3 s once more, and anew with each that comes"
+
+
 def test_what_is_forgotten_is_not_shown() -> None:
     camera = Camera()
     camera.take("IP")

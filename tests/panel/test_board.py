@@ -31,9 +31,10 @@ from appliance.calls.inputs import (
 )
 from appliance.errors import Refused
 from appliance.model import Gesture, Notice, Situation
-from appliance.panel import claims
+from appliance.panel import claims, pins, reaching
 from appliance.panel.board import WATCH_S, Board
 from appliance.panel.indicators import Indicator
+from appliance.panel.patterns import patterns_for
 from appliance.panel.status import PanelStatus
 from tests.media.stranger import until
 from tests.panel.contract import BoardContract
@@ -389,6 +390,122 @@ async def test_without_gpio_the_rest_of_the_device_goes_on(inbox: Inbox) -> None
         board.perform(PulseRelay("door"))
         assert inbox.of(FaultReported)[-1].message == "The relay door has no working pin."
         assert board.status()["relays"] == {"door": None}
+
+
+def late_pins(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> tuple[MockWires, list[int]]:
+    """Pins that gpiozero cannot reach until the list holds something; it is asked often."""
+    monkeypatch.setattr(reaching, "RETRY_S", 0.01)
+    monkeypatch.setattr(reaching, "LONGEST_S", 0.02)
+    wires, there = MockWires(), list[int]()
+
+    def load(name: str) -> object:
+        if not there:
+            raise fault
+        return wires.factory
+
+    monkeypatch.setattr(pins, "_load", load)
+    return wires, there
+
+
+def a_door(post: Callable[[Input], None]) -> Board:
+    return Board(
+        "pi",
+        panel=config.Panel(buzzer=12),
+        buttons={"call": CALL},
+        leds={"status": LAMP, "privacy": config.Led(pin=23, privacy=True)},
+        relays={"door": config.Relay(pin=22), "gong": config.Relay(pin=5, on="ringing")},
+        inputs={},
+        post=post,
+    )
+
+
+async def test_pins_that_cannot_be_reached_at_the_start_are_claimed_when_they_can(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wires, there = late_pins(monkeypatch, OSError(errno.ENOENT, "no gpiochip0"))
+    async with a_door(inbox.post) as board:
+        (fault,) = inbox.of(FaultReported)
+        assert (fault.code, fault.where) == ("gpio_unavailable", "panel.pin_factory")
+        board.show(Situation.RINGING_OUT)
+        board.perform(LightPrivacy(on=True))
+        assert board.capture_forbidden() is not None
+        held_up = board.heartbeats()
+        assert {name: one() for name, one in held_up.items()} == {"relay door": 0, "relay gong": 0}
+        there.append(1)
+        await inbox.has(FaultCleared("panel.pin_factory"))
+        await until(lambda: board.status()["relays"]["door"] == "released")
+        assert board.status()["relays"]["gong"] == "energized", "it rings now"
+        assert board.status()["leds"]["status"]["pattern"] == "pulse"
+        await inbox.has(FaultCleared("leds.privacy"))
+        assert board.capture_forbidden() is None, "lit at last"
+        board.perform(PlaySound(Sound.CHIME))
+        wires.to_ground(17)
+        await inbox.has(ButtonPressed("call"))
+        wires.let_go(17)
+    assert [fault.code for fault in inbox.of(FaultReported)].count("gpio_unavailable") == 1
+    functions = {pin: wires.factory.pin(pin).function for pin in (5, 12, 17, 22, 23, 27)}
+    assert set(functions.values()) == {"input"}, "all were given back"
+
+
+async def test_a_board_that_ends_without_pins_reaches_for_none_any_more(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late_pins(monkeypatch, OSError(errno.ENOENT, "no gpiochip0"))
+    async with a_door(inbox.post):
+        pass
+    assert FaultCleared("panel.pin_factory") not in inbox.all
+
+
+async def test_a_pin_factory_that_does_not_exist_is_not_waited_for(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late_pins(monkeypatch, pins.UnknownFactoryError("gpiozero knows no such pin factory"))
+    async with a_door(inbox.post):
+        assert "reach for pins" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_an_led_that_is_claimed_late_shows_what_the_others_show(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "RETRY_S", 0.01)
+    wires, busy = MockWires(), [True]
+    pin = wires.factory.pin
+
+    def claimed(name: object) -> object:
+        if busy[0]:
+            raise OSError(errno.EBUSY, "GPIO busy")
+        return pin(name)
+
+    monkeypatch.setattr(wires.factory, "pin", claimed)
+    sections = {"buttons": {}, "relays": {}, "inputs": {}, "leds": {"a": LAMP, "b": config.Led(5)}}
+    async with Board(
+        "pi",
+        panel=config.Panel(),
+        post=inbox.post,
+        factory=wires.factory,
+        **sections,  # type: ignore[arg-type]
+    ) as board:
+        board.show(Situation.ERROR, (3,))
+        busy[0] = False
+        await inbox.has(FaultCleared("leds.a"))
+        assert board.status()["leds"]["a"]["pattern"] == patterns(LAMP, Situation.ERROR, (3,))
+        busy[0] = True
+    async with Board(
+        "pi",
+        panel=config.Panel(),
+        post=inbox.post,
+        factory=wires.factory,
+        **sections,  # type: ignore[arg-type]
+    ) as board:
+        board.tell(Notice.DOOR_OPEN)
+        inbox.all.clear()
+        busy[0] = False
+        await inbox.has(FaultCleared("leds.a"))
+        assert board.status()["leds"]["a"]["pattern"] == "fast_blink", "the notice"
+
+
+def patterns(led: config.Led, situation: Situation, counts: tuple[int, ...]) -> str:
+    return patterns_for(led.kind, led.patterns)[situation].counting(counts).text
 
 
 async def test_a_relay_that_may_not_be_pulsed_is_told(simulated: Simulate, inbox: Inbox) -> None:

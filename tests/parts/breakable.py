@@ -63,10 +63,11 @@ class _Breakable:
         """As a driver words it in the middle of what it does."""
         return failure("it broke", self._error())
 
-    def locate(self) -> None:
+    def locate(self) -> bool:
         """Whether it is there. Only what can be found out without opening it."""
         if self.broken is not None:
             raise self._error()
+        return True
 
     def _error(self) -> Exception:
         match self.broken:

@@ -27,6 +27,7 @@ from appliance.calls.inputs import (
     PeerLost,
     PeerOffered,
 )
+from appliance.config import Media
 from appliance.media.feeding import FrameEncoder
 from appliance.messages import SessionDescription
 from appliance.model import CallType
@@ -276,6 +277,22 @@ async def test_a_page_that_stops_a_video_and_begins_another(page: Chromium, scre
         assert agreed.video
         await until(lambda: len(screen.shown) > shown + 3, "the page's other camera")
         await until(lambda: screen.colour() == "blue")
+
+
+async def test_what_is_more_than_its_level_is_decoded_all_the_same(page: Chromium) -> None:
+    """It says level 3.1, and so 3600 blocks a picture at most: here are 8160, as the stream's SPS says."""
+    large = Media(width=1920, height=1080, framerate=5, bitrate_kbps=1500)
+    async with a_door(media=large) as door:
+        door.studio.perform(StartCapture(video=True))
+        door.studio.perform(OpenPeer(ALICE, CallType.VIDEO))
+        answer = await page.answers((await door.next(PeerOffered)).description)
+        assert "profile-level-id=42e01f" in answer.sdp
+        door.studio.perform(AcceptAnswer(ALICE, answer))
+        await door.next(PeerConnected)
+        await page.sees(0)
+        assert await page("() => document.querySelector('video').videoWidth") == 1920
+        door.studio.perform(ClosePeer(ALICE))
+    assert not door.all(PeerFailed)
 
 
 async def test_an_ice_restart_is_refused_and_the_call_goes_on(page: Chromium) -> None:

@@ -11,7 +11,8 @@ import aioice
 import aiortc
 from aioice import Connection, ice
 from aioice.ice import StunProtocol
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aioice.turn import TurnClientMixin
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, clock
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport, RtpRouter
@@ -33,6 +34,7 @@ from appliance.media.seams.receiving import (
 )
 from appliance.media.seams.rtcp import HISTORY
 from appliance.media.seams.sending import OF_A_SENDER, SENT_BYTES, SENT_PACKETS
+from appliance.media.seams.timing import NOW
 
 _LOOP_NAMES = (
     "rtp_started",
@@ -129,6 +131,12 @@ def self_check() -> None:
         ("_check_list_done", aioice.Connection.close),
         ("_closing", aioice.Connection.close),
         ("_remote_candidates", aioice.Connection.connect),
+        (NOW, clock.current_ms),
+        (NOW, clock.current_ntp_time),
+        ("current_ms", RTCDtlsTransport._recv_next),
+        ("time", StreamStatistics.add),
+        ("time", RTCRtpSender._handle_rtcp_packet),
+        ("time", TurnClientMixin.send_data),
     )
     faults = [
         f"{getattr(function, '__qualname__', function)} no longer uses {name}"
