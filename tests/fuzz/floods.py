@@ -1,4 +1,4 @@
-"""A call in a flood: of its inbox, of the port that its media comes by, and of media by who is in it.
+"""A call in a flood: of its inbox, of who is there, of its media's port, and of media by who is in it.
 
 The call stays, sound and pictures go on, and who hangs up in the midst of it, in whose own name it is
 flooded, is heard.
@@ -13,6 +13,7 @@ import struct
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import pylibsrtp
 from appliance.config import Panel
 from appliance.media.admission import MAX_SOURCES
 from appliance.media.peer import Peer
+from appliance.signaling.presence import MAX_ENDPOINTS
 from tests.fuzz.table import Outcome
 from tests.media.reading import read
 from tests.parts.house import House, config_for, house, name_of
@@ -160,6 +162,7 @@ async def of_the_inbox(stage: Scene, rate: int, lasts_s: float, outcome: Outcome
     """Its own name, another contact's and a stranger's, all at once; who hangs up is alice, or the door."""
     topics = [f"appliance/call/front-door/{uid}" for uid in SENDERS]
     rejected = stage.door.appliance.rejected
+    earlier = Counter(rejected)
     for by, hang_up in (("phone", stage.hung_up), ("button", stage.hung_up_here)):
         call_id = await stage.in_a_call()
         calm, before = await _costs(stage, lasts_s / 2), sum(rejected.values())
@@ -176,8 +179,34 @@ async def of_the_inbox(stage: Scene, rate: int, lasts_s: float, outcome: Outcome
             took.own_cpu_s - calm * took.seconds < HUNG_UP_WITHIN_S,
             f"hung up by the {by} within 0.2 s of own CPU time",
         )
-    outcome.sent += sum(rejected.values())
-    outcome.counts.update({f"inbox: {code}": number for code, number in rejected.items()})
+    refused = Counter(rejected) - earlier
+    outcome.sent += refused.total()
+    outcome.counts.update({f"inbox: {code}": number for code, number in refused.items()})
+
+
+async def of_presence(stage: Scene, rate: int, lasts_s: float, outcome: Outcome) -> None:
+    """Of a phone that comes anew each time, of more and more phones of a contact, and of strangers'."""
+    topics = [f"appliance/presence/{one}" for one in ("alice/flood", "bob/+", "mallory/+")]
+    rejected = stage.door.appliance.rejected
+    call_id = await stage.in_a_call()
+    calm, before = await _costs(stage, lasts_s / 2), sum(rejected.values())
+    async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics):
+        flooded = await _costs(stage, lasts_s)
+        took = await stage.hung_up(call_id)
+    await stage.drained()
+    refused = sum(rejected.values()) - before
+    outcome.expect(refused > 0, "the flood of presence was there, and refused")
+    outcome.figures["of a processor, before it and in it (presence)"] = f"{calm:.2f}, {flooded:.2f}"
+    outcome.figures["hung up in a flood of presence"] = str(took)
+    outcome.expect(
+        took.own_cpu_s - calm * took.seconds < HUNG_UP_WITHIN_S,
+        "hung up in a flood of presence within 0.2 s of own CPU time",
+    )
+    present = stage.door.appliance.engine.state.presence
+    outcome.expect("mallory" not in present, "no stranger is there")
+    outcome.expect(len(present["bob"]) <= MAX_ENDPOINTS, "who is there has an end")
+    outcome.sent += refused
+    outcome.counts["presence: refused"] += refused
 
 
 async def of_the_port(stage: Scene, rate: int, lasts_s: float, seed: int, outcome: Outcome) -> None:
@@ -284,4 +313,5 @@ async def _run(folder: Path, rate: int, seed: int, lasts_s: float, outcome: Outc
     async with scene(folder) as stage:
         await of_the_port(stage, rate, lasts_s, seed, outcome)
         await of_media(stage, rate // 2, lasts_s, seed, outcome)
+        await of_presence(stage, rate, lasts_s, outcome)
         await of_the_inbox(stage, rate, lasts_s, outcome)

@@ -294,6 +294,63 @@ async def test_each_of_a_flood_is_counted_though_most_of_it_never_gets_to_the_lo
     mosquitto.kill()
 
 
+@pytest.mark.broker
+async def test_a_flood_of_presence_mostly_never_gets_to_the_loop_and_the_last_word_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a contact, whose other phone leaves in its midst, and of a stranger; each is counted."""
+    monkeypatch.setattr(edge, "HELD_S", 0.2)
+    mosquitto = Mosquitto(program("mosquitto"), tmp_path)
+    mosquitto.start()
+    connect = partial(MqttLink, Mqtt(host="127.0.0.1", port=mosquitto.port))
+    sent = 900
+    async with (
+        phone_at(connect) as phone,
+        phone_at(connect, "mallory") as mallory,
+        door_at(connect) as door,
+    ):
+        reached: list[str] = []
+        link = door.signaling._link
+        assert isinstance(link, MqttLink)
+        on_request = link._on_request
+
+        def watch(topic: str, payload: bytes, retained: bool, answer_to: Any) -> None:
+            reached.append(topic)
+            on_request(topic, payload, retained, answer_to)
+
+        def says(one: Phone, endpoint: str, epoch: str | None) -> None:
+            said = {"v": 1, "state": "online" if epoch else "offline", "epoch": epoch}
+            topic = f"appliance/presence/{one.uid}/{endpoint}"
+            one.link.publish(topic, as_bytes(said), qos=0)
+
+        says(phone, "tablet", "t1")
+        await door.inputs.until(lambda one: isinstance(one, PresenceChanged) and one.epoch == "t1")
+        link._on_request = watch
+        for number in range(sent):
+            says(phone, "phone-1", f"e{number}")
+            says(mallory, f"m{number}", f"e{number}")
+            if number == sent // 2:
+                says(phone, "tablet", None)
+        await door.inputs.until(
+            lambda one: isinstance(one, PresenceChanged) and one.epoch == f"e{sent - 1}"
+        )
+        await door.inputs.until(
+            lambda one: (
+                isinstance(one, PresenceChanged) and one.endpoint == "tablet" and not one.online
+            )
+        )
+        rejected = door.signaling.rejected
+        async with asyncio.timeout(30):
+            while rejected["flooded"] < 2 * sent - 600:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert {one.uid for one in door.all(PresenceChanged)} == {"alice"}
+        assert len(door.all(PresenceChanged)) < 200
+        assert len(door.all(FaultReported)) < 60, "and told in brief"
+        assert len(reached) < sent
+        assert len(door.signaling._strangers) <= edge.STRANGERS_OF_EACH
+    mosquitto.kill()
+
+
 # -------------------- out
 
 
@@ -580,6 +637,45 @@ async def test_who_comes_and_goes_too_often_is_looked_at_later(
         )
         assert len(door.all(PresenceChanged)) < 100
         assert door.signaling.rejected["flooded"] > 400
+
+
+async def test_a_stranger_that_comes_and_goes_pushes_nobody_out_who_may_become_a_contact(
+    broker: LoopbackBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "HELD_S", 0.05)
+    async with (
+        phone_at(broker.connect, "carol") as carol,
+        phone_at(broker.connect, "mallory") as mallory,
+        door_at(broker.connect) as door,
+    ):
+        carol.come("c1")
+        for number in range(2000):
+            mallory.endpoint = f"tab-{number}"
+            mallory.come(f"m{number}")
+        async with asyncio.timeout(30):
+            while door.signaling.rejected["flooded"] < 1500:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        contacts = door.signaling._contacts
+        assert isinstance(contacts, dict)
+        contacts["carol"] = None
+        door.signaling.follow_contacts()
+        assert [one.uid for one in door.all(PresenceChanged)] == ["carol"]
+
+
+async def test_our_own_absence_said_a_thousand_times_is_contradicted_a_few_times(
+    broker: LoopbackBroker,
+) -> None:
+    async with phone_at(broker.connect) as phone, door_at(broker.connect) as door:
+        await phone.epoch()
+        told = len(phone.door)
+        for _ in range(1000):
+            phone.link.publish(PRESENCE, as_bytes({"v": 1, "state": "offline"}), retain=True)
+        phone.say("chat", {"text": "the last"})
+        await door.received("the last")
+        await phone.door.until(lambda said: len(phone.door) >= told + 1000)
+        await phone.door.until(lambda said: said["state"] == "online" and phone.door[-1] == said)
+        online = [said for said in list(phone.door)[told:] if said["state"] == "online"]
+        assert len(online) < 100
 
 
 async def test_refusing_what_is_unsigned_means_both_ways(broker: LoopbackBroker) -> None:
