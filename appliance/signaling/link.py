@@ -52,6 +52,10 @@ from appliance.trust.jws import Untrusted, peek
 logger = logging.getLogger(__name__)
 
 ENDPOINT = "main"
+RECEIVED_QOS = 0
+"""What is sent with QoS 1 comes so to this device. The broker would keep a few hundred unacknowledged messages
+for it and drop what comes then, whoever has filled the queue; with a clean start, that is all that QoS 1 adds to
+what TCP does on this last way. So everything is read as fast as it comes, and the sieves leave out the rest."""
 HELD_UIDS, HELD_OF_EACH = 256, 32
 """Whose endpoints say more of their presence than is looked at: the last that each has said is kept,"""
 HELD_S = 1.0
@@ -138,9 +142,16 @@ class MqttSignaling:
             will=Publication(self._own_presence_topic(), presence.OFFLINE, retain=True),
             subscriptions=(
                 Subscription(
-                    self._topics.inbox(device.id, "+"), retained=False, lets=self._sieve.lets
+                    self._topics.inbox(device.id, "+"),
+                    retained=False,
+                    qos=RECEIVED_QOS,
+                    lets=self._sieve.lets,
                 ),
-                Subscription(self._topics.presence("+", "+"), lets=self._presence_sieve.lets),
+                Subscription(
+                    self._topics.presence("+", "+"),
+                    qos=RECEIVED_QOS,
+                    lets=self._presence_sieve.lets,
+                ),
             ),
         )
 

@@ -7,12 +7,14 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance.calls.effects import FollowList, ForgetCall, Send, SettleMessage
 from appliance.calls.inputs import (
@@ -38,6 +40,7 @@ from appliance.messages import (
 )
 from appliance.model import Participant
 from appliance.signaling import link as edge
+from appliance.signaling import mqtt
 from appliance.signaling import outbox
 from appliance.signaling.base import Connect, Link, Publication, Subscription
 from appliance.signaling.broker import EmbeddedBroker
@@ -349,6 +352,53 @@ async def test_a_flood_of_presence_mostly_never_gets_to_the_loop_and_the_last_wo
         assert len(reached) < sent
         assert len(door.signaling._strangers) <= edge.STRANGERS_OF_EACH
     mosquitto.kill()
+
+
+SHIPPED = Path(__file__).parents[2] / "config" / "mosquitto"
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("name", ["appliance.conf", "mosquitto.conf"])
+async def test_a_call_is_ended_though_another_floods_the_queue_of_a_device_that_is_slow(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With QoS 1, of which a broker keeps so much for each reader and drops what comes then."""
+    monkeypatch.setattr(mqtt, "MAX_ARRIVED", 100)
+    limits = re.findall(r"^max_(?:inflight|queued)_.*$", (SHIPPED / name).read_text(), re.MULTILINE)
+    assert len(limits) >= 2
+    mosquitto = Mosquitto(program("mosquitto"), tmp_path, "\n".join(limits))
+    mosquitto.start()
+    connect = partial(MqttLink, Mqtt(host="127.0.0.1", port=mosquitto.port))
+    async with door_at(connect) as door:
+        # nothing is awaited here: the loop stands still for as long as this takes
+        with publisher(mosquitto.port) as bob, publisher(mosquitto.port) as alice:
+            said = as_bytes(wire("chat", {"text": "!" * 200}, **{"from": "bob"}))
+            for _ in range(4000):
+                last = bob.publish("appliance/call/door/bob", said, qos=1)
+            last.wait_for_publish(30)
+            ended = as_bytes(wire("end", {"reason": "hang_up"}, id="last"))
+            alice.publish(INBOX, ended, qos=1).wait_for_publish(30)
+            presence = as_bytes({"v": 1, "state": "online", "epoch": "a1"})
+            alice.publish("appliance/presence/alice/tablet", presence, 1).wait_for_publish(30)
+        await door.inputs.until(
+            lambda one: isinstance(one, MessageReceived) and isinstance(one.message, End)
+        )
+        await door.inputs.until(lambda one: isinstance(one, PresenceChanged) and one.epoch == "a1")
+    mosquitto.kill()
+
+
+@contextlib.contextmanager
+def publisher(port: int) -> Iterator[Client]:
+    """A client with a thread of its own, which waits for no acknowledgement before it goes on."""
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.max_inflight_messages_set(10_000)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 # -------------------- out
