@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Protocol
 
+from appliance.limits import Recent, TokenBucket
 from appliance.messages import Address
-from appliance.signaling.limits import Recent, TokenBucket
 from appliance.signaling.rejected import Rejected
 
 SENDER_RATE_PER_S, SENDER_BURST = 20.0, 60.0

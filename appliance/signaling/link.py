@@ -26,13 +26,13 @@ from appliance.calls.inputs import (
     PresenceChanged,
 )
 from appliance.config import Device, Mqtt, Security
+from appliance.limits import Latest
 from appliance.messages import Address
 from appliance.signaling import orders, presence
 from appliance.signaling.base import Connect, Publication, Subscription
 from appliance.signaling.clock import Clock
 from appliance.signaling.inbox import NOBODY_KNOWN, Inbox, Said
 from appliance.signaling.introducing import Introducing
-from appliance.signaling.limits import Latest
 from appliance.signaling.listed import Listed, Reach
 from appliance.signaling.mqtt import MqttLink
 from appliance.signaling.orders import Order
@@ -53,9 +53,9 @@ logger = logging.getLogger(__name__)
 
 ENDPOINT = "main"
 RECEIVED_QOS = 0
-"""What is sent with QoS 1 comes so to this device. The broker would keep a few hundred unacknowledged messages
-for it and drop what comes then, whoever has filled the queue; with a clean start, that is all that QoS 1 adds to
-what TCP does on this last way. So everything is read as fast as it comes, and the sieves leave out the rest."""
+"""What is sent with QoS 1 comes so to this device. The broker would keep a few hundred unacknowledged
+messages for it and drop what comes then, whoever has filled the queue; and with a clean start that is all
+that QoS 1 adds on this last way. So everything is read as it comes, and the sieves leave out the rest."""
 HELD_UIDS, HELD_OF_EACH = 256, 32
 """Whose endpoints say more of their presence than is looked at: the last that each has said is kept,"""
 HELD_S = 1.0
@@ -408,7 +408,6 @@ class MqttSignaling:
         Raises `Rejected`, which is counted; whether its sender may give it is not judged here.
         """
         try:
-            self._orders.knock("command", retained=False, now_s=self._clock.monotonic_s())
             return self._opened_order(name, payload)
         except Rejected as fault:
             self.rejected[fault.code] += 1
@@ -417,18 +416,30 @@ class MqttSignaling:
     def _opened_order(self, name: str, payload: bytes) -> Order | None:
         if len(payload) > orders.MAX_SEALED:
             raise Rejected("oversized", f"a command of {len(payload)} bytes is not looked into")
-        try:
-            sender = orders.sender_of(peek(payload))
-        except Untrusted as fault:
-            raise Rejected(fault.code, str(fault)) from None
-        if sender not in self._contacts:
-            raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
+        sender = self._claimed(payload)
+        # of each command apart: on which topics somebody may write is the broker's to say
+        self._knock_with_order(f"{sender} {name}")
         text, kid = self._trust.open(sender, payload)
         order = orders.decode(name, self._me.uid, text)
         if kid is None or not self._admit(order, kid, self._orders):
             return None
         self._believed(kid)
         return order
+
+    def _claimed(self, payload: bytes) -> str:
+        """The contact who is said to have signed a command; all the others have one share together."""
+        try:
+            sender = orders.sender_of(peek(payload))
+        except (Rejected, Untrusted) as fault:
+            self._knock_with_order(NOBODY_KNOWN)
+            raise Rejected(fault.code, str(fault)) from None
+        if sender not in self._contacts:
+            self._knock_with_order(NOBODY_KNOWN)
+            raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
+        return sender
+
+    def _knock_with_order(self, source: str) -> None:
+        self._orders.knock(source, retained=False, now_s=self._clock.monotonic_s())
 
     def _admit(self, said: Said, kid: str | None, inbox: Inbox | None = None) -> bool:
         """Whether to act on it (see `Inbox.admit`); with what it takes where there is no room."""

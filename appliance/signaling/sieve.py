@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from appliance.limits import Latest, Recent, TokenBucket
 from appliance.signaling.inbox import (
     NOBODY_KNOWN,
     TOTAL_BURST,
@@ -20,7 +21,6 @@ from appliance.signaling.inbox import (
     Allowance,
     presence_share,
 )
-from appliance.signaling.limits import Latest, Recent, TokenBucket
 
 TIMES = 2
 """What is let through, as a multiple of what the inbox lets through."""

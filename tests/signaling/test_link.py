@@ -40,8 +40,7 @@ from appliance.messages import (
 )
 from appliance.model import Participant
 from appliance.signaling import link as edge
-from appliance.signaling import mqtt
-from appliance.signaling import outbox
+from appliance.signaling import mqtt, outbox
 from appliance.signaling.base import Connect, Link, Publication, Subscription
 from appliance.signaling.broker import EmbeddedBroker
 from appliance.signaling.clock import Clock

@@ -84,3 +84,7 @@ class TokenBucket:
             return False
         self.tokens -= 1
         return True
+
+    def wait_s(self) -> float:
+        """How long after the last `take` there is one again."""
+        return max(0.0, (1 - self.tokens) / self.rate_per_s)

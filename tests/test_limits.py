@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.signaling.limits import Latest, Recent, TokenBucket
+from appliance.limits import Latest, Recent, TokenBucket
 
 
 def test_the_oldest_entry_makes_room_and_a_new_value_makes_it_young() -> None:
@@ -53,3 +53,12 @@ def test_the_newest_word_on_each_topic_is_kept_and_no_group_pushes_anothers_out(
     assert [group for group, _, _ in latest.items()] == ["carol", "dora"]
     latest.clear()
     assert len(latest) == 0
+
+
+def test_a_bucket_says_how_long_to_wait_for_the_next() -> None:
+    bucket = TokenBucket.full(4.0, 1.0, 10.0)
+    assert bucket.wait_s() == 0.0
+    assert bucket.take(10.0)
+    assert not bucket.take(10.125)
+    assert bucket.wait_s() == 0.125
+    assert bucket.take(10.125 + bucket.wait_s())
