@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz import floods, messages, offers, replay
+from tests.fuzz import floods, guided, messages, offers, replay
 from tests.fuzz.__main__ import PROGRAMS, main
 from tests.fuzz.guided import targets
 from tests.fuzz.mutations import of_sdp
@@ -57,6 +57,23 @@ def test_all_that_was_said_is_said_again() -> None:
 def test_each_program_is_known_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["message"]) == 2
     assert ", ".join(PROGRAMS) in capsys.readouterr().out
+
+
+def test_what_is_guided_says_what_it_lacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guided, "is_there", lambda: False)
+    assert main(["guided"]) == 2
+    assert "pip install atheris" in capsys.readouterr().out
+    assert guided.run(1, 1).faults == [], "beside the others it is left out, and says so"
+
+
+def test_what_is_guided_takes_what_it_begins_with() -> None:
+    known = targets()
+    for name, begun in guided.seeds().items():
+        assert begun
+        for data in begun:
+            known[name](data)
 
 
 def test_what_is_guided_takes_anything() -> None:
