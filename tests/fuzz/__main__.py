@@ -15,6 +15,7 @@ from tests.fuzz.table import Outcome
 
 PROGRAMS: dict[str, tuple[int, Callable[[int, int], Outcome]]] = {
     "messages": (1_000_000, messages.run),
+    "broker": (20_000, messages.over_a_broker),
     "offers": (60_000, offers.run),
     "floods": (5_000, floods.run),
     "replay": (1, replay.run),

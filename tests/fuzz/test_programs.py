@@ -22,6 +22,14 @@ def test_messages_that_are_not_to_be_believed() -> None:
         assert outcome.counts[f"refused: {code}"] > 10, code
 
 
+@pytest.mark.broker
+def test_messages_that_come_by_a_real_broker() -> None:
+    outcome = messages.over_a_broker(400, seed=15)
+    assert outcome.faults == []
+    assert outcome.counts["honest, and served"] == 8
+    assert outcome.counts["refused: flooded"] > 10
+
+
 def test_offers_that_are_spoilt() -> None:
     outcome = offers.run(90, seed=12)
     assert outcome.sent == 90
