@@ -34,6 +34,18 @@ def shares() -> Shares:
         ("unlock", b"eyJ" * 20_000 + b".x.y", NOBODY),
         ("unlock", b"eyJ\xff.x.y", NOBODY),
     ],
+    ids=[
+        "plain",
+        "plain-with-dots",
+        "signed",
+        "signed-alone",
+        "by-a-stranger",
+        "not-plain",
+        "made-up",
+        "cut-off",
+        "huge",
+        "no-text",
+    ],
 )
 def test_a_source_is_a_topic_and_the_key_that_is_claimed_on_it(
     name: str, payload: bytes, source: str
