@@ -60,7 +60,7 @@ lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, syste
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-chaos: $(TEST) packages ## thousands of presses while broker, daemon and network die; PRESSES=300 SEED=1
+chaos: $(TEST) packages ## minutes without network and broker; thousands of presses while they and the daemon die; PRESSES=300 SEED=1
 	@$(BIN)/python -m tests.chaos
 
 fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -116,7 +117,7 @@ class Appliance:
         """Who makes accounts at the broker for whom this device pairs."""
         self.moved: list[Callable[[frozenset[str]], None]] = []
         """Who is told that this machine's addresses are others than before, and which are gone."""
-        self.rejected: Mapping[str, int] = {}
+        self.rejected: Counter[str] = Counter()
         self.open_order: Open
         self.websocket_url: str | None = config.mqtt.websocket_url
         """Where pages reach the broker."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.calls.inputs import FaultReported, Input
-from appliance.signaling.limits import Recent
+from appliance.limits import Recent
 
 log = logging.getLogger(__name__)
 

@@ -337,11 +337,13 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
     """What the house is told over MQTT, and may ask plainly."""
     from appliance.reporting.asking import OnRequest
     from appliance.reporting.mqtt import DeviceTopics
+    from appliance.reporting.shares import Shares
     from appliance.signaling.base import Publication, Subscription
     from appliance.signaling.mqtt import MqttLink
     from appliance.trust.rights import right_for
 
     config = appliance.config
+    shares = Shares(config.mqtt.plain_commands, appliance.contacts.has_key)
 
     def connect(
         will_topic: str,
@@ -358,7 +360,8 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
             # the signaling link goes to the same broker, and has told of it already
             on_fault=lambda code, message: log.debug("%s: %s", code, message),
             will=Publication(will_topic, b"offline", retain=True),
-            subscriptions=[Subscription(topic_filter, retained=False)],
+            # with QoS 1 a flood would fill the broker's queue, which then drops what others ask
+            subscriptions=[Subscription(topic_filter, retained=False, qos=0, lets=shares.lets)],
         )
         appliance.moved.append(link.moved)
         stack.callback(appliance.heartbeats.watch("device topics", link.held_up_s))
@@ -376,6 +379,8 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
         public_key=appliance.key.public if appliance.key else None,
         open_order=appliance.open_order,
         may=lambda uid, name: right_for(name) in appliance.contacts.may(uid),
+        shares=shares,
+        refused=appliance.rejected,
     )
     await stack.enter_async_context(topics)
     appliance.bus.sinks.append(topics.see)

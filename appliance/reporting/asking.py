@@ -1,32 +1,41 @@
 """What the device is asked over MQTT: plain commands and signed ones, and where the answer goes.
 
 A command is taken plain only where the configuration names it, and signed from a contact with the
-right. What is retained is a replay, and what is not believed is not answered.
+right. What is retained is a replay, and what is not believed is not answered. Each source that can be told
+apart has a share (`shares.py`), and so many commands under way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from appliance.calls.inputs import FaultReported, Input
-from appliance.commands import Command, parse_command
+from appliance.commands import COMMANDS, Command, parse_command
 from appliance.errors import ApplianceError, Refused
+from appliance.limits import TokenBucket
 from appliance.messages import Address
 from appliance.model import Json
 from appliance.nesting import MAX_DEPTH, too_deep
+from appliance.reporting.shares import JSON_IN_BASE64, NOBODY, Shares
 from appliance.trust.jws import is_sealed
 
 log = logging.getLogger(__name__)
 
 NEVER_PLAIN = ("generate_token", "start_session")
 MAX_BYTES = 4096
-JSON_IN_BASE64 = b"eyJ"
-"""With this the header of a JWS begins; a plain text may well have two dots in it."""
+UNDER_WAY_OF_EACH = 16
+"""How many commands of one source may wait to be carried out."""
+COUNTED_S = 0.5
+"""So much later is counted what was left out before it reached the loop."""
+TOLD_RATE_PER_S, TOLD_BURST = 2.0, 20.0
+"""How many refusals are told of one command; all are counted."""
 
 
 class Return(Protocol):
@@ -95,8 +104,11 @@ class Asking:
         tasks: asyncio.TaskGroup,
         open_order: Open = no_orders,
         may: Callable[[str, str], bool] = lambda uid, command: False,
+        shares: Shares | None = None,
+        refused: Counter[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`base` is the device's topic; for the others see `DeviceTopics`."""
+        """`base` is the device's topic, `clock` monotonic; for the others see `DeviceTopics`."""
         self._base = base
         self._plain = frozenset(plain_commands) - frozenset(NEVER_PLAIN)
         self._command = command
@@ -105,12 +117,21 @@ class Asking:
         self._open_order = open_order
         self._may = may
         self._tasks = tasks
+        self._shares = Shares(self._plain) if shares is None else shares
+        self._refused: Counter[str] = Counter() if refused is None else refused
+        self._clock = clock
         self._closing = False
-        self._carrying_out: set[asyncio.Task[None]] = set()
+        self._carrying_out: dict[asyncio.Task[None], str] = {}
+        """And whose they are."""
+        self._counting: asyncio.TimerHandle | None = None
+        self._telling: dict[str, TokenBucket] = {}
+        self._untold: Counter[str] = Counter()
 
     def close(self) -> None:
         """Take no command any more, and wait for none."""
         self._closing = True
+        if self._counting is not None:
+            self._counting.cancel()
         for task in self._carrying_out:
             task.cancel()
 
@@ -119,10 +140,17 @@ class Asking:
     ) -> None:
         """Something came on a command's topic; `wanted` is where its sender wants the answer."""
         name = topic.rsplit("/", 1)[-1]
-        answer_to = self._believed(wanted, topic)
         if self._closing:
             log.info("the command %s came while the appliance stops", name)
-        elif retained:
+            return
+        self._count_soon()
+        source = self._shares.source_of(topic, payload)
+        if not self._shares.take(source, self._clock()):
+            message = f"more commands come than are taken ({_of(source)})"
+            self._refuse("flooded", message, topic if source else f"{self._base}/command/+")
+            return
+        answer_to = self._believed(wanted, topic)
+        if retained:
             self._refuse("retained", f"a retained command {name} is a replay, not a request", topic)
         elif is_sealed(payload) and (name not in self._plain or payload.startswith(JSON_IN_BASE64)):
             self._signed_arrived(name, payload, topic, answer_to)
@@ -131,7 +159,27 @@ class Asking:
         elif len(payload) > MAX_BYTES:
             self._refuse("oversized", f"a command has at most {MAX_BYTES} bytes", topic)
         else:
-            self._start(self._carry_out_plain(name, payload, topic, answer_to))
+            self._start(source, topic, self._carry_out_plain(name, payload, topic, answer_to))
+
+    # -------------------- how much
+
+    def _count_soon(self) -> None:
+        """Each command may be the last before others are left out."""
+        if self._counting is None:
+            loop = asyncio.get_running_loop()
+            self._counting = loop.call_later(COUNTED_S, self._count_what_was_left_out)
+
+    def _count_what_was_left_out(self) -> None:
+        """What never came here was refused, and is told as if it had."""
+        self._counting = None
+        left_out = self._shares.left_out()
+        for source, number in left_out.items():
+            self._refused["flooded"] += number - 1
+            message = f"{number} commands came too fast to be looked at ({_of(source)})"
+            name = source.replace(",", " ").partition(" ")[0] or "+"
+            self._refuse("flooded", message, f"{self._base}/command/{name}")
+        if left_out:
+            self._count_soon()
 
     def _believed(self, wanted: Return | None, topic: str) -> Return | None:
         """A response topic below the device's own `reply/`; any other would let others write as it."""
@@ -150,8 +198,8 @@ class Asking:
         """Take a signed command: what is not believed is told and counted, and not answered."""
         try:
             order = self._open_order(name, payload)
-        except ApplianceError as fault:
-            self._refuse(fault.code, f"{fault}.", topic)
+        except ApplianceError as fault:  # who opens it has counted it
+            self._tell(fault.code, f"{fault}.", topic)
             return
         if order is None:
             return
@@ -162,12 +210,19 @@ class Asking:
             self._reply(order.client, reply, answer_to)
             return
         asked = _Asked(order.args, order.id, order.client, topic, answer_to)
-        self._start(self._carry_out(name, asked))
+        source = f"{name} of {order.sender.uid}"
+        self._start(source, topic, self._carry_out(name, asked))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, source: str, topic: str, work: Coroutine[Any, Any, None]) -> None:
+        """Beside the others; one source has only so many under way, so that it leaves room for them."""
+        if list(self._carrying_out.values()).count(source) >= UNDER_WAY_OF_EACH:
+            work.close()
+            message = f"{UNDER_WAY_OF_EACH} commands are under way already ({source})"
+            self._refuse("flooded", message, topic)
+            return
         task = self._tasks.create_task(work)
-        self._carrying_out.add(task)
-        task.add_done_callback(self._carrying_out.discard)
+        self._carrying_out[task] = source
+        task.add_done_callback(self._carrying_out.pop)
 
     async def _carry_out_plain(
         self, name: str, payload: bytes, topic: str, answer_to: Return | None
@@ -204,7 +259,24 @@ class Asking:
         self._publish(topic, reply, correlation)
 
     def _refuse(self, code: str, message: str, topic: str) -> None:
-        self._post(FaultReported(code, message, topic))
+        self._refused[code] += 1
+        self._tell(code, message, topic)
+
+    def _tell(self, code: str, message: str, topic: str) -> None:
+        """Report a refusal; a flood of them is told in brief, command by command."""
+        now_s = self._clock()
+        name = topic.rsplit("/", 1)[-1]
+        name = name if name in COMMANDS else NOBODY  # of made up ones there is no end
+        bucket = self._telling.get(name)
+        if bucket is None:
+            bucket = TokenBucket.full(TOLD_RATE_PER_S, TOLD_BURST, now_s)
+        self._telling[name] = bucket
+        if not bucket.take(now_s):
+            self._untold[name] += 1
+            return
+        untold = self._untold.pop(name, 0)
+        more = f"; {untold} more were refused before it" if untold else ""
+        self._post(FaultReported(code, message + more, topic))
 
 
 class _Asked(NamedTuple):
@@ -215,6 +287,10 @@ class _Asked(NamedTuple):
     client: str
     topic: str
     answer_to: Return | None
+
+
+def _of(source: str) -> str:
+    return source or "neither taken plain, nor signed by a key that is known"
 
 
 def _failed(name: str, code: str, message: str) -> dict[str, Any]:
@@ -255,8 +331,6 @@ def _read(name: str, payload: bytes) -> tuple[dict[str, object], Json, str]:
 
 def _one_value(name: str, value: Json) -> dict[str, object]:
     """One plain value, for the command's first argument."""
-    from appliance.commands import COMMANDS
-
     command = COMMANDS.get(name)
     arguments = command.arguments() if command else ()
     if not arguments:

@@ -9,6 +9,7 @@ same id; it is good as long as the client is there.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import (
     AsyncIterable,
     Awaitable,
@@ -27,9 +28,12 @@ import msgspec
 from appliance.commands import Command, parse_command
 from appliance.errors import ApplianceError, Refused, did_you_mean
 from appliance.events import EVENTS
+from appliance.limits import TokenBucket
 from appliance.model import AudioMode, Gesture, Json
 from appliance.nesting import MAX_DEPTH, too_deep
 
+RATE_PER_S, BURST = 50.0, 200.0
+"""Of one client; more is read later."""
 MAX_PATTERNS = 64
 MAX_ENTRIES = 10_000
 """Calls that are told at once: the most that a log can hold."""
@@ -165,6 +169,7 @@ class Conversation:
         self._invite = invite
         self._telling = ExitStack()
         self._inviting = ExitStack()
+        self._share = TokenBucket.full(RATE_PER_S, BURST, time.monotonic())
 
     def close(self) -> None:
         """The client is gone: send nothing any more."""
@@ -172,7 +177,13 @@ class Conversation:
         self._inviting.close()
 
     async def handle(self, text: str | bytes) -> None:
-        """Take one line of the client and answer it; whatever it says, the conversation goes on."""
+        """Take one line of the client and answer it; whatever it says, the conversation goes on.
+
+        Who asks faster than its share is read more slowly, and takes nothing of the others' time.
+        """
+        if not self._share.take(time.monotonic()):
+            await asyncio.sleep(self._share.wait_s())
+            self._share.take(time.monotonic())
         request: dict[str, Any] = {}
         try:
             request = _decode(text)

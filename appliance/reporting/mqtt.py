@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -18,6 +19,7 @@ from appliance.commands import Command
 from appliance.config import Device, Mqtt
 from appliance.model import Json
 from appliance.reporting.asking import Asking, OnRequest, Open, no_orders
+from appliance.reporting.shares import Shares
 
 FAMILIES = {
     "SessionStatusListener": "session",
@@ -87,11 +89,14 @@ class DeviceTopics:
         public_key: str | None = None,
         open_order: Open = no_orders,
         may: Callable[[str, str], bool] = lambda uid, command: False,
+        shares: Shares | None = None,
+        refused: Counter[str] | None = None,
     ) -> None:
         """`status` gives the status object, `command` carries one out, `connect` makes the link.
 
         `public_key` is told for display; `open_order` verifies signed commands, of which `may` says
-        whether that uid may give one of that name.
+        whether that uid may give one of that name. `shares` says how much is taken of whom, `refused`
+        counts what is not, by its code.
         """
         self._base = f"{mqtt.root}/device/{device.id}"
         self._info = {
@@ -114,6 +119,8 @@ class DeviceTopics:
             tasks=self._tasks,
             open_order=open_order,
             may=may,
+            shares=shares,
+            refused=refused,
         )
         self._link = connect(
             f"{self._base}/availability",

@@ -12,6 +12,8 @@ import logging
 import os
 import socket
 import stat
+import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -38,6 +40,8 @@ logger = logging.getLogger(__name__)
 GROUP = "appliance"
 MAX_LINE_BYTES = 64 * 1024
 MAX_CLIENTS = 64
+MAX_CLIENTS_OF_ONE = 48
+"""Of one user of this machine, so that the others get in."""
 FLUSH_S = 5.0
 """How long the last answers may take to a client that has hung up its side."""
 
@@ -75,7 +79,8 @@ class LocalSocket:
         self._invite = invite
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
-        self._clients = 0
+        self._clients: Counter[int] = Counter()
+        """How many are connected, by the user."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -117,16 +122,20 @@ class LocalSocket:
     # -------------------- clients
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._clients >= MAX_CLIENTS:
-            logger.warning("refused a client: %d are connected", MAX_CLIENTS)
+        uid = _user_of(writer)
+        if self._clients.total() >= MAX_CLIENTS or self._clients[uid] >= MAX_CLIENTS_OF_ONE:
+            clients = self._clients[uid]
+            logger.warning("refused a client: %d of user %d are connected", clients, uid)
             writer.write(_line({"id": None, "ok": False, "error": _TOO_MANY}))
             writer.close()
             return
-        self._clients += 1
-        self._own(self._serve(reader, writer)).add_done_callback(self._gone)
+        self._clients[uid] += 1
+        self._own(self._serve(reader, writer)).add_done_callback(lambda _: self._gone(uid))
 
-    def _gone(self, _client: asyncio.Task[None]) -> None:
-        self._clients -= 1
+    def _gone(self, uid: int) -> None:
+        self._clients[uid] -= 1
+        if not self._clients[uid]:
+            del self._clients[uid]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, until it hangs up: an end of its requests is an end of its events too."""
@@ -170,7 +179,20 @@ class LocalSocket:
 
 
 _TOO_LONG = Refused("malformed", f"a line has at most {MAX_LINE_BYTES} bytes")
-_TOO_MANY = {"code": "busy", "message": f"{MAX_CLIENTS} clients are connected already"}
+_TOO_MANY = {"code": "busy", "message": "too many clients are connected already"}
+
+
+def _user_of(writer: asyncio.StreamWriter) -> int:
+    """Whose program is at the other end, by the kernel's word (SO_PEERCRED)."""
+    peer = writer.get_extra_info("socket").getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+    )
+    uid: int = _CREDENTIALS.unpack(peer)[1]
+    return uid
+
+
+_CREDENTIALS = struct.Struct("3i")
+"""Process, user, group."""
 
 
 def _line(item: Mapping[str, Any]) -> bytes:

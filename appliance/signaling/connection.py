@@ -23,7 +23,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 
 from appliance.signaling.base import Publication, Return
-from appliance.signaling.inflow import BufferedClient, Inflow
+from appliance.signaling.inflow import MAX_PASSED_BYTES, BufferedClient, Inflow
 from appliance.signaling.plan import CONNECT_TIMEOUT_S, Plan
 
 FAREWELL_S = 1.5
@@ -112,6 +112,7 @@ class Connection:
         self._requests: queue.SimpleQueue[_Publish | _Farewell | _Abandon] = queue.SimpleQueue()
         self.address: str | None = None
         """This machine's own, once there is a socket."""
+        self._client: BufferedClient | None = None
         self._abandoned = False
         self._wake_lock = threading.Lock()
         self._woken, self._wake = socket.socketpair()
@@ -150,8 +151,13 @@ class Connection:
 
     @property
     def backlog(self) -> int:
-        """How much waits for the thread, which waits for the network."""
-        return self._requests.qsize()
+        """How much waits for the thread, for the network, or for the broker's acknowledgement.
+
+        paho's own queues have no end: what is in them is counted here, and whoever publishes looks here.
+        """
+        client = self._client
+        held = 0 if client is None else client.backlog
+        return self._requests.qsize() + held + len(self._tokens)
 
     def held_up_s(self) -> float:
         """How long ago the thread was at its socket, where it is each second; any thread.
@@ -227,6 +233,7 @@ class Connection:
         """Move bytes until the socket is closed, which all of paho's ends have in common."""
         patience_s = time.monotonic() + CONNECT_TIMEOUT_S
         sock: Any = client.socket()
+        self._client = client
         client.inflow = inflow = Inflow(self._plan.lets, has_properties=self._plan.is_v5)
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
@@ -241,8 +248,10 @@ class Connection:
                 if self._woken in happened:
                     self._woken.recv(4096)
                 if hidden or happened.get(sock, 0) & selectors.EVENT_READ:
-                    left_out = inflow.left_out
+                    left_out, oversized = inflow.left_out, inflow.oversized
                     inflow.fill(sock)
+                    if oversized == 0 < inflow.oversized:  # told once of each connection
+                        self._report(Faulted("oversized", _OVERSIZED))
                     while inflow.waits() and client.socket() is not None:
                         client.loop_read()
                     self._acknowledge_at_once(client)
@@ -378,6 +387,12 @@ class Connection:
             self._ended("session_taken_over", sentence)
         else:
             self._ended("broker_lost", f"The broker ended the connection: {reason}.")
+
+
+_OVERSIZED = (
+    f"The broker sends more than {MAX_PASSED_BYTES} bytes at once, which is left out: "
+    "limit what it takes (max_packet_size)."
+)
 
 
 def _return_of(message: MQTTMessage) -> Return | None:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Protocol
 
+from appliance.limits import Recent, TokenBucket
 from appliance.messages import Address
-from appliance.signaling.limits import Recent, TokenBucket
 from appliance.signaling.rejected import Rejected
 
 SENDER_RATE_PER_S, SENDER_BURST = 20.0, 60.0
@@ -29,6 +29,10 @@ LAST_WORD_RATE_PER_S, LAST_WORD_BURST = 2.0, 6.0
 """What it has beyond that for what ends a call, though a flood be in its own name."""
 PRESENCE_RATE_PER_S, PRESENCE_BURST = 5.0, 40.0
 """Of one uid: all its endpoints may come at once, and each a few times."""
+STRANGE_PRESENCE_RATE_PER_S, STRANGE_PRESENCE_BURST = 20.0, 200.0
+"""Of all whom this device does not know together: a broker that comes back is met by a whole house."""
+NOBODY_KNOWN = ""
+"""In whose name those have their share whom nobody knows: each could take as many names as there are."""
 MAX_SENDERS = 256
 MAX_COUNTERS = 64
 """Of one key: endpoints that have spoken in this epoch, and whom they meant."""
@@ -114,6 +118,14 @@ class Allowance:
         return is_last_word() and self._last.take(now_s)
 
 
+def presence_share(uid: str, now_s: float, times: float = 1) -> TokenBucket:
+    """How often one may say that it comes or goes, `times` as much as is looked at here."""
+    rate_per_s, burst = PRESENCE_RATE_PER_S, PRESENCE_BURST
+    if uid == NOBODY_KNOWN:
+        rate_per_s, burst = STRANGE_PRESENCE_RATE_PER_S, STRANGE_PRESENCE_BURST
+    return TokenBucket.full(times * rate_per_s, times * burst, now_s)
+
+
 class Inbox:
     """The memory by which one endpoint judges what it is sent."""
 
@@ -171,10 +183,13 @@ class Inbox:
             raise Rejected("flooded", f"{sender} sends more than {SENDER_RATE_PER_S:g} a second")
 
     def may_be_present(self, uid: str, now_s: float) -> bool:
-        """Whether what an endpoint of `uid` says of its presence is looked at now, or a little later."""
+        """Whether what an endpoint of `uid` says of its presence is looked at now, or a little later.
+
+        Those whom nobody knows are `NOBODY_KNOWN` together.
+        """
         bucket = self._present.get(uid)
         if bucket is None:
-            bucket = TokenBucket.full(PRESENCE_RATE_PER_S, PRESENCE_BURST, now_s)
+            bucket = presence_share(uid, now_s)
         self._present[uid] = bucket
         return bucket.take(now_s)
 

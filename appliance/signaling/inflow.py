@@ -3,7 +3,8 @@
 paho reads a packet by two bytes and a rest, each by a system call, and builds an object of each message:
 a tenth of a millisecond, which a flood takes of the device for each message that is refused in the end.
 Here packets (MQTT 5.0, section 2.1) are told apart in a buffer, and those that are left out never get to
-paho. Only what needs no acknowledgement may be (QoS 0); the broker holds back the rest by itself.
+paho. Only what needs no acknowledgement may be (QoS 0); the broker holds back the rest by itself. Nor does
+paho get what it would keep without end: what is far larger than agreed, and QoS 2, which nobody asked for.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from typing import Any
 from paho.mqtt.client import Client
 
 MAX_PACKET_BYTES = 64 * 1024
-"""What MQTT 5 tells the broker to be the limit; what is larger goes through without being looked at."""
+"""What MQTT 5 tells the broker to be the limit; what is larger goes through without being looked at,"""
+MAX_PASSED_BYTES = 256 * 1024
+"""up to this. A broker of 3.1.1 hands on up to 256 MB, which paho keeps."""
 READ_BYTES = 256 * 1024
 PUBLISH_QOS_0 = (0x30, 0x31)
 """Type 3 in the upper half; below it the lowest bit is RETAIN, and QoS 0 has neither of the others."""
+PUBLISH_QOS_2, QOS_MASK = 0x34, 0xF6
 MAX_LENGTH_BYTES = 4
 
 
@@ -42,10 +46,14 @@ class Inflow:
         self._unsorted = bytearray()
         self._ready = bytearray()
         self._passing = 0
-        """How much more of a packet goes through that is too large to be looked at."""
+        """How much more of a packet goes through that is too large to be looked at,"""
+        self._skipping = 0
+        """or is left out because it is larger still."""
         self._ended = False
         self.left_out = 0
-        """How many messages paho was not given."""
+        """How many messages paho was not given, because of what is asked of each;"""
+        self.oversized = 0
+        """and how many packets, because of their size."""
 
     def waits(self) -> bool:
         """Whether there is something for paho to read: bytes, or that there are no more."""
@@ -70,17 +78,26 @@ class Inflow:
                 self._ready += self._unsorted[at : at + step]
                 self._passing -= step
                 at += step
+            skipped = min(self._skipping, len(self._unsorted) - at)
+            self._skipping -= skipped
+            at += skipped
             head = _number(self._unsorted, at + 1)
             if head is None:
                 break
             start, length = head
             end = start + length
+            if length > MAX_PASSED_BYTES:
+                self._skipping = end - at
+                self.oversized += 1
+                continue
             if length > MAX_PACKET_BYTES:
                 self._passing = end - at
                 continue
             if end > len(self._unsorted):
                 break
-            if self._unsorted[at] not in PUBLISH_QOS_0 or self._is_let(start, end):
+            if self._unsorted[at] & QOS_MASK == PUBLISH_QOS_2:
+                self.left_out += 1
+            elif self._unsorted[at] not in PUBLISH_QOS_0 or self._is_let(start, end):
                 self._ready += self._unsorted[at:end]
             else:
                 self.left_out += 1
@@ -132,6 +149,11 @@ class BufferedClient(Client):
     """paho's client, which reads from an inflow in the place of its socket."""
 
     inflow: Inflow | None = None
+
+    @property
+    def backlog(self) -> int:
+        """How many packets it holds that the socket has not taken yet."""
+        return len(self._out_packet)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if self.inflow is None:

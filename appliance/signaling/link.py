@@ -26,13 +26,13 @@ from appliance.calls.inputs import (
     PresenceChanged,
 )
 from appliance.config import Device, Mqtt, Security
+from appliance.limits import Latest
 from appliance.messages import Address
 from appliance.signaling import orders, presence
 from appliance.signaling.base import Connect, Publication, Subscription
 from appliance.signaling.clock import Clock
-from appliance.signaling.inbox import Inbox, Said
+from appliance.signaling.inbox import NOBODY_KNOWN, Inbox, Said
 from appliance.signaling.introducing import Introducing
-from appliance.signaling.limits import Recent
 from appliance.signaling.listed import Listed, Reach
 from appliance.signaling.mqtt import MqttLink
 from appliance.signaling.orders import Order
@@ -42,8 +42,7 @@ from appliance.signaling.presence import Presence
 from appliance.signaling.refusals import Refusals
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.responses import Responses
-from appliance.signaling.sieve import STRANGERS as NOBODY_KNOWN
-from appliance.signaling.sieve import Sieve
+from appliance.signaling.sieve import PresenceSieve, Sieve
 from appliance.signaling.signers import Signers
 from appliance.signaling.topics import Topics
 from appliance.signaling.trust import PlainTrust, Trust
@@ -53,8 +52,12 @@ from appliance.trust.jws import Untrusted, peek
 logger = logging.getLogger(__name__)
 
 ENDPOINT = "main"
-HELD_PRESENCES = 256
-"""Endpoints that say more of their presence than is looked at: the last that each has said is kept."""
+RECEIVED_QOS = 0
+"""What is sent with QoS 1 comes so to this device. The broker would keep a few hundred unacknowledged
+messages for it and drop what comes then, whoever has filled the queue; and with a clean start that is all
+that QoS 1 adds on this last way. So everything is read as it comes, and the sieves leave out the rest."""
+HELD_UIDS, HELD_OF_EACH = 256, 32
+"""Whose endpoints say more of their presence than is looked at: the last that each has said is kept,"""
 HELD_S = 1.0
 """and looked at so much later."""
 PRESENCE_S = 1.0
@@ -65,8 +68,8 @@ NEW_EPOCH_S = 600.0
 """How often at most a new epoch begins because the memory of the present one is full."""
 SIFTED_S = 0.5
 """So much later is counted what was left out before it reached the loop."""
-STRANGERS = 256
-"""Endpoints whose presence is kept though they are no contact's: they may become one."""
+STRANGERS, STRANGERS_OF_EACH = 64, 8
+"""Uids, and endpoints of each, whose presence is kept though they are no contact: they may become one."""
 
 
 class MqttSignaling:
@@ -110,7 +113,7 @@ class MqttSignaling:
         self._orders = Inbox(self._me, allow_null_epoch=False)
         self._outbox = Outbox(partial(secrets.token_hex, 16))
         self._presence = Presence()
-        self._strangers: Recent[tuple[str, str], bytes] = Recent(STRANGERS)
+        self._strangers: Latest[str, bytes] = Latest(STRANGERS, STRANGERS_OF_EACH)
         self._listed = Listed()
         self._signers = Signers()
         self._believed = believed
@@ -119,7 +122,7 @@ class MqttSignaling:
         self._knows_who_is_there = False
         # It must rise over a restart too: a receiver that stayed connected goes on counting.
         self._seq = itertools.count(self._clock.wall_ms() if first_seq is None else first_seq)
-        self._held: Recent[tuple[str, str], bytes] = Recent(HELD_PRESENCES)
+        self._held: Latest[str, bytes] = Latest(HELD_UIDS, HELD_OF_EACH)
         self._releasing: asyncio.TimerHandle | None = None
         self._mending: asyncio.TimerHandle | None = None
         self._stirred = asyncio.Event()
@@ -128,6 +131,7 @@ class MqttSignaling:
         self._tasks = asyncio.TaskGroup()
         self._introducing = self._introduced(pairing)
         self._sieve = Sieve(self._topics.inbox_sender, self._is_known, may_be_last_word)
+        self._presence_sieve = PresenceSieve(self._topics.presence_uid, self._has_own_share)
         self._counting: asyncio.TimerHandle | None = None
         connect = connect or partial(MqttLink, mqtt)
         self._link = connect(
@@ -138,9 +142,16 @@ class MqttSignaling:
             will=Publication(self._own_presence_topic(), presence.OFFLINE, retain=True),
             subscriptions=(
                 Subscription(
-                    self._topics.inbox(device.id, "+"), retained=False, lets=self._sieve.lets
+                    self._topics.inbox(device.id, "+"),
+                    retained=False,
+                    qos=RECEIVED_QOS,
+                    lets=self._sieve.lets,
                 ),
-                Subscription(self._topics.presence("+", "+")),
+                Subscription(
+                    self._topics.presence("+", "+"),
+                    qos=RECEIVED_QOS,
+                    lets=self._presence_sieve.lets,
+                ),
             ),
         )
 
@@ -288,6 +299,7 @@ class MqttSignaling:
             self._epoch = None
             self._strangers.clear()  # who is there is told again
             self._held.clear()
+            self._presence_sieve.forget()
             self._presence.disconnected()
             self._outbox.disconnected()
         inbox = f"{self._topics.inbox(self._me.uid, '+')};endpoint={ENDPOINT}"
@@ -327,23 +339,29 @@ class MqttSignaling:
         return sender in self._contacts or self._listed.knows(sender)
 
     def _count_what_was_left_out(self) -> None:
-        """What the sieve has kept from the loop was refused, and is told as if it had come here."""
+        """What the sieves have kept from the loop was refused, and is told as if it had come here."""
         self._counting = None
-        left_out = self._sieve.left_out()
-        for topic, number in left_out.items():
+        messages, comings = self._sieve.left_out(), self._presence_sieve.left_out()
+        for topic, number in messages.items():
             stranger = topic == NOBODY_KNOWN
-            fault = Rejected(
-                "unknown_sender" if stranger else "flooded",
-                f"{number} messages came too fast to be looked at",
-            )
-            self._refusals.counts[fault.code] += number - 1
-            self._reject(fault, self._topics.inbox(self._me.uid, "+") if stranger else topic)
-        if left_out:
+            code = "unknown_sender" if stranger else "flooded"
+            where = self._topics.inbox(self._me.uid, "+") if stranger else topic
+            self._reject_many(code, number, f"{number} messages", where)
+        for uid, number in comings.items():
+            where = self._topics.presence(uid or "+", "+")
+            self._reject_many("flooded", number, f"{number} words of who comes and goes", where)
+        for topic, payload in self._presence_sieve.due(self._clock.monotonic_s() - HELD_S):
+            self._arrived(topic, payload, retained=True)
+        if messages or comings or self._presence_sieve.holds():
             self._count_soon()
+
+    def _reject_many(self, code: str, number: int, what: str, where: str) -> None:
+        self._refusals.counts[code] += number - 1
+        self._reject(Rejected(code, f"{what} came too fast to be looked at"), where)
 
     def _count_soon(self) -> None:
         """Each message may be the last before others are left out."""
-        if self._counting is None:
+        if self._counting is None and not self._leaving:
             loop = asyncio.get_running_loop()
             self._counting = loop.call_later(SIFTED_S, self._count_what_was_left_out)
 
@@ -390,7 +408,6 @@ class MqttSignaling:
         Raises `Rejected`, which is counted; whether its sender may give it is not judged here.
         """
         try:
-            self._orders.knock("command", retained=False, now_s=self._clock.monotonic_s())
             return self._opened_order(name, payload)
         except Rejected as fault:
             self.rejected[fault.code] += 1
@@ -399,18 +416,30 @@ class MqttSignaling:
     def _opened_order(self, name: str, payload: bytes) -> Order | None:
         if len(payload) > orders.MAX_SEALED:
             raise Rejected("oversized", f"a command of {len(payload)} bytes is not looked into")
-        try:
-            sender = orders.sender_of(peek(payload))
-        except Untrusted as fault:
-            raise Rejected(fault.code, str(fault)) from None
-        if sender not in self._contacts:
-            raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
+        sender = self._claimed(payload)
+        # of each command apart: on which topics somebody may write is the broker's to say
+        self._knock_with_order(f"{sender} {name}")
         text, kid = self._trust.open(sender, payload)
         order = orders.decode(name, self._me.uid, text)
         if kid is None or not self._admit(order, kid, self._orders):
             return None
         self._believed(kid)
         return order
+
+    def _claimed(self, payload: bytes) -> str:
+        """The contact who is said to have signed a command; all the others have one share together."""
+        try:
+            sender = orders.sender_of(peek(payload))
+        except (Rejected, Untrusted) as fault:
+            self._knock_with_order(NOBODY_KNOWN)
+            raise Rejected(fault.code, str(fault)) from None
+        if sender not in self._contacts:
+            self._knock_with_order(NOBODY_KNOWN)
+            raise Rejected("unknown_sender", f"{sender} is not a contact of this device")
+        return sender
+
+    def _knock_with_order(self, source: str) -> None:
+        self._orders.knock(source, retained=False, now_s=self._clock.monotonic_s())
 
     def _admit(self, said: Said, kid: str | None, inbox: Inbox | None = None) -> bool:
         """Whether to act on it (see `Inbox.admit`); with what it takes where there is no room."""
@@ -429,33 +458,44 @@ class MqttSignaling:
         if parcel is not None and repeat.to.endpoint in (None, ENDPOINT):
             self._transmit(parcel, now_s)
 
+    def _has_own_share(self, uid: str) -> bool:
+        return uid in self._contacts or uid == self._me.uid
+
     def _presence_arrived(self, uid: str, endpoint: str, payload: bytes, *, retained: bool) -> None:
+        self._count_soon()
         if Address(uid, endpoint) == self._me:
             self._own_presence_arrived(payload)
             return
+        group, topic = self._group_of(uid), self._topics.presence(uid, endpoint)
+        if not retained and not self._inbox.may_be_present(group, self._clock.monotonic_s()):
+            self._hold(group, topic, payload)
+            fault = Rejected("flooded", f"{uid} comes and goes too often; it is looked at later")
+            self._reject(fault, self._topics.presence(group or "+", "+"))
+            return
+        self._held.drop(group, topic)
         if uid in self._contacts:
-            if not retained and not self._inbox.may_be_present(uid, self._clock.monotonic_s()):
-                self._hold(uid, endpoint, payload)
-                raise Rejected("flooded", f"{uid} comes and goes too often; it is looked at later")
-            self._held.pop((uid, endpoint), None)
             for change in self._presence.told(uid, endpoint, payload):
                 self._present(change)
         elif len(payload) <= presence.MAX_BYTES and uid != self._me.uid:
-            self._strangers[uid, endpoint] = payload
+            self._strangers.keep(uid, topic, payload)
         if self._introducing is not None:
             self._introducing.met(uid, endpoint, payload)
 
-    def _hold(self, uid: str, endpoint: str, payload: bytes) -> None:
+    def _group_of(self, uid: str) -> str:
+        return uid if self._has_own_share(uid) else NOBODY_KNOWN
+
+    def _hold(self, group: str, topic: str, payload: bytes) -> None:
         if self._releasing is None:
             self._releasing = asyncio.get_running_loop().call_later(HELD_S, self._release)
-        self._held[uid, endpoint] = payload[: presence.MAX_BYTES + 1]
+        self._held.keep(group, topic, payload[: presence.MAX_BYTES + 1])
 
     def _release(self) -> None:
         """Look at what was held back; as if it had been kept for somebody who comes late."""
         self._releasing = None
-        held, self._held = self._held, Recent(HELD_PRESENCES)
-        for (uid, endpoint), payload in held.items():
-            self._arrived(self._topics.presence(uid, endpoint), payload, retained=True)
+        held = self._held.items()
+        self._held.clear()
+        for _, topic, payload in held:
+            self._arrived(topic, payload, retained=True)
 
     def _own_presence_arrived(self, payload: bytes) -> None:
         """Our own word comes back behind everything that the broker had retained."""
@@ -466,7 +506,11 @@ class MqttSignaling:
                 self._knows_who_is_there = True
                 self._outbox.connected(self._clock.monotonic_s())
                 self._stirred.set()
-        elif payload == presence.OFFLINE and self._epoch is not None:
+        elif (
+            payload == presence.OFFLINE
+            and self._epoch is not None
+            and self._inbox.may_be_present(self._me.uid, self._clock.monotonic_s())
+        ):
             self._say_online()  # a former connection's will came late
         elif self._epoch is not None and self._mending is None:
             # somebody else wrote it, an old one perhaps: whoever believes it cannot reach this device
@@ -518,10 +562,10 @@ class MqttSignaling:
                 self._signers.forget(uid)
                 for change in self._presence.drop(uid):
                     self._post(change)
-        for (uid, endpoint), payload in list(self._strangers.items()):
+        for uid, topic, payload in self._strangers.items():
             if uid in self._contacts:
-                del self._strangers[uid, endpoint]
-                self._arrived(self._topics.presence(uid, endpoint), payload, retained=True)
+                self._strangers.drop(uid, topic)
+                self._arrived(topic, payload, retained=True)
 
     def _reject(self, fault: Rejected, topic: str) -> None:
         sentence = self._refusals.sentence(fault, topic, self._clock.monotonic_s())

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from appliance.limits import Recent
 from appliance.messages import Address
-from appliance.signaling.limits import Recent
 from appliance.trust.keys import PublicKey
 
 MAX_CALLS = 16

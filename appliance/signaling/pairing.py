@@ -17,10 +17,10 @@ from typing import Annotated, Literal, Protocol
 from msgspec import Meta, Struct
 
 from appliance.errors import ApplianceError, Refused
+from appliance.limits import Recent, TokenBucket
 from appliance.messages import Address
 from appliance.model import Right
 from appliance.signaling.bodies import ID, Name
-from appliance.signaling.limits import Recent, TokenBucket
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.wire import Letter, decode_letter, encode_letter, kind_of
 from appliance.trust import jws

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from appliance.calls.inputs import PresenceChanged
+from appliance.limits import Recent
 from appliance.signaling.bodies import ID, Id, Name
-from appliance.signaling.limits import Recent
 from appliance.signaling.rejected import Rejected
 
 MAX_BYTES = 4 * 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from appliance.signaling.limits import Recent, TokenBucket
+from appliance.limits import Recent, TokenBucket
 from appliance.signaling.rejected import Rejected
 
 TOPIC_RATE_PER_S, TOPIC_BURST = 2.0, 20.0

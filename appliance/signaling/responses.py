@@ -7,8 +7,8 @@ section 17.2).
 
 from __future__ import annotations
 
+from appliance.limits import Recent
 from appliance.messages import Address, Message
-from appliance.signaling.limits import Recent
 from appliance.signaling.outbox import SETTLED_BY, Parcel
 
 KEPT = 128

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from appliance.limits import Recent
 from appliance.messages import Address
-from appliance.signaling.limits import Recent
 
 MAX_ENDPOINTS = 64
 """Of one uid that are remembered; where more have spoken, a revocation is about all of them."""

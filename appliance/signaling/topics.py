@@ -31,6 +31,11 @@ class Topics:
             return None
         return levels[0], levels[1]
 
+    def presence_uid(self, topic: str) -> str | None:
+        """The first of the two."""
+        owner = self.presence_owner(topic)
+        return None if owner is None else owner[0]
+
 
 def matches(topic_filter: str, topic: str) -> bool:
     """Whether a subscription to `topic_filter` gets `topic` (MQTT 5.0, section 4.7)."""

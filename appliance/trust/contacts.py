@@ -70,6 +70,10 @@ class Contacts:
         """Its keys, by their thumbprints."""
         return self._keys.get(uid, {})
 
+    def has_key(self, kid: str) -> bool:
+        """Whether that thumbprint is one of a contact's keys, whoever's; on any thread."""
+        return kid in self._kids
+
     def may(self, uid: str) -> frozenset[Right]:
         """Its rights."""
         contact = self._all.get(uid)
@@ -187,6 +191,7 @@ class Contacts:
             uid: {key.kid: key for text in contact.keys if (key := files.key_of(text))}
             for uid, contact in self._all.items()
         }
+        self._kids = frozenset(kid for keys in self._keys.values() for kid in keys)
 
     def _take(self, book: Book) -> None:
         before = {kid for keys in self._keys.values() for kid in keys}

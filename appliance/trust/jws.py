@@ -69,6 +69,15 @@ def peek(compact: bytes) -> bytes:
     raise Untrusted("malformed", "this is not a compact JWS")
 
 
+def kid_of(compact: bytes) -> str | None:
+    """The key that it names, which is believed by nobody; None where the header is not the one there is."""
+    end = compact.find(b".", 0, MAX_HEADER + 1)
+    try:
+        return _kid_of(compact[:end].decode()) if end > 0 else None
+    except (Untrusted, UnicodeDecodeError):
+        return None
+
+
 def unseal(compact: bytes, keys: Mapping[str, PublicKey]) -> Unsealed:
     """What one of these keys, each by its thumbprint, has signed; raises only `Untrusted`.
 

@@ -15,11 +15,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from appliance.web.addresses import one_of
+
 log = logging.getLogger(__name__)
 
 AT_MOST = 64
 OF_ONE_ADDRESS = 32
-"""A browser has six to a server, and one for each view; three of them at one machine are a house's demo."""
+"""Or of one /64 of IPv6. A browser has six to a server, and one for each view; three of them at one machine
+are a house's demo."""
 PATIENCE_S = 20.0
 """From the connection to its first request, the handshake of TLS in between."""
 SAID_AGAIN_S = 60.0
@@ -83,6 +86,7 @@ class Connections:
 
     def admit(self, accepted: socket.socket, address: str) -> socket.socket | None:
         """The connection as one that is counted until it is closed; None if it was closed at once."""
+        address = one_of(address)
         if len(self._open) >= self._at_most:
             refused = FULL
         elif self._of[address] >= self._of_one_address:

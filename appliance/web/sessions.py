@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from appliance.trust.contacts import Contacts
 from appliance.trust.keys import SIGNATURE_BYTES, decoded, encoded
+from appliance.web.addresses import one_of
 
 CHALLENGE_S = 60.0
 SESSION_S = 12 * 3600.0
@@ -24,7 +25,7 @@ MAX_SESSIONS_OF_ONE = 16
 """Of one uid: who logs in once more ends the oldest of these."""
 
 ATTEMPTS = 10
-"""That fail, of one address, until it has to wait,"""
+"""That fail, of one address or one /64 of IPv6, until it has to wait,"""
 ATTEMPT_EVERY_S = 6.0
 """and how often it may try from then on."""
 ALL_ATTEMPTS = 100
@@ -135,8 +136,9 @@ class Sessions:
         return self._begin(uid, kid, now_s)
 
     def _patience(self, address: str, now_s: float) -> Patience:
-        patience = self._failed.pop(address, None) or Patience(ATTEMPTS, ATTEMPT_EVERY_S, now_s)
-        self._failed[address] = patience
+        one = one_of(address)
+        patience = self._failed.pop(one, None) or Patience(ATTEMPTS, ATTEMPT_EVERY_S, now_s)
+        self._failed[one] = patience
         if len(self._failed) > MAX_ADDRESSES:
             self._failed.popitem(last=False)
         return patience

@@ -34,13 +34,26 @@ def steadily(rate: float, send: Callable[[int], None]) -> None:
 
 
 def over_mqtt(host: str, port: int, rate: float, topics: list[str]) -> None:
-    """Chats that nobody asked for, unsigned, with rising numbers, and some rubbish."""
+    """Chats that nobody asked for, unsigned, with rising numbers, and some rubbish; or who is there; or
+    plain commands.
+
+    A topic that ends with `+` is another each time.
+    """
     client = Client(CallbackAPIVersion.VERSION2, "flooder")
     client.connect(host, port)
     client.loop_start()
 
     def send(number: int) -> None:
         topic = topics[number % len(topics)]
+        if topic.split("/")[1] == "presence":
+            online = {"v": 1, "state": "online", "epoch": f"{number:032x}", "name": "!" * 60}
+            payload = json.dumps(online) if number % 3 else b"\xff" * 300
+            client.publish(topic.replace("+", f"x{number}"), payload, 0)
+            return
+        if topic.split("/")[1] == "device":
+            payload = b"true" if number % 3 else b"\xff" * 300
+            client.publish(topic.replace("+", f"x{number}"), payload, number % 2)
+            return
         said = {
             "v": 1, "id": f"f{number}", "type": "chat", "call_id": "c1", "from": topic.split("/")[-1],
             "to": topic.split("/")[-2], "endpoint": "flood", "to_endpoint": None, "epoch": None,

@@ -1,4 +1,4 @@
-"""A call in a flood: of its inbox, of the port that its media comes by, and of media by who is in it.
+"""A call in a flood: of its inbox, of who is there, of commands, of its port, and of media by who is in it.
 
 The call stays, sound and pictures go on, and who hangs up in the midst of it, in whose own name it is
 flooded, is heard.
@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import struct
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pylibsrtp
+from msgspec.structs import replace
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance.config import Panel
 from appliance.media.admission import MAX_SOURCES
 from appliance.media.peer import Peer
+from appliance.signaling.presence import MAX_ENDPOINTS
 from tests.fuzz.table import Outcome
 from tests.media.reading import read
 from tests.parts.house import House, config_for, house, name_of
@@ -38,6 +46,7 @@ HUNG_UP_WITHIN_S = 0.2
 PATIENCE_S = 30.0
 BEGINS_S = 1.0
 """A recording begins with a keyframe, of which a second has three at most, in a file that is to be made."""
+DEVICE = "appliance/device/front-door"
 SENDERS = ("alice", "bob", "mallory")
 
 
@@ -72,8 +81,8 @@ class Took:
 class Scene:
     """A door, alice's phone, and the broker between them."""
 
-    def __init__(self, door: House, alice: Phone, port: int) -> None:
-        self.door, self.alice, self.port = door, alice, port
+    def __init__(self, door: House, alice: Phone, port: int, folder: Path) -> None:
+        self.door, self.alice, self.port, self.folder = door, alice, port, folder
         self._calls = 0
 
     async def in_a_call(self) -> str:
@@ -150,16 +159,19 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
         stack.callback(broker.kill)
         config = config_for(broker.port, panel=Panel(max_presses=0))
+        plain = ("mute_audio", "set_volume")
+        config = replace(config, mqtt=replace(config.mqtt, plain_commands=plain))
         door = await stack.enter_async_context(house(config, folder))
         alice = await stack.enter_async_context(phone("alice", "127.0.0.1", broker.port))
         await door.until_true(lambda: "alice" in door.appliance.engine.state.presence)
-        yield Scene(door, alice, broker.port)
+        yield Scene(door, alice, broker.port, folder)
 
 
 async def of_the_inbox(stage: Scene, rate: int, lasts_s: float, outcome: Outcome) -> None:
     """Its own name, another contact's and a stranger's, all at once; who hangs up is alice, or the door."""
     topics = [f"appliance/call/front-door/{uid}" for uid in SENDERS]
     rejected = stage.door.appliance.rejected
+    earlier = Counter(rejected)
     for by, hang_up in (("phone", stage.hung_up), ("button", stage.hung_up_here)):
         call_id = await stage.in_a_call()
         calm, before = await _costs(stage, lasts_s / 2), sum(rejected.values())
@@ -176,8 +188,106 @@ async def of_the_inbox(stage: Scene, rate: int, lasts_s: float, outcome: Outcome
             took.own_cpu_s - calm * took.seconds < HUNG_UP_WITHIN_S,
             f"hung up by the {by} within 0.2 s of own CPU time",
         )
-    outcome.sent += sum(rejected.values())
-    outcome.counts.update({f"inbox: {code}": number for code, number in rejected.items()})
+    refused = Counter(rejected) - earlier
+    outcome.sent += refused.total()
+    outcome.counts.update({f"inbox: {code}": number for code, number in refused.items()})
+
+
+async def of_presence(stage: Scene, rate: int, lasts_s: float, outcome: Outcome) -> None:
+    """Of a phone that comes anew each time, of more and more phones of a contact, and of strangers'."""
+    topics = [f"appliance/presence/{one}" for one in ("alice/flood", "bob/+", "mallory/+")]
+    rejected = stage.door.appliance.rejected
+    call_id = await stage.in_a_call()
+    calm, before = await _costs(stage, lasts_s / 2), sum(rejected.values())
+    async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics):
+        flooded = await _costs(stage, lasts_s)
+        took = await stage.hung_up(call_id)
+    await stage.drained()
+    refused = sum(rejected.values()) - before
+    outcome.expect(refused > 0, "the flood of presence was there, and refused")
+    outcome.figures["of a processor, before it and in it (presence)"] = f"{calm:.2f}, {flooded:.2f}"
+    outcome.figures["hung up in a flood of presence"] = str(took)
+    outcome.expect(
+        took.own_cpu_s - calm * took.seconds < HUNG_UP_WITHIN_S,
+        "hung up in a flood of presence within 0.2 s of own CPU time",
+    )
+    present = stage.door.appliance.engine.state.presence
+    outcome.expect("mallory" not in present, "no stranger is there")
+    outcome.expect(len(present["bob"]) <= MAX_ENDPOINTS, "who is there has an end")
+    outcome.sent += refused
+    outcome.counts["presence: refused"] += refused
+
+
+async def of_commands(stage: Scene, rate: int, lasts_s: float, outcome: Outcome) -> None:
+    """Plain ones, of which one is taken: another, and programs on the device, are served all the same."""
+    topics = [f"{DEVICE}/command/{one}" for one in ("mute_audio", "unlock", "+")]
+    rejected = stage.door.appliance.rejected
+    before, rounds = Counter(rejected), 0
+    with home(stage.port) as automation:
+        async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics):
+            until_s = time.monotonic() + lasts_s
+            while rounds < 3 or time.monotonic() < until_s:
+                rounds += 1
+                automation.asks(rounds)
+                await stage.door.until_true(partial(automation.served.__contains__, rounds))
+                assert (await asked_here(stage.folder))["ok"]
+                await asyncio.sleep(
+                    0.2
+                )  # it is an automation's share that is looked at, not its end
+        await stage.drained()
+    refused = Counter(rejected) - before
+    outcome.figures["asked and served in a flood of commands"] = f"{2 * rounds} of {2 * rounds}"
+    outcome.expect(refused["flooded"] > 0, "the flood of commands was there, and refused")
+    outcome.sent += refused.total()
+    outcome.counts.update({f"commands: {code}": number for code, number in refused.items()})
+
+
+class Home:
+    """An automation, which gives a command that is taken plain, and hears what became of it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.served: set[int] = set()
+        client.on_message = lambda _client, _data, message: self._hears(json.loads(message.payload))
+
+    def _hears(self, reply: dict[str, Any]) -> None:
+        if reply["ok"]:
+            self.served.add(reply["id"])
+
+    def asks(self, number: int) -> None:
+        """Once, with an answer to that number."""
+        body = {"id": number, "client": "home", "args": {"percent": number % 100}}
+        self._client.publish(f"{DEVICE}/command/set_volume", json.dumps(body), 1)
+
+
+@contextlib.contextmanager
+def home(port: int) -> Iterator[Home]:
+    """It listens by the time the block begins: a broker takes a client's packets in their order."""
+    client = Client(CallbackAPIVersion.VERSION2)
+    one = Home(client)
+    client.connect("127.0.0.1", port)
+    client.subscribe(f"{DEVICE}/reply/home")
+    client.loop_start()
+    try:
+        yield one
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+async def asked_here(folder: Path) -> dict[str, Any]:
+    """The answer to a command of a program on the device."""
+    reader, writer = await asyncio.open_unix_connection(folder / "appliance.sock")
+    try:
+        writer.write(
+            b'{"id": 1, "command": "set_volume", "args": {"output": "speaker", "percent": 50}}\n'
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            reply: dict[str, Any] = json.loads(await reader.readline())
+        return reply
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 async def of_the_port(stage: Scene, rate: int, lasts_s: float, seed: int, outcome: Outcome) -> None:
@@ -284,4 +394,6 @@ async def _run(folder: Path, rate: int, seed: int, lasts_s: float, outcome: Outc
     async with scene(folder) as stage:
         await of_the_port(stage, rate, lasts_s, seed, outcome)
         await of_media(stage, rate // 2, lasts_s, seed, outcome)
+        await of_commands(stage, rate, lasts_s, outcome)
+        await of_presence(stage, rate, lasts_s, outcome)
         await of_the_inbox(stage, rate, lasts_s, outcome)

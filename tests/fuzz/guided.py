@@ -1,17 +1,25 @@
 """Coverage-guided fuzzing of the parsers that anybody reaches, where atheris is installed.
 
-`pip install atheris` (Linux on x86-64), then `python -m tests.fuzz.guided messages -max_total_time=60`;
-what follows the name are libFuzzer's own settings. It ends at the first input that is neither understood
-nor refused by its own error. The property tests ask the same without looking at which lines are reached.
+`pip install atheris` (Linux on x86-64), then `FUZZ=guided make fuzz` for N seconds of each, or for one
+`python -m tests.fuzz.guided messages -max_total_time=60`; behind the name are libFuzzer's own settings.
+It ends at the first input that is neither understood nor refused by its own error. The property tests ask
+the same without looking at which lines are reached.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
+import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from tests.fuzz.table import Outcome
 
 
 def targets() -> dict[str, Callable[[bytes], None]]:
@@ -83,6 +91,52 @@ def targets() -> dict[str, Callable[[bytes], None]]:
     over_the_broker = (messages, commands, plain_commands, signatures, presences, keys)
     about_media = (descriptions, candidates, fragments, sections, pictures)
     return {one.__name__: one for one in (*over_the_broker, *about_media)}
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """What a target begins with, by its name: what is right, of which it then spoils this and that."""
+    from appliance.signaling.listed import Reach
+    from appliance.signaling.wire import encode
+    from tests.parts.sdp import sdp
+    from tests.signaling.envelopes import MESSAGES, envelope
+
+    described = [sdp().encode(), sdp("answer").encode()]
+    said = [encode(envelope(one), lambda uid, endpoint: Reach()) for one in MESSAGES]
+    return {"messages": said, "descriptions": described, "sections": described}
+
+
+MISSING = (
+    "atheris is not installed: `.venv/bin/pip install atheris` (Linux on x86-64); "
+    "the property tests ask the same without it"
+)
+
+
+def is_there() -> bool:
+    """Whether atheris is."""
+    return importlib.util.find_spec("atheris") is not None
+
+
+def run(lasts_s: int, seed: int) -> Outcome:
+    """Each target for so long, in a process of its own: libFuzzer ends the one that it is in."""
+    outcome = Outcome(f"Guided by coverage, {lasts_s} s for each parser", seed)
+    if not is_there():
+        outcome.figures[MISSING] = "left out"
+        return outcome
+    for name in targets():
+        with tempfile.TemporaryDirectory(prefix="guided-") as folder:
+            for number, one in enumerate(seeds().get(name, [])):
+                (Path(folder) / str(number)).write_bytes(one)
+            settings = [f"-max_total_time={lasts_s}", f"-seed={seed}", "-max_len=32768"]
+            command = [sys.executable, "-m", "tests.fuzz.guided", name, *settings, folder]
+            played = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        done = re.search(r"Done (\d+) runs", played.stderr)
+        number = int(done[1]) if done else 0
+        outcome.sent += number
+        outcome.counts[name] = number
+        outcome.expect(played.returncode == 0 and number > 0, f"{name} took whatever came")
+        if played.returncode:
+            print(played.stderr[-4000:], file=sys.stderr)
+    return outcome
 
 
 def main(arguments: list[str]) -> None:

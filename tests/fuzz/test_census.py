@@ -96,6 +96,7 @@ NOTHING_FOREIGN: dict[str, str] = {
     "media.sounds": "sounds of this package, or that the owner has put there, decoded by PyAV",
     "loading.reading": "what conversion has made of it",
     "pair": "the page's address as the owner typed it",
+    "reporting.socket": "who is at the other end: a structure of the kernel, of a fixed size",
     "relaying": "writes down what this device has worked out",
     "screen.canvas": "a picture of this program's own, in other colours",
     "screen.window": "what SDL says of its own errors",

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz import floods, messages, offers, replay
+from tests.fuzz import floods, guided, messages, offers, replay
 from tests.fuzz.__main__ import PROGRAMS, main
 from tests.fuzz.guided import targets
 from tests.fuzz.mutations import of_sdp
@@ -20,6 +20,14 @@ def test_messages_that_are_not_to_be_believed() -> None:
     assert outcome.counts["honest, and served"] == 3
     for code in ("forged", "unverifiable", "unsigned", "wrong_epoch", "replayed", "misaddressed"):
         assert outcome.counts[f"refused: {code}"] > 10, code
+
+
+@pytest.mark.broker
+def test_messages_that_come_by_a_real_broker() -> None:
+    outcome = messages.over_a_broker(400, seed=15)
+    assert outcome.faults == []
+    assert outcome.counts["honest, and served"] == 8
+    assert outcome.counts["refused: flooded"] > 10
 
 
 def test_offers_that_are_spoilt() -> None:
@@ -57,6 +65,23 @@ def test_all_that_was_said_is_said_again() -> None:
 def test_each_program_is_known_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["message"]) == 2
     assert ", ".join(PROGRAMS) in capsys.readouterr().out
+
+
+def test_what_is_guided_says_what_it_lacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guided, "is_there", lambda: False)
+    assert main(["guided"]) == 2
+    assert "pip install atheris" in capsys.readouterr().out
+    assert guided.run(1, 1).faults == [], "beside the others it is left out, and says so"
+
+
+def test_what_is_guided_takes_what_it_begins_with() -> None:
+    known = targets()
+    for name, begun in guided.seeds().items():
+        assert begun
+        for data in begun:
+            known[name](data)
 
 
 def test_what_is_guided_takes_anything() -> None:

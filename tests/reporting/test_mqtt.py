@@ -18,6 +18,7 @@ from appliance.errors import Refused
 from appliance.events import AudioMuted, CallButtonClicked, OutgoingCallStarted
 from appliance.messages import Address
 from appliance.model import Gesture, Json
+from appliance.reporting import asking, shares
 from appliance.reporting.asking import OnRequest
 from appliance.reporting.mqtt import DeviceTopics, states
 from appliance.signaling.base import Publication, Return, Subscription
@@ -384,6 +385,57 @@ async def test_a_retained_command_is_a_replay(payload: bytes) -> None:
         async with topics:
             await onlooker.hear("availability")
     assert [fault.code for fault in faults if isinstance(fault, FaultReported)] == ["retained"]
+
+
+async def test_a_flood_of_one_command_keeps_no_other_from_being_carried_out(scene: Scene) -> None:
+    for number in range(3000):
+        scene.asks("mute_audio", b"true")
+        scene.asks(f"made_up_{number}", b"true")
+    scene.asks("unlock", b"door")
+    async with asyncio.timeout(20):
+        while not any(isinstance(one, Unlock) for one in scene.commands):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert 1 < len(scene.commands) < 2 * shares.BURST
+    refused = scene.topics._asking._refused
+    assert refused["flooded"] + refused["not_plain"] + len(scene.commands) == 6001
+    assert refused["not_plain"] < 2 * shares.BURST
+    assert len(scene.faults) < 60, "and told in brief"
+
+
+async def test_commands_that_take_their_time_leave_room_for_others(scene: Scene) -> None:
+    """One source has only so many under way."""
+    held = asyncio.Event()
+    carry_out = scene.topics._asking._command
+
+    async def slowly(command: Command, origin: str) -> Json:
+        if not isinstance(command, Unlock):
+            await held.wait()
+        return await carry_out(command, origin)
+
+    scene.topics._asking._command = slowly
+    for _ in range(30):
+        scene.asks("mute_audio", b"true")
+    scene.asks("unlock", b"door")
+    assert (await scene.onlooker.hear("reply/all"))["name"] == "unlock"
+    assert scene.topics._asking._refused["flooded"] == 30 - asking.UNDER_WAY_OF_EACH
+    held.set()
+    await scene.onlooker.hear("reply/all", 1 + asking.UNDER_WAY_OF_EACH)
+
+
+async def test_what_never_gets_to_the_loop_is_counted_and_told(scene: Scene) -> None:
+    one = scene.topics._asking
+    for _ in range(500):
+        one._shares.lets(f"{BASE}/command/mute_audio", b"true", 1.0)
+        one._shares.lets(f"{BASE}/command/made_up", b"true", 1.0)
+    scene.asks("mute_audio", b"true")
+    async with asyncio.timeout(20):
+        while one._refused["flooded"] < 2 * (500 - shares.TIMES * shares.BURST):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert {fault.where for fault in scene.faults} == {
+        f"{BASE}/command/mute_audio",
+        f"{BASE}/command/+",
+    }
+    assert {fault.code for fault in scene.faults} == {"flooded"}
 
 
 async def test_the_end_waits_for_no_command() -> None:

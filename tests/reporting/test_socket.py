@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from appliance.bus import Bus
+from appliance.reporting import conversation
 from appliance.reporting import socket as local
 from appliance.reporting.socket import LocalSocket
 from appliance.socket_path import AlreadyRunning
@@ -175,6 +176,41 @@ async def test_there_is_an_end_to_clients(path: Path, monkeypatch: pytest.Monkey
             assert (await carol.hears())["error"]["code"] == "busy"
             assert await carol.reader.read() == b""
         assert (await alice.asks(id=2, status=True))["ok"]
+
+
+@pytest.mark.usefixtures("listening")
+async def test_one_user_leaves_room_for_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "MAX_CLIENTS_OF_ONE", 1)
+    users = iter([1000, 1000, 1001])
+    monkeypatch.setattr(local, "_user_of", lambda writer: next(users))
+    async with client(path) as alice:
+        assert (await alice.asks(id=1, status=True))["ok"]
+        async with client(path) as second:
+            assert (await second.hears())["error"]["code"] == "busy"
+        async with client(path) as bob:
+            assert (await bob.asks(id=1, status=True))["ok"]
+
+
+@pytest.mark.usefixtures("listening")
+async def test_the_kernel_says_whose_program_it_is(listening: LocalSocket, path: Path) -> None:
+    async with client(path) as alice:
+        assert (await alice.asks(id=1, status=True))["ok"]
+        assert listening._clients == {os.getuid(): 1}
+
+
+@pytest.mark.usefixtures("listening")
+async def test_who_asks_without_end_is_read_slowly_and_nobody_else_is(
+    desk: Desk, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "RATE_PER_S", 0.001)
+    monkeypatch.setattr(conversation, "BURST", 20.0)
+    async with client(path) as flooder, client(path) as other:
+        await flooder.says(b'{"id": 1, "command": "mute_audio", "args": {"muted": true}}\n' * 500)
+        for _ in range(20):
+            assert (await flooder.hears())["ok"]
+        for number in range(20):
+            assert (await other.asks(id=number, status=True))["ok"]
+        assert len(desk.taken) == 20
 
 
 async def test_another_transport_has_the_same_conversation(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import Client
 
-from appliance.signaling.inflow import MAX_PACKET_BYTES, BufferedClient, Inflow
+from appliance.signaling.inflow import MAX_PACKET_BYTES, MAX_PASSED_BYTES, BufferedClient, Inflow
 
 PING = b"\xd0\x00"
 
@@ -64,7 +64,7 @@ def test_it_asks_of_topic_payload_and_time(properties: bytes | None) -> None:
 def test_what_has_to_be_acknowledged_is_not_left_out_nor_what_cannot_be_read() -> None:
     kept = [
         published(b"t", b"", flags=2),
-        published(b"t", b"", flags=4),
+        published(b"t", b"", flags=10),  # said again
         published(b"\xff", b""),
         b"\x30\x02\x00\x09",  # a topic that ends behind the packet
         b"\x30\x00",
@@ -89,6 +89,28 @@ def test_what_is_larger_than_agreed_goes_through_and_is_not_kept() -> None:
         assert len(one._unsorted) + len(one._ready) < 10
     one.sort(published(b"t", b"") + PING)
     assert got + all_of(one) == huge + PING
+
+
+@pytest.mark.parametrize("flags", [0, 2])
+@pytest.mark.parametrize("piece", [1000, 10**9])
+def test_what_is_far_larger_is_left_out_and_counted(flags: int, piece: int) -> None:
+    """paho would keep all of it, up to 256 MB."""
+    huge = published(b"t", bytes(MAX_PASSED_BYTES + 1), flags=flags)
+    one, stream = inflow(), PING + huge + PING + huge + PING
+    for at in range(0, len(stream), piece):
+        one.sort(stream[at : at + piece])
+        assert len(one._unsorted) + len(one._ready) < 3 * MAX_PACKET_BYTES
+    assert all_of(one) == 3 * PING
+    assert one.oversized == 2
+
+
+@pytest.mark.parametrize("flags", [4, 5, 12])
+def test_what_nobody_asked_for_is_left_out(flags: int) -> None:
+    """Of QoS 2 paho keeps each until the broker releases it, which a broker need never do."""
+    one = inflow(lambda *_: True)
+    one.sort(published(b"t", b"x", flags=flags) * 1000 + PING)
+    assert all_of(one) == PING
+    assert one.left_out == 1000
 
 
 def test_a_length_that_has_no_end_is_for_paho_to_refuse() -> None:

@@ -7,12 +7,14 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from appliance.calls.effects import FollowList, ForgetCall, Send, SettleMessage
 from appliance.calls.inputs import (
@@ -38,7 +40,7 @@ from appliance.messages import (
 )
 from appliance.model import Participant
 from appliance.signaling import link as edge
-from appliance.signaling import outbox
+from appliance.signaling import mqtt, outbox
 from appliance.signaling.base import Connect, Link, Publication, Subscription
 from appliance.signaling.broker import EmbeddedBroker
 from appliance.signaling.clock import Clock
@@ -292,6 +294,110 @@ async def test_each_of_a_flood_is_counted_though_most_of_it_never_gets_to_the_lo
         assert len(door.all(FaultReported)) < 40, "and told in brief"
         assert reached.count(INBOX) < sent / 2
     mosquitto.kill()
+
+
+@pytest.mark.broker
+async def test_a_flood_of_presence_mostly_never_gets_to_the_loop_and_the_last_word_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a contact, whose other phone leaves in its midst, and of a stranger; each is counted."""
+    monkeypatch.setattr(edge, "HELD_S", 0.2)
+    mosquitto = Mosquitto(program("mosquitto"), tmp_path)
+    mosquitto.start()
+    connect = partial(MqttLink, Mqtt(host="127.0.0.1", port=mosquitto.port))
+    sent = 900
+    async with (
+        phone_at(connect) as phone,
+        phone_at(connect, "mallory") as mallory,
+        door_at(connect) as door,
+    ):
+        reached: list[str] = []
+        link = door.signaling._link
+        assert isinstance(link, MqttLink)
+        on_request = link._on_request
+
+        def watch(topic: str, payload: bytes, retained: bool, answer_to: Any) -> None:
+            reached.append(topic)
+            on_request(topic, payload, retained, answer_to)
+
+        def says(one: Phone, endpoint: str, epoch: str | None) -> None:
+            said = {"v": 1, "state": "online" if epoch else "offline", "epoch": epoch}
+            topic = f"appliance/presence/{one.uid}/{endpoint}"
+            one.link.publish(topic, as_bytes(said), qos=0)
+
+        says(phone, "tablet", "t1")
+        await door.inputs.until(lambda one: isinstance(one, PresenceChanged) and one.epoch == "t1")
+        link._on_request = watch
+        for number in range(sent):
+            says(phone, "phone-1", f"e{number}")
+            says(mallory, f"m{number}", f"e{number}")
+            if number == sent // 2:
+                says(phone, "tablet", None)
+        await door.inputs.until(
+            lambda one: isinstance(one, PresenceChanged) and one.epoch == f"e{sent - 1}"
+        )
+        await door.inputs.until(
+            lambda one: (
+                isinstance(one, PresenceChanged) and one.endpoint == "tablet" and not one.online
+            )
+        )
+        rejected = door.signaling.rejected
+        async with asyncio.timeout(30):
+            while rejected["flooded"] < 2 * sent - 600:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert {one.uid for one in door.all(PresenceChanged)} == {"alice"}
+        assert len(door.all(PresenceChanged)) < 200
+        assert len(door.all(FaultReported)) < 60, "and told in brief"
+        assert len(reached) < sent
+        assert len(door.signaling._strangers) <= edge.STRANGERS_OF_EACH
+    mosquitto.kill()
+
+
+SHIPPED = Path(__file__).parents[2] / "config" / "mosquitto"
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("name", ["appliance.conf", "mosquitto.conf"])
+async def test_a_call_is_ended_though_another_floods_the_queue_of_a_device_that_is_slow(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With QoS 1, of which a broker keeps so much for each reader and drops what comes then."""
+    monkeypatch.setattr(mqtt, "MAX_ARRIVED", 100)
+    limits = re.findall(r"^max_(?:inflight|queued)_.*$", (SHIPPED / name).read_text(), re.MULTILINE)
+    assert len(limits) >= 2
+    mosquitto = Mosquitto(program("mosquitto"), tmp_path, "\n".join(limits))
+    mosquitto.start()
+    connect = partial(MqttLink, Mqtt(host="127.0.0.1", port=mosquitto.port))
+    async with door_at(connect) as door:
+        # nothing is awaited here: the loop stands still for as long as this takes
+        with publisher(mosquitto.port) as bob, publisher(mosquitto.port) as alice:
+            said = as_bytes(wire("chat", {"text": "!" * 200}, **{"from": "bob"}))
+            for _ in range(4000):
+                last = bob.publish("appliance/call/door/bob", said, qos=1)
+            last.wait_for_publish(30)
+            ended = as_bytes(wire("end", {"reason": "hang_up"}, id="last"))
+            alice.publish(INBOX, ended, qos=1).wait_for_publish(30)
+            presence = as_bytes({"v": 1, "state": "online", "epoch": "a1"})
+            alice.publish("appliance/presence/alice/tablet", presence, 1).wait_for_publish(30)
+        await door.inputs.until(
+            lambda one: isinstance(one, MessageReceived) and isinstance(one.message, End)
+        )
+        await door.inputs.until(lambda one: isinstance(one, PresenceChanged) and one.epoch == "a1")
+    mosquitto.kill()
+
+
+@contextlib.contextmanager
+def publisher(port: int) -> Iterator[Client]:
+    """A client with a thread of its own, which waits for no acknowledgement before it goes on."""
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.max_inflight_messages_set(10_000)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 # -------------------- out
@@ -580,6 +686,45 @@ async def test_who_comes_and_goes_too_often_is_looked_at_later(
         )
         assert len(door.all(PresenceChanged)) < 100
         assert door.signaling.rejected["flooded"] > 400
+
+
+async def test_a_stranger_that_comes_and_goes_pushes_nobody_out_who_may_become_a_contact(
+    broker: LoopbackBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "HELD_S", 0.05)
+    async with (
+        phone_at(broker.connect, "carol") as carol,
+        phone_at(broker.connect, "mallory") as mallory,
+        door_at(broker.connect) as door,
+    ):
+        carol.come("c1")
+        for number in range(2000):
+            mallory.endpoint = f"tab-{number}"
+            mallory.come(f"m{number}")
+        async with asyncio.timeout(30):
+            while door.signaling.rejected["flooded"] < 1500:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        contacts = door.signaling._contacts
+        assert isinstance(contacts, dict)
+        contacts["carol"] = None
+        door.signaling.follow_contacts()
+        assert [one.uid for one in door.all(PresenceChanged)] == ["carol"]
+
+
+async def test_our_own_absence_said_a_thousand_times_is_contradicted_a_few_times(
+    broker: LoopbackBroker,
+) -> None:
+    async with phone_at(broker.connect) as phone, door_at(broker.connect) as door:
+        await phone.epoch()
+        told = len(phone.door)
+        for _ in range(1000):
+            phone.link.publish(PRESENCE, as_bytes({"v": 1, "state": "offline"}), retain=True)
+        phone.say("chat", {"text": "the last"})
+        await door.received("the last")
+        await phone.door.until(lambda said: len(phone.door) >= told + 1000)
+        await phone.door.until(lambda said: said["state"] == "online" and phone.door[-1] == said)
+        online = [said for said in list(phone.door)[told:] if said["state"] == "online"]
+        assert len(online) < 100
 
 
 async def test_refusing_what_is_unsigned_means_both_ways(broker: LoopbackBroker) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import signal
 import socket
 import ssl
 import subprocess
@@ -581,6 +582,53 @@ async def test_what_waits_to_be_sent_is_bounded(
         await seen.fault("link_overloaded")
         monkeypatch.undo()
         assert link.publish("t", b"x")
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("qos", [0, 1])
+async def test_what_waits_within_paho_is_bounded_too(
+    mosquitto: Mosquitto, seen: Seen, qos: int
+) -> None:
+    """A broker that takes nothing, or acknowledges nothing, and thousands of messages for it."""
+    async with seen.link(here(mosquitto.port)) as link:
+        await seen.connected()
+        connection = link._connection
+        assert connection is not None
+        mosquitto.signal(signal.SIGSTOP)
+        try:
+            taken = 0
+            async with asyncio.timeout(30):
+                while link.publish("t", b"x" * 16_384, qos=qos):
+                    taken += 1
+                    while connection._requests.qsize() > 50:  # noqa: ASYNC110 - it tells nobody
+                        await asyncio.sleep(0.001)
+            await seen.fault("link_overloaded")
+            client = connection._client
+            assert client is not None
+            assert len(client._out_messages) + len(client._out_packet) <= 2 * mqtt.MAX_BACKLOG
+            if qos:
+                assert taken <= mqtt.MAX_BACKLOG + 100
+        finally:
+            mosquitto.signal(signal.SIGCONT)
+
+
+@pytest.mark.broker
+async def test_what_is_far_too_large_is_told_of_and_nothing_else_is_lost(
+    mosquitto: Mosquitto, seen: Seen
+) -> None:
+    """In MQTT 3.1.1, in which a broker is not told what is too much."""
+    async with seen.link(here(mosquitto.port), Subscription("t")) as link:
+        link._dialect._older = True
+        await seen.connected()
+        assert link._connection is not None
+        link._connection.abandon("the next is of 3.1.1")
+        await seen.connected(times=2)
+        assert link.version == "3.1.1"
+        link.publish("t", b"x" * 300_000)
+        link.publish("t", b"small")
+        await seen.fault("oversized")
+        await seen.messages.until(lambda one: one[1] == b"small")
+        assert [one[1] for one in seen.messages] == [b"small"]
 
 
 async def test_a_broker_that_is_away_for_long_fills_no_log(

@@ -159,3 +159,16 @@ async def test_a_flood_of_commands_is_held_back() -> None:
     async with door_with(Contacts({})) as door:
         codes = {door.takes(b"nonsense") for _ in range(200)}
     assert codes == {"malformed", "flooded"}
+
+
+async def test_a_flood_in_anothers_name_or_nobodys_leaves_a_contact_its_commands() -> None:
+    """Of another contact, of strangers, of nobody; and on another topic in the contact's own name."""
+    contacts = Contacts({"alice": Contact(keys=(ALICE.public,)), "bob": Contact()})
+    async with door_with(contacts) as door:
+        for _ in range(300):
+            door.takes(b"nonsense")
+            door.takes(door.order(MALLORY, from_="bob"))
+            door.takes(door.order(MALLORY, from_="mallory"))
+            door.takes(door.order(MALLORY, from_="alice"), "pause_video")
+        assert isinstance(door.takes(door.order()), Order)
+        assert door.signaling.rejected["flooded"] > 600

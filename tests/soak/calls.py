@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -12,14 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from msgspec.structs import replace
 
 from appliance.config import Panel
 from appliance.errors import ApplianceError
-from appliance.model import Gesture
+from appliance.model import CallEndReason, Gesture
+from appliance.reporting.ledger import Ledger
 from appliance.service.heap import AFTER_S
 from appliance.signaling.broker import EmbeddedBroker
-from tests.parts.house import House, config_for, house
-from tests.parts.phone import Phone, phone
+from tests.parts.house import PATIENCE_S, House, config_for, house
+from tests.parts.phone import Message, Phone, closed, phone
 
 SETTLED = 20
 """Calls after which everything that is made once has been made."""
@@ -28,6 +33,8 @@ FULL = 500
 STEADY_LOOKS = 12
 """0.6 s: a call that is over may still be waiting for the picture that its log keeps."""
 NAMED = 12
+RARE = 100
+"""One call of so many is another door's, which is started for it, and stops."""
 
 
 @dataclass
@@ -36,7 +43,7 @@ class Found:
 
     calls: int
     failed: list[str] = field(default_factory=list)
-    """Calls that did not take their course within the patience of the tests."""
+    """Calls that did not take their course within the patience of the tests, or ended otherwise."""
     more: Counter[str] = field(default_factory=Counter)
     """Tasks, threads, sockets and descriptors more than after the first calls."""
     full_mib: float = 0.0
@@ -45,6 +52,10 @@ class Found:
     """and after all."""
     grown: list[tuple[str, int]] = field(default_factory=list)
     """The kinds of objects of which there are most more than after `FULL` calls."""
+
+
+class EndedOtherwise(Exception):
+    """A call has another end than its outcome says."""
 
 
 async def many_calls(
@@ -64,12 +75,12 @@ async def many_calls(
                 before = await things(door)
             if number == FULL:
                 found.full_mib, kinds = await at_rest(door), objects()
-            outcome = OUTCOMES[number % len(OUTCOMES)]
+            outcome = OUTCOMES[number % len(OUTCOMES)] if (number + 1) % RARE else restarted
             try:
                 await outcome(door, alice, number)
-            except TimeoutError:
+            except (TimeoutError, EndedOtherwise) as fault:
                 found.failed.append(f"call {number}, {outcome.__name__}")
-                say(f"{found.failed[-1]}: waited in vain")
+                say(f"{found.failed[-1]}: {fault or 'waited in vain'}")
                 with suppress(ApplianceError):  # it may have ended by itself
                     await door.appliance.session.end_call()
                 await door.until_true(lambda: door.appliance.engine.state.calls == ())
@@ -134,7 +145,7 @@ async def rung_and_answered(door: House, alice: Phone, number: int) -> None:
     await alice.answer(invite)
     await door.until("session_joined")
     await alice.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
-    await over(door, alice)
+    await over(door, alice, CallEndReason.REMOTE_HANG_UP)
 
 
 async def called_and_hung_up_on(door: House, alice: Phone, number: int) -> None:
@@ -144,21 +155,21 @@ async def called_and_hung_up_on(door: House, alice: Phone, number: int) -> None:
     await alice.connected()
     await door.until("session_joined")
     await door.appliance.session.end_call()
-    await over(door, alice)
+    await over(door, alice, CallEndReason.LOCAL_HANG_UP)
 
 
 async def busy(door: House, alice: Phone, number: int) -> None:
     await door.appliance.session.initiate_call("alice")
     invite = await alice.hear("invite")
     await alice.send("reject", invite["call_id"], {"reason": "busy", "custom_data": None})
-    await over(door, alice)
+    await over(door, alice, CallEndReason.BUSY)
 
 
 async def rejected(door: House, alice: Phone, number: int) -> None:
     await door.appliance.session.initiate_call("alice")
     invite = await alice.hear("invite")
     await alice.send("reject", invite["call_id"], {"reason": "rejected", "custom_data": None})
-    await over(door, alice)
+    await over(door, alice, CallEndReason.REJECTED)
 
 
 @asynccontextmanager
@@ -182,7 +193,7 @@ async def answered_elsewhere(door: House, alice: Phone, number: int) -> None:
         await tablet.answer(await tablet.hear("invite"))
         assert (await alice.hear("cancel"))["body"]["reason"] == "answered_elsewhere"
         await tablet.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
-        await over(door, alice)
+        await over(door, alice, CallEndReason.REMOTE_HANG_UP)
 
 
 async def rejected_elsewhere(door: House, alice: Phone, number: int) -> None:
@@ -191,37 +202,131 @@ async def rejected_elsewhere(door: House, alice: Phone, number: int) -> None:
         invite = await tablet.hear("invite")
         await tablet.send("reject", invite["call_id"], {"reason": "rejected", "custom_data": None})
         assert (await alice.hear("cancel"))["body"]["reason"] == "rejected_elsewhere"
-        await over(door, alice)
+        await over(door, alice, CallEndReason.REJECTED)
 
 
 async def lost(door: House, alice: Phone, number: int) -> None:
-    """The way of a call that runs vanishes, and the phone gives it up."""
+    """The phone closes the connection of a call that runs, and says nothing else."""
     await door.appliance.session.initiate_call("alice")
     invite = await alice.hear("invite")
     await alice.answer(invite)
     await door.until("session_joined")
     await alice.hang_up()
     await door.until("connection_lost")
-    await alice.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
-    await over(door, alice)
+    await over(door, alice, CallEndReason.CONNECTION_CLOSED)
 
 
 async def cancelled(door: House, alice: Phone, number: int) -> None:
     await alice.call(f"{number:032x}")
     await alice.hear("ringing")
     await alice.send("cancel", f"{number:032x}", {"reason": "cancelled", "by": None})
-    await over(door, alice)
+    await over(door, alice, CallEndReason.CANCELLED)
 
 
 async def timed_out(door: House, alice: Phone, number: int) -> None:
     await door.appliance.session.initiate_call("alice", timeout_s=0.05)
     await alice.hear("cancel")
-    await over(door, alice)
+    await over(door, alice, CallEndReason.TIMED_OUT)
 
 
-async def over(door: House, alice: Phone) -> None:
-    await door.until("call_ended")
+async def failed(door: House, alice: Phone, number: int) -> None:
+    """It is answered with sound and pictures of kinds that the door does not have."""
+    await door.appliance.session.initiate_call("alice")
+    invite = await alice.hear("invite")
+    connection = await offering(alice)
+    for transceiver in connection.getTransceivers():
+        codecs = RTCRtpSender.getCapabilities(transceiver.kind).codecs
+        others = [one for one in codecs if one.mimeType in ("video/VP8", "audio/PCMU")]
+        transceiver.setCodecPreferences(others)
+    await connection.setLocalDescription(await connection.createOffer())
+    sdp = connection.localDescription.sdp
+    await accepts(alice, invite, sdp)
+    await over(door, alice, CallEndReason.FAILED)
+
+
+async def untrusted(door: House, alice: Phone, number: int) -> None:
+    """Another key than was agreed on: no media, and an end."""
+    await door.appliance.session.initiate_call("alice")
+    invite = await alice.hear("invite")
+    connection = await offering(alice)
+    await connection.setLocalDescription(await connection.createOffer())
+    await accepts(alice, invite, with_others_keys(connection.localDescription.sdp))
+    answer = await alice.hear("answer")
+    await connection.setRemoteDescription(RTCSessionDescription(**answer["body"]["answer"]))
+    await over(door, alice, CallEndReason.UNTRUSTED)
+
+
+def with_others_keys(sdp: str) -> str:
+    """With the fingerprints of nobody: each digit of them is another one."""
+    others = str.maketrans("0123456789ABCDEF", "123456789ABCDEF0")
+    return re.sub(
+        r"(?m)^(a=fingerprint:\S+ )(\S+)", lambda of: of[1] + of[2].upper().translate(others), sdp
+    )
+
+
+async def replaced(door: House, alice: Phone, number: int) -> None:
+    """The connection of a call that runs is replaced by a new one, of the next generation."""
+    await door.appliance.session.initiate_call("alice")
+    invite = await alice.hear("invite")
+    await alice.answer(invite)
+    await door.until("session_joined")
+    former = alice.connection
+    assert former is not None
+    alice.joined.clear()
+    connection = await offering(alice)
+    await connection.setLocalDescription(await connection.createOffer())
+    offer = {"type": "offer", "sdp": connection.localDescription.sdp}
+    body = {"offer": offer, "generation": 2, "reason": "reconnect"}
+    await alice.send("offer", invite["call_id"], body)
+    answer = await alice.hear("answer")
+    assert answer["body"]["generation"] == 2
+    await connection.setRemoteDescription(RTCSessionDescription(**answer["body"]["answer"]))
+    async with asyncio.timeout(PATIENCE_S):
+        await alice.joined.wait()
+    await closed(former)
+    await alice.send("end", invite["call_id"], {"reason": "hang_up", "kicked_by": None})
+    await over(door, alice, CallEndReason.REMOTE_HANG_UP)
+
+
+async def restarted(door: House, alice: Phone, number: int) -> None:
+    """Another door in this process, which stops in a call."""
+    broker = door.appliance.config.mqtt
+    config = config_for(broker.port, panel=Panel(max_presses=0))
+    config = replace(config, device=replace(config.device, id="back-door"))
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        async with phone("bob", broker.host, broker.port, device="back-door", version=4) as bob:
+            async with house(config, Path(folder), connected=False) as other:
+                await other.until_connected()
+                await other.until_true(lambda: "bob" in other.appliance.engine.state.presence)
+                await other.appliance.session.initiate_call("bob")
+                invite = await bob.hear("invite")
+                await bob.answer(invite)
+                await other.until("session_joined")
+            entries, _ = Ledger(Path(folder) / "state" / "calls").load()
+            ended = [entry.reason for entry in entries]
+            assert (await bob.hear("end"))["call_id"] == invite["call_id"]
+    if ended != [CallEndReason.DEVICE_RESTART]:
+        raise EndedOtherwise(f"it ended {ended}, not device_restart")
     await put_away(door, alice)
+
+
+async def offering(alice: Phone) -> RTCPeerConnection:
+    """A new connection of hers, which has offered nothing yet."""
+    return alice._connect(880)
+
+
+async def accepts(alice: Phone, invite: Message, sdp: str) -> None:
+    """She takes the call with that offer."""
+    offer = {"type": "offer", "sdp": sdp}
+    await alice.send("accept", invite["call_id"], {"offer": offer, "custom_data": None})
+
+
+async def over(door: House, alice: Phone, reason: CallEndReason) -> None:
+    """The call has ended, and for that reason."""
+    ended = await door.until("call_ended")
+    await put_away(door, alice)
+    if ended["data"]["reason"] != reason:
+        raise EndedOtherwise(f"it ended {ended['data']['reason']}, not {reason}")
 
 
 async def put_away(door: House, alice: Phone) -> None:
@@ -238,7 +343,10 @@ OUTCOMES = (
     rejected,
     lost,
     rejected_elsewhere,
+    untrusted,
     rung_and_answered,
     cancelled,
+    failed,
+    replaced,
     timed_out,
 )

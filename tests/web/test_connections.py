@@ -54,6 +54,24 @@ async def test_who_connects_and_asks_nothing_leaves_room_for_others(
     assert caplog.text.count("connections to the page were closed") == 1
 
 
+async def test_a_network_of_addresses_counts_as_one() -> None:
+    connections = Connections(of_one_address=2)
+    with contextlib.ExitStack() as stack:
+
+        def comes_from(address: str) -> bool:
+            near, far = socket.socketpair()
+            stack.enter_context(far)
+            admitted = connections.admit(near, address)
+            if admitted is not None:
+                stack.enter_context(admitted)
+            return admitted is not None
+
+        network = [comes_from(f"2001:db8:0:1::{number:x}") for number in range(9)]
+        assert network == [True, True, *[False] * 7]
+        assert comes_from("2001:db8:0:2::1")
+        assert comes_from("192.168.1.7")
+
+
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 async def test_a_connection_has_a_limit_until_it_asks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encrypted: bool

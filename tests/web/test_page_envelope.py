@@ -158,3 +158,41 @@ async def test_a_paired_page_wants_to_be_meant_in_this_very_connection(modules: 
         "stale",
         "believed",
     ]
+
+
+FLOOD = """async ([said, many, strict]) => {
+  const { Gatekeeper } = await import('/envelope.js');
+  const gatekeeper = new Gatekeeper({ uid: 'alice', endpoint: 'page-1' }, strict);
+  gatekeeper.epoch = 'now';
+  const verdict = (from, envelope) => {
+    const { fault, ignored } = gatekeeper.judge(from, { ...envelope, from });
+    return fault ?? ignored ?? 'believed';
+  };
+  const first = verdict('front-door', said);
+  const counts = {};
+  for (let number = 0; number < many; number++) {
+    const change = { seq: number, id: `f${number}`, endpoint: `tab-${number % 500}` };
+    const found = verdict('mallory', { ...said, ...change });
+    counts[found] = (counts[found] ?? 0) + 1;
+  }
+  const again = verdict('front-door', said);
+  const older = verdict('front-door', { ...said, id: 'other' });
+  const next = verdict('front-door', { ...said, id: 'next', seq: said.seq + 1 });
+  gatekeeper.renew();
+  for (let number = 0; number < 9; number++) gatekeeper.renew();
+  const anew = verdict('mallory', { ...said, id: 'anew', epoch: gatekeeper.epoch });
+  return { verdicts: [first, again, older, next, anew], counts };
+}"""
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_a_flood_of_one_has_nothing_forgotten_that_another_has_said(
+    modules: Page, strict: bool
+) -> None:
+    """Signed, nothing of the flooder's own either: what there is no room for is refused."""
+    found = await modules.evaluate(FLOOD, [envelope(5), 5000, strict])
+    assert found["verdicts"] == ["believed", "duplicate", "replayed", "believed", "believed"]
+    if strict:
+        assert found["counts"] == {"believed": 64 * 10, "flooded": 5000 - 64 * 10}
+    else:
+        assert found["counts"] == {"believed": 5000}

@@ -127,6 +127,22 @@ def test_who_fails_often_has_to_wait_and_nobody_else(house: House) -> None:
     house.login(ALICE)
 
 
+def test_whoever_has_a_whole_network_of_addresses_has_one_share(house: House) -> None:
+    """The least that anybody is given of IPv6 are 2^64 addresses."""
+    refused = 0
+    for number in range(rules.ATTEMPTS + 30):
+        with pytest.raises((NotLetIn, TooManyAttempts)) as held:
+            house.login(BOB, address=f"2001:db8:0:1::{number:x}")
+        refused += held.type is TooManyAttempts
+    assert refused == 30
+    assert len(house.sessions._failed) == 1
+    with pytest.raises(TooManyAttempts):
+        house.login(BOB, address="2001:db8:0:1:ffff::")
+    house.login(address="2001:db8:0:2::1")
+    house.login(address="192.168.1.7")
+    house.login(address="::ffff:192.168.1.8")
+
+
 def test_all_together_are_bounded_too(house: House) -> None:
     for number in range(rules.ALL_ATTEMPTS):
         with pytest.raises(NotLetIn):

@@ -19,15 +19,18 @@
  * @property {any} body
  *
  * @typedef {{uid: string, endpoint: string}} Self
- * @typedef {'malformed' | 'misaddressed' | 'stale' | 'replayed'} Fault
+ * @typedef {'malformed' | 'misaddressed' | 'stale' | 'replayed' | 'flooded'} Fault
  * @typedef {{fault: Fault} | {ignored: 'other_endpoint' | 'duplicate'} | {envelope: Envelope}} Verdict
  */
 
 export const MAX_BYTES = 32 * 1024;
 /** Signed, the same text is a third longer, and has a header and a signature. */
 export const MAX_SEALED = Math.floor((MAX_BYTES * 4) / 3) + 512;
+/** Of one sender: nobody's flood has anything forgotten that somebody else has said. */
 const MAX_REMEMBERED = 2000;
-const MAX_LINES = 1000;
+const MAX_LINES = 64;
+/** More than anybody has contacts; whose word is believed has to be one, or listed by one. */
+const MAX_SENDERS = 256;
 const MAX_EPOCHS = 4;
 const ID = /^[a-z0-9_-]{1,64}$/;
 
@@ -65,12 +68,18 @@ export function enclose(self, to, { id, call_id, kind, body, ttl_s, seq }, now) 
   };
 }
 
+/** What one sender has said: ids that were acted on, and the highest number of each line. */
+class Memory {
+  /** @type {Set<string>} */
+  acted_on = new Set();
+  /** @type {Map<string, number>} */
+  highest = new Map();
+}
+
 /** What one endpoint has already seen, and with that what it believes. */
 export class Gatekeeper {
-  /** @type {Set<string>} */
-  #acted_on = new Set();
-  /** @type {Map<string, number>} */
-  #highest = new Map();
+  /** @type {Map<string, Memory>} by whom the broker, and where it is signed the key, vouches for */
+  #of = new Map();
 
   /** @type {string[]} of the present connection too: what is counted under them goes on to be counted */
   #former = [];
@@ -88,13 +97,9 @@ export class Gatekeeper {
 
   /** A connection has begun: nothing that was meant for an earlier one counts. */
   begin() {
-    for (const line of this.#highest.keys()) {
-      if (line.split(' ')[2] === this.epoch || this.#former.includes(line.split(' ')[2])) {
-        this.#highest.delete(line);
-      }
-    }
     this.#former = [];
     this.epoch = randomId();
+    this.#forgetFormer();
   }
 
   /**
@@ -104,6 +109,18 @@ export class Gatekeeper {
   renew() {
     this.#former = [this.epoch, ...this.#former].slice(0, MAX_EPOCHS - 1);
     this.epoch = randomId();
+    this.#forgetFormer();
+  }
+
+  /** What nothing is believed under any more need not be counted under. */
+  #forgetFormer() {
+    for (const { highest } of this.#of.values()) {
+      for (const line of highest.keys()) {
+        const epoch = line.split(' ')[1];
+        const counts = epoch === 'null' || epoch === this.epoch || this.#former.includes(epoch);
+        if (!counts) highest.delete(line);
+      }
+    }
   }
 
   /**
@@ -119,14 +136,25 @@ export class Gatekeeper {
       return { ignored: 'other_endpoint' };
     }
     if (!this.#isOfNow(epoch ?? null, envelope.type)) return { fault: 'stale' };
-    if (this.#acted_on.has(`${from} ${id}`)) return { ignored: 'duplicate' };
-    const line = `${from} ${endpoint} ${epoch} ${to_endpoint}`;
-    if (seq <= (this.#highest.get(line) ?? -1)) return { fault: 'replayed' };
-    this.#highest.set(line, seq);
-    forgetOldest(this.#highest, MAX_LINES);
-    this.#acted_on.add(`${from} ${id}`);
-    forgetOldest(this.#acted_on, MAX_REMEMBERED);
+    const memory = this.#of.get(from) ?? new Memory();
+    if (memory.acted_on.has(id)) return { ignored: 'duplicate' };
+    const line = `${endpoint} ${epoch} ${to_endpoint}`;
+    if (seq <= (memory.highest.get(line) ?? -1)) return { fault: 'replayed' };
+    if (this.strict && this.#isFull(from, memory, line)) return { fault: 'flooded' };
+    memory.highest.set(line, seq);
+    forgetOldest(memory.highest, MAX_LINES);
+    memory.acted_on.add(id);
+    forgetOldest(memory.acted_on, MAX_REMEMBERED);
+    this.#of.delete(from); // who has spoken last is forgotten last
+    this.#of.set(from, memory);
+    forgetOldest(this.#of, MAX_SENDERS);
     return { envelope };
+  }
+
+  /** Signed, a number is never forgotten before its epoch is: there is no telling a replay without it. */
+  #isFull(/** @type {string} */ from, /** @type {Memory} */ memory, /** @type {string} */ line) {
+    const lines = !memory.highest.has(line) && memory.highest.size >= MAX_LINES;
+    return lines || (!this.#of.has(from) && this.#of.size >= MAX_SENDERS);
   }
 
   /** What is about a key carries what it is about: a device answers before it knows the connection. */

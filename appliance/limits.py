@@ -24,6 +24,43 @@ class Recent(OrderedDict[K, V], Generic[K, V]):
             self.popitem(last=False)
 
 
+class Latest(Generic[K, V]):
+    """The newest word on each topic, of so many topics of each group: none pushes another's out."""
+
+    def __init__(self, groups: int, of_each: int) -> None:
+        self._of_each = of_each
+        self._groups: Recent[K, Recent[str, V]] = Recent(groups)
+
+    def keep(self, group: K, topic: str, word: V) -> None:
+        """The group's oldest makes room, or the group that has been silent for longest."""
+        topics = self._groups.get(group)
+        if topics is None:
+            topics = Recent(self._of_each)
+        topics[topic] = word
+        self._groups[group] = topics
+
+    def drop(self, group: K, topic: str) -> None:
+        """It is known by other means, or counts no more."""
+        topics = self._groups.get(group)
+        if topics is not None and topics.pop(topic, None) is not None and not topics:
+            del self._groups[group]
+
+    def items(self) -> list[tuple[K, str, V]]:
+        """Group, topic and word of each."""
+        return [
+            (group, topic, word)
+            for group, topics in self._groups.items()
+            for topic, word in topics.items()
+        ]
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._groups.clear()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
+
+
 @dataclass(slots=True)
 class TokenBucket:
     """Lets `burst` through at once and `rate_per_s` in the long run; time is the caller's."""
@@ -47,3 +84,7 @@ class TokenBucket:
             return False
         self.tokens -= 1
         return True
+
+    def wait_s(self) -> float:
+        """How long after the last `take` there is one again."""
+        return max(0.0, (1 - self.tokens) / self.rate_per_s)
