@@ -73,7 +73,7 @@ def length(words: str, px: int, *, bold: bool = False) -> float:
     return sum(_font(file, px).getlength(run) for file, run in _runs(words, bold=bold))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)  # some twenty are on a picture; each minute makes another, of up to 100 KB
 def _line(words: str, px: int, bold: bool, colour: Colour, width: int | None) -> Sprite:
     if width is not None:
         words = _shortened(words, px, bold, width)
