@@ -74,7 +74,7 @@ deb: ## a Debian package, in dist/; ARCH=arm64 SUITE=trixie for a Pi; make deb-t
 
 deb-test: $(TEST) packages deb
 	@.ci/packages lintian man:man-db
-	@lintian --fail-on error,warning --display-info dist/*.deb
+	@lintian --fail-on error,warning dist/*.deb
 	@$(BIN)/pytest tests/packaging
 
 fmt: $(TEST) ## format the code, and mend what the linter can

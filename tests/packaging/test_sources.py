@@ -133,8 +133,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "MANWIDTH": "200",
     }
     assert rst2man
-    subprocess.run([manpage, *words, "--output", page], cwd=ROOT, env=environ, check=True)
-    finish = [
+    write: list[str | Path] = [manpage, *words, "--output", page]
+    subprocess.run(write, cwd=ROOT, env=environ, check=True)
+    finish: list[str | Path] = [
         "/usr/bin/python3",
         PACKAGING / "manual.py",
         page,
@@ -144,7 +145,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     subprocess.run(finish, env=environ, check=True)
     shown = {}
     for name in ("appliance.1", "appliance.toml.5"):
-        command = [man, "--warnings", "--no-hyphenation", "--no-justification", "-l", folder / name]
+        command: list[str | Path] = [
+            man,
+            "--warnings",
+            "--no-hyphenation",
+            "--no-justification",
+            "-l",
+            folder / name,
+        ]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
         assert done.stderr == ""
         shown[name] = re.sub(r"\s+", " ", done.stdout)
@@ -176,7 +184,7 @@ def test_a_line_that_is_neither_key_nor_comment_is_refused(tmp_path: Path) -> No
     page.write_text(".SH NAME\nappliance\n")
     file.write_text("[device]\nid: 7\n")
     program("rst2man", "python3-docutils")
-    words = ["/usr/bin/python3", PACKAGING / "manual.py", page, file, tmp_path]
+    words: list[str | Path] = ["/usr/bin/python3", PACKAGING / "manual.py", page, file, tmp_path]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "id: 7" in done.stderr
