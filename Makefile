@@ -6,8 +6,8 @@ EXTRAS ?= demo
 TESTS ?= tests
 # most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
 WORKERS ?= 2
-# what `make lab` runs
-APART := --ignore tests/lab
+# what `make lab` runs, and `make deb-test`
+APART := --ignore tests/lab --ignore tests/packaging/test_life.py
 # what has not been seen to pass as a whole yet
 UNSEEN := --ignore tests/lab/test_networks.py --ignore tests/lab/test_night.py
 
@@ -29,7 +29,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds
+.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds deb deb-test deb-lock
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -69,6 +69,14 @@ fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=off
 soak: $(TEST) packages ## ten thousand calls in one process, and what they leave; CALLS=1000
 	@$(BIN)/python -m tests.soak
 
+deb: ## a Debian package, in dist/; ARCH=arm64 SUITE=trixie for a Pi; make deb-test tries one
+	@image-build/debian/build
+
+deb-test: $(TEST) packages deb
+	@.ci/packages lintian man:man-db
+	@lintian --fail-on error,warning dist/*.deb
+	@$(BIN)/pytest tests/packaging
+
 fmt: $(TEST) ## format the code, and mend what the linter can
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
@@ -88,6 +96,11 @@ lock: $(VENV)/bin/python ## choose the newest versions of all dependencies anew
 	  --ignore-installed --report .cache/lock.json '.[demo,echo,pi,test]' hatchling
 	$(BIN)/python .ci/lock.py .cache/lock.json > .cache/constraints.txt
 	mv .cache/constraints.txt $(CONSTRAINTS)
+
+# the same for the package, with the hash of each file
+deb-lock: $(VENV)/bin/python
+	@$(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv
+	PIP_CONSTRAINT= $(BIN)/python image-build/debian/lock.py .cache/uv/bin/uv $(CONSTRAINTS)
 
 # -------------------- the virtual environment
 
@@ -142,7 +155,7 @@ $(ALSA): $(TEST)
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 packages: $(ALSA)
-	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
 
 # -------------------- the lab: built once, by whoever asks for it
 

@@ -162,13 +162,22 @@ class Machine:
 
 
 @contextmanager
-def booted(folder: Path, files: Mapping[str, str] | None = None) -> Iterator[Machine]:
-    """Boot it, with these files beside the units; `folder` is for what it takes."""
+def booted(
+    folder: Path, files: Mapping[str, str] | None = None, *, bare: bool = False
+) -> Iterator[Machine]:
+    """Boot it, with these files beside the units; `folder` is for what it takes.
+
+    A bare one has no appliance, and `folder / "given"` to read.
+    """
     nspawn = program("systemd-nspawn", "systemd-container")
     program("nsenter", "util-linux")
     if os.geteuid() != 0:
         pytest.skip("only root boots a machine in a container")
-    binds = _stage(folder / "staged", dict(files or {}))
+    staged = folder / "staged"
+    binds = _stage_bare(staged, dict(files or {})) if bare else _stage(staged, dict(files or {}))
+    if bare:
+        (folder / "given").mkdir(exist_ok=True)
+        binds.append(f"--bind-ro={folder / 'given'}")
     (folder / "place").mkdir()
     name = f"appliance-test-{os.getpid()}-{next(_COUNT)}"
     parents = [Path("/sys/fs/cgroup") / one for one in CONTROLLERS]
@@ -208,6 +217,19 @@ def _stage(folder: Path, files: dict[str, str]) -> list[str]:
         binds.append(f"--bind-ro={sys.base_prefix}:/opt/appliance/python")
         python = f"/opt/appliance/python/bin/{Path(sys.executable).resolve().name}"
         environ += " LD_LIBRARY_PATH=/opt/appliance/python/lib"
+    written = {
+        "opt/appliance/bin/python": f'#!/bin/sh\n{environ} exec {python} "$@"\n',
+        "opt/appliance/bin/appliance": (f'#!/bin/sh\n{environ} exec {python} -m appliance "$@"\n'),
+    }
+    _stage_bare(folder, {**written, **files})
+    for name in ("libraries", "source", "python"):
+        (folder / "opt/appliance" / name).mkdir()
+    installed(folder)
+    return binds
+
+
+def _stage_bare(folder: Path, files: dict[str, str]) -> list[str]:
+    """Lay out what any such machine has."""
     nodes = "\n".join(
         f"mkdir -p /dev/test && mknod -m 666 /dev/test/{name} c {major} {minor}"
         for name, (major, minor) in NODES.items()
@@ -216,22 +238,13 @@ def _stage(folder: Path, files: dict[str, str]) -> list[str]:
         one for one in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if Path(one).exists()
     )
     first = FIRST.format(controllers=" ".join(CONTROLLERS), nodes=nodes, systemd=systemd)
-    written = {
-        "opt/first": first,
-        "opt/appliance/bin/python": f'#!/bin/sh\n{environ} exec {python} "$@"\n',
-        "opt/appliance/bin/appliance": (f'#!/bin/sh\n{environ} exec {python} -m appliance "$@"\n'),
-        "etc/systemd/system/test.target": TARGET,
-        **{name.lstrip("/"): text for name, text in files.items()},
-    }
+    written = {"opt/first": first, "etc/systemd/system/test.target": TARGET, **files}
     for name, text in written.items():
-        path = folder / name
+        path = folder / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755 if text.startswith("#!") else 0o644)
-    for name in ("libraries", "source", "python"):
-        (folder / "opt/appliance" / name).mkdir()
-    installed(folder)
-    return binds
+    return []
 
 
 def installed(root: Path) -> None:

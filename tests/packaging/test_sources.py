@@ -1,0 +1,190 @@
+"""What the package is made of: pinned as the tests are, scripts that are shell, pages that tell all."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.cli import _parser, main
+from appliance.config import load
+from tests.parts.need import program
+
+ROOT = Path(__file__).parents[2]
+PACKAGING = ROOT / "image-build" / "debian"
+SUITES = ("bookworm", "trixie")
+MACHINES = 2
+"""Architectures that it is built for: a file that is not for all has a hash for each."""
+
+
+def pins(file: Path) -> dict[str, str]:
+    """Versions by name."""
+    lines = (line.split()[0] for line in file.read_text().splitlines() if line)
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+def needed() -> set[str]:
+    """What the project names for a package, without what comes with that."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["echo"], *extras["screen"], *extras["pi"]]
+    return {re.split(r"[<>=~ ]", each)[0] for each in wanted}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_package_has_what_the_tests_have(suite: str) -> None:
+    """After `make lock` comes `make deb-lock`. On bookworm numpy is the one that its picamera2 takes."""
+    tested = pins(ROOT / ".ci" / "constraints.txt")
+    packed = pins(PACKAGING / f"wheels-{suite}.txt") | pins(PACKAGING / "sources.txt")
+    others = {name for name, version in packed.items() if tested.get(name) != version}
+    assert others == ({"numpy"} if suite == "bookworm" else set())
+    assert packed["numpy"].startswith("1." if suite == "bookworm" else "2.")
+    assert needed() <= packed.keys()
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_file_is_known_by_its_hash(suite: str) -> None:
+    for line in (PACKAGING / f"wheels-{suite}.txt").read_text().splitlines():
+        assert re.fullmatch(r"[a-z0-9-]+==\S+( --hash=sha256:[0-9a-f]{64}){1,2}", line), line
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "build",
+        "headers",
+        *(f"appliance.{each}" for each in ("preinst", "postinst", "prerm", "postrm")),
+    ],
+)
+def test_the_scripts_are_shell(script: str) -> None:
+    done = subprocess.run(
+        ["sh", "-n", PACKAGING / script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_file_of_systemd_is_in_the_package() -> None:
+    installed = {
+        line.split()[0]
+        for line in (PACKAGING / "appliance.install").read_text().split("\n")
+        if line
+    }
+    there = {str(one.relative_to(ROOT)) for one in (ROOT / "systemd").rglob("*") if one.is_file()}
+    assert there <= installed
+
+
+def test_the_first_configuration_has_no_faults_and_simulates_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = PACKAGING / "appliance.toml"
+    assert main(["check-config", str(file)]) == 0
+    assert "no faults" in capsys.readouterr().out
+    config = load(file, {})
+    assert (config.device.board, config.http.host, config.security.unsigned) == (
+        "pi", "127.0.0.1", "refuse",
+    )  # fmt: skip
+    assert config.contacts == {}
+
+
+def test_what_is_commented_out_in_it_is_right_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who takes all its comments away has a whole door station."""
+    text = re.sub(r"(?m)^# (?=\w+ = |\[)", "", (PACKAGING / "appliance.toml").read_text())
+    text = re.sub(r"(?m)^(port|password_file) = .*\n", "", text)
+    file = tmp_path / "appliance.toml"
+    file.write_text(text)
+    assert main(["check-config", str(file)]) == 0, capsys.readouterr().out
+    assert set(load(file, {}).buttons) == {"call"}
+
+
+# -------------------- the pages
+
+
+def subcommands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """All of them, and those within them."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield each
+                yield from subcommands(each)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Both, as `man` shows them, by the commands of the package's rules."""
+    folder = tmp_path_factory.mktemp("man")
+    manpage, rst2man = (
+        program("argparse-manpage", "python3-argparse-manpage"),
+        program("rst2man", "python3-docutils"),
+    )
+    man = program("man", "man-db")
+    page = folder / "appliance.1"
+    words = ["--module", "appliance.cli", "--function", "_parser", "--project-name", "appliance"]
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT),
+        "LC_ALL": "C.UTF-8",
+        "MANWIDTH": "200",
+    }
+    assert rst2man
+    write: list[str | Path] = [manpage, *words, "--output", page]
+    subprocess.run(write, cwd=ROOT, env=environ, check=True)
+    finish: list[str | Path] = [
+        "/usr/bin/python3",
+        PACKAGING / "manual.py",
+        page,
+        ROOT / "config/appliance.toml",
+        folder,
+    ]
+    subprocess.run(finish, env=environ, check=True)
+    shown = {}
+    for name in ("appliance.1", "appliance.toml.5"):
+        command: list[str | Path] = [
+            man,
+            "--warnings",
+            "--no-hyphenation",
+            "--no-justification",
+            "-l",
+            folder / name,
+        ]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        shown[name] = re.sub(r"\s+", " ", done.stdout)
+    return shown
+
+
+def test_the_page_has_every_subcommand_and_option(pages: dict[str, str]) -> None:
+    found = list(subcommands(_parser()))
+    assert len(found) > 15
+    for each in found:
+        assert each.prog in pages["appliance.1"]
+        for action in each._actions:
+            if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+                for word in action.option_strings:
+                    assert word in pages["appliance.1"], f"{each.prog} {word}"
+
+
+def test_the_page_of_the_configuration_has_every_key_in_its_table(pages: dict[str, str]) -> None:
+    shown = pages["appliance.toml.5"]
+    place = 0
+    for line in (ROOT / "config" / "appliance.toml").read_text().splitlines():
+        if match := re.match(r"(?:# )?(\[\[?[a-z_.]+\]\]?(?=$|\s+#)|\"?[\w#]+\"? = )", line):
+            place = shown.find(match[1].strip(), place)
+            assert place >= 0, f"{line} is not in the page, or not where it belongs"
+
+
+def test_a_line_that_is_neither_key_nor_comment_is_refused(tmp_path: Path) -> None:
+    page, file = tmp_path / "page.1", tmp_path / "odd.toml"
+    page.write_text(".SH NAME\nappliance\n")
+    file.write_text("[device]\nid: 7\n")
+    program("rst2man", "python3-docutils")
+    words: list[str | Path] = ["/usr/bin/python3", PACKAGING / "manual.py", page, file, tmp_path]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "id: 7" in done.stderr
