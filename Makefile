@@ -8,8 +8,6 @@ TESTS ?= tests
 WORKERS ?= 2
 # what `make lab` runs, and `make deb-test`
 APART := --ignore tests/lab --ignore tests/packaging/test_life.py
-# what has not been seen to pass as a whole yet
-UNSEEN := --ignore tests/lab/test_networks.py --ignore tests/lab/test_night.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -55,7 +53,7 @@ check: $(TEST) ## the whole gate: format, lint, types, tests
 
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound
 	@$(BIN)/python -m tests.lab
-	@$(BIN)/pytest $(UNSEEN) tests/lab
+	@$(BIN)/pytest --durations=8 tests/lab
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -87,7 +87,7 @@ class Buzzer:
         frequency_hz, length_s = note
         try:
             if frequency_hz is None:
-                self._device.stop()
+                self._end_note()
             else:
                 self._device.play(Tone.from_frequency(frequency_hz))
                 self._succeed()
@@ -102,9 +102,14 @@ class Buzzer:
         self._cancel()
         self._playing = None
         try:
-            self._device.stop()
+            self._end_note()
         except Exception as error:
             self._fail(error)
+
+    def _end_note(self) -> None:
+        """And drive the line low: lgpio leaves it at whichever level it had, and a coil gets warm."""
+        self._device.stop()
+        self._device.pwm_device.pin.state = False
 
     def _fail(self, error: Exception) -> None:
         if not self._failing:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from gpiozero.pins.mock import MockPWMPin
 
 from appliance.calls.effects import Sound
 from appliance.panel.buzzer import TUNES, Buzzer
@@ -46,6 +47,26 @@ async def test_a_chime_is_two_notes_and_then_silence(bench: Bench) -> None:
     await until(lambda: bench.hertz() == pytest.approx(523.3, rel=0.01))
     await until(lambda: bench.hertz() is None)
     assert bench.buzzer.frequency_hz is None
+
+
+async def test_no_current_is_left_in_it_when_a_note_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A driver may leave the line at the level that it happened to have; lgpio does."""
+    end = MockPWMPin._set_frequency
+
+    def leave_high(pin: MockPWMPin, value: float | None) -> None:
+        end(pin, value)
+        if not value:
+            pin._change_state(1)
+
+    monkeypatch.setattr(MockPWMPin, "_set_frequency", leave_high)
+    bench = Bench()
+    bench.buzzer.play(Sound.RINGTONE)
+    bench.buzzer.stop(Sound.RINGTONE)
+    assert bench.wires.high(PIN) is False
+    bench.buzzer.release()
+    assert bench.faults == []
 
 
 async def test_a_ring_tone_goes_on_until_it_is_stopped(

@@ -7,6 +7,7 @@ The guest's pytest is given this file once the appliance has started while other
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.lab.within.front import (
     press,
     somebody_says,
     told,
+    unplug_the_camera,
     until_heard,
     until_lit,
 )
@@ -182,6 +184,36 @@ async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
     await hangs_up_at_the_door(door, alice)
     await door.until_status(lambda status: not status["media"]["camera_open"])
     assert failures(await door.status()) == {}
+
+
+async def test_a_camera_that_vanishes_in_a_call_leaves_a_door_that_rings_and_is_heard() -> None:
+    """The last: it is gone for good. libcamera may end the whole program, which then is started again."""
+    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+        await alice.answer(await rings(door, alice), ALICE_HZ)
+        await told(door, "session_joined")
+        await sees(alice)
+        await unplug_the_camera()
+        await until_no_camera()
+    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+        await door.until_status(lambda status: status["call"] is None)
+        await alice.answer(await rings(door, alice), ALICE_HZ)
+        await told(door, "session_joined")
+        async with somebody_says(DOOR_HZ):
+            await hears(alice)
+            await until_heard(ALICE_HZ)
+        assert "camera" in failures(await door.status()), "and it is told"
+        await hangs_up_at_the_door(door, alice)
+
+
+async def until_no_camera() -> None:
+    """Wait until whichever daemon there is says so."""
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while True:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with front() as door:
+                    await door.until_status(lambda status: "camera" in failures(status))
+                    return
+            await asyncio.sleep(0.5)
 
 
 def bars(alice: Phone) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from tests.parts.faraway import Overheard
 CHIP = Path("/run/lab-pins")
 SOCKET = Path("/run/appliance/appliance.sock")
 BUTTON, LED, DOOR, LEAVE, ANSWER = 17, 18, 27, 22, 23
+CAMERA, SENSOR = Path("/sys/bus/platform/drivers/vimc"), "vimc.0"
 RATE = 48000
 PATIENCE_S = 60.0
 """Far longer than anything takes; only a fault waits for it."""
@@ -64,7 +65,8 @@ async def front() -> AsyncIterator[Overheard]:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         writer.close()
-        await writer.wait_closed()
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            await writer.wait_closed()
 
 
 async def told(door: Overheard, name: str, **data: Any) -> Data:
@@ -163,6 +165,15 @@ async def card_in_use() -> AsyncIterator[None]:
         await _until_used(True)
         yield
         assert plays.returncode is records.returncode is None
+
+
+async def unplug_the_camera() -> None:
+    """It is gone, for whoever looks and whoever has it.
+
+    libcamera keeps a camera of this kind (as it does a Pi's own) in its list, and ends the program that has
+    it when it comes a second time. So it comes back while nobody is there: after the daemon has stopped.
+    """
+    await asyncio.to_thread((CAMERA / "unbind").write_text, SENSOR)
 
 
 async def _until_used(used: bool) -> None:

@@ -10,14 +10,13 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest import mock
 
 import pytest
-from aiortc.rate import RateCounter
 
+from appliance.media.seams.timing import go_steadily
 from tests.lab.within.unit import SIMULATED, running, shell
 from tests.parts.faraway import Overheard
 from tests.parts.guest import Guest, guest
@@ -28,12 +27,16 @@ from tests.parts.phone import Message
 
 CALLS = int(os.environ.get("NIGHT_CALLS", "200"))
 WITH_MEDIA = 20
-RING_S, IDLE_S = 30, 15
+RING_S, IDLE_S, TALK_S = 30, 15, 2
 GRACE_S = 2.0
 """Whoever calls is to say that it took too long; so much later a door says so itself."""
 LATE_S = 0.5
-"""What may be between a time-out and its time; a year is not."""
+"""What may be between a time-out and its time; a year is not, and no second."""
+ON = "1 second"
+"""By so much no broker takes anybody for silent who is not: the door says something every five seconds."""
 SETTLED = 20
+SETTLED_S = 15
+"""Until a broker has dropped whoever it takes for silent, and they are back."""
 MOST_KIB = 8 * 1024
 
 NO_DEVICES = SIMULATED.split("[cameras.front]")[0]
@@ -139,7 +142,7 @@ async def they_talk(night: Night) -> None:
     await night.door.ask(press="call")
     call_id = str((await night.alice.takes(await invited(night)))["call_id"])
     await hear_each_other(night)
-    await asyncio.sleep(5)
+    await asyncio.sleep(TALK_S)
     await night.alice.leaves()
     await night.over(call_id, "remote_hang_up")
 
@@ -156,6 +159,18 @@ async def she_vanishes(night: Night) -> None:
     reason = night.door.event("call_ended")["reason"]
     assert reason != "hang_up"
     await night.over(call_id, reason)
+
+
+async def the_clock_is_set_while_they_talk(night: Night) -> None:
+    """A year on, and back again: what goes between them is not counted by it."""
+    await night.door.ask(press="call")
+    call_id = str((await night.alice.takes(await invited(night)))["call_id"])
+    await hear_each_other(night)
+    for years in (1, -1):
+        await jump(night, f"{years:+d} years")
+        await hear_each_other(night)
+    await night.alice.leaves()
+    await night.over(call_id, "remote_hang_up")
 
 
 async def hear_each_other(night: Night) -> None:
@@ -201,9 +216,17 @@ def logged() -> Counter[tuple[str, str]]:
     return Counter((one["call_id"], one["reason"]) for one in entries)
 
 
-def jump(years: int) -> None:
-    """Set the clock, as somebody does, or a time server at last."""
-    shell(f'date -s "$(date -d "{years:+d} years" "+%F %T")"')
+def set_clock(by: str) -> None:
+    """As somebody does, or a time server at last."""
+    shell(f'date -s "$(date -d "{by}" "+%F %T.%N")"')
+
+
+async def jump(night: Night, by: str) -> None:
+    """Set the clock by far. Debian's mosquitto goes by it: it takes all for silent, and they return."""
+    await asyncio.to_thread(set_clock, by)
+    await asyncio.sleep(SETTLED_S)
+    await night.door.until_mqtt(True)
+    await night.alice.online_again()
 
 
 @pytest.fixture(scope="module")
@@ -222,27 +245,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 Outcome = Callable[[Night], Awaitable[None]]
 
 
-class ByItsOwnClock(RateCounter):
-    """What her aiortc counts pictures by: it goes through each millisecond by which the clock was set, one
-    after the other, and stands still for hours after a year. It is the door that is tested.
-    """
-
-    def _erase_old(self, now_ms: int) -> None:
-        if self._origin_ms is not None and abs(now_ms - self._origin_ms) > 2 * self._window_size:
-            self.reset()
-            self._origin_ms = now_ms
-        super()._erase_old(now_ms)
-
-
-async def night_of(config: str, broker: Mosquitto, calls: Sequence[Outcome]) -> None:
-    """These calls, with a year forwards and one backwards in the midst of some; nothing is left."""
+async def night_of(
+    config: str, broker: Mosquitto, calls: Sequence[Outcome], clock: Mapping[int, str]
+) -> None:
+    """These calls; the clock is set in the midst of some, and by a year between two; nothing is left."""
     config = config.replace('[call]\nreceiver = "user:alice"\n', MORE)
     shell("systemctl clean --what=state appliance || true")
-    with mock.patch("aiortc.rate.RateCounter", ByItsOwnClock):
-        await _night_of(config, broker, calls)
-
-
-async def _night_of(config: str, broker: Mosquitto, calls: Sequence[Outcome]) -> None:
+    go_steadily()  # her aiortc, too, which would not survive a year: it is the door that is tested
     async with (
         running(f"{config}\n[mqtt]\nport = {broker.port}\n") as door,
         guest("alice", broker.port) as alice,
@@ -250,14 +259,16 @@ async def _night_of(config: str, broker: Mosquitto, calls: Sequence[Outcome]) ->
         await door.until_mqtt(True)
         night = Night(door, alice)
         before: Held | None = None
-        jumps = {len(calls) // 3: 1, 2 * len(calls) // 3: -1}
         for number, call in enumerate(calls):
             if number == min(SETTLED, len(calls) // 4):
                 before = await held(night)
-            if number in jumps:
-                asyncio.get_running_loop().call_later(0.2, jump, jumps[number])
+            if number in clock:
+                asyncio.get_running_loop().call_later(5, set_clock, clock[number])
             await call(night)
             await night.pauses()
+            if number == len(calls) // 2:
+                await jump(night, "1 year")
+                night.door.told.clear()
         after = await held(night)
         assert before is not None
         assert logged() == Counter(night.ended.items())
@@ -268,9 +279,15 @@ async def _night_of(config: str, broker: Mosquitto, calls: Sequence[Outcome]) ->
 
 
 async def test_a_night_of_calls_that_nobody_takes(broker: Mosquitto) -> None:
-    await night_of(NO_DEVICES, broker, [OUTCOMES[one % len(OUTCOMES)] for one in range(CALLS)])
+    """Each time-out by itself, and with the clock set while it runs: a little on, and far back."""
+    early, late = CALLS // 12 * 4, CALLS // 6 * 4  # nobody answers her, and then she does not
+    clock = {early: ON, early + 1: ON, late: "-1 year", late + 1: "-1 year"}
+    calls = [OUTCOMES[one % len(OUTCOMES)] for one in range(CALLS)]
+    await night_of(NO_DEVICES, broker, calls, clock)
 
 
 async def test_calls_that_somebody_takes(broker: Mosquitto) -> None:
-    calls = [she_vanishes if one % 4 == 3 else they_talk for one in range(WITH_MEDIA)]
-    await night_of(SIMULATED, broker, calls)
+    kinds: list[Outcome] = [they_talk] * WITH_MEDIA
+    kinds[3::7] = [she_vanishes] * len(kinds[3::7])
+    kinds[WITH_MEDIA // 2] = the_clock_is_set_while_they_talk
+    await night_of(SIMULATED, broker, kinds, {})

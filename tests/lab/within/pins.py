@@ -1,0 +1,56 @@
+"""The contract of every board, by lgpio, on lines that the kernel simulates: no daemon has them then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.panel.gpio_sim import simulated_chip
+from appliance.panel.pins import PinFactory
+from tests.lab.within.front import lit, pull
+from tests.panel.contract import BoardContract
+from tests.panel.wires import Wires
+
+pytestmark = pytest.mark.leaves(
+    "thread", "descriptor", reason="lgpio's own, from its import to the end"
+)
+
+LINES = (17, 18, 22, 23, 24, 25, 27)
+
+
+class SimulatedWires:
+    """The other ends are the simulator's: it pulls a line that is read, and tells of one that is driven."""
+
+    def __init__(self, factory: PinFactory) -> None:
+        self.factory = factory
+        for line in LINES:
+            self.let_go(line)
+
+    def to_ground(self, pin: int) -> None:
+        pull(pin, "down")
+
+    def let_go(self, pin: int) -> None:
+        pull(pin, "up")
+
+    def high(self, pin: int) -> bool | None:
+        return lit(pin) if self.factory.pin(pin).function == "output" else None
+
+
+@pytest.fixture(scope="module")
+def chip() -> Iterator[PinFactory]:
+    """One for all, as a daemon has one.
+
+    Whoever closes it while a level that changed is on its way ends the only thread in which lgpio tells.
+    """
+    factory = simulated_chip()
+    yield factory
+    time.sleep(1)  # until what changed last has been told
+    factory.close()
+
+
+class TestOnGpioSim(BoardContract):
+    @pytest.fixture
+    def wires(self, chip: PinFactory) -> Wires:
+        return SimulatedWires(chip)
