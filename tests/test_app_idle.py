@@ -13,7 +13,7 @@ from tests.parts.mosquitto import Mosquitto, mosquitto
 __all__ = ["mosquitto"]
 
 IDLE_S = 1.5
-"""Longer than whatever is done each second; for longer it was measured by hand (docs/proof.md)."""
+"""Longer than whatever is done each second; for longer it was measured by hand (docs/measured.md)."""
 
 
 def lying_in(folder: Path) -> dict[str, tuple[int, int, int]]:

@@ -42,7 +42,7 @@ async def state(environ: dict[str, str]) -> Path:
     Authority.load_or_make(folder / "tls", "door", "pi")
     await Contacts({}, folder / "contacts.toml").add("al", "Al", DeviceKey.make().public, ())
     calls = Ledger(folder / "calls")
-    await asyncio.to_thread(calls.write, [b"{}"], [b"{}"])
+    await asyncio.to_thread(calls.rewrite, [b"{}"])
     calls.keep_picture("b-1.jpg", b"JPEG")
     shelf = Shelf(folder / "recordings", 100)
     _, file = shelf.open("c1", datetime(2026, 11, 28, tzinfo=UTC))

@@ -120,15 +120,16 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 def of_the_call_log(folder: Path) -> Path:
-    Ledger(folder / "calls").write([b'{"id": "1"}'], [b'{"id": "1"}'])
+    Ledger(folder / "calls").rewrite([b'{"id": "1"}'])
     return folder / "calls" / "calls.jsonl"
 
 
 def another_line_of_the_call_log(folder: Path) -> Path:
     ledger = Ledger(folder / "calls")
-    ledger.write([b"{}"], [b"{}"])
+    ledger.rewrite([b"{}"])
     before = ledger.file.stat().st_ino
-    assert not ledger.write([b'{"more": 1}'], [b"{}"])
+    assert ledger.takes(1, 1)
+    ledger.append([b'{"more": 1}'])
     ledger.sync()
     assert ledger.file.stat().st_ino == before, "it was appended"
     return ledger.file

@@ -1,7 +1,8 @@
 """The call log: every ring and its outcome, with a picture of who stood there; it survives restarts.
 
-Fed by the events that everyone is told. Nothing waits for the disk: what changed is handed to the kernel by
-one task, in a thread, as soon as what changed before is, and another has the disk take it.
+Fed by the events that everyone is told, before the others are: that a call begins is with the kernel by
+then. Nothing waits for the disk: what changes is handed over by one task, in a thread, as soon as what
+changed before is, and another has the disk take it.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class CallLog:
         self._changed: dict[str, bytes] = {}
         self._dropped: list[str] = []
         self._news = asyncio.Event()
-        self._unwritten = self._unsynced = False
+        self._unwritten = self._unsynced = self._anew = False
         self._syncing: asyncio.Task[None] | None = None
         self._closing = False
         self._tasks = asyncio.TaskGroup()
@@ -193,10 +194,25 @@ class CallLog:
         return [entry for entry in self._entries.values() if entry.call_id == call_id]
 
     def _keep(self, entry: Entry) -> None:
-        if entry.id in self._entries:
-            line = msgspec.json.encode(entry)
-            self._lines[entry.id] = self._changed[entry.id] = line
+        if entry.id not in self._entries:
+            return
+        begins, line = entry.id not in self._lines, msgspec.json.encode(entry)
+        self._lines[entry.id] = line
+        if not (begins and self._began(line)):
+            self._changed[entry.id] = line
             self._news.set()
+
+    def _began(self, line: bytes) -> bool:
+        """Hand it over at once: whoever kills this process next, who was told of the call finds it here."""
+        if self._anew or self._unwritten or not self._ledger.takes(1, len(self._lines)):
+            return False
+        try:
+            self._ledger.append([line])
+        except OSError as error:
+            self._not_written(error)
+            return False
+        self._sync_soon()
+        return True
 
     def _drop_oldest(self) -> None:
         while len(self._entries) > self._max:
@@ -254,6 +270,7 @@ class CallLog:
         self._drop_oldest()
         self._lines = {one.id: msgspec.json.encode(one) for one in self._entries.values()}
         mend = bool(faults or self._changed or len(entries) > self._max)
+        mend = mend or (self._max > 0 and not self._ledger.takes(1, self._max))  # there is none yet
         self._changed.clear()
         self._dropped.clear()  # they are strays now
         try:
@@ -276,18 +293,20 @@ class CallLog:
         changed, dropped = [*self._changed.values()], tuple(self._dropped)
         self._changed.clear()
         self._dropped.clear()
+        everything = [*self._lines.values()]
+        self._anew = self._unwritten or not self._ledger.takes(len(changed), len(everything))
         try:
-            everything = [*self._lines.values()]
-            anew, self._unwritten = self._unwritten, False
-            if anew:
+            if self._anew and (changed or self._unwritten):
+                self._unwritten = False
                 await asyncio.to_thread(self._ledger.rewrite, everything)
             elif changed:
-                synced = await asyncio.to_thread(self._ledger.write, changed, everything)
-                if not synced:
-                    self._sync_soon()
+                await asyncio.to_thread(self._ledger.append, changed)
+                self._sync_soon()
             await asyncio.to_thread(self._ledger.drop_pictures, dropped)
         except OSError as error:
             self._not_written(error)
+        finally:
+            self._anew = False
 
     def _sync_soon(self) -> None:
         self._unsynced = True

@@ -1,13 +1,14 @@
 """The call log on disk: a line of JSON for each change of an entry, and pictures in a folder beside it.
 
-Blocking: to be used in a thread, by one at a time; `sync` may be called beside. A change is appended, so
-that a death of this process costs at most the line that was being written, and synced, for the power may
-be cut; when the file has grown it is written anew beside itself and put in its place. Who stood at the
-door is nobody else's business: modes 0700 and 0600.
+Blocking: to be used in a thread, by one at a time, but for `append`, which only hands over to the kernel.
+So a death of this process costs at most the line that was being written; `sync` is for the power, which may
+be cut; when the file has grown it is written anew beside itself and put in its place. Who stood at the door
+is nobody else's business: modes 0700 and 0600.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -94,16 +95,27 @@ class Ledger:
             faults.append("its last line was torn by a sudden end and is dropped")
         return [*entries.values()], faults
 
-    def write(self, changed: Collection[bytes], everything: Collection[bytes]) -> bool:
-        """Append what changed, for `sync` to follow, or write everything anew where that is due.
+    def takes(self, more: int, entries: int) -> bool:
+        """Whether `more` lines are to be appended; else all the `entries` are to be written anew."""
+        return self._whole and self._lines + more <= 2 * entries + SPARE_LINES
 
-        Whether it is synced, as what is written anew is. Raises OSError.
+    def append(self, lines: Collection[bytes]) -> None:
+        """Hand these to the kernel, for `sync` to follow; raises OSError.
+
+        In one piece, so that two may do it at a time.
         """
-        if self._whole and self._lines + len(changed) <= 2 * len(everything) + SPARE_LINES:
-            self._append(changed)
-            return False
-        self.rewrite(everything)
-        return True
+        try:
+            descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+            try:
+                piece = b"".join(line + b"\n" for line in lines)
+                if os.write(descriptor, piece) < len(piece):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self._whole = False  # or not known to be
+            raise
+        self._lines += len(lines)
 
     def sync(self) -> None:
         """Return once the disk has what was appended; raises OSError."""
@@ -115,14 +127,6 @@ class Ledger:
         private_folder(self.file.parent)
         write_whole(self.file, b"".join(line + b"\n" for line in everything))
         self._lines, self._whole = len(everything), True
-
-    def _append(self, changed: Iterable[bytes]) -> None:
-        self._whole = False  # until it is known to be
-        with open(self.file, "ab", opener=private) as file:
-            for line in changed:
-                file.write(line + b"\n")
-                self._lines += 1
-        self._whole = True
 
     def _put_aside(self) -> list[str]:
         aside = self.file.with_suffix(".broken")

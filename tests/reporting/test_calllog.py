@@ -9,7 +9,7 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -629,6 +629,45 @@ async def test_a_log_that_cannot_be_read_is_put_aside(office: Office) -> None:
     ]
     async with office.day():
         assert office.ids() == ["c1"]
+
+
+async def test_that_a_call_begins_is_there_before_anybody_else_is_told(office: Office) -> None:
+    """From the first call on; a file that is being written anew has it later."""
+    file = office.folder / FILE
+    async with office.day():
+        office.rings("c1")
+        assert b'"c1"' in file.read_bytes()
+        office.ends(ring("c1"), CallEndReason.TIMED_OUT)
+        office.rings("c2")
+        assert b'"c2"' in file.read_bytes()
+    assert office.faults() == []
+    async with office.day():
+        assert office.ids() == ["c2", "c1"]
+
+
+async def test_calls_that_begin_while_all_is_written_anew_are_not_lost(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), threading.Event()
+    async with office.day():
+        ledger = office.log._ledger
+        rewrite = ledger.rewrite
+
+        def slowly(everything: Collection[bytes]) -> None:
+            begun.set()
+            gate.wait()
+            rewrite(everything)
+
+        monkeypatch.setattr(ledger, "rewrite", slowly)
+        ledger._lines = 10**6  # it has grown
+        try:
+            office.rings("c1")
+            await asyncio.to_thread(begun.wait)
+            office.rings("c2")
+        finally:
+            gate.set()
+    async with office.day():
+        assert office.ids() == ["c2", "c1"]
 
 
 async def test_the_disk_is_never_waited_for(

@@ -28,8 +28,9 @@ from tests.parts.phone import Message, Phone, closed, phone
 
 SETTLED = 20
 """Calls after which everything that is made once has been made."""
-FULL = 500
-"""Calls after which everything that is bounded is as full as it gets."""
+FULL = 2500
+"""Calls after which everything that is bounded is as full as it gets: 8192 ids of messages,
+and the lines of text that the screen remembers, as the time of day goes by."""
 STEADY_LOOKS = 12
 """0.6 s: a call that is over may still be waiting for the picture that its log keeps."""
 NAMED = 12
