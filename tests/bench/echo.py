@@ -153,7 +153,7 @@ def run() -> list[Row]:
     """WebRTC's canceller where it is installed, and ducking."""
     rows = table("ducking", Ducking, aims=False)
     if not installed():
-        return [*rows, Row("WebRTC's canceller is not installed", 0, "")]
+        return [*rows, Row("WebRTC's canceller is installed", 0, "", least=1)]
     program = [sys.executable, "-c", IMPORTING]
     took = json.loads(subprocess.run(program, capture_output=True, check=True).stdout)
     return [

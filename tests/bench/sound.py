@@ -288,12 +288,14 @@ class Canceller(Protocol):
 
 
 def echo_canceller() -> Canceller | None:
-    """The one that a loudspeaker gets by default, where this version has any."""
+    """WebRTC's; None where it is not installed, or this version has none."""
     try:
         echo = importlib.import_module("appliance.media.echo")
     except ModuleNotFoundError:
         return None
-    made: Canceller = echo.canceller("auto")
+    if not echo.installed():
+        return None
+    made: Canceller = echo.canceller("aec3")
     return made
 
 
@@ -525,6 +527,8 @@ def run() -> list[Row]:
         kinds = {"aiortc": packets, "ours": packets}
         if echo_canceller() is not None:
             kinds |= {"ours, echo": packets, "ours, echo, in turns": turns}
+        else:
+            rows.append(Row("WebRTC's canceller is installed", 0, "", least=1))
         rounds = [
             {kind: measure(kind, folder, sent) for kind, sent in kinds.items()}
             for _ in range(ROUNDS)
