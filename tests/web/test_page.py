@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from appliance.web.server import WebServer
 from tests.parts.door import Door, door
@@ -27,6 +27,28 @@ PICTURE = """() => {
   context.drawImage(video, 0, 0, 16, 9);
   return [...context.getImageData(7, 7, 1, 1).data].slice(0, 3);
 }"""
+
+
+async def test_a_page_of_which_a_part_did_not_come_is_loaded_anew(
+    browser: Browser, server: WebServer, front_door: Door
+) -> None:
+    """As where the network changes meanwhile, which ends what is being loaded."""
+    missed: list[str] = []
+
+    async def twice(route: Route) -> None:
+        if len(missed) < 2:
+            missed.append(route.request.url)
+            await route.abort("internetdisconnected")
+        else:
+            await route.continue_()
+
+    tab = await browser.new_page()
+    await tab.route("**/call.js", twice)
+    await tab.goto(server.url)
+    await ready(tab)
+    assert len(missed) == 2
+    assert await tab.evaluate("sessionStorage.getItem('again')") is None
+    await tab.close()
 
 
 async def test_the_bell_is_answered_with_picture_and_sound_both_ways(

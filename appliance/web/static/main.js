@@ -362,6 +362,7 @@ function enterByLink(session, view) {
 }
 
 async function main() {
+  sessionStorage.removeItem('again'); // all of the page has come: again.js
   listenToKeys();
   // an invitation that is opened where the page is open already
   window.addEventListener('hashchange', () => parsePairing(location.hash) && location.reload());
