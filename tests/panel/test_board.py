@@ -314,17 +314,7 @@ async def test_a_pin_that_another_program_has_is_claimed_when_it_lets_go(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims, "RETRY_S", 0.01)
-    wires, busy = MockWires(), [True]
-    pin = wires.factory.pin
-    tries: list[object] = []
-
-    def claimed(name: object) -> object:
-        tries.append(name)
-        if busy[0]:
-            raise OSError(errno.EBUSY, "GPIO busy")
-        return pin(name)
-
-    monkeypatch.setattr(wires.factory, "pin", claimed)
+    wires, busy, tries = busy_pins(monkeypatch)
     async with Board(
         "pi",
         panel=config.Panel(),
@@ -349,7 +339,7 @@ async def test_a_pin_that_another_program_has_is_claimed_when_it_lets_go(
         board.perform(PulseRelay("door"))
         assert board.status()["relays"] == {"door": "energized"}
         assert FaultCleared("leds.status") not in inbox.all, "one pin is not three"
-    assert pin(22).function == "input", "it was given back"
+    assert wires.factory.pin(22).function == "input", "it was given back"
 
 
 async def test_an_led_whose_driver_raises_is_told_once_and_lit_again(
@@ -390,6 +380,23 @@ async def test_without_gpio_the_rest_of_the_device_goes_on(inbox: Inbox) -> None
         board.perform(PulseRelay("door"))
         assert inbox.of(FaultReported)[-1].message == "The relay door has no working pin."
         assert board.status()["relays"] == {"door": None}
+
+
+def busy_pins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[MockWires, list[bool], list[object]]:
+    """Pins that another program holds while the first list says so; the second is what was tried."""
+    wires, busy, tries = MockWires(), [True], list[object]()
+    pin = wires.factory.pin
+
+    def claimed(name: str) -> object:
+        tries.append(name)
+        if busy[0]:
+            raise OSError(errno.EBUSY, "GPIO busy")
+        return pin(name)
+
+    monkeypatch.setattr(wires.factory, "pin", claimed)
+    return wires, busy, tries
 
 
 def late_pins(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> tuple[MockWires, list[int]]:
@@ -468,15 +475,7 @@ async def test_an_led_that_is_claimed_late_shows_what_the_others_show(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims, "RETRY_S", 0.01)
-    wires, busy = MockWires(), [True]
-    pin = wires.factory.pin
-
-    def claimed(name: object) -> object:
-        if busy[0]:
-            raise OSError(errno.EBUSY, "GPIO busy")
-        return pin(name)
-
-    monkeypatch.setattr(wires.factory, "pin", claimed)
+    wires, busy, _ = busy_pins(monkeypatch)
     sections = {"buttons": {}, "relays": {}, "inputs": {}, "leds": {"a": LAMP, "b": config.Led(5)}}
     async with Board(
         "pi",
@@ -631,26 +630,18 @@ async def test_a_buzzer_whose_pin_is_had_late_plays_what_plays_then_and_later(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims, "RETRY_S", 0.01)
-    wires, busy = MockWires(), [True]
-    pin = wires.factory.pin
-
-    def claimed(name: object) -> Any:
-        if busy[0]:
-            raise OSError(errno.EBUSY, "GPIO busy")
-        return pin(name)
-
-    monkeypatch.setattr(wires.factory, "pin", claimed)
+    wires, busy, _ = busy_pins(monkeypatch)
     async with buzzing(wires, inbox) as board:
         assert [fault.where for fault in inbox.of(FaultReported)] == ["panel.buzzer"]
         board.perform(PlaySound(Sound.RINGTONE))
         busy[0] = False
         await inbox.has(FaultCleared("panel.buzzer"))
-        assert pin(12).state, "what played when it came"
+        assert wires.factory.pin(12).state, "what played when it came"
         board.perform(StopSound(Sound.RINGTONE))
-        assert not pin(12).state
+        assert not wires.factory.pin(12).state
         board.perform(PlaySound(Sound.CHIME))
-        assert pin(12).state, "what plays since"
-    assert pin(12).function == "input", "it was given back"
+        assert wires.factory.pin(12).state, "what plays since"
+    assert wires.factory.pin(12).function == "input", "it was given back"
 
 
 def buzzing(wires: MockWires, inbox: Inbox) -> Board:

@@ -105,10 +105,10 @@ def test_what_a_killed_daemon_left_is_released_whatever_became_of_its_configurat
         assert 22 in device.high(), "one that is active low rests high"
         assert device.run("ctl", "unlock", "relay=door").returncode == 0
         assert device.run("ctl", "unlock", "relay=low").returncode == 0
-        until(lambda: device.high() == [18, 27])
+        until(lambda: silent(device.high()) == [18, 27])
         daemon.send_signal(signal.SIGKILL)
         daemon.wait()
-        assert device.high() == [18, 27], (
+        assert silent(device.high()) == [18, 27], (
             "the pins stay as the dead one left them: the door is open"
         )
         device.config.write_text(broken)
@@ -118,6 +118,11 @@ def test_what_a_killed_daemon_left_is_released_whatever_became_of_its_configurat
     finally:
         daemon.kill()
         daemon.wait()
+
+
+def silent(high: list[int]) -> list[int]:
+    """Without the buzzer's pin, which may be in the midst of a note."""
+    return [pin for pin in high if pin != 12]
 
 
 def test_without_a_note_the_configuration_says_what_there_is(tmp_path: Path) -> None:
