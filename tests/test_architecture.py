@@ -125,6 +125,7 @@ TOLD_IN = {
     "daemon": "cli",
     "wiring": "app",
     "reference.document": "reference",
+    "reference.documented": "configuration",
     "reference.elsewhere": "reference",
     "reference.examples": "reference",
     "reference.prose": "reference",

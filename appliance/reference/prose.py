@@ -52,3 +52,42 @@ DECISIONS_BEGIN = """\
 
 Two things are not told but asked: methods of a `CallListener` that decide, and whose names have no `on_`.
 """
+
+CONFIGURATION_BEGIN = """\
+<!-- written by `python -m appliance.reference docs/configuration.md` from the code; do not edit by hand -->
+
+# Configuration: every table and key
+
+The file is `/etc/appliance/appliance.toml`, in [TOML](https://toml.io/). What is left out keeps its
+default. [`config/appliance.toml`](../config/appliance.toml) is the same list as a file to copy from, and
+`man appliance.toml` shows it where the package is installed. A door needs little of it:
+
+```toml
+[device]
+id = "front-door"
+name = "Front door"
+
+[contacts.alice]
+name = "Alice"
+may = ["call", "answer", "unlock"]
+
+[call]
+receiver = "user:alice"
+
+[buttons.call]
+pin = "GPIO17"
+press = "call"
+```
+
+* **`appliance check-config`** tells every fault at once, with the nearest name that would be right, and
+  warns of what has no effect. A key that is not known is a fault. After a change comes
+  `systemctl restart appliance`.
+* **Three layers.** Files in `/etc/appliance/conf.d/*.toml` are laid over this one, in the order of their
+  names, and the environment over all: `APPLIANCE__MQTT__HOST=broker.example` is `host` of `[mqtt]`.
+* **Secrets** never stand in it: a key that ends in `_file` names a file that holds one. Such a name may be
+  relative to the file that it stands in, or begin with a variable: `$CREDENTIALS_DIRECTORY/mqtt.password`.
+* **`<name>`, `<uid>`, `<id>`** are names that you choose: a-z, 0-9, _ and -.
+* **A pin** is written as gpiozero writes it: `17`, `"GPIO17"`, `"BOARD11"`, `"J8:11"`;
+  [wiring.md](wiring.md) has drawings.
+
+"""

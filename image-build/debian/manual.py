@@ -1,17 +1,19 @@
 """Finishes appliance(1), which argparse-manpage wrote, and writes appliance.toml(5): `manual.py PAGE CONFIGURATION FOLDER`.
 
-The second comes from the comments of the documented configuration: a `[table]` is a heading with what stands above it, a key is
-a term with the comment behind and below it. docutils makes a page of that. Keys that are commented out have no default.
+The second comes from the comments of the documented configuration, read as docs/configuration.md reads them: a `[table]` is
+a heading with what stands above it, a key is a term with the comment behind and below it. docutils makes a page of that. It
+is run with `python3 -P`, as appliance.py beside it is not the package, and with the project's folder on PYTHONPATH.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from docutils.core import publish_string
+
+from appliance.reference.documented import Part, parts
 
 NAME = "appliance \\- doorbell and intercom with video calls"
 BEHIND = """.SH FILES
@@ -57,46 +59,6 @@ Below each table stand its keys, most with their default. Where there is none, a
 
 """
 NOTHING = "\\ "
-TABLE = re.compile(r"(?:# )?(\[\[?[a-z_.]+\]\]?)(?:\s+# (.*))?")
-KEY = re.compile(r'(# )?("?[\w#]+"?) = (.*?)(?:\s{2,}# (.*))?')
-CONTINUED = re.compile(r"(?:\s{4,}|#\s{4,})#?\s*(.*)")
-PROSE = re.compile(r"#(?: (.*))?")
-
-
-@dataclass
-class Part:
-    """A paragraph, a heading with its rest of the line, or a key with its value and what is said of it."""
-
-    kind: str
-    text: str = ""
-    title: str = ""
-    default: bool = True
-    more: list[str] = field(default_factory=list)
-
-
-def parts(lines: list[str]) -> list[Part]:
-    """What the documented configuration consists of, in its order. Raises ValueError for a line that is nothing of it."""
-    found: list[Part] = []
-    for line in lines:
-        last = found[-1] if found else Part("gap")
-        if not line.strip():
-            found.append(Part("gap"))
-        elif match := TABLE.fullmatch(line):
-            found.append(Part("table", match[2] or "", match[1]))
-        elif match := KEY.fullmatch(line):
-            found.append(Part("key", match[4] or "", f"{match[2]} = {match[3]}", not match[1]))
-        elif last.kind in ("key", "table") and (match := CONTINUED.fullmatch(line)):
-            if line.lstrip("# ")[:1] in ('"', "[") and not line.lstrip().startswith("#"):
-                last.title += " " + line.split("#")[0].strip()  # a value of two lines
-                match = re.fullmatch(r"[^#]*#?\s*(.*)", line)
-            last.text = f"{last.text} {match[1] if match else ''}".strip()
-        elif match := PROSE.fullmatch(line):
-            if last.kind != "prose":
-                found.append(Part("prose"))
-            found[-1].text = f"{found[-1].text} {match[1] or ''}".strip()
-        else:
-            raise ValueError(f"this is no line of a documented configuration: {line}")
-    return found
 
 
 def document(found: list[Part]) -> str:

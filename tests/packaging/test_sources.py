@@ -137,6 +137,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     subprocess.run(write, cwd=ROOT, env=environ, check=True)
     finish: list[str | Path] = [
         "/usr/bin/python3",
+        "-P",  # beside it lies another appliance.py
         PACKAGING / "manual.py",
         page,
         ROOT / "config/appliance.toml",
@@ -184,7 +185,15 @@ def test_a_line_that_is_neither_key_nor_comment_is_refused(tmp_path: Path) -> No
     page.write_text(".SH NAME\nappliance\n")
     file.write_text("[device]\nid: 7\n")
     program("rst2man", "python3-docutils")
-    words: list[str | Path] = ["/usr/bin/python3", PACKAGING / "manual.py", page, file, tmp_path]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    words: list[str | Path] = [
+        "/usr/bin/python3",
+        "-P",
+        PACKAGING / "manual.py",
+        page,
+        file,
+        tmp_path,
+    ]
+    environ = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "id: 7" in done.stderr
