@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds deb deb-test deb-lock
+.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds drawings deb deb-test deb-lock
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -87,6 +87,9 @@ clean: ## remove everything that was made
 sounds: $(TEST) ## speak the prompts anew, after their words were changed
 	@.ci/packages espeak-ng
 	@PYTHONPATH=. $(BIN)/python .ci/sounds.py
+
+drawings: $(TEST) ## draw the wiring anew, after its pins or tests/wiring were changed
+	@$(BIN)/python -m tests.wiring docs/drawings
 
 lock: $(VENV)/bin/python ## choose the newest versions of all dependencies anew
 	@mkdir -p .cache
