@@ -1,4 +1,4 @@
-"""What documents say is tested is there to be run: each test that they name."""
+"""What documents say is tested is there to be run, and where they lead is something."""
 
 from __future__ import annotations
 
@@ -45,3 +45,35 @@ def test_every_threat_promise_and_provision_has_one_row_with_a_state() -> None:
         state, tests = cells[-1], list(named_tests(cells[-2]))
         assert state.split(":")[0].split()[0] in STATES, f"{name}: {state}"
         assert tests or not state.startswith("met"), f"{name} is met by no test"
+
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(document: Path) -> set[str]:
+    """What of a document can be linked: its headings as GitHub spells them, and names of its own."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    found = set(re.findall(r'<a id="([^"]+)">', text))
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)|<[^>]+>", r"\1", heading).strip().lower()
+        found.add(re.sub(r"[^\w\- ]", "", words).replace(" ", "-"))
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_and_a_heading_of_it(document: Path) -> None:
+    for target in re.findall(r"(?<!`)\]\(([^)\s]+)\)", document.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (document.parent / name).resolve() if name else document
+        assert file.exists(), f"{document.name}: there is no {target}"
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), f"{document.name}: nothing in {file.name} is #{anchor}"
+
+
+def test_every_document_is_in_the_list_of_documents() -> None:
+    listed = (ROOT / "README.md").read_text().split("\n## Documents\n")[1]
+    for document in DOCUMENTS[2:]:
+        ending = document.name.removeprefix("from-") if "from-" in document.name else document.name
+        assert ending in listed, document.name

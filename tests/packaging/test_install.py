@@ -1,0 +1,101 @@
+"""docs/install.md is followed as it stands, on a machine with the package: to a page and a broker with TLS.
+
+The blocks of `sh` are run in their order in one machine. What they need of a Pi is simulated by one more
+file; page and broker are asked from outside, by the one authority that a phone is told to trust. `make
+deb-test` runs this.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.test_life import STATUS, built
+from tests.parts.booted import Machine, booted
+from tests.parts.need import program
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "install.md"
+STAND_INS = """
+[device]
+board = "simulated"
+[cameras.front]
+device = "test-card"
+[audio.speaker]
+playback = "silence"
+capture = "tone"
+"""
+PAGE, SECURE_MQTT, PAGES_OF_PHONES = 8443, 8883, 8884
+
+
+def blocks(section: str) -> list[str]:
+    """What is to be typed in a section, block by block."""
+    text = DOCUMENT.read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    program("dpkg-deb", "dpkg")
+    program("mosquitto")
+    package, folder = built(), tmp_path_factory.mktemp("install")
+    (folder / "given").mkdir()
+    shutil.copy(package, folder / "given" / "appliance.deb")
+    with booted(folder, bare=True) as machine:
+        machine.run("rm -f /usr/sbin/policy-rc.d; rm -rf /etc/appliance /var/lib/appliance")
+        machine.run("rm -rf /opt/appliance /etc/mosquitto/appliance; userdel appliance || true")
+        machine.run(
+            "printf '#!/bin/sh\\nexec \"$@\"\\n' > /usr/bin/sudo && chmod 755 /usr/bin/sudo"
+        )
+        machine.run("hostname front-door; echo '127.0.0.1 front-door.local' >> /etc/hosts")
+        machine.run(f"DEBIAN_FRONTEND=noninteractive dpkg -i {folder}/given/appliance.deb")
+        machine.put("/etc/appliance/conf.d/stand-ins.toml", STAND_INS)
+        yield machine
+
+
+def test_the_first_ring(pi: Machine) -> None:
+    """Its configuration has no faults, and a press is told; nobody is paired, which is told as well."""
+    for block in blocks("The first ring"):
+        pi.run(block)
+    pi.until(STATUS, holds="broker offline, idle")
+    pi.run("appliance press call")
+    pi.until("appliance calls", holds="nobody_to_call")
+
+
+def test_the_first_phone_finds_a_broker_and_a_page_that_it_can_trust(pi: Machine) -> None:
+    for block in blocks("The first phone"):
+        pi.run(block)
+    pi.until(STATUS, holds="broker connected, idle")
+    said = json.loads(pi.run("appliance doctor --json || true").out)
+    faults = [one for one in said["findings"] if one["verdict"] == "fault"]
+    assert faults == []
+
+    trusted = ssl.create_default_context(cadata=pi.read("/etc/mosquitto/appliance/ca.crt"))
+    for port in (SECURE_MQTT, PAGES_OF_PHONES, PAGE):
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
+            trusted.wrap_socket(plain, server_hostname="front-door.local") as secure,
+        ):
+            assert secure.version() in ("TLSv1.2", "TLSv1.3")
+            if port == PAGE:
+                secure.sendall(b"GET /healthz HTTP/1.0\r\nHost: front-door.local:8443\r\n\r\n")
+                assert b" 200 " in secure.recv(1000).split(b"\r\n")[0]
+
+
+def test_an_invitation_leads_to_that_page_and_that_broker(pi: Machine) -> None:
+    [command] = re.findall(r"^sudo (appliance pair .*)$", DOCUMENT.read_text(), re.MULTILINE)
+    pi.run(f"{command} > /root/link 2>&1 < /dev/null & echo $! > /root/inviting")
+    told = pi.until("cat /root/link", holds="#pair=")
+    pi.run("kill -INT $(cat /root/inviting)")
+    [link] = re.findall(r"https://front-door\.local:8443/#pair=([\w-]+)", told)
+    invitation = json.loads(base64.urlsafe_b64decode(link + "=" * (-len(link) % 4)))
+    assert invitation["websocket_url"] == "wss://front-door.local:8884/"
+    assert (invitation["uid"], invitation["name"]) == ("alice", "Alice")
+    assert invitation["password"], "it has no account at the broker"
