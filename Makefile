@@ -7,7 +7,7 @@ TESTS ?= tests
 # most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
 WORKERS ?= 2
 # what `make lab` runs, and `make deb-test`
-APART := --ignore tests/lab --ignore tests/packaging/test_life.py
+APART := --ignore tests/lab --ignore tests/packaging/test_life.py --ignore tests/packaging/test_install.py
 
 VENV := .venv
 BIN := $(VENV)/bin
