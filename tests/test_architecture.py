@@ -113,6 +113,8 @@ TOLD_IN = {
     "media.seams.rtcp": "peer",
     "media.seams.sending": "short_ways",
     "media.tracks": "fanout",
+    "owner.evidence": "report",
+    "owner.settings": "report",
     "panel.claims": "board",
     "panel.status": "board",
     "events": "bus",
