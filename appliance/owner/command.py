@@ -30,6 +30,43 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
     _config(report)
     report.set_defaults(run=lambda options: _report(options, checks()))
 
+    backup = commands.add_parser(
+        "backup",
+        help="keys, contacts and configuration in one encrypted file",
+        description="Write all that makes this device the one that its phones know, encrypted with a"
+        " passphrase: key, contacts, configuration, secrets of the service, the page's authority, and a"
+        " broker that `appliance broker` has made. It may run meanwhile.",
+    )
+    backup.add_argument("file", type=Path, metavar="FILE")
+    backup.add_argument("--calls", action="store_true", help="the call log and its pictures too")
+    _passphrase(backup)
+    _config(backup)
+    backup.set_defaults(run=_backup)
+
+    restore = commands.add_parser(
+        "restore",
+        help="be the device that was backed up: no phone is paired anew",
+        description="Put a backup in its place, on a new device or on the old one, which is to be stopped."
+        " A file that is damaged or none of ours is refused, and so is one whose device is still at the"
+        " broker.",
+    )
+    restore.add_argument("file", type=Path, metavar="FILE")
+    restore.add_argument(
+        "--yes", action="store_true", help="replace a key with which phones are paired here"
+    )
+    restore.add_argument(
+        "--twin", action="store_true", help="though a device with this key is at the broker"
+    )
+    _passphrase(restore)
+    _config(restore)
+    restore.set_defaults(run=_restore)
+
+
+def _passphrase(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--passphrase-file", type=Path, metavar="FILE", help="which holds it; else it is asked for"
+    )
+
 
 def _config(parser: ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="else /etc/appliance/…")
@@ -40,3 +77,24 @@ def _report(options: Namespace, checks: Sequence[Check]) -> int:
     from appliance.owner.report import report
 
     return report(places(options.config, os.environ), checks, options.file)
+
+
+def _backup(options: Namespace) -> int:
+    from appliance.owner.backup import backup
+    from appliance.owner.places import places
+
+    where = places(options.config, os.environ)
+    return backup(where, options.file, calls=options.calls, passphrase_file=options.passphrase_file)
+
+
+def _restore(options: Namespace) -> int:
+    from appliance.owner.places import places
+    from appliance.owner.restoring import restore
+
+    return restore(
+        places(options.config, os.environ),
+        options.file,
+        passphrase_file=options.passphrase_file,
+        yes=options.yes,
+        twin=options.twin,
+    )
