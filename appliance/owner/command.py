@@ -61,6 +61,33 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
     _config(restore)
     restore.set_defaults(run=_restore)
 
+    setup = commands.add_parser(
+        "setup",
+        help="asks for pins, camera and sound, tries them, and writes them down",
+        description="At a terminal: shows what there is, lets each button be pressed to learn its pin, an"
+        " LED blink, a tone sound, the microphone listen, and writes conf.d/50-setup.toml once all of it is"
+        " known to be right. With any of the answers it asks nothing. The appliance is to be stopped.",
+    )
+    setup.add_argument("--id", help="of the device, its name at the broker")
+    setup.add_argument("--name", help="of the device, for people")
+    setup.add_argument(
+        "--button", action="append", default=[], metavar="NAME=PIN[:ACTION]", help="repeatable"
+    )
+    setup.add_argument("--led", action="append", default=[], metavar="NAME=PIN", help="repeatable")
+    setup.add_argument(
+        "--relay", action="append", default=[], metavar="NAME=PIN", help="repeatable"
+    )
+    setup.add_argument("--camera", metavar="DEVICE", help="number, model or id; test-card")
+    setup.add_argument("--playback", metavar="DEVICE", help="ALSA's name of the loudspeaker")
+    setup.add_argument("--capture", metavar="DEVICE", help="ALSA's name of the microphone")
+    setup.add_argument("--receiver", metavar="WHOM", help="the bell rings: user:<uid>, group:<id>")
+    setup.add_argument("--pin-factory", metavar="FACTORY", help="how pins are reached")
+    setup.add_argument(
+        "--replace", action="store_true", help="overrule keys that were set by hand elsewhere"
+    )
+    _config(setup)
+    setup.set_defaults(run=lambda options: _setup(options, checks()))
+
 
 def _passphrase(parser: ArgumentParser) -> None:
     parser.add_argument(
@@ -98,3 +125,23 @@ def _restore(options: Namespace) -> int:
         yes=options.yes,
         twin=options.twin,
     )
+
+
+def _setup(options: Namespace, checks: Sequence[Check]) -> int:
+    from appliance.owner.places import places
+    from appliance.owner.setup import Answers, set_up
+
+    answers = Answers(
+        id=options.id,
+        name=options.name,
+        pin_factory=options.pin_factory,
+        buttons=tuple(options.button),
+        leds=tuple(options.led),
+        relays=tuple(options.relay),
+        camera=options.camera,
+        playback=options.playback,
+        capture=options.capture,
+        receiver=options.receiver,
+    )
+    where = places(options.config, os.environ)
+    return set_up(where, checks, answers, replace=options.replace)

@@ -5,13 +5,16 @@ A daemon that systemd starts has its folders in its environment, who types a com
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.addressbook import SYSTEM_FOLDER
+from appliance.client import Client, NotAllowed, Unreachable
 from appliance.loading.layers import DEFAULT_FILE
+from appliance.socket_path import AlreadyRunning, listening_path, only_one
 from appliance.state_directory import state_directory
 
 CREDSTORE = Path("/etc/credstore")
@@ -40,6 +43,28 @@ class Places:
             return sorted(self.credstore.glob("appliance.*"))
         except OSError:
             return []
+
+
+@contextlib.contextmanager
+def stopped(here: Places) -> Iterator[None]:
+    """No appliance runs, and none begins to meanwhile; raises AlreadyRunning.
+
+    The one that systemd starts has another socket than who types a command would have.
+    """
+    if _runs(here.environ):
+        raise AlreadyRunning("an appliance is running: sudo systemctl stop appliance first")
+    with only_one(listening_path(here.environ)):
+        yield
+
+
+def _runs(environ: Mapping[str, str]) -> bool:
+    try:
+        with Client(environ, 1.0):
+            return True
+    except NotAllowed:
+        return True
+    except Unreachable:
+        return False
 
 
 def places(

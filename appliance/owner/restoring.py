@@ -38,12 +38,11 @@ from appliance.owner.baggage import (
     Baggage,
     Target,
 )
-from appliance.owner.places import Places
+from appliance.owner.places import Places, stopped
 from appliance.owner.sealed import CannotBeOpened, check, unseal
 from appliance.owner.twin import Kept, refuse_twin
 from appliance.service.doctor.knocking import kept as kept_at_broker
 from appliance.signaling.sequence import successor
-from appliance.socket_path import listening_path, only_one
 from appliance.trust import book, keys
 from appliance.whole_file import private_folder, write_whole
 
@@ -66,7 +65,7 @@ def restore(
     """
     content = _opened(file, passphrase_file)
     target = Target(places, broker)
-    with only_one(listening_path(places.environ)):
+    with stopped(places):
         if not twin:
             refuse_twin(content, target, kept)
         _ask(content, places, yes=yes)
