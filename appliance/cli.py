@@ -204,6 +204,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add_to(broker)
 
+    from appliance.owner.command import add_to as add_owner
+
+    add_owner(commands, _edge_checks)
+
     version = commands.add_parser("version", help="the version")
     version.set_defaults(run=_version)
     return parser

@@ -15,6 +15,22 @@ RESERVED = 2**28
 HIGHEST = 2**53 - RESERVED
 
 
+SUCCESSION = 2**40
+"""Of a run whose beginning was kept in a backup: more than four thousand starts since then."""
+PER_MS = 1024
+"""A successor begins at so many times the clock's milliseconds, so that of two from one backup the later
+one begins higher, unless the other has started more often than every five minutes."""
+
+
+def successor(kept: bytes, *walls_ms: int) -> bytes:
+    """What the file of a device has to hold that begins where another ended, whose file was once `kept`.
+
+    Nobody knows how far that one has come since. `walls_ms` are times of day of which any may be wrong.
+    """
+    first = max(_number(kept) + SUCCESSION, *(wall_ms * PER_MS for wall_ms in walls_ms))
+    return b"%d\n" % min(first, HIGHEST - 1)
+
+
 def first_number(folder: Path, wall_ms: int) -> int:
     """Where to begin: at the clock's milliseconds, or behind what a former run may have used.
 
@@ -23,10 +39,10 @@ def first_number(folder: Path, wall_ms: int) -> int:
     """
     file = folder / FILE
     try:
-        kept = int(file.read_bytes()[:20])
-    except (OSError, ValueError):
+        kept = _number(file.read_bytes())
+    except OSError:
         kept = 0
-    first = max(wall_ms, kept if kept < HIGHEST else 0)
+    first = max(wall_ms, kept)
     try:
         private_folder(folder)
         write_whole(file, b"%d\n" % (first + RESERVED))
@@ -35,3 +51,12 @@ def first_number(folder: Path, wall_ms: int) -> int:
             "%s cannot be written (%s): after a clock set back, numbers may too", file, error
         )
     return first
+
+
+def _number(kept: bytes) -> int:
+    """What stands in the file; 0 for what cannot be."""
+    try:
+        number = int(kept[:20])
+    except ValueError:
+        return 0
+    return number if number < HIGHEST else 0

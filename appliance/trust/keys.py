@@ -181,22 +181,29 @@ class DeviceKey:
 
     @classmethod
     def _load(cls, file: Path) -> DeviceKey:
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric import ed25519
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
         try:
-            private = load_pem_private_key(file.read_bytes(), password=None)
+            pem = file.read_bytes()
         except FileNotFoundError:
             raise
         except OSError as error:
             raise KeyUnusable(
                 f"this device's key cannot be read from {file}: {error.strerror}"
             ) from None
+        return cls.from_pem(pem, str(file))
+
+    @classmethod
+    def from_pem(cls, pem: bytes, where: str) -> DeviceKey:
+        """What a file holds; `where` is what it is called if it is none. Raises KeyUnusable."""
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        try:
+            private = load_pem_private_key(pem, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise KeyUnusable(f"{file} is not an unencrypted private key in PEM") from None
+            raise KeyUnusable(f"{where} is not an unencrypted private key in PEM") from None
         if not isinstance(private, ed25519.Ed25519PrivateKey):
-            raise KeyUnusable(f"{file} is a private key of another kind than Ed25519")
+            raise KeyUnusable(f"{where} is a private key of another kind than Ed25519")
         return cls(private)
 
     def pem(self) -> bytes:

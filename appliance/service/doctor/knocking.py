@@ -10,7 +10,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,28 @@ def _reason(error: Exception) -> str:
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
-def _speak(mqtt: Mqtt, device_id: str, tls: bool, version: MQTTProtocolVersion) -> Knock:
+def kept(mqtt: Mqtt, device_id: str, topic_filter: str) -> dict[str, bytes] | None:
+    """What the broker keeps under these topics; None where it cannot be asked. Never raises."""
+    tls = bool(mqtt.ca_file or mqtt.cert_file or mqtt.port == TLS_PORT)
+    for version in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
+        found: dict[str, bytes] = {}
+        try:
+            knock = _speak(mqtt, device_id, tls, version, {topic_filter: found})
+        except (OSError, ValueError):
+            return None
+        if knock.step is Step.DONE:
+            return found
+    return None
+
+
+def _speak(
+    mqtt: Mqtt,
+    device_id: str,
+    tls: bool,
+    version: MQTTProtocolVersion,
+    asked: Mapping[str, dict[str, bytes]] | None = None,
+) -> Knock:
+    """Log in and have a message come back; what is retained below the topics of `asked` is put there."""
     heard: list[str] = []
     back: list[float] = []
     topic = f"{mqtt.root}/device/{device_id}/doctor/{secrets.token_hex(8)}"
@@ -128,15 +149,20 @@ def _speak(mqtt: Mqtt, device_id: str, tls: bool, version: MQTTProtocolVersion) 
     def subscribed(_c: Any, _d: Any, _m: int, reasons: Any, _p: Any = None) -> None:
         heard.append("subscribed" if not reasons[0].is_failure else str(reasons[0]))
 
-    def arrived(_c: Any, _d: Any, _message: MQTTMessage) -> None:
-        back.append(time.monotonic())
+    def arrived(_c: Any, _d: Any, message: MQTTMessage) -> None:
+        if message.topic == topic:
+            back.append(time.monotonic())
+        for told in (asked or {}).values():
+            if message.retain:
+                told[message.topic] = bytes(message.payload)
 
     client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, arrived
     try:
         client.connect(mqtt.host, mqtt.port, keepalive=30)
         if not _until(client, lambda: bool(heard)) or heard[0] != "in":
             return Knock(Step.LOGIN, heard[0] if heard else "no answer to the login", tls=tls)
-        client.subscribe(topic, qos=1)
+        # one packet: what is retained comes before what is published later
+        client.subscribe([(topic, 1), *((each, 0) for each in asked or {})])
         if not _until(client, lambda: len(heard) > 1) or heard[1] != "subscribed":
             return Knock(Step.MESSAGE, f"{topic} may not be read", tls=tls)
         begun = time.monotonic()

@@ -1,0 +1,93 @@
+"""Where the device of this machine keeps what is its own: for who works on it from a terminal.
+
+A daemon that systemd starts has its folders in its environment, who types a command has not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.addressbook import SYSTEM_FOLDER
+from appliance.client import Client, NotAllowed, Unreachable
+from appliance.loading.layers import DEFAULT_FILE
+from appliance.socket_path import AlreadyRunning, listening_path, only_one
+from appliance.state_directory import state_directory
+
+CREDSTORE = Path("/etc/credstore")
+"""Where systemd finds the secrets of units; ours begin with `appliance.`"""
+RUNNING_CREDENTIALS = Path("/run/credentials/appliance.service")
+"""Where the running unit is given them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The configuration, the state folder, and where secrets are; `environ` as the daemon has it."""
+
+    file: Path
+    state: Path
+    environ: Mapping[str, str]
+    credstore: Path = CREDSTORE
+
+    @property
+    def drop_ins(self) -> Path:
+        """`conf.d` beside the configuration."""
+        return self.file.parent / "conf.d"
+
+    def stored(self) -> list[Path]:
+        """This device's files in systemd's store of secrets, as far as this user may look."""
+        try:
+            return sorted(self.credstore.glob("appliance.*"))
+        except OSError:
+            return []
+
+
+@contextlib.contextmanager
+def stopped(here: Places) -> Iterator[None]:
+    """No appliance runs, and none begins to meanwhile; raises AlreadyRunning.
+
+    The one that systemd starts has another socket than who types a command would have.
+    """
+    if _runs(here.environ):
+        raise AlreadyRunning("an appliance is running: sudo systemctl stop appliance first")
+    with only_one(listening_path(here.environ)):
+        yield
+
+
+def _runs(environ: Mapping[str, str]) -> bool:
+    try:
+        with Client(environ, 1.0):
+            return True
+    except NotAllowed:
+        return True
+    except Unreachable:
+        return False
+
+
+def places(
+    file: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    system: Path = SYSTEM_FOLDER,
+    credentials: Path = RUNNING_CREDENTIALS,
+    credstore: Path = CREDSTORE,
+) -> Places:
+    """Those of the daemon with this environment, else of the one that systemd starts."""
+    state = state_directory(environ)
+    said = "STATE_DIRECTORY" in environ or "XDG_STATE_HOME" in environ
+    if not said and not state.exists() and _exists(system):
+        state = system
+    known = {**environ, "STATE_DIRECTORY": str(state)}
+    if "CREDENTIALS_DIRECTORY" not in known and _exists(credentials):
+        known["CREDENTIALS_DIRECTORY"] = str(credentials)
+    return Places(file or DEFAULT_FILE, state, known, credstore)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
