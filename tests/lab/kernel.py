@@ -26,10 +26,11 @@ KERNEL = Item(
 
 def kernel() -> Path:
     """The program. Raises CannotBuildHere, and CalledProcessError with what the compiler said."""
-    return KERNEL.get(_build)
+    return KERNEL.get(build)
 
 
-def _build(made: Path, room: Path) -> None:
+def build(made: Path, room: Path, config: Path = CONFIG) -> None:
+    """Build one with what `config` adds to Linux's own configuration for user mode."""
     package = download(SOURCE, room)
     tree = room / SOURCE
     with subprocess.Popen(
@@ -43,18 +44,18 @@ def _build(made: Path, room: Path) -> None:
     make = ["make", "-s", "-C", str(tree), "ARCH=um", f"O={out}"]
     _run([*make, "defconfig"])
     merge = [str(tree / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out)]
-    _run([*merge, str(out / ".config"), str(CONFIG)], cwd=tree)
+    _run([*merge, str(out / ".config"), str(config)], cwd=tree)
     _run([*make, "olddefconfig"])
-    _check((out / ".config").read_text())
+    _check((out / ".config").read_text(), config)
     _run([*make, f"-j{os.cpu_count() or 1}", "linux"])
     _run(["strip", "-o", str(made), str(out / "linux")])
     shutil.rmtree(tree)
 
 
-def _check(got: str) -> None:
+def _check(got: str, config: Path) -> None:
     """What was asked for is in it: a symbol that the source no longer has is dropped without a word."""
     lines = set(got.splitlines())
-    wanted = [line for line in CONFIG.read_text().splitlines() if line.startswith("CONFIG_")]
+    wanted = [line for line in config.read_text().splitlines() if line.startswith("CONFIG_")]
     missing = [line for line in wanted if line not in lines]
     if missing:
         raise ValueError(f"{SOURCE} does not have {', '.join(missing)}")

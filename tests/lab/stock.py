@@ -42,9 +42,9 @@ def digest(*parts: str | bytes) -> str:
 class Item:
     """One thing that is kept: `make` writes it into the file that it is given, in a folder of its own."""
 
-    def __init__(self, name: str, what: str, takes: str, key: str) -> None:
-        """`what` it is and how long it `takes` to build, for whoever waits for it."""
-        self.name, self.what, self.takes = name, what, takes
+    def __init__(self, name: str, what: str, takes: str, key: str, kept: int = KEPT) -> None:
+        """`what` it is and how long it `takes` to build, for whoever waits for it; how many are `kept`."""
+        self.name, self.what, self.takes, self.kept = name, what, takes, kept
         self.path = folder() / f"{name}-{key}"
 
     @property
@@ -71,7 +71,7 @@ class Item:
 
     def _forget_old(self) -> None:
         versions = self.path.parent.glob(f"{self.name}-*")
-        for old in sorted(versions, key=lambda one: one.stat().st_mtime, reverse=True)[KEPT:]:
+        for old in sorted(versions, key=lambda one: one.stat().st_mtime, reverse=True)[self.kept :]:
             old.unlink()
 
 

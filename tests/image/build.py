@@ -1,0 +1,159 @@
+"""What the stand-in machine is made of: Debian, the project's package, and the card's image of both.
+
+Each is built once and kept as the lab's parts are (`tests/lab/stock.py`), under a name that tells what it was made
+of. What is done stands in image-build/vm; here is in which order, and of what.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.lab.archive import SUITE, mirror
+from tests.lab.guest import program
+from tests.lab.stock import ROOT, CannotBuildHere, Item, digest
+
+VM = ROOT / "image-build" / "vm"
+LAYER = ROOT / "image-build" / "layer"
+PACKAGING = ROOT / "image-build" / "debian"
+AGENT = ROOT / "tests" / "lab" / "rootfs" / "lab" / "agent.py"
+ARCHITECTURES = ("amd64", "arm64")
+_HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+_BASE_RECIPE = "1"
+"""To be raised where `_base` makes another system of the same packages."""
+
+
+def image_item(architecture: str) -> Item:
+    """The card's image: some gigabytes, of which one is written."""
+    return Item(
+        f"image-{architecture}",
+        f"the stand-in machine's card ({architecture})",
+        "a minute, and ten where its processor is emulated",
+        digest(
+            base_item(architecture).path.name,
+            deb_item(architecture).path.name,
+            *_content(VM, LAYER / "appliance.rootfs-overlay"),
+            (LAYER / "settle").read_bytes(),
+            AGENT.read_bytes(),
+        ),
+        kept=2,
+    )
+
+
+def deb_item(architecture: str) -> Item:
+    """The project's package for it."""
+    sources = ("appliance", "systemd", "config", "image-build/debian")
+    files = ("pyproject.toml", "README.md", "CHANGELOG.md", "docs/LICENSE", "docs/operations.md")
+    return Item(
+        f"deb-{architecture}",
+        f"the package ({architecture}, {SUITE})",
+        "one to four minutes",
+        digest(
+            *_content(*(ROOT / one for one in sources)),
+            *((ROOT / one).read_bytes() for one in files),
+            (ROOT / ".ci" / "constraints.txt").read_bytes(),
+        ),
+        kept=2,
+    )
+
+
+def base_item(architecture: str) -> Item:
+    """Debian with what the machine has of it, as an archive."""
+    return Item(
+        f"debian-{architecture}",
+        f"Debian {SUITE} for {architecture}",
+        "a minute, and ten where its processor is emulated",
+        digest((VM / "packages").read_bytes(), architecture, _BASE_RECIPE),
+        kept=2,
+    )
+
+
+def image(architecture: str) -> Path:
+    """The image. Raises CannotBuildHere, and RuntimeError with what failed."""
+    item = image_item(architecture)
+    if not item.is_there:  # what it is made of may have been forgotten by then
+        base_item(architecture).get(lambda made, room: _base(architecture, made))
+        deb_item(architecture).get(lambda made, room: _deb(architecture, made))
+    return item.get(lambda made, room: _image(architecture, made, room))
+
+
+def _content(*folders: Path) -> Iterable[str | bytes]:
+    """Names and bytes of what lies in folders, but what Python leaves and what is fetched anew."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not {"__pycache__", "vendor"} & set(path.parts):
+                yield str(path.relative_to(ROOT))
+                yield path.read_bytes()
+
+
+def _deb(architecture: str, made: Path) -> None:
+    environment = {**os.environ, "ARCH": architecture, "SUITE": SUITE, "LEVEL": "1"}
+    _run([str(PACKAGING / "build")], environment)
+    [package] = (ROOT / "dist").glob(f"appliance_*+deb13_{architecture}.deb")
+    shutil.copyfile(package, made)
+
+
+def _base(architecture: str, made: Path) -> None:
+    _can_run(architecture)
+    lines = (VM / "packages").read_text().splitlines()
+    packages = [line for line in lines if line and not line.startswith("#")]
+    kernel = f"linux-image-{architecture}"
+    _run(
+        [
+            program("mmdebstrap"),
+            f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
+            "--variant=minbase",
+            f"--architectures={architecture}",
+            "--format=tar",
+            f"--include={','.join([*packages, kernel])}",
+            "--aptopt=APT::Install-Recommends false",
+            "--dpkgopt=force-unsafe-io",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            SUITE,
+            str(made),
+            mirror(),
+        ]
+    )
+
+
+def _can_run(architecture: str) -> None:
+    """Raises CannotBuildHere where programs of that architecture cannot be run, and not be made to run."""
+    if architecture == _HERE:
+        return
+    try:
+        _run(["sh", str(VM / "emulate"), architecture])
+    except RuntimeError as error:
+        raise CannotBuildHere(f"programs for {architecture} cannot be run here: {error}") from error
+
+
+def _image(architecture: str, made: Path, room: Path) -> None:
+    _can_run(architecture)
+    alone = ["unshare", "--mount"]
+    if os.geteuid() != 0:
+        alone = ["unshare", "--map-root-user", "--map-auto", "--mount"]
+    base, deb = base_item(architecture).path, deb_item(architecture).path
+    _run([*alone, "--", str(VM / "assemble"), str(base), str(deb), architecture, str(room)])
+    (room / "disk.img").rename(made)
+
+
+def _run(words: list[str], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        env=environment,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words[:4])} .. failed:\n{done.stdout[-4000:]}")
+    sys.stderr.flush()

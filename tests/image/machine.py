@@ -1,0 +1,233 @@
+"""The stand-in for a Pi with a card, which starts as a Pi's firmware would, and loses its power when it is told.
+
+    with CardMachine(folder, image) as door:       # on a copy of the image; boots, and waits until it answers
+        door.check("systemctl start appliance")
+        door.restart("0 tryboot")                  # the firmware does what the guest asked for
+        door.cut()                                 # no goodbye: what was not written is lost
+        door.power_on()
+
+The kernel is the card's own, on a processor that qemu emulates: ten to twenty times slower than it is, for there is
+no KVM where this is mostly run. Or, as in the lab, one that is a program of this host (`user_mode=True`): the same
+system on the same card, in a few seconds; it has no way to this host's network, and is for amd64 alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.image import firmware
+from tests.image.card import Card
+from tests.image.kernel import user_mode_kernel
+from tests.lab.machine import MachineError, Result
+from tests.lab.machine import Machine as Lab
+from tests.parts.mosquitto import free_port
+from tests.parts.need import program
+
+MEMORY_MB = 1024
+BOOT_S = 900.0
+"""Until it answers. Some twenty seconds where nobody else wants the processor."""
+RUN_S = 600.0
+END_S = 600.0
+_PIECE = 48_000
+
+_BOARDS: Mapping[str, Sequence[str]] = {
+    "amd64": ("qemu-system-x86_64", "-machine", "q35", "-cpu", "max"),
+    "arm64": ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"),
+}
+_SLOW = ("systemd.default_device_timeout_sec=900", "systemd.default_timeout_start_sec=900")
+"""A card that does not come is no matter of seconds where a processor is emulated beside other work."""
+_PACKAGES = {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}
+
+
+class CardMachine(Lab):
+    """One machine with a card of its own. Whoever drives it waits for it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        image: Path | None,
+        *,
+        architecture: str = "amd64",
+        user_mode: bool = False,
+        ports: Sequence[int] = (),
+        size_mb: int | None = None,
+    ) -> None:
+        """`folder` is made, and gets the card, a copy of `image`; None: the card that is there, as it was left.
+
+        `ports` of the guest (TCP) are reached at `self.port(..)` of this host's loopback. `size_mb` is the
+        card's size, where it is larger than the image.
+        """
+        super().__init__(folder)
+        self.disk = folder / "card.img"
+        self.card = Card(self.disk)
+        self.architecture = architecture
+        self.started: firmware.Start | None = None
+        """What the firmware has started last."""
+        self.starts = 0
+        self.user_mode = user_mode
+        self._image, self._size_mb = image, size_mb
+        self._ports = {port: free_port() for port in ports}
+
+    def __enter__(self) -> CardMachine:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._image is not None:
+            words = ["cp", "--sparse=always", "--reflink=auto", self._image, self.disk]
+            subprocess.run(words, check=True)
+            self.disk.chmod(0o600)
+        if self._size_mb is not None:
+            os.truncate(self.disk, self._size_mb << 20)
+        self.power_on()
+        return self
+
+    def port(self, port: int) -> int:
+        """Where a port of the guest's is on this host."""
+        return self._ports[port]
+
+    # -------------------- power
+
+    def power_on(self, told: firmware.Reset = firmware.POWERED_ON, *, wait: bool = True) -> None:
+        """Let the firmware read the card, start what it says, and wait until it answers."""
+        self.started = firmware.start(self.disk, self.folder, told)
+        self.starts += 1
+        self._answers.clear()
+        self._heard = b""
+        self._line, theirs = socket.socketpair()
+        self._line.settimeout(RUN_S)
+        words = self._in_user_mode if self.user_mode else self._emulated
+        with theirs, self._console.open("wb") as said:
+            self._process = subprocess.Popen(
+                words(self.started, theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env={**os.environ, "TMPDIR": self._memory()},
+            )
+        if wait:
+            self.answers()
+
+    def answers(self) -> None:
+        """Wait until the guest is up far enough to be told something; it is ended where it is not."""
+        try:
+            self.answer(0, BOOT_S)
+        except BaseException:
+            self._end()
+            raise
+
+    def cut(self) -> None:
+        """Take its power away."""
+        self._end()
+
+    def restart(self, words: str = "") -> None:
+        """Have the guest reboot, with words for the firmware, and boot as they say."""
+        argument = f"--reboot-argument={shlex.quote(words)}" if words else ""
+        with contextlib.suppress(MachineError):  # it may be gone before it has answered
+            self._ask(command=f"systemctl reboot --no-block {argument}", timeout=RUN_S)
+        self.follow()
+
+    def follow(self) -> None:
+        """Wait until the guest has ended by itself, and boot as it asked the firmware to."""
+        told = self.ended()
+        if told is None:
+            raise MachineError(f"it was switched off\n{self.console()[-2000:]}")
+        self.power_on(told)
+
+    def ended(self) -> firmware.Reset | None:
+        """Wait until the guest has ended; what it asked the firmware for, None where it is off."""
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._end()
+            raise MachineError(f"it does not end\n{self.console()[-2000:]}") from None
+        self._line.close()
+        return firmware.reset(self.console())
+
+    def stop(self) -> None:
+        """Shut it down, where it still runs; it is killed where it does not."""
+        if self._process.poll() is None:
+            with contextlib.suppress(MachineError):
+                self._ask(command="systemctl poweroff --no-block", timeout=RUN_S)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(END_S)
+        self._end()
+
+    def _in_user_mode(self, what: firmware.Start, line: int) -> list[str]:
+        """It has no initramfs: of the slot's names the kernel itself knows that of its root's partition."""
+        root = {2: "system_a", 3: "system_b"}[what.partition]
+        words = [
+            word
+            for word in what.cmdline.split()
+            if not word.startswith(("console=", "root=", "rootwait", "panic="))
+        ]
+        return [
+            str(user_mode_kernel()),
+            *(f"mem={MEMORY_MB}M", f"uml_dir={self.folder}", f"umid=uml-{self.starts}", "noreboot"),
+            *("con=null", "con0=null,fd:1", "console=tty0", "ssl=null", f"ssl0=fd:{line}"),
+            *(f"ubd0={self.disk}", f"root=PARTLABEL={root}", *words, "stand_in_line=ttyS0", *_SLOW),
+        ]
+
+    def _emulated(self, what: firmware.Start, line: int) -> list[str]:
+        qemu, *board = _BOARDS[self.architecture]
+        forwards = "".join(
+            f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self._ports.items()
+        )
+        initrd = ["-initrd", str(what.initrd)] if what.initrd else []
+        return [
+            str(program(qemu, _PACKAGES[self.architecture])),
+            *board,
+            *("-accel", "tcg,thread=multi", "-smp", "2", "-m", str(MEMORY_MB)),
+            *("-nodefaults", "-display", "none", "-no-reboot"),
+            *("-kernel", str(what.kernel), *initrd),
+            *("-append", " ".join([what.cmdline, "stand_in_line=hvc0", *_SLOW])),
+            *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
+            *("-drive", f"if=none,id=card,format=raw,file={self.disk}"),
+            *("-device", "virtio-blk-pci,drive=card"),
+            *("-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net"),
+            *("-device", "virtio-rng-pci", "-device", "virtio-serial-pci"),
+            *("-chardev", f"socket,id=line,fd={line}", "-device", "virtconsole,chardev=line"),
+        ]
+
+    # -------------------- files, and what it tells
+
+    def put(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
+        """Write a file, and the folders that it stands in: whole or not at all."""
+        data = base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+        to = shlex.quote(path)
+        self.check(f"mkdir -p $(dirname {to}); : > {to}.b64")
+        for begin in range(0, len(data), _PIECE):
+            self.check(f"printf %s {data[begin : begin + _PIECE]} >> {to}.b64")
+        self.check(
+            f"base64 -d {to}.b64 > {to}.new && chmod {mode:o} {to}.new && sync {to}.new"
+            f" && mv {to}.new {to} && rm {to}.b64"
+        )
+
+    def get(self, path: str) -> bytes:
+        """Read a file. Raises MachineError."""
+        return base64.b64decode(self.check(f"base64 -w0 {shlex.quote(path)}"))
+
+    def run(self, command: str, timeout: float = RUN_S) -> Result:
+        """Have bash carry out a command, as root, and wait for its end."""
+        return self.start(command, timeout).result()
+
+    @property
+    def _console(self) -> Path:
+        return self.folder / f"console-{self.starts}"
+
+    def console(self) -> str:
+        """What the kernel and the firmware's stand-in say of the last start."""
+        return self._console.read_text(errors="replace") if self._console.exists() else ""
+
+    def consoles(self, target: Path) -> None:
+        """Bring back those of all starts."""
+        target.mkdir(parents=True, exist_ok=True)
+        for one in self.folder.glob("console-*"):
+            shutil.copy(one, target)
