@@ -43,7 +43,7 @@ START = """async () => {
   };
   const self = { uid: 'alice', endpoint: 'phone-1', name: 'Alice' };
   const broker = { url: 'ws://x', root: 'r', version: 4 };
-  window.link = new Signaling(self, broker, [], () => ++seq, listener);
+  window.link = new Signaling(self, broker, ['front-door'], () => ++seq, listener);
   await window.link.connect();
 }"""
 LIB = """() => {
