@@ -373,18 +373,18 @@ export class Signaling {
   #takePresence(uid, endpoint, text) {
     let presence = null;
     try {
-      presence = JSON.parse(text || 'null');
+      presence = presenceOf(text);
     } catch {
       this.#refuse('malformed', `The presence of ${uid} cannot be read.`);
     }
-    const online = presence?.state === 'online';
+    const online = presence !== null;
     const endpoints = this.#presence.get(uid) ?? new Map();
     if (online && !endpoints.has(endpoint) && endpoints.size >= MAX_ENDPOINTS) {
       this.#refuse('flooded', `${uid} has more than ${MAX_ENDPOINTS} endpoints online.`);
       return;
     }
     this.#presence.set(uid, endpoints);
-    if (online) this.#meet(uid, endpoint, presence.epoch ?? null);
+    if (online) this.#meet(uid, endpoint, presence.epoch);
     const is_news = online && endpoints.get(endpoint) !== presence.epoch;
     if (is_news) {
       // who had lost its own connection may have lost what was said to it there
@@ -392,7 +392,7 @@ export class Signaling {
       this.#outbox.push(...said.filter((m) => !this.#outbox.includes(m)));
       for (const m of this.#outbox) if (isOf(m.to, uid, endpoint)) m.sent = undefined;
     }
-    if (online) endpoints.set(endpoint, presence.epoch ?? null);
+    if (online) endpoints.set(endpoint, presence.epoch);
     else endpoints.delete(endpoint);
     this.listener.onPresence(uid, endpoint, online);
     if (online) this.#flush();
@@ -495,5 +495,13 @@ function wait(message) {
 
 /** @param {Address} to @param {string} uid @param {string} endpoint */
 const isOf = (to, uid, endpoint) => to.uid === uid && to.endpoint === endpoint;
+
+/** Who is there, by which connection; null: nobody. Throws for what is no presence. @param {string} text */
+function presenceOf(text) {
+  const { state, epoch = null } = text === '' ? { state: 'offline' } : JSON.parse(text);
+  const known = state === 'online' || state === 'offline';
+  if (!known || !(epoch === null || typeof epoch === 'string')) throw new Error('no presence');
+  return state === 'online' ? { epoch } : null;
+}
 
 const OFFLINE = JSON.stringify({ v: 1, state: 'offline' });
