@@ -64,8 +64,8 @@ chaos: $(TEST) packages ## minutes without network and broker; thousands of pres
 fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
-soak: $(TEST) packages ## ten thousand calls in one process, and what they leave; CALLS=1000
-	@$(BIN)/python -m tests.soak
+soak: $(TEST) packages ## ten thousand calls in one process, a day of everything, and what they leave; SOAK=day
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 deb: ## a Debian package, in dist/; ARCH=arm64 SUITE=trixie for a Pi; make deb-test tries one
 	@image-build/debian/build

@@ -369,6 +369,10 @@ class Http(Struct, frozen=True):
     """How many may look through the camera at once without a call."""
     view_limit_s: Annotated[float, Meta(ge=0, le=86400)] = 3600
     """How long each of them may look; 0 is without limit."""
+    security_contact: (
+        Annotated[str, Meta(pattern=r"^(mailto:|https://|tel:)[!-~]{1,200}\Z")] | None
+    ) = None
+    """Where whoever has found a fault in this device tells it in private, as a URI (RFC 9116)."""
 
 
 class Config(Struct, frozen=True):

@@ -553,6 +553,19 @@ def test_a_pin_has_one_use_however_it_is_spelled(author: Author, spelling: str) 
     assert author.faults() == [f"leds.red.pin: {pin} is the pin of buttons.bell already"]
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["javascript:alert(1)", "mailto:", "me@house.example", "mailto:a b", "https://a\\nX: y"],
+)
+def test_whom_to_tell_of_a_fault_is_an_address(author: Author, spelling: str) -> None:
+    author.writes(f"""
+        [http]
+        security_contact = "{spelling}"
+    """)
+    (fault,) = author.faults()
+    assert fault.startswith("http.security_contact: ")
+
+
 # -------------------- what comes with the program
 
 

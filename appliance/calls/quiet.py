@@ -14,8 +14,8 @@ from appliance.events import DoNotDisturbChanged
 
 HOURS, UNTIL = Timer("quiet_hours"), Timer("do_not_disturb")
 LAST_YEAR = 9998
-LOOK_S = 3600.0
-"""The clock may be set and summer time may begin, so the next change is looked for this often."""
+LOOK_S = 60.0
+"""The clock may be set and summer time may begin, so the next change is looked for each minute."""
 
 
 def set_quiet(turn: Turn, command: SetDoNotDisturb) -> None:

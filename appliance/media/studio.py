@@ -127,7 +127,7 @@ class Studio:
 
     def do_without(self, error: Exception) -> None:
         """`load` has raised: there is no media in this run, and who asks for any is told so at once."""
-        sentence = f"there is no sound and no picture: {error or type(error).__name__}"
+        sentence = f"there is no sound and no picture: {str(error) or type(error).__name__}"
         self._lost = SourceFailed(DeviceException.MEDIA_SERVICES_WERE_LOST, sentence)
         self._post(FaultReported(self._lost.type.value, sentence, "media", lasts=True))
 

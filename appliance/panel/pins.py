@@ -62,7 +62,7 @@ def open_factory(board: Literal["pi", "simulated"], name: str | None) -> PinFact
             factory = _load(candidate)
         except Exception as error:
             # each driver fails in its own way, an import error and a plain Exception among them
-            faults.append(f"{candidate}: {error or type(error).__name__}")
+            faults.append(f"{candidate}: {str(error) or type(error).__name__}")
             kind = type(error) if isinstance(error, UnknownFactoryError) else PinsUnavailableError
         else:
             for fault in faults:

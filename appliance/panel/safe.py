@@ -142,4 +142,6 @@ def _rest(one: Output, factory: PinFactory, done: set[Any], faults: dict[str, st
             done.add(key)
     except Exception as error:
         # gpiozero and each driver have errors of their own, plain Exceptions among them
-        faults[one.where] = f"the pin {one.pin} cannot be driven: {error or type(error).__name__}"
+        faults[one.where] = (
+            f"the pin {one.pin} cannot be driven: {str(error) or type(error).__name__}"
+        )

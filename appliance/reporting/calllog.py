@@ -246,7 +246,7 @@ class CallLog:
                 await asyncio.to_thread(self._ledger.keep_picture, name, jpeg)
                 entry.picture = name
         except Exception as error:  # a call goes on without its picture
-            sentence = f"there is no picture of who rang: {error or type(error).__name__}"
+            sentence = f"there is no picture of who rang: {str(error) or type(error).__name__}"
             self._post(FaultReported("picture_failed", sentence, "call_log", entry.call_id))
             return
         self._keep(entry)

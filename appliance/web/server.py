@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,7 @@ requests_log = logging.getLogger(f"{__name__}.requests")
 
 SHUTDOWN_TIMEOUT_S = 2.0
 SWEEP_EVERY_S = 60.0
+SAID_FOR = timedelta(days=30)
 KEEP_ALIVE_S = 30.0
 """How long a connection stays after an answer, and how long the next request may take to come."""
 LINGER_S = 5.0
@@ -210,6 +212,8 @@ class WebServer:
         application = web.Application(middlewares=[self._check], client_max_size=MAX_BODY_BYTES)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/ca.crt", self._authority)
+        if self._http.security_contact is not None:
+            application.router.add_get("/.well-known/security.txt", self._security)
         application.router.add_get("/login", self._challenge)
         application.router.add_post("/login", self._login)
         application.router.add_post("/logout", self._logout)
@@ -351,6 +355,13 @@ class WebServer:
         return web.json_response(
             {"status": "ok", "mqtt": self._status().get("mqtt")}, headers=NO_STORE
         )
+
+    async def _security(self, request: web.Request) -> web.StreamResponse:
+        """Whom to tell of a fault in this device (RFC 9116); as long as it is said here it is good."""
+        del request
+        expires = (datetime.now(UTC) + SAID_FOR).replace(microsecond=0)
+        text = f"Contact: {self._http.security_contact}\nExpires: {expires:%Y-%m-%dT%H:%M:%SZ}\n"
+        return web.Response(text=text, headers=NO_STORE)
 
     async def _authority(self, request: web.Request) -> web.StreamResponse:
         """The certificate of this device's own authority, for a phone to trust."""

@@ -259,6 +259,16 @@ def test_a_clock_that_is_put_back_makes_it_last() -> None:
     assert play.state.do_not_disturb is None
 
 
+def test_quiet_hours_follow_a_clock_that_is_set_within_a_minute() -> None:
+    """A Pi starts with the time of its last stop, and learns in the night what time it is."""
+    play = Play(NIGHT, online=HOME)
+    play.happens(Started())
+    for off_by_s, is_quiet in ((0, False), (14 * 3600, True), (0, False)):
+        play.clock_is_off_by_s = off_by_s
+        play.wait(61)
+        assert (play.state.do_not_disturb is not None) is is_quiet
+
+
 # -------------------- over a restart
 
 

@@ -288,6 +288,31 @@ async def test_closing_cannot_fail_and_leaves_no_part_open(fails: str) -> None:
     await other.close()
 
 
+async def test_a_closing_that_is_cut_off_leaves_nothing_open() -> None:
+    """On a machine that stood still meanwhile, say; the fixtures look for what waits for its end."""
+    pc = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    other = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+    pc.createDataChannel("it")
+    await pc.setLocalDescription(await pc.createOffer())
+    await other.setRemoteDescription(pc.localDescription)
+    await other.setLocalDescription(await other.createAnswer())
+    await pc.setRemoteDescription(other.localDescription)
+    await until(lambda: pc.connectionState == "connected", "the connection")
+    assert pc.sctp is not None
+    ways = pc.sctp.transport.transport._connection
+    sockets = [protocol.transport for protocol in ways._protocols]
+
+    async def late() -> None:
+        await asyncio.Event().wait()
+
+    ways.close = late  # type: ignore[method-assign]
+    faults = await lifetime.close(pc, 0.05)
+    assert [type(fault) for fault in faults] == [TimeoutError]
+    assert sockets
+    assert all(one.is_closing() for one in sockets)
+    await other.close()
+
+
 def flipped(octet: str) -> str:
     """Another octet in hexadecimal."""
     return f"{int(octet, 16) ^ 0xFF:02X}"

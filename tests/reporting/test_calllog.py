@@ -399,12 +399,17 @@ async def test_a_call_of_sound_alone_has_none(office: Office) -> None:
         assert office.log.entries(2)[1]["picture"] is None
 
 
-async def test_a_camera_that_fails_costs_the_picture_alone(office: Office) -> None:
-    office.camera.pictures = [RuntimeError("no frames")]
+@pytest.mark.parametrize(
+    ("error", "why"), [(RuntimeError("no frames"), "no frames"), (TimeoutError(), "TimeoutError")]
+)
+async def test_a_camera_that_fails_costs_the_picture_alone(
+    office: Office, error: Exception, why: str
+) -> None:
+    office.camera.pictures = [error]
     async with office.day():
         office.rings()
         await office.inbox.until(lambda: bool(office.faults()))
-        assert office.faults() == ["there is no picture of who rang: no frames"]
+        assert office.faults() == [f"there is no picture of who rang: {why}"]
         assert office.only()["picture"] is None
 
 

@@ -13,13 +13,14 @@ from aiohttp import ClientError, ClientSession
 from prometheus_client import CollectorRegistry
 
 from appliance.config import Http
-from appliance.web.connections import Connections
+from appliance.web.connections import AT_MOST, OF_ONE_ADDRESS, Connections
 from tests.web.test_server import self_signed, serve
 
 
 async def test_who_connects_and_asks_nothing_leaves_room_for_others(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    assert 2 * OF_ONE_ADDRESS <= AT_MOST <= 64, "one address leaves as much room as it takes"
     monkeypatch.setitem(Connections.__init__.__kwdefaults__ or {}, "at_most", 8)
     monkeypatch.setitem(Connections.__init__.__kwdefaults__ or {}, "of_one_address", 6)
     registry = CollectorRegistry()

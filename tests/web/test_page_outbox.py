@@ -6,6 +6,7 @@ The page's own outbox on a broker that does as the test says: in the place of mq
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from playwright.async_api import Page, Route
 
 from appliance.config import Device, Http, Mqtt
 from appliance.web.server import WebServer
+from tests.fuzz import mutations
 from tests.web.conftest import WITH_CONSENT, chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -35,15 +37,16 @@ export default { connect: () => new Client() };
 START = """async () => {
   const { Signaling } = await import('/signaling.js');
   window.heard = [];
+  window.faults = [];
   window.clients?.splice(0);
   let seq = 0;
   const listener = {
     onMessage: (m) => window.heard.push(m.kind),
-    onLink: () => {}, onPresence: () => {}, onFault: () => {},
+    onLink: () => {}, onPresence: () => {}, onFault: (code) => window.faults.push(code),
   };
   const self = { uid: 'alice', endpoint: 'phone-1', name: 'Alice' };
   const broker = { url: 'ws://x', root: 'r', version: 4 };
-  window.link = new Signaling(self, broker, [], () => ++seq, listener);
+  window.link = new Signaling(self, broker, ['front-door'], () => ++seq, listener);
   await window.link.connect();
 }"""
 LIB = """() => {
@@ -60,6 +63,10 @@ LIB = """() => {
     },
     async presence(epoch) {
       const text = JSON.stringify({ v: 1, state: 'online', epoch, name: null, kid: null });
+      last().on_.message('r/presence/front-door/main', text, { retain: true });
+      await settled();
+    },
+    async reads(text) {
       last().on_.message('r/presence/front-door/main', text, { retain: true });
       await settled();
     },
@@ -199,3 +206,27 @@ async def test_who_asks_something_else_again_is_not_told_that(phone: Phone) -> N
     await phone.does("says", "ringing")
     await phone.does("hears", "m2", "invite", "c2")
     await phone.said("ringing")
+
+
+async def test_a_presence_that_is_spoilt_is_understood_or_refused(phone: Phone) -> None:
+    """And what is signed for the door is for an epoch that is one, or for none."""
+    rng = Random(51)
+    whole = {"v": 1, "state": "online", "epoch": "e1", "name": None, "kid": None}
+    texts = [mutations.as_text(mutations.of_json(whole, rng)).decode() for _ in range(60)]
+    odd = [f'{{"state": "online", "epoch": {one}}}' for one in ("7", "{}", "[]", "true")]
+    for text in [*texts, *odd, "", "7", "null", "[]", "{", '"online"', '{"state": 1}']:
+        await phone.does("reads", text)
+    faults = await phone.page.evaluate("() => window.faults")
+    assert set(faults) <= {"malformed", "flooded"}
+    assert faults.count("malformed") > 3
+    await phone.does("says", "chat")
+    (said,) = await phone.said("chat")
+    assert said["epoch"] is None or isinstance(said["epoch"], str)
+
+
+async def test_a_presence_whose_epoch_is_none_is_refused(phone: Phone) -> None:
+    await phone.does("reads", '{"v": 1, "state": "online", "epoch": {"a": 1}}')
+    await phone.does("says", "chat")
+    (said,) = await phone.said("chat")
+    assert said["epoch"] is None
+    assert await phone.page.evaluate("() => window.faults") == ["malformed"]

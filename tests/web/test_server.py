@@ -107,6 +107,24 @@ async def test_a_broker_that_is_away_is_no_illness(
         assert await response.json() == {"status": "ok", "mqtt": "offline"}
 
 
+async def test_whom_to_tell_of_a_fault_is_what_the_owner_says(client: ClientSession) -> None:
+    """RFC 9116; for everybody, and nothing where nobody was named."""
+    http = Http(port=0, login="always", security_contact="mailto:security@house.example")
+    async with (
+        serve(http) as server,
+        client.get(f"{server.url}.well-known/security.txt") as response,
+    ):
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        contact, expires = (await response.text()).splitlines()
+    assert contact == "Contact: mailto:security@house.example"
+    name, _, until = expires.partition(": ")
+    assert name == "Expires"
+    left = dt.datetime.fromisoformat(until) - dt.datetime.now(dt.UTC)
+    assert dt.timedelta(days=1) < left < dt.timedelta(days=365)
+    async with serve() as server, client.get(f"{server.url}.well-known/security.txt") as response:
+        assert response.status == 404
+
+
 async def test_metrics_are_those_of_the_given_registry(client: ClientSession) -> None:
     registry = CollectorRegistry()
     Counter("appliance_rings", "Rings of the bell", registry=registry).inc(3)

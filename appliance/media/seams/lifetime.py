@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiortc import RTCPeerConnection, RTCRtpTransceiver
+from aiortc import RTCIceTransport, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from appliance.media.seams.admitting import WAY
@@ -15,6 +15,8 @@ CONNECT = "_RTCPeerConnection__connect"
 """What aiortc starts without an owner as soon as there is a description of each side."""
 IS_CLOSED = "_RTCPeerConnection__isClosed"
 """What a second closing waits for: None before the first."""
+MONITOR = "_RTCIceTransport__monitor_task"
+"""What waits for the end of a connection's ICE, which says so once and to nobody else."""
 ESTIMATOR = "_RTCRtpReceiver__remote_bitrate_estimator"
 """What a receiver of video counts the last second in, by the millisecond: a thousand objects."""
 OVERLAID = ("_handle_rtcp_packet", "_send_rtcp", "_run_rtp", "_retransmit")
@@ -82,12 +84,22 @@ async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
     for dtls in carriers:
         await attempt(dtls.stop())
         await attempt(dtls.transport.stop())
+        _let_go(dtls.transport)
     pc.remove_all_listeners()
     closing = getattr(pc, IS_CLOSED)
     if closing is not None and not closing.done():
         closing.set_result(True)
     _untie(pc)
     return faults
+
+
+def _let_go(ice: RTCIceTransport) -> None:
+    """Of one whose closing was cut off, or begun and not ended: its sockets, and who waits for its end."""
+    for protocol in ice._connection._protocols:
+        protocol.transport.close()
+    monitor: asyncio.Task[None] | None = getattr(ice, MONITOR)
+    if monitor is not None:
+        monitor.cancel()
 
 
 def _untie(pc: RTCPeerConnection) -> None:

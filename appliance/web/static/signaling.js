@@ -40,7 +40,10 @@
  */
 
 import { Answers, isLastWord, isRepeated } from './answers.js';
+import { Comings } from './comings.js';
 import { Gatekeeper, MAX_BYTES, MAX_SEALED, enclose, randomId } from './envelope.js';
+import { Intake } from './intake.js';
+import { MAX_SENDERS, Refusals, remember } from './shares.js';
 import { OtherKey, PLAIN } from './trust.js';
 
 const REPEAT_MS = 1000;
@@ -53,6 +56,13 @@ const KEEPALIVE_S = 5;
 /** So soon a broker answers that is asked whether it is there. */
 const PROBE_MS = 1500;
 const NOT_AUTHORIZED = new Set([4, 5, 134, 135]);
+/**
+ * Written with QoS 1, read with QoS 0: of QoS 1 a broker keeps so much for a reader that is slow, and drops what comes
+ * then, so that one sender's flood pushes out another's `end`. With a clean start it has nothing to say that TCP does not.
+ */
+const RECEIVED = { qos: 0 };
+const MAX_ENDPOINTS = 32;
+const MAX_PRESENCE = 4 * 1024;
 
 export class Signaling {
   /** @type {any} */ #mqtt = null;
@@ -62,7 +72,7 @@ export class Signaling {
   #presence = new Map();
   /** @type {Map<string, string | null>} epochs as the host's list tells them: pages may not look at one another */
   #listed = new Map();
-  /** @type {Map<string, string | null>} epochs of whoever was met in this connection, also of who is gone */
+  /** @type {Map<string, Map<string, string | null>>} of whoever was met in this connection, also of who is gone */
   #epochs_seen = new Map();
   /** @type {Outgoing[]} */ #outbox = [];
   #answers = new Answers();
@@ -71,7 +81,7 @@ export class Signaling {
   /** @type {number | undefined} */ #probing;
   #attempts = 0;
   #closed = false;
-  /** Payloads are opened and sealed one after the other, so that none overtakes. */
+  /** Payloads are sealed one after the other, so that none overtakes; they are opened so by the intake. */
   #turn = Promise.resolve();
 
   /**
@@ -90,6 +100,16 @@ export class Signaling {
     this.listener = listener;
     this.trust = trust;
     this.gatekeeper = new Gatekeeper(self, trust.strict);
+    this.refusals = new Refusals(listener.onFault);
+    this.intake = new Intake(
+      (from, text) => this.#takeMessage(from, text),
+      (from) => this.trust.knows(from),
+      (from) => this.#refuse('flooded', `${from} sends more than is looked at.`),
+    );
+    this.comings = new Comings(
+      (uid, endpoint, text) => this.#takePresence(uid, endpoint, text),
+      (uid) => this.#refuse('flooded', `${uid} comes and goes too often; it is looked at later.`),
+    );
   }
 
   /** Connect, and from then on stay connected. */
@@ -157,9 +177,9 @@ export class Signaling {
 
   /** Follow the presence of somebody, to be able to answer. @param {string} uid */
   watch(uid) {
-    if (this.watched.has(uid)) return;
+    if (this.watched.has(uid) || this.watched.size >= MAX_SENDERS) return;
     this.watched.add(uid);
-    if (this.#link === 'connected') this.#client.subscribe(this.#watchTopic(uid), { qos: 1 });
+    if (this.#link === 'connected') this.#client.subscribe(this.#watchTopic(uid), RECEIVED);
   }
 
   /** An online endpoint of a uid, or null. @param {string} uid */
@@ -223,14 +243,14 @@ export class Signaling {
     this.#epochs_seen.clear();
     const { root } = this.broker;
     try {
-      await client.subscribeAsync(`${root}/call/${this.self.uid}/+`, { qos: 1 });
+      await client.subscribeAsync(`${root}/call/${this.self.uid}/+`, RECEIVED);
     } catch {
       // still connected: it was the broker that said no
       if (client === this.#client) this.#lose(client, client.connected);
       return;
     }
     if (client !== this.#client || this.#closed) return;
-    for (const uid of this.watched) client.subscribe(this.#watchTopic(uid), { qos: 1 });
+    for (const uid of this.watched) client.subscribe(this.#watchTopic(uid), RECEIVED);
     this.#announce();
     this.#attempts = 0;
     this.#say('connected', null);
@@ -263,6 +283,7 @@ export class Signaling {
       for (const endpoint of endpoints.keys()) this.listener.onPresence(uid, endpoint, false);
     }
     this.#presence.clear();
+    this.comings.forget();
     if (this.#closed) return;
     if (refused) {
       this.#say('refused', null);
@@ -284,24 +305,29 @@ export class Signaling {
 
   // -------------------- in
 
+  /** @param {string} code @param {string} sentence */
+  #refuse(code, sentence) {
+    this.refusals.add(code, sentence, performance.now());
+  }
+
   /** @param {string} topic @param {{toString(): string, length: number}} payload @param {boolean} retained */
   #take(topic, payload, retained) {
-    const parts = topic.slice(this.broker.root.length + 1).split('/');
-    if (parts[0] === 'presence') this.#takePresence(parts[1], parts[2], payload.toString());
-    if (parts[0] !== 'call') return;
-    if (retained) {
-      this.listener.onFault('retained', `A retained message from ${parts[2]} was refused.`);
+    const [kind, owner, from] = topic.slice(this.broker.root.length + 1).split('/');
+    const of_presence = kind === 'presence';
+    // a broker may send what nobody has asked for
+    if (of_presence ? !this.watched.has(owner) : kind !== 'call') return;
+    if (!of_presence && retained) {
+      this.#refuse('retained', `A retained message from ${from} was refused.`);
       return;
     }
-    if (payload.length > (this.trust.strict ? MAX_SEALED : MAX_BYTES)) {
-      this.listener.onFault(
-        'too_large',
-        `A message of ${payload.length} bytes from ${parts[2]} was refused.`,
-      );
+    const at_most = of_presence ? MAX_PRESENCE : this.trust.strict ? MAX_SEALED : MAX_BYTES;
+    if (payload.length > at_most) {
+      this.#refuse('too_large', `A message of ${payload.length} bytes on ${topic} was refused.`);
       return;
     }
-    const text = payload.toString();
-    this.#turn = this.#turn.then(() => this.#takeMessage(parts[2], text));
+    const now = performance.now();
+    if (of_presence) this.comings.offer(owner, from, payload.toString(), now);
+    else this.intake.offer(from, payload.toString(), now);
   }
 
   /** @param {string} from @param {string} text */
@@ -311,13 +337,13 @@ export class Signaling {
       opened = await this.trust.open(from, text);
     } catch (error) {
       const code = error instanceof OtherKey ? 'other_key' : 'unverifiable';
-      this.listener.onFault(code, `A message from ${from} was not believed: ${error}.`);
+      this.#refuse(code, `A message from ${from} was not believed: ${error}.`);
       return;
     }
     const verdict = this.gatekeeper.judge(from, opened);
     if ('ignored' in verdict && verdict.ignored === 'duplicate') this.#answerAgain(from, opened);
     if ('fault' in verdict) {
-      this.listener.onFault(verdict.fault, `A message from ${from} was refused: ${verdict.fault}.`);
+      this.#refuse(verdict.fault, `A message from ${from} was refused: ${verdict.fault}.`);
     }
     if (!('envelope' in verdict)) return;
     const { endpoint, call_id, type, body } = verdict.envelope;
@@ -347,14 +373,18 @@ export class Signaling {
   #takePresence(uid, endpoint, text) {
     let presence = null;
     try {
-      presence = JSON.parse(text || 'null');
+      presence = presenceOf(text);
     } catch {
-      this.listener.onFault('malformed', `The presence of ${uid} cannot be read.`);
+      this.#refuse('malformed', `The presence of ${uid} cannot be read.`);
     }
-    const online = presence?.state === 'online';
+    const online = presence !== null;
     const endpoints = this.#presence.get(uid) ?? new Map();
+    if (online && !endpoints.has(endpoint) && endpoints.size >= MAX_ENDPOINTS) {
+      this.#refuse('flooded', `${uid} has more than ${MAX_ENDPOINTS} endpoints online.`);
+      return;
+    }
     this.#presence.set(uid, endpoints);
-    if (online) this.#meet(`${uid}/${endpoint}`, presence.epoch ?? null);
+    if (online) this.#meet(uid, endpoint, presence.epoch);
     const is_news = online && endpoints.get(endpoint) !== presence.epoch;
     if (is_news) {
       // who had lost its own connection may have lost what was said to it there
@@ -362,7 +392,7 @@ export class Signaling {
       this.#outbox.push(...said.filter((m) => !this.#outbox.includes(m)));
       for (const m of this.#outbox) if (isOf(m.to, uid, endpoint)) m.sent = undefined;
     }
-    if (online) endpoints.set(endpoint, presence.epoch ?? null);
+    if (online) endpoints.set(endpoint, presence.epoch);
     else endpoints.delete(endpoint);
     this.listener.onPresence(uid, endpoint, online);
     if (online) this.#flush();
@@ -372,11 +402,13 @@ export class Signaling {
    * Who has connected anew may have restarted with a clock that is behind, and count from lower than before:
    * it is given a new epoch of ours, so that it need not, and nothing old is believed for it.
    *
-   * @param {string} who @param {string | null} epoch
+   * @param {string} uid @param {string} endpoint @param {string | null} epoch
    */
-  #meet(who, epoch) {
-    const before = this.#epochs_seen.get(who);
-    this.#epochs_seen.set(who, epoch);
+  #meet(uid, endpoint, epoch) {
+    const seen = this.#epochs_seen.get(uid) ?? new Map();
+    this.#epochs_seen.set(uid, seen);
+    const before = seen.get(endpoint);
+    remember(seen, endpoint, epoch, 2 * MAX_ENDPOINTS);
     if (before === undefined || before === epoch || this.#link !== 'connected') return;
     this.gatekeeper.renew();
     this.#announce();
@@ -463,5 +495,13 @@ function wait(message) {
 
 /** @param {Address} to @param {string} uid @param {string} endpoint */
 const isOf = (to, uid, endpoint) => to.uid === uid && to.endpoint === endpoint;
+
+/** Who is there, by which connection; null: nobody. Throws for what is no presence. @param {string} text */
+function presenceOf(text) {
+  const { state, epoch = null } = text === '' ? { state: 'offline' } : JSON.parse(text);
+  const known = state === 'online' || state === 'offline';
+  if (!known || !(epoch === null || typeof epoch === 'string')) throw new Error('no presence');
+  return state === 'online' ? { epoch } : null;
+}
 
 const OFFLINE = JSON.stringify({ v: 1, state: 'offline' });

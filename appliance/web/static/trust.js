@@ -8,6 +8,7 @@
  * @property {(envelope: import('./envelope.js').Envelope) => Promise<string>} seal
  * @property {(from: string, payload: string) => Promise<any>} open  throws for what is not believed
  * @property {(who: {uid: string, key: string | null}[]) => void} know  keys that the host vouches for
+ * @property {(from: string) => boolean} knows  whether there is a key at all by which it could be believed
  */
 
 import * as jws from './jws.js';
@@ -19,6 +20,7 @@ export const PLAIN = {
   seal: async (envelope) => JSON.stringify(envelope),
   open: async (_from, payload) => JSON.parse(payload),
   know: () => undefined,
+  knows: () => true,
 };
 
 /** Signed by a key that was not pinned: whoever it is, it is not the device that one was paired with. */
@@ -31,12 +33,15 @@ export class Pinned {
   #pinned = new Map();
   /** @type {Promise<Map<string, Map<string, string>>>} of those whom the host's list names */
   #listed = Promise.resolve(new Map());
+  /** @type {Set<string>} */ #known;
+  /** @type {Set<string>} */ #named = new Set();
   #ready;
 
   /** @param {import('./pairings.js').Pairing} own @param {import('./pairings.js').Pairing[]} others */
   constructor(own, others = []) {
     this.signer = own.signer;
     this.kid = own.signer.kid;
+    this.#known = new Set([...others, own].map(({ device_id }) => device_id));
     this.#ready = this.#pin([...others, own]);
   }
 
@@ -64,6 +69,12 @@ export class Pinned {
   /** The latest list alone counts, and never against a pairing. @param {{uid: string, key: string | null}[]} who */
   know(who) {
     this.#listed = byKid(who);
+    this.#named = new Set(who.filter(({ key }) => key).map(({ uid }) => uid));
+  }
+
+  /** @param {string} from */
+  knows(from) {
+    return this.#known.has(from) || this.#named.has(from);
   }
 }
 
