@@ -1,0 +1,326 @@
+"""RAUC's handler for the Pi's autoboot.txt, in every state: what is booted, what is tried once, what is never taken away.
+
+The script itself, on a folder in the place of the first partition, and a machine on paper below /proc and /sys.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.parts import need
+
+SLOTS = Path(__file__).parents[2] / "image-build" / "update" / "slots"
+STATES = ("good", "bad", "new", "tried", "failed")
+PARTITION = {"A": "2", "B": "3"}
+
+
+def firmware(text: str, *, tryboot: bool) -> str | None:
+    """Which partition the firmware boots, as documented of autoboot.txt; None: it finds it by itself."""
+    if len(text.encode()) > 512:
+        return None
+    found, applies = None, True
+    for line in text.splitlines():
+        if line.startswith("["):
+            applies = line == "[all]" or (line == "[tryboot]" and tryboot)
+        elif applies and line.startswith("boot_partition="):
+            found = line.partition("=")[2]
+    return found
+
+
+@dataclass
+class Pi:
+    """A machine on paper: its first partition, and what the kernel says of where it runs from."""
+
+    folder: Path
+    path: str = "/usr/bin:/bin"
+
+    def __post_init__(self) -> None:
+        for each in ("bootfs", "run", "proc/self", "sys"):
+            (self.folder / each).mkdir(parents=True)
+        (self.folder / "proc/cmdline").write_text("console=tty1 quiet\n")
+        (self.folder / "proc/mounts").write_text("/dev/sda4 / ext4 ro 0 0\n")
+        self.runs("A")
+
+    @property
+    def autoboot(self) -> Path:
+        return self.folder / "bootfs" / "autoboot.txt"
+
+    def runs(self, slot: str) -> None:
+        """Which of the two is mounted at /."""
+        minor = {"A": 4, "B": 5}[slot]
+        (self.folder / "proc/self/mountinfo").write_text(
+            "1 1 0:2 / / rw - rootfs rootfs rw\n"
+            f"22 1 179:{minor} / / ro,relatime shared:1 - ext4 /dev/root ro\n"
+            "23 22 0:5 / /dev rw - devtmpfs udev rw\n"
+        )
+        node = self.folder / f"sys/dev/block/179:{minor}"
+        node.mkdir(parents=True, exist_ok=True)
+        (node / "uevent").write_text(f"DEVTYPE=partition\nPARTNAME=system_{slot.lower()}\n")
+
+    def has(self, default: str, other: str) -> None:
+        """As the script itself leaves it."""
+        opposite = "AB".replace(default, "")
+        tried = default if other in ("bad", "failed") else opposite
+        self.autoboot.write_text(
+            f"[all]\ntryboot_a_b=1\nboot_partition={PARTITION[default]}\n"
+            f"[tryboot]\nboot_partition={PARTITION[tried]}\n[none]\nother={other}\n"
+        )
+
+    def asks(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environ = {
+            "APPLIANCE_BOOTCONFIG": str(self.folder / "bootfs"),
+            "APPLIANCE_SLOTS_FILE": str(self.folder / "run" / "slots"),
+            "APPLIANCE_PROC": str(self.folder / "proc"),
+            "APPLIANCE_SYS": str(self.folder / "sys"),
+            "APPLIANCE_PATH": self.path,
+        }
+        need.program("flock", "util-linux")
+        return subprocess.run(
+            [SLOTS, *words], env=environ, capture_output=True, text=True, check=False
+        )
+
+    def does(self, *words: str) -> str:
+        done = self.asks(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def refuses(self, *words: str) -> str:
+        before = self.autoboot.read_bytes()
+        done = self.asks(*words)
+        assert done.returncode == 1, done.stdout
+        assert self.autoboot.read_bytes() == before
+        return done.stderr
+
+    def status(self) -> dict[str, str]:
+        return dict(line.split("=") for line in self.does("status").splitlines())
+
+    def boots(self, *, tryboot: bool = False) -> str:
+        """Start the machine, as the firmware would; the slot that runs then."""
+        found = firmware(self.autoboot.read_text(), tryboot=tryboot)
+        slot = {partition: name for name, partition in PARTITION.items()}[found or ""]
+        self.runs(slot)
+        self.does("settle")
+        return slot
+
+
+@pytest.fixture
+def pi(tmp_path: Path) -> Pi:
+    return Pi(tmp_path)
+
+
+def states() -> Iterator[tuple[str, str, str]]:
+    """Default slot, what the other is, and which runs: each that can be."""
+    return itertools.product("AB", STATES, "AB")
+
+
+# -------------------- whole stories
+
+
+def test_an_update_is_tried_once_and_becomes_the_default_when_it_is_good(pi: Pi) -> None:
+    pi.has("A", "good")
+    pi.does("set-state", "B", "bad")  # RAUC begins to write
+    assert pi.boots(tryboot=True) == "A", "nobody gets into half a slot"
+    pi.does("set-primary", "B")
+    assert (pi.does("get-primary"), pi.does("get-state", "B")) == ("B", "good")
+    assert pi.boots() == "A", "it is booted by itself by nobody"
+    pi.does("arm")
+    assert pi.boots(tryboot=True) == "B"
+    assert pi.asks("trial").returncode == 0
+    pi.does("set-state", "B", "good")
+    assert pi.asks("trial").returncode == 1
+    assert pi.boots() == "B"
+    assert pi.status() == {
+        "current": "B", "default": "B", "other": "good", "trial": "no", "fell_back": "no",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["found bad", "cut off"])
+def test_an_update_that_is_not_found_good_is_left_and_stays_left(pi: Pi, told: bool) -> None:
+    pi.has("B", "good")
+    pi.runs("B")
+    pi.does("set-state", "A", "bad")
+    pi.does("set-primary", "A")
+    pi.does("arm")
+    assert pi.boots(tryboot=True) == "A"
+    if told:
+        pi.does("set-state", "A", "bad")
+    assert pi.boots() == "B"
+    assert (pi.status()["other"], pi.status()["fell_back"]) == ("failed", "yes")
+    assert pi.boots(tryboot=True) == "B"
+    assert (pi.status()["other"], pi.status()["fell_back"]) == ("failed", "no")
+    assert "no slot to be tried" in pi.refuses("arm")
+    pi.does("set-state", "A", "bad")  # and it can be written anew
+    pi.does("set-primary", "A")
+    assert pi.status()["other"] == "new"
+
+
+def test_a_cut_between_being_armed_and_the_trial_is_a_trial_that_failed(pi: Pi) -> None:
+    pi.has("A", "new")
+    pi.does("arm")
+    assert pi.boots() == "A"
+    assert pi.status()["other"] == "failed"
+
+
+def test_nothing_is_written_over_the_good_slot_while_the_other_is_tried(pi: Pi) -> None:
+    """RAUC writes into the slot that does not run, and that is the only one that is good."""
+    pi.has("A", "tried")
+    pi.runs("B")
+    assert "only slot that is good" in pi.refuses("set-state", "A", "bad")
+
+
+def test_who_gives_up_what_is_good_gets_the_other(pi: Pi) -> None:
+    pi.has("A", "good")
+    pi.does("set-state", "A", "bad")
+    assert (pi.status()["default"], pi.status()["other"]) == ("B", "bad")
+    assert "only slot that is good" in pi.refuses("set-state", "B", "bad")
+
+
+def test_what_is_to_be_tried_can_be_taken_back(pi: Pi) -> None:
+    pi.has("A", "new")
+    pi.does("set-primary", "A")
+    assert (pi.status()["other"], pi.boots(tryboot=True)) == ("bad", "A")
+
+
+# -------------------- laws, in every state
+
+
+@pytest.mark.parametrize(("default", "other", "current"), list(states()))
+def test_what_may_be_asked_for_in_every_state(
+    pi: Pi, default: str, other: str, current: str
+) -> None:
+    """The default is one that was found good while it ran, and what may not be whole is reached by no way."""
+    opposite = "AB".replace(default, "")
+    pi.runs(current)
+    requests = [("set-primary", slot) for slot in "AB"]
+    requests += [("set-state", slot, state) for slot in "AB" for state in ("good", "bad")]
+    for request in [*requests, ("arm",), ("settle",)]:
+        pi.has(default, other)
+        before = pi.autoboot.read_bytes()
+        done = pi.asks(*request)
+        text = pi.autoboot.read_text()
+        where = f"{before.decode()} {current} {request} {text}"
+        assert done.returncode == 0 or pi.autoboot.read_bytes() == before, where
+        now = {"2": "A", "3": "B"}[firmware(text, tryboot=False) or ""]
+        if now != default:
+            ran = request == ("set-state", opposite, "good") and current == opposite
+            assert ran or (request == ("set-state", default, "bad") and other == "good"), where
+        left = text.split("other=")[1].strip()
+        reached = {firmware(text, tryboot=each) for each in (True, False)}
+        assert reached == ({PARTITION[now]} if left in ("bad", "failed") else {"2", "3"}), where
+
+
+@pytest.mark.parametrize(("default", "other", "current"), list(states()))
+def test_what_is_said_in_every_state(pi: Pi, default: str, other: str, current: str) -> None:
+    opposite = "AB".replace(default, "")
+    pi.runs(current)
+    pi.has(default, other)
+    assert pi.does("get-current") == current
+    assert pi.does("get-primary") == (opposite if other == "new" else default)
+    assert pi.does("get-state", default) == "good"
+    assert pi.does("get-state", opposite) == ("good" if other in ("good", "new") else "bad")
+    trial = "no" if current == default else "yes"
+    assert pi.status() == {
+        "current": current, "default": default, "other": other, "trial": trial, "fell_back": "no",
+    }  # fmt: skip
+
+
+# -------------------- the file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n",
+        "[all]\r\ntryboot_a_b=1\r\nboot_partition=2\r\n[tryboot]\r\nboot_partition=3\r\n",
+    ],
+    ids=["as an image is made", "as an owner's editor writes"],
+)
+def test_a_file_of_others_is_two_slots_that_are_good(pi: Pi, text: str) -> None:
+    pi.autoboot.write_bytes(text.encode())
+    assert (pi.status()["default"], pi.status()["other"]) == ("A", "good")
+
+
+@pytest.mark.parametrize("text", ["", "\0" * 512, "[all]\nboot_partition=7\n", "[tryboot]\nboot"])
+def test_of_a_file_that_says_nothing_what_runs_is_what_there_is(pi: Pi, text: str) -> None:
+    pi.autoboot.write_text(text)
+    pi.runs("B")
+    assert (pi.status()["default"], pi.status()["other"]) == ("B", "bad")
+    assert "only slot that is good" in pi.refuses("set-state", "B", "bad")
+    pi.does("set-state", "B", "good")
+    assert pi.boots() == "B"
+
+
+def test_without_a_file_too(pi: Pi) -> None:
+    assert pi.does("get-primary") == "A"
+    pi.does("set-state", "B", "bad")
+    assert pi.boots(tryboot=True) == "A"
+
+
+def test_it_is_written_whole_and_is_on_the_disk_before_it_has_its_name(pi: Pi) -> None:
+    """Each program of the script's that writes is one that notes what is there when it is called."""
+    pi.has("A", "good")
+    programs = pi.folder / "programs"
+    programs.mkdir()
+    for name in ("sync", "mv"):
+        script = f'#!/bin/sh\necho {name} "$@" "$(cat "$APPLIANCE_BOOTCONFIG"/autoboot.new)" >> {programs}/log\n'
+        (programs / name).write_text(f'{script}exec {need.program(name)} "$@"\n')
+        (programs / name).chmod(0o755)
+    pi.path = f"{programs}:/usr/bin:/bin"
+    pi.does("set-state", "B", "bad")
+    whole = pi.autoboot.read_text().split()[-1]
+    new, folder = pi.autoboot.with_name("autoboot.new"), pi.autoboot.parent
+    said = (programs / "log").read_text().replace("\n", " ").split("sync ")
+    assert whole == "other=bad"
+    assert said[1].startswith(f"{new} [all]")
+    assert said[1].count(whole) == 2, "all of it was there before it was synced, and when it was named"
+    assert f"mv -fT {new} {pi.autoboot} [all]" in said[1]
+    assert said[2].split()[0] == str(folder)
+
+
+# -------------------- where it runs from
+
+
+def test_the_slot_is_found_below_layers_of_encryption_and_verity(pi: Pi) -> None:
+    pi.has("A", "good")
+    mountinfo = pi.folder / "proc/self/mountinfo"
+    mountinfo.write_text("22 1 254:1 / / ro - ext4 /dev/mapper/root ro\n")
+    lower = pi.folder / "sys/dev/block/254:1/slaves/dm-0/slaves/mmcblk0p5"
+    lower.mkdir(parents=True)
+    (lower / "uevent").write_text("PARTNAME=system_b\n")
+    assert pi.does("get-current") == "B"
+
+
+def test_the_kernels_command_line_says_it_where_the_root_is_no_partition(pi: Pi) -> None:
+    pi.has("A", "good")
+    (pi.folder / "proc/self/mountinfo").write_text("22 1 0:30 / / rw - overlay overlay rw\n")
+    assert "neither" in pi.refuses("get-current")
+    (pi.folder / "proc/cmdline").write_text("root=/dev/ram0 rauc.slot=B quiet\n")
+    assert pi.does("get-current") == "B"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("unlock",), ("get-state", "C"), ("set-primary", "2"), ("set-state", "A", "new")],
+)
+def test_what_makes_no_sense_is_refused(pi: Pi, words: tuple[str, ...]) -> None:
+    pi.has("A", "good")
+    assert pi.refuses(*words).startswith("slots: ")
+
+
+def test_what_only_runs_can_be_found_good(pi: Pi) -> None:
+    pi.has("A", "new")
+    assert "does not run" in pi.refuses("set-state", "B", "good")
+
+
+def test_who_may_not_read_the_partition_is_told_all_the_same(pi: Pi) -> None:
+    pi.has("A", "good")
+    pi.does("set-state", "B", "bad")
+    told = pi.folder / "run" / "slots"
+    assert told.read_text() == pi.does("status") + "\n"
+    assert told.stat().st_mode & 0o777 == 0o644
