@@ -1,112 +1,22 @@
-"""RAUC's handler for the Pi's autoboot.txt, in every state: what is booted, what is tried once, what is never taken away.
+"""RAUC's handler for the Pi's autoboot.txt, in every state: what is booted, tried once, never taken away.
 
-The script itself, on a folder in the place of the first partition, and a machine on paper below /proc and /sys.
+The script itself, on a folder in the place of the first partition, and a machine on paper below /proc and
+/sys.
 """
 
 from __future__ import annotations
 
 import itertools
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from appliance.updating import slots
 from tests.parts import need
+from tests.updating.paper import PARTITION, Pi, firmware
 
-SLOTS = Path(__file__).parents[2] / "image-build" / "update" / "slots"
 STATES = ("good", "bad", "new", "tried", "failed")
-PARTITION = {"A": "2", "B": "3"}
-
-
-def firmware(text: str, *, tryboot: bool) -> str | None:
-    """Which partition the firmware boots, as documented of autoboot.txt; None: it finds it by itself."""
-    if len(text.encode()) > 512:
-        return None
-    found, applies = None, True
-    for line in text.splitlines():
-        if line.startswith("["):
-            applies = line == "[all]" or (line == "[tryboot]" and tryboot)
-        elif applies and line.startswith("boot_partition="):
-            found = line.partition("=")[2]
-    return found
-
-
-@dataclass
-class Pi:
-    """A machine on paper: its first partition, and what the kernel says of where it runs from."""
-
-    folder: Path
-    path: str = "/usr/bin:/bin"
-
-    def __post_init__(self) -> None:
-        for each in ("bootfs", "run", "proc/self", "sys"):
-            (self.folder / each).mkdir(parents=True)
-        (self.folder / "proc/cmdline").write_text("console=tty1 quiet\n")
-        (self.folder / "proc/mounts").write_text("/dev/sda4 / ext4 ro 0 0\n")
-        self.runs("A")
-
-    @property
-    def autoboot(self) -> Path:
-        return self.folder / "bootfs" / "autoboot.txt"
-
-    def runs(self, slot: str) -> None:
-        """Which of the two is mounted at /."""
-        minor = {"A": 4, "B": 5}[slot]
-        (self.folder / "proc/self/mountinfo").write_text(
-            "1 1 0:2 / / rw - rootfs rootfs rw\n"
-            f"22 1 179:{minor} / / ro,relatime shared:1 - ext4 /dev/root ro\n"
-            "23 22 0:5 / /dev rw - devtmpfs udev rw\n"
-        )
-        node = self.folder / f"sys/dev/block/179:{minor}"
-        node.mkdir(parents=True, exist_ok=True)
-        (node / "uevent").write_text(f"DEVTYPE=partition\nPARTNAME=system_{slot.lower()}\n")
-
-    def has(self, default: str, other: str) -> None:
-        """As the script itself leaves it."""
-        opposite = "AB".replace(default, "")
-        tried = default if other in ("bad", "failed") else opposite
-        self.autoboot.write_text(
-            f"[all]\ntryboot_a_b=1\nboot_partition={PARTITION[default]}\n"
-            f"[tryboot]\nboot_partition={PARTITION[tried]}\n[none]\nother={other}\n"
-        )
-
-    def asks(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environ = {
-            "APPLIANCE_BOOTCONFIG": str(self.folder / "bootfs"),
-            "APPLIANCE_SLOTS_FILE": str(self.folder / "run" / "slots"),
-            "APPLIANCE_PROC": str(self.folder / "proc"),
-            "APPLIANCE_SYS": str(self.folder / "sys"),
-            "APPLIANCE_PATH": self.path,
-        }
-        need.program("flock", "util-linux")
-        return subprocess.run(
-            [SLOTS, *words], env=environ, capture_output=True, text=True, check=False
-        )
-
-    def does(self, *words: str) -> str:
-        done = self.asks(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def refuses(self, *words: str) -> str:
-        before = self.autoboot.read_bytes()
-        done = self.asks(*words)
-        assert done.returncode == 1, done.stdout
-        assert self.autoboot.read_bytes() == before
-        return done.stderr
-
-    def status(self) -> dict[str, str]:
-        return dict(line.split("=") for line in self.does("status").splitlines())
-
-    def boots(self, *, tryboot: bool = False) -> str:
-        """Start the machine, as the firmware would; the slot that runs then."""
-        found = firmware(self.autoboot.read_text(), tryboot=tryboot)
-        slot = {partition: name for name, partition in PARTITION.items()}[found or ""]
-        self.runs(slot)
-        self.does("settle")
-        return slot
 
 
 @pytest.fixture
@@ -194,10 +104,10 @@ def test_what_is_to_be_tried_can_be_taken_back(pi: Pi) -> None:
 def test_what_may_be_asked_for_in_every_state(
     pi: Pi, default: str, other: str, current: str
 ) -> None:
-    """The default is one that was found good while it ran, and what may not be whole is reached by no way."""
+    """The default is one that was found good while it ran; what may not be whole is reached by no way."""
     opposite = "AB".replace(default, "")
     pi.runs(current)
-    requests = [("set-primary", slot) for slot in "AB"]
+    requests: list[tuple[str, ...]] = [("set-primary", slot) for slot in "AB"]
     requests += [("set-state", slot, state) for slot in "AB" for state in ("good", "bad")]
     for request in [*requests, ("arm",), ("settle",)]:
         pi.has(default, other)
@@ -268,7 +178,8 @@ def test_it_is_written_whole_and_is_on_the_disk_before_it_has_its_name(pi: Pi) -
     programs = pi.folder / "programs"
     programs.mkdir()
     for name in ("sync", "mv"):
-        script = f'#!/bin/sh\necho {name} "$@" "$(cat "$APPLIANCE_BOOTCONFIG"/autoboot.new)" >> {programs}/log\n'
+        noted = '"$(cat "$APPLIANCE_BOOTCONFIG"/autoboot.new)"'
+        script = f'#!/bin/sh\necho {name} "$@" {noted} >> {programs}/log\n'
         (programs / name).write_text(f'{script}exec {need.program(name)} "$@"\n')
         (programs / name).chmod(0o755)
     pi.path = f"{programs}:/usr/bin:/bin"
@@ -278,7 +189,9 @@ def test_it_is_written_whole_and_is_on_the_disk_before_it_has_its_name(pi: Pi) -
     said = (programs / "log").read_text().replace("\n", " ").split("sync ")
     assert whole == "other=bad"
     assert said[1].startswith(f"{new} [all]")
-    assert said[1].count(whole) == 2, "all of it was there before it was synced, and when it was named"
+    assert said[1].count(whole) == 2, (
+        "all of it was there before it was synced, and when it was named"
+    )
     assert f"mv -fT {new} {pi.autoboot} [all]" in said[1]
     assert said[2].split()[0] == str(folder)
 
@@ -324,3 +237,66 @@ def test_who_may_not_read_the_partition_is_told_all_the_same(pi: Pi) -> None:
     told = pi.folder / "run" / "slots"
     assert told.read_text() == pi.does("status") + "\n"
     assert told.stat().st_mode & 0o777 == 0o644
+
+
+# -------------------- what the daemon and the units know of it
+
+
+def test_the_program_reads_what_the_script_says(pi: Pi, monkeypatch: pytest.MonkeyPatch) -> None:
+    pi.has("A", "tried")
+    monkeypatch.setattr(slots, "TOLD", pi.folder / "run" / "slots")
+    assert slots.told() is None
+    assert pi.boots() == "A"
+    found = slots.told()
+    assert found == slots.Slots("A", "A", "failed", trial=False, fell_back=True)
+    assert found.status().keys() == slots.NONE.keys()
+    monkeypatch.setattr(slots, "PROGRAM", pi.program())
+    assert slots.status() == found
+    with pytest.raises(slots.NoSlots, match="there is no slot to be tried"):
+        slots.ask("arm")
+
+
+@pytest.mark.parametrize("text", ["", "current=A\n", "=\n", "current"])
+def test_what_makes_no_sense_is_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "slots").write_text(text)
+    assert slots.told(tmp_path / "slots") is None
+
+
+def test_a_system_without_slots_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "PROGRAM", tmp_path / "none")
+    with pytest.raises(slots.NoSlots, match="by apt"):
+        slots.status()
+
+
+def disks(pi: Pi, *, system_b: str) -> None:
+    """Two disks, each with a partition of every name; which of the second slot's are found."""
+    links, blocks = pi.folder / "dev/disk/by-partlabel", pi.folder / "sys/class/block"
+    links.mkdir(parents=True)
+    blocks.mkdir(parents=True)
+    for disk in ("mmcblk0", "sda"):
+        for name in ("boot_b", "system_b"):
+            node = pi.folder / f"sys/devices/{disk}/{disk}-{name}"
+            node.mkdir(parents=True)
+            (blocks / node.name).symlink_to(node)
+            (pi.folder / "dev" / node.name).touch()
+    runs = pi.folder / "sys/devices/mmcblk0/mmcblk0p4"
+    runs.mkdir()
+    entry = pi.folder / "sys/dev/block/179:4"
+    (entry / "uevent").rename(runs / "uevent")
+    entry.rmdir()
+    entry.symlink_to(runs)
+    (links / "boot_b").symlink_to("../../mmcblk0-boot_b")
+    (links / "system_b").symlink_to(f"../../{system_b}-system_b")
+
+
+def test_a_second_card_in_a_reader_is_never_written(pi: Pi) -> None:
+    """By a label alone nobody knows whose it is; RAUC asks before it writes."""
+    pi.has("A", "good")
+    disks(pi, system_b="sda")
+    assert "system_b is found on another disk" in pi.refuses("set-state", "B", "bad")
+
+
+def test_and_the_own_one_is(pi: Pi) -> None:
+    pi.has("A", "good")
+    disks(pi, system_b="mmcblk0")
+    pi.does("set-state", "B", "bad")
