@@ -20,6 +20,10 @@ _AS_ITS_USER = ("runuser", "-u", "appliance", "--")
 """With the daemon's rights: root may open what the daemon may not."""
 
 
+_NONSENSE = (
+    OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError, RecursionError,
+)  # fmt: skip
+
 Run = Callable[[Sequence[str]], str]
 
 
@@ -39,10 +43,10 @@ def troubles(
         found["broker"] = f"the broker is {status.get('mqtt')}"
     for kind in ("failures", "faults"):
         found |= {str(name): str(why) for name, why in dict(status.get(kind) or {}).items()}
-    return found | _examined(run or _run, program)
+    return found | examined(run or _run, program)
 
 
-def _examined(run: Run, program: str) -> dict[str, str]:
+def examined(run: Run, program: str) -> dict[str, str]:
     """What the doctor finds: every device of the configuration is opened that is not in use."""
     try:
         said = json.loads(run([*_AS_ITS_USER, program, "doctor", "--json"]))
@@ -51,7 +55,7 @@ def _examined(run: Run, program: str) -> dict[str, str]:
             for one in said["findings"]
             if one["verdict"] == "fault"
         }
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+    except _NONSENSE as error:
         return {"doctor": f"it says nothing that makes sense: {error}"}
 
 

@@ -1,7 +1,7 @@
 """Stands in for RAUC where the kernel has neither loop devices nor dm-verity, for a machine on paper.
 
 What a bundle is, and whether it is believed, the real one says; only `install`, `status` and its marks are
-done here, as its manual has it: the handler is asked in the same order, and the version is kept in the place
+done here, as its manual has it: the handler is asked in the same order, and the version is kept in place
 of what would be written. What the real one does is seen in the machine of tests/image.
 """
 
