@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds deb deb-test deb-lock
+.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds bundle deb deb-test deb-lock
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -66,6 +66,9 @@ fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=off
 
 soak: $(TEST) packages ## ten thousand calls in one process, and what they leave; CALLS=1000
 	@$(BIN)/python -m tests.soak
+
+bundle: ## an update for a device with two slots, signed; DEVICE=pi5 BOOT=FILE SYSTEM=FILE KEYS=FOLDER
+	@image-build/update/bundle $(or $(BUNDLE),dist/appliance-$(DEVICE).raucb)
 
 deb: ## a Debian package, in dist/; ARCH=arm64 SUITE=trixie for a Pi; make deb-test tries one
 	@image-build/debian/build
@@ -153,7 +156,7 @@ $(ALSA): $(TEST)
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 packages: $(ALSA)
-	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto openssl rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
 
 # -------------------- the lab: built once, by whoever asks for it
 

@@ -59,6 +59,27 @@ class Bundle(Struct, frozen=True):
     description: str | None = None
 
 
+class _Written(Struct, frozen=True):
+    version: str | None = None
+
+
+class _SlotStatus(Struct, frozen=True):
+    bundle: _Written | None = None
+
+
+class _Slot(Struct, frozen=True):
+    bootname: str | None = None
+    slot_status: _SlotStatus | None = None
+
+    def version(self) -> str | None:
+        written = self.slot_status and self.slot_status.bundle
+        return written.version if written else None
+
+
+class _Status(Struct, frozen=True):
+    slots: list[dict[str, _Slot]] = []
+
+
 Run = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 """Runs RAUC with these words."""
 
@@ -87,7 +108,10 @@ def look_into(source: str, run: Run = run) -> Bundle:
     done = run(["info", "--output-format=json", source])
     if done.returncode:
         raise CannotUpdate(f"{source} is refused: {reason(done.stderr)}")
-    return msgspec.convert(_json(done.stdout), Bundle, strict=False)
+    try:
+        return msgspec.convert(_json(done.stdout), Bundle)
+    except msgspec.ValidationError as error:
+        raise CannotUpdate(f"{source} says of itself what makes no sense: {error}") from None
 
 
 def compatible(run: Run = run) -> str:
@@ -100,13 +124,12 @@ def versions(run: Run = run) -> Mapping[str, str | None]:
 
     Raises CannotUpdate.
     """
-    found: dict[str, str | None] = {}
-    for entry in _status(run).get("slots", []):
-        for slot in entry.values():
-            if name := slot.get("bootname"):
-                status = slot.get("slot_status") or {}
-                found[name] = (status.get("bundle") or {}).get("version")
-    return found
+    try:
+        entries = msgspec.convert(_status(run), _Status).slots
+    except msgspec.ValidationError as error:
+        raise CannotUpdate(f"rauc says of its slots what makes no sense: {error}") from None
+    slots = [slot for entry in entries for slot in entry.values() if slot.bootname]
+    return {str(slot.bootname): slot.version() for slot in slots}
 
 
 def _status(run: Run) -> Mapping[str, Any]:

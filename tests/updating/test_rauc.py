@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
 
 from appliance.updating import rauc
 from appliance.updating.rauc import CannotUpdate
+from tests.fuzz.test_parsers import DEEP, spoilt_json
 from tests.updating import bundles
 from tests.updating.conftest import Device, Published
 
@@ -116,6 +119,28 @@ def test_marks_go_to_what_runs(device: Device) -> None:
     assert device.pi.status()["default"] == "A"
     rauc.mark_good()
     assert device.pi.status()["default"] == "B"
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@given(
+    spoilt_json(
+        {"compatible": "a", "version": "1", "images": []},
+        {
+            "compatible": "a",
+            "slots": [{"system.0": {"bootname": "A", "slot_status": {"bundle": {}}}}],
+        },
+    )
+)
+@example(DEEP)
+@example(b'{"slots": [{"system.0": null}]}')
+@example(b'{"slots": [{"system.0": {"bootname": "A", "slot_status": {"bundle": 3}}}]}')
+def test_what_is_spoilt_of_what_rauc_says(data: bytes) -> None:
+    def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 0, data.decode("utf-8", "replace"), "")
+
+    for ask in (lambda: rauc.look_into("a.raucb", run), lambda: rauc.versions(run)):
+        with contextlib.suppress(CannotUpdate):
+            ask()
 
 
 @pytest.mark.parametrize(
