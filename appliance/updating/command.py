@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ DONE, FAILED = 0, 1
 
 def add_to(parser: ArgumentParser) -> None:
     """What `appliance update` takes."""
-    parser.add_argument("--socket", type=Path, default=SOCKET, help=SUPPRESS)
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
     source = "a file *.raucb or a URL of https; else [update] url of the configuration"
 
@@ -59,7 +58,7 @@ def _ask(options: Namespace) -> int:
     if source is not None and "://" not in source:
         source = str(Path(source).resolve())
     request = {"what": options.what, "source": source, "older": options.older}
-    for line in _answers(options.socket, request):
+    for line in _answers(Path(os.environ.get("APPLIANCE_UPDATE_SOCKET", SOCKET)), request):
         match line:
             case {"say": str(sentence)}:
                 _print(sentence)

@@ -40,7 +40,9 @@ def answering(path: Path, *lines: bytes) -> Iterator[list[Any]]:
 
 
 def update(path: Path, *words: str) -> int:
-    return main(["update", "--socket", str(path), *words])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APPLIANCE_UPDATE_SOCKET", str(path))
+        return main(["update", *words])
 
 
 def test_an_update_is_asked_for_and_its_way_is_told(

@@ -7,13 +7,18 @@ The script itself, on a folder in the place of the first partition, and a machin
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from appliance.client import Client
 from appliance.updating import slots
 from tests.parts import need
+from tests.parts.house import config_for, house
+from tests.parts.mosquitto import free_port
 from tests.updating.paper import PARTITION, Pi, firmware
 
 STATES = ("good", "bad", "new", "tried", "failed")
@@ -254,6 +259,30 @@ def test_the_program_reads_what_the_script_says(pi: Pi, monkeypatch: pytest.Monk
     assert slots.status() == found
     with pytest.raises(slots.NoSlots, match="there is no slot to be tried"):
         slots.ask("arm")
+
+
+def recent_events(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    with Client(environ) as client:
+        found: list[dict[str, Any]] = client.ask(recent=True)
+        return found
+
+
+@pytest.mark.parametrize("fell_back", [True, False])
+async def test_an_update_that_was_left_is_told_in_the_start_after_it(
+    pi: Pi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fell_back: bool
+) -> None:
+    monkeypatch.setattr(slots, "TOLD", pi.folder / "run" / "slots")
+    pi.has("B", "tried" if fell_back else "good")
+    assert pi.boots() == "B"
+    async with house(config_for(free_port()), tmp_path, connected=False) as door:
+        status = door.appliance.session.status()["update"]
+        assert (status["slot"], status["fell_back"]) == ("B", fell_back)
+        environ = {"APPLIANCE_SOCKET": str(tmp_path / "appliance.sock")}
+        recent = await asyncio.to_thread(lambda: recent_events(environ))
+        told = [one["data"] for one in recent if one["data"].get("where") == "update"]
+        assert [one["code"] for one in told] == ["update_failed"] * fell_back
+        assert all("slot B runs as before" in one["message"] for one in told)
+        assert door.appliance.session.status()["faults"] == {}, "the device itself is well"
 
 
 @pytest.mark.parametrize("text", ["", "current=A\n", "=\n", "current"])

@@ -20,8 +20,9 @@ SHAPES: dict[str, tuple[Any, str]] = {
     "calls/calls.jsonl": (
         Entry,
         (
-            "id call_id session_id direction type caller receiver callees started_at answered_at answered_by"
-            " ended_at duration_s reason error kicked_by missed called_back unlocked recording picture"
+            "id call_id session_id direction type caller receiver callees started_at answered_at"
+            " answered_by ended_at duration_s reason error kicked_by missed called_back unlocked"
+            " recording picture"
             " | uid name | type id name | uid name state"
         ),
     ),
