@@ -6,8 +6,8 @@ The script itself, on a folder in the place of the first partition, and a machin
 
 from __future__ import annotations
 
-import itertools
 import asyncio
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
