@@ -87,7 +87,7 @@ def test_what_is_good_is_the_default_from_then_on(
 
 
 def test_what_is_not_is_left(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "judge", lambda before, look: trial.worse(look(), before))
+    monkeypatch.setattr(trial, "judge", lambda before, look, limit_s: trial.worse(look(), before))
     noted(NO_CAMERA)
     device.pi.has("A", "tried")
     device.pi.runs("B")
@@ -101,7 +101,7 @@ def test_what_is_not_is_left(device: Device, monkeypatch: pytest.MonkeyPatch) ->
 def test_without_a_note_everything_has_to_work(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "judge", lambda before, look: trial.worse(look(), before))
+    monkeypatch.setattr(trial, "judge", lambda before, look, limit_s: trial.worse(look(), before))
     device.pi.has("A", "tried")
     device.pi.runs("B")
     assert not trial.undergo(lambda _: None, lambda: NO_CAMERA)
