@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds bundle deb deb-test deb-lock
+.PHONY: help install demo test check lab bench chaos cuts soak fuzz fmt clean lock packages sounds bundle deb deb-test deb-lock
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -63,6 +63,9 @@ chaos: $(TEST) packages ## minutes without network and broker; thousands of pres
 
 fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+cuts: $(TEST) packages lab-packages ## power that is lost at random instants of updates, in the stand-in machine; CUTS=200 SEED=1
+	@$(BIN)/python -m tests.image.cuts
 
 soak: $(TEST) packages ## ten thousand calls in one process, and what they leave; CALLS=1000
 	@$(BIN)/python -m tests.soak

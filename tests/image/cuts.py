@@ -1,11 +1,13 @@
-"""Power cuts at random instants of updates, in the stand-in machine: it boots and rings afterwards, each time.
+"""Power cuts at random instants of updates, in the stand-in machine: it boots and rings afterwards.
+
+Each time:
 
     CUTS=200 SEED=1 .venv/bin/python -m tests.image.cuts
 
-An update is begun, and power is taken away at an instant that is drawn from the whole of it: while the bundle
-is checked, while it is written, while the machine goes down, comes up on trial and is judged, and a while after.
-Then it is switched on. It has to boot, from a slot that is whole, with a default that is good, to ring, and to
-take the next update.
+An update is begun, and power is taken away at an instant that is drawn from the whole of it: while the
+bundle is checked, while it is written, while the machine goes down, comes up on trial and is judged, and a
+while after. Then it is switched on. It has to boot, from a slot that is whole, with a default that is good,
+to ring, and to take the next update.
 """
 
 from __future__ import annotations
