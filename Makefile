@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos soak fuzz fmt clean lock packages sounds drawings deb deb-test deb-lock
+.PHONY: help install demo test check lab bench chaos cuts soak fuzz fmt clean lock packages sounds drawings bundle deb deb-test deb-lock
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -64,8 +64,14 @@ chaos: $(TEST) packages ## minutes without network and broker; thousands of pres
 fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
+cuts: $(TEST) packages lab-packages ## power that is lost at random instants of updates, in the stand-in machine; CUTS=200 SEED=1
+	@$(BIN)/python -m tests.image.cuts
+
 soak: $(TEST) packages ## ten thousand calls in one process, a day of everything, and what they leave; SOAK=day
 	@$(BIN)/python -m tests.soak $(SOAK)
+
+bundle: ## an update for a device with two slots, signed; DEVICE=pi5 BOOT=FILE SYSTEM=FILE KEYS=FOLDER
+	@image-build/update/bundle $(or $(BUNDLE),dist/appliance-$(DEVICE).raucb)
 
 deb: ## a Debian package, in dist/; ARCH=arm64 SUITE=trixie for a Pi; make deb-test tries one
 	@image-build/debian/build
@@ -156,7 +162,7 @@ $(ALSA): $(TEST)
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 packages: $(ALSA)
-	@.ci/packages mosquitto openssl systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto openssl rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
 
 # -------------------- the lab: built once, by whoever asks for it
 

@@ -41,6 +41,7 @@ from appliance.socket_path import listening_path, only_one
 from appliance.state_directory import state_directory
 from appliance.trust.book import FILE as CONTACTS_FILE
 from appliance.trust.contacts import Contacts
+from appliance.updating import slots
 
 if TYPE_CHECKING:
     from appliance.accounts import SocketAccounts
@@ -104,6 +105,7 @@ class Appliance:
                 "panel": self.board.status,
                 "media": self._media_status,
                 "screen": self._screen_status,
+                "update": _update_status,
             },
         )
         self.heartbeats = Heartbeats()
@@ -126,6 +128,13 @@ class Appliance:
 
     def _media_status(self) -> Mapping[str, Any]:
         return self.studio.status() if self.studio else {}
+
+    def told_of_update(self) -> None:
+        """Tell of an update that was tried, and left: this is the start after it."""
+        found = slots.told()
+        if found is not None and found.fell_back:
+            sentence = f"an update was tried and is not well: slot {found.current} runs as before"
+            self.engine.post(FaultReported("update_failed", sentence, "update"))
 
     def _screen_status(self) -> Mapping[str, Any]:
         return self.screen.status() if self.screen else {}
@@ -159,6 +168,11 @@ class Appliance:
         doing = "no media yet" if self.studio is None else call.state if call else "idle"
         wrong = ", ".join(sorted({*exceptions(state), *state.faults.values()}))
         systemd.show(f"broker {state.link}, {doing}{wrong and f'; does not work: {wrong}'}")
+
+
+def _update_status() -> Mapping[str, Any]:
+    found = slots.told()
+    return slots.NONE if found is None else found.status()
 
 
 def _kept_in(config: Config, folder: Path) -> Config:
@@ -234,6 +248,7 @@ async def running(
         local = await wiring.local_socket(appliance, stack, path)
         await wiring.page(appliance, stack, local, demo)
         await wiring.plugins(appliance, stack)
+        appliance.told_of_update()
         stack.push_async_callback(_end, engine, core)
         yield appliance
 

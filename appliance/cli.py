@@ -208,6 +208,15 @@ def _parser() -> argparse.ArgumentParser:
 
     add_owner(commands, _edge_checks)
 
+    update = commands.add_parser(
+        "update",
+        help="look for an update, make it, and say how the slots are",
+        description="Of a device with two slots, as an image has them; a package is updated by apt.",
+    )
+    from appliance.updating.command import add_to as add_update
+
+    add_update(update)
+
     version = commands.add_parser("version", help="the version")
     version.set_defaults(run=_version)
     return parser

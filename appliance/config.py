@@ -375,6 +375,14 @@ class Http(Struct, frozen=True):
     """Where whoever has found a fault in this device tells it in private, as a URI (RFC 9116)."""
 
 
+class Update(Struct, frozen=True):
+    """[update]: where a device with two slots finds its updates, and what it does by night."""
+
+    url: str | None = None
+    """Of a bundle whose contents change, by https; without one nothing is looked for."""
+    nightly: Literal["install", "check", "off"] = "install"
+
+
 class Config(Struct, frozen=True):
     """Everything that can be configured."""
 
@@ -400,6 +408,7 @@ class Config(Struct, frozen=True):
     hooks: Hooks = Hooks()
     plugins: Plugins = Plugins()
     http: Http = Http()
+    update: Update = Update()
 
 
 def load(

@@ -265,6 +265,15 @@ def origins(config: Config) -> Iterator[Finding]:
             yield Finding(("http", "origins"), sentence)
 
 
+def updates(config: Config) -> Iterator[Finding]:
+    """Where bundles are: over TLS, so that nobody on the way says that there is nothing newer."""
+    if (url := config.update.url) is None:
+        return
+    parts = _parts_of(url)
+    if parts is None or parts.scheme != "https" or not parts.hostname:
+        yield Finding(("update", "url"), "is not spelled like https://updates.example/door.raucb")
+
+
 def certificates(config: Config) -> Iterator[Finding]:
     """A certificate comes with its key; the page leaves this machine only with both."""
     sections: list[tuple[str, Mqtt | Http]] = [("mqtt", config.mqtt), ("http", config.http)]
@@ -430,6 +439,7 @@ CHECKS: tuple[Check, ...] = (
     call_settings,
     mqtt,
     certificates,
+    updates,
     origins,
     files,
     ice_servers,

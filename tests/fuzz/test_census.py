@@ -81,6 +81,21 @@ TESTED: dict[str, tuple[str, str]] = {
     "trust.book": (PARSERS, "test_the_book_of_contacts"),
     "trust.jws": (PARSERS, "test_signed_messages"),
     "trust.keys": (PARSERS, "test_keys"),
+    "updating.answering": (
+        "../updating/test_answering.py",
+        "test_whatever_comes_is_refused_in_a_sentence",
+    ),
+    "updating.command": ("../updating/test_command.py", "test_what_is_refused_is_a_sentence"),
+    "updating.installing": (
+        "../updating/test_installing.py",
+        "test_a_note_that_makes_no_sense_is_none",
+    ),
+    "updating.rauc": ("../updating/test_rauc.py", "test_what_is_spoilt_of_what_rauc_says"),
+    "updating.slots": ("../updating/test_slots.py", "test_what_makes_no_sense_is_nothing"),
+    "updating.wellness": (
+        "../updating/test_wellness.py",
+        "test_a_doctor_that_makes_no_sense_is_itself_a_trouble",
+    ),
     "web.access": (HTTP, "test_requests"),
     "web.guard": (PARSERS, "test_who_asks_the_web_server"),
     "web.players": (HTTP, "test_frames_of_players"),

@@ -6,20 +6,23 @@ of. What is done stands in image-build/vm; here is in which order, and of what.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from tests.lab.archive import SUITE, mirror
 from tests.lab.guest import program
-from tests.lab.stock import ROOT, CannotBuildHere, Item, digest
+from tests.lab.stock import ROOT, CannotBuildHere, Item, digest, folder
 
 VM = ROOT / "image-build" / "vm"
 LAYER = ROOT / "image-build" / "layer"
+UPDATE = ROOT / "image-build" / "update"
 PACKAGING = ROOT / "image-build" / "debian"
 AGENT = ROOT / "tests" / "lab" / "rootfs" / "lab" / "agent.py"
 ARCHITECTURES = ("amd64", "arm64")
@@ -37,12 +40,26 @@ def image_item(architecture: str) -> Item:
         digest(
             base_item(architecture).path.name,
             deb_item(architecture).path.name,
-            *_content(VM, LAYER / "appliance.rootfs-overlay"),
+            *_content(VM, UPDATE, LAYER / "appliance.rootfs-overlay"),
+            (update_keys() / "authority.crt").read_bytes(),
             (LAYER / "settle").read_bytes(),
             AGENT.read_bytes(),
         ),
         kept=2,
     )
+
+
+def update_keys() -> Path:
+    """The keys by which updates of this machine are signed: made once, beside what is kept."""
+    place = folder() / "update-keys"
+    if not (place / "signer.crt").exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as room:
+            made = Path(room) / "keys"
+            _run([str(UPDATE / "keys"), "new", str(made), "--plain"])
+            with contextlib.suppress(OSError):  # somebody else was quicker
+                made.rename(place)
+    return place
 
 
 def deb_item(architecture: str) -> Item:
@@ -140,7 +157,9 @@ def _image(architecture: str, made: Path, room: Path) -> None:
     if os.geteuid() != 0:
         alone = ["unshare", "--map-root-user", "--map-auto", "--mount"]
     base, deb = base_item(architecture).path, deb_item(architecture).path
-    _run([*alone, "--", str(VM / "assemble"), str(base), str(deb), architecture, str(room)])
+    environment = {**os.environ, "KEYRING": str(update_keys() / "authority.crt")}
+    words = [*alone, "--", str(VM / "assemble"), str(base), str(deb), architecture, str(room)]
+    _run(words, environment)
     (room / "disk.img").rename(made)
 
 

@@ -59,11 +59,13 @@ class CardMachine(Lab):
         user_mode: bool = False,
         ports: Sequence[int] = (),
         size_mb: int | None = None,
+        beside: Path | None = None,
     ) -> None:
         """`folder` is made, and gets the card, a copy of `image`; None: the card that is there, as it was left.
 
         `ports` of the guest (TCP) are reached at `self.port(..)` of this host's loopback. `size_mb` is the
-        card's size, where it is larger than the image.
+        card's size, where it is larger than the image. `beside` is a file that the guest has as a second
+        disk, which it only reads.
         """
         super().__init__(folder)
         self.disk = folder / "card.img"
@@ -73,7 +75,7 @@ class CardMachine(Lab):
         """What the firmware has started last."""
         self.starts = 0
         self.user_mode = user_mode
-        self._image, self._size_mb = image, size_mb
+        self._image, self._size_mb, self._beside = image, size_mb, beside
         self._ports = {port: free_port() for port in ports}
 
     def __enter__(self) -> CardMachine:
@@ -172,6 +174,7 @@ class CardMachine(Lab):
             str(user_mode_kernel()),
             *(f"mem={MEMORY_MB}M", f"uml_dir={self.folder}", f"umid=uml-{self.starts}", "noreboot"),
             *("con=null", "con0=null,fd:1", "console=tty0", "ssl=null", f"ssl0=fd:{line}"),
+            *((f"ubd1r={self._beside}",) if self._beside else ()),
             *(f"ubd0={self.disk}", f"root=PARTLABEL={root}", *words, "stand_in_line=ttyS0", *_SLOW),
         ]
 
@@ -179,6 +182,10 @@ class CardMachine(Lab):
         qemu, *board = _BOARDS[self.architecture]
         forwards = "".join(
             f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self._ports.items()
+        )
+        second = (
+            *("-drive", f"if=none,id=beside,format=raw,readonly=on,file={self._beside}"),
+            *("-device", "virtio-blk-pci,drive=beside"),
         )
         initrd = ["-initrd", str(what.initrd)] if what.initrd else []
         return [
@@ -191,6 +198,7 @@ class CardMachine(Lab):
             *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
             *("-drive", f"if=none,id=card,format=raw,file={self.disk}"),
             *("-device", "virtio-blk-pci,drive=card"),
+            *(second if self._beside else ()),
             *("-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net"),
             *("-device", "virtio-rng-pci", "-device", "virtio-serial-pci"),
             *("-chardev", f"socket,id=line,fd={line}", "-device", "virtconsole,chardev=line"),

@@ -21,6 +21,7 @@ from appliance.service.doctor.machine import Machine
 from appliance.service.doctor.permissions import permissions
 from appliance.service.doctor.pins import pins
 from appliance.service.doctor.running import running
+from appliance.service.doctor.slots import slots
 from appliance.service.doctor.sound import sound
 from appliance.service.doctor.storage import storage
 from appliance.service.doctor.unit import unit
@@ -45,6 +46,7 @@ CHECKS: Mapping[str, Check] = {
     "clock": clock,
     "state": storage,
     "temperature": heat,
+    "update": slots,
 }
 """In the order of the table."""
 

@@ -174,6 +174,13 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
      "temperature", WARNING, "76 °C", "heat sink"),
     ("temperature", lambda m: flags(m, "0x2"), "temperature", FAULT, "48 °C: the processor's clock is",
      "heat sink"),
+    ("update", lambda m: slots(m, other="bad"), "update", WARNING, "nothing whole", "update install"),
+    ("update", lambda m: slots(m, other="tried"), "update", WARNING, "about to be tried", "update status"),
+    ("update", lambda m: slots(m, other="new"), "update", WARNING, "not yet tried", "update resume"),
+    ("update", lambda m: slots(m, other="failed"), "update", WARNING, "left again", "-b -1"),
+    ("update", lambda m: slots(m, trial="yes"), "update", WARNING, "is being tried", "quarter of an hour"),
+    ("update", lambda m: m.files.update({"/run/appliance-update/slots": "?"}), "update", WARNING,
+     "nothing is told", "systemctl restart"),
     ("temperature", lambda m: flags(m, "0x4"), "temperature", FAULT, "is throttled", "heat sink"),
     ("temperature", lambda m: flags(m, "0x8"), "temperature", WARNING, "close to its limit", "heat sink"),
     ("temperature", lambda m: flags(m, "0x80000"), "supply", WARNING, "too hot at some time", "heat sink"),
@@ -238,6 +245,19 @@ def test_a_machine_that_tells_flags_alone_is_heard() -> None:
 
 def flags(machine: PaperMachine, value: str) -> None:
     machine.files["/sys/devices/platform/soc/soc:firmware/get_throttled"] = value
+
+
+def slots(machine: PaperMachine, *, other: str = "good", trial: str = "no") -> None:
+    machine.files["/run/appliance-update/slots"] = (
+        f"current=A\ndefault=A\nother={other}\ntrial={trial}\nfell_back=no\n"
+    )
+
+
+def test_two_slots_that_are_good() -> None:
+    machine = PaperMachine()
+    slots(machine)
+    (found,) = look(machine, check="update")
+    assert (found.verdict, "the other one is good" in found.finding) == (Verdict.OK, True)
 
 
 def unit_says(machine: PaperMachine, before: str, after: str) -> None:

@@ -1,0 +1,112 @@
+"""Answers one request for an update, for who is in the local socket's group: systemd starts it, as root.
+
+The request is a line of JSON, `{"what": "check" | "install" | "resume", "source", "older"}`; the answers
+are lines: `{"say": sentence}` any number of times, and at last `{"done": {..}}` or
+`{"error": {"code", "message"}}`. Who goes away while it is being written hears no more of it, and changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+from msgspec import Struct
+
+from appliance import __version__
+from appliance.errors import ApplianceError, Refused
+from appliance.updating import installing, slots
+
+MAX_REQUEST = 8192
+ENDING = ".raucb"
+
+
+class Request(Struct, frozen=True, forbid_unknown_fields=True):
+    """`source`: an absolute path, or a URL of https; without one the configuration's."""
+
+    what: Literal["check", "install", "resume"]
+    source: str | None = None
+    older: bool = False
+
+
+class Answers:
+    """The lines of one answer; who no longer reads them is no reason to stop."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Write to `stream`."""
+        self._stream = stream
+
+    def say(self, sentence: str) -> None:
+        """How it is going."""
+        self.send({"say": sentence})
+
+    def send(self, line: Mapping[str, Any]) -> None:
+        """One line."""
+        with contextlib.suppress(OSError):
+            self._stream.write(msgspec.json.encode(line) + b"\n")
+            self._stream.flush()
+
+
+def answer(line: bytes, answers: Answers, configured: str | None, *, root: bool) -> None:
+    """Do what one line asks for, and tell. `configured`: the URL; `root`: whether root asks."""
+    try:
+        request = _understood(line)
+        if request.older and not root:
+            raise Refused("not_allowed", "what is older than what runs is root's to install")
+        answers.send({"done": _do(request, answers, configured)})
+    except ApplianceError as error:
+        answers.send({"error": {"code": error.code, "message": str(error)}})
+
+
+def _understood(line: bytes) -> Request:
+    try:
+        return msgspec.json.decode(line, type=Request)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Refused("bad_request", f"that is no request for an update: {error}") from None
+
+
+def _do(request: Request, answers: Answers, configured: str | None) -> Mapping[str, Any]:
+    if request.what == "resume":
+        installing.resume(answers.say)
+        return {"restarts": True}
+    source = where(request.source or configured)
+    if request.what == "install":
+        installing.install(source, answers.say, older=request.older)
+        return {"restarts": True}
+    bundle = installing.candidate(source, older=request.older)
+    given_up = installing.given_up(bundle, slots.status())
+    return {"version": bundle.version, "runs": __version__, "given_up": given_up}
+
+
+def where(source: str | None) -> str:
+    """A source that may be given to RAUC. Raises Refused."""
+    if source is None:
+        raise Refused(
+            "no_source", "which bundle? name a file, or [update] url in the configuration"
+        )
+    if source.startswith("https://"):
+        return source
+    if not source.startswith("/") or not source.endswith(ENDING):
+        raise Refused("bad_source", f"{source} is neither a file *{ENDING} nor a URL of https")
+    if not Path(source).is_file():
+        raise Refused("bad_source", f"there is no file {source}")
+    return source
+
+
+def peer_is_root(descriptor: int) -> bool:
+    """Whether the other end of a Unix socket is root's; whoever is no socket's end is nobody."""
+    try:
+        with socket.socket(fileno=descriptor) as end:
+            try:
+                said = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            finally:
+                end.detach()
+    except OSError:
+        return False
+    _, user, _ = struct.unpack("3i", said)
+    return bool(user == 0)

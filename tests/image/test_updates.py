@@ -1,0 +1,123 @@
+"""Updates in the stand-in machine: RAUC itself, dm-verity, two slots, and restarts as a Pi makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image import updated
+from tests.image.build import image
+from tests.image.door import Door
+from tests.lab.stock import CannotBuildHere
+from tests.parts.need import skip_or_fail
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A disk of bundles: one that is good, and others."""
+    folder = tmp_path_factory.mktemp("bundles")
+    try:
+        image("amd64")
+    except CannotBuildHere as error:
+        skip_or_fail(str(error))
+    good = updated.bundle(folder, "good", updated.GOOD)
+    return updated.disk(
+        folder,
+        updated.spoilt(good),
+        good,
+        updated.bundle(folder, "never-ready", updated.NEVER_READY),
+        updated.foreign(folder),
+    )
+
+
+@pytest.fixture(scope="module")
+def door(beside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """One machine for all, in the order of the file."""
+    folder = tmp_path_factory.mktemp("machine") / "door"
+    with Door(folder, image("amd64"), user_mode=True, size_mb=4096, beside=beside) as one:
+        one.ready()
+        one.configure()
+        yield one
+
+
+def other_slot(door: Door) -> str:
+    """What lies in the slot that does not run."""
+    return door.check(
+        "for each in boot system; do sha256sum < $(readlink -f /dev/disk/by-slot/other/$each); done"
+    )
+
+
+def test_it_runs_from_the_first_slot_and_rings(door: Door) -> None:
+    assert door.slots() == {
+        "version": door.slots()["version"], "slot": "A", "default_slot": "A", "other_slot": "good",
+        "trial": False, "fell_back": False,
+    }  # fmt: skip
+    assert door.rings()
+
+
+@pytest.mark.parametrize(
+    ("bundle", "sentence"),
+    [("foreign.raucb", "key that this device does not know"), ("spoilt.raucb", "is refused")],
+)
+def test_what_is_refused_is_not_written(door: Door, bundle: str, sentence: str) -> None:
+    before = other_slot(door)
+    assert sentence in door.refused(bundle)
+    assert other_slot(door) == before
+    assert door.slots()["other_slot"] == "good", "and can still be fallen back to"
+
+
+def test_nobody_but_root_speaks_with_rauc_and_only_the_group_asks(door: Door) -> None:
+    alone = "runuser -u nobody -- "
+    assert not door.run(f"{alone}rauc status mark-bad other").ok
+    assert not door.run(f"{alone}rauc install /run/bundles/good.raucb").ok
+    assert "root and the group appliance" in door.run(f"{alone}appliance update check").out
+    grouped = door.run("runuser -u appliance -- appliance update check /run/bundles/good.raucb")
+    assert grouped.out.startswith("9.0 is to be had"), grouped.out
+    older = "runuser -u appliance -- appliance update install --older /run/bundles/good.raucb"
+    assert "root's" in door.run(older).out
+
+
+def test_it_waits_for_the_end_of_a_call(door: Door) -> None:
+    """And is then made: written, tried, found good."""
+    door.check("appliance press call")
+    door.until('appliance status | grep \'"state": "outgoing"\'')
+    door.install("good.raucb")
+    door.until("grep 'waiting: a call is on' /run/update.log")
+    assert door.slots()["other_slot"] == "good", "nothing is written yet"
+    door.check("appliance ctl end_call")
+    door.followed(1)
+    door.ready()
+    door.until('appliance update status | grep \'"default_slot": "B"\'', 1200)
+    assert door.check(f"cat {updated.MARK}") == "good\n"
+    slots = door.slots()
+    assert (slots["slot"], slots["other_slot"], slots["trial"]) == ("B", "good", False)
+    assert door.rings()
+
+
+def test_it_is_booted_from_then_on(door: Door) -> None:
+    door.restart()
+    door.ready()
+    assert door.slots()["slot"] == "B"
+    assert door.rings(), "with the configuration of before"
+
+
+def test_one_that_is_never_ready_is_left_by_itself(door: Door) -> None:
+    door.install("never-ready.raucb")
+    door.followed(2)
+    door.ready()
+    assert door.check(f"cat {updated.MARK}") == "good\n"
+    slots = door.slots()
+    assert (slots["slot"], slots["other_slot"], slots["fell_back"]) == ("B", "failed", True)
+    assert "update_failed" in door.check("appliance events --type error")
+    assert "tried, and left" in door.run("appliance doctor").out
+    assert door.rings()
+
+
+def test_and_is_not_booted_by_a_stray_tryboot(door: Door) -> None:
+    door.restart("0 tryboot")
+    door.ready()
+    assert door.slots()["slot"] == "B"

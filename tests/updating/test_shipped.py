@@ -1,0 +1,140 @@
+"""What an image gets: RAUC's configuration, units, keys; each file as it lies there."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.parts import need
+from tests.updating import bundles
+from tests.updating.conftest import Published
+
+UPDATE = bundles.UPDATE
+SCRIPTS = ("slots", "keys", "bundle", "install")
+UNITS = sorted(one.name for one in (UPDATE / "units").iterdir() if one.is_file())
+
+
+@pytest.fixture(scope="module")
+def image(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of an image, into which it was installed."""
+    root = tmp_path_factory.mktemp("image")
+    words: list[str | Path] = [UPDATE / "install", root, "pi5", published.keys / "authority.crt"]
+    subprocess.run([*words, "1.2"], check=True)
+    return root
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_are_shell(script: str) -> None:
+    subprocess.run(["sh", "-n", UPDATE / script], check=True)
+
+
+def test_nothing_is_left_to_be_filled_in(image: Path, published: Published) -> None:
+    conf = (image / "etc/rauc/system.conf").read_text()
+    assert "@" not in re.sub(r"(?m)^#.*", "", conf)
+    assert "compatible=appliance-pi5\n" in conf
+    assert "min-bundle-version=1.2\n" in conf
+    keyring = (image / "etc/rauc/keyring.pem").read_bytes()
+    assert keyring == (published.keys / "authority.crt").read_bytes()
+    assert stat.S_IMODE((image / "usr/lib/appliance/slots").stat().st_mode) == 0o755
+
+
+def test_rauc_takes_the_configuration(image: Path, published: Published) -> None:
+    """The real one reads it, but for what version 1.8 does not know, and believes by it."""
+    conf = bundles.system_conf(image / "etc/rauc", published.keys, "paper")
+    words: list[str | Path] = [bundles.needed(), f"--conf={conf}", "info", published.good]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def test_every_unit_is_wanted_by_what_its_install_section_says(image: Path) -> None:
+    for name in UNITS:
+        wanted = re.findall(r"(?m)^WantedBy=(\S+)", (UPDATE / "units" / name).read_text())
+        made = (image / "etc/systemd/system").glob("*.wants/*")  # links into the image's own root
+        links = {one.parent.name for one in made if one.name == name}
+        assert links == {f"{one}.wants" for one in wanted}, name
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_understands_every_line(unit: str, tmp_path: Path) -> None:
+    analyze = need.program("systemd-analyze", "systemd")
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for name in UNITS:
+        text = (UPDATE / "units" / name).read_text()
+        text = re.sub(r"/opt/appliance/bin/appliance|/usr/lib/appliance/slots", str(program), text)
+        (tmp_path / name).write_text(text.replace("RequiresMountsFor=/bootfs /persistent", ""))
+    words: list[str | Path] = [analyze, "verify", "--man=no", tmp_path / unit]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert [one for one in found.stderr.splitlines() if "appliance" in one] == []
+
+
+def test_the_end_of_a_trial_needs_nothing_of_what_is_tried() -> None:
+    """Whatever is broken in a new system, its trial ends."""
+    for name in ("appliance-update-limit.timer", "appliance-update-limit.service"):
+        text = (UPDATE / "units" / name).read_text()
+        assert "DefaultDependencies=no" in text
+        assert "/opt/" not in text
+        assert "After=" not in text
+    assert "FailureAction=reboot" in (UPDATE / "units/appliance-update-trial.service").read_text()
+
+
+def test_nobody_but_root_speaks_with_rauc(image: Path) -> None:
+    """By D-Bus's own reading of it; RAUC's own policy lets everybody."""
+    text = (image / "etc/dbus-1/system.d/appliance-rauc.conf").read_text()
+    rules = re.findall(r"<policy (.*?)>\s*<(\w+) send_destination=\"(.*?)\"/>", text)
+    assert rules == [
+        ('context="default"', "deny", "de.pengutronix.rauc"),
+        ('user="root"', "allow", "de.pengutronix.rauc"),
+    ]
+
+
+# -------------------- the keys
+
+
+def test_keys_are_for_one_eyes_only_and_certificates_for_their_purpose(
+    published: Published,
+) -> None:
+    for name in ("authority.key", "signer.key"):
+        assert stat.S_IMODE((published.keys / name).stat().st_mode) == 0o600
+    authority, signer = (
+        subprocess.check_output(
+            [need.program("openssl"), "x509", "-noout", "-text", "-in", published.keys / name],
+            text=True,
+        )
+        for name in ("authority.crt", "signer.crt")
+    )
+    assert "CA:TRUE, pathlen:0" in authority
+    assert "Certificate Sign, CRL Sign" in authority
+    assert "Code Signing" in signer
+    assert "CA:FALSE" in signer
+
+
+def test_another_signer_is_believed_by_who_knows_the_authority(
+    published: Published, tmp_path: Path
+) -> None:
+    """Every two years: no device need be told."""
+    keys = bundles.keys(tmp_path / "keys")
+    first = (keys / "signer.crt").read_bytes()
+    subprocess.run([UPDATE / "keys", "signer", keys, "--plain"], check=True)
+    assert (keys / "signer.crt").read_bytes() != first
+    bundles.bundle(tmp_path / "next.raucb", keys)
+
+
+def test_an_authority_is_never_made_over_another(published: Published) -> None:
+    words: list[str | Path] = [UPDATE / "keys", "new", published.keys, "--plain"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, "has an authority already" in done.stderr) == (1, True)
+
+
+def test_a_bundle_that_devices_would_not_believe_is_not_made(
+    published: Published, tmp_path: Path
+) -> None:
+    keys = bundles.keys(tmp_path / "keys")
+    bundles.servers_signer(keys)
+    with pytest.raises(AssertionError, match="purpose"):
+        bundles.bundle(tmp_path / "wrong.raucb", keys)
+    assert not (tmp_path / "wrong.raucb").exists()
