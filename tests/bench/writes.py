@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from appliance.client import Client, Unreachable
@@ -67,8 +68,14 @@ def watched(folder: Path, hours: float) -> tuple[Counter[str], int, int, float]:
         daemon = subprocess.Popen(command, env=environ, stdout=stderr, stderr=stderr)
         try:
             _until_connected(environ, daemon)
+            begun, begun_s = _its_time(environ), time.monotonic()
             time.sleep(SETTLES_S)
-            return _counted(folder / "state", log, daemon.pid, hours * 3600 / TIMES)
+            found = _counted(folder / "state", log, daemon.pid, hours * 3600 / TIMES)
+            passed_s = (_its_time(environ) - begun).total_seconds()
+            times = passed_s / (time.monotonic() - begun_s)
+            if not TIMES * 0.8 < times < TIMES * 1.2:
+                raise RuntimeError(f"the daemon's clock is {times:.1f} times as fast, not {TIMES}")
+            return found
         finally:
             daemon.terminate()
             daemon.wait(60)
@@ -112,6 +119,13 @@ def _blocks(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
 
+def _its_time(environ: dict[str, str]) -> datetime:
+    """What time it is for the daemon, by an event of just now; the call that begins with it ends."""
+    with Client(environ, 5.0) as client:
+        client.ask(press="call")
+        return max(datetime.fromisoformat(event["time"]) for event in client.ask(recent=True))
+
+
 def _until_connected(environ: dict[str, str], daemon: subprocess.Popen[bytes]) -> None:
     ends_s = time.monotonic() + 120
     while time.monotonic() < ends_s and daemon.poll() is None:
@@ -126,4 +140,4 @@ def _library() -> Path:
     for folder in sorted(Path("/usr/lib").glob("*/faketime")):
         if (folder / LIBRARY).exists():
             return folder / LIBRARY
-    skip_or_fail("libfaketime is not installed (apt install libfaketime)")
+    return skip_or_fail("libfaketime is not installed (apt install libfaketime)")
