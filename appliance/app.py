@@ -36,6 +36,7 @@ from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
 from appliance.service import journal, systemd
 from appliance.service.heartbeats import Heartbeats
+from appliance.service.vitals import Vitals
 from appliance.session import CallSession
 from appliance.socket_path import listening_path, only_one
 from appliance.state_directory import state_directory
@@ -91,6 +92,8 @@ class Appliance:
             post=self.engine.post,
             sound=self.sound,
         )
+        self.vitals = Vitals(folder)
+        """How hot the machine is and was, and what is left of memory and disk."""
         self.session = CallSession(
             self.engine,
             self.bus,
@@ -106,6 +109,7 @@ class Appliance:
                 "media": self._media_status,
                 "screen": self._screen_status,
                 "update": _update_status,
+                "machine": self.vitals.status,
             },
         )
         self.heartbeats = Heartbeats()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -73,6 +74,11 @@ class Client:
                 found: Mapping[str, Any] = item["pairing"]
                 return found
         raise Unreachable("the appliance has gone away, and the invitation with it")
+
+    def hang_up(self) -> None:
+        """End whatever waits for an answer, in another thread too."""
+        with contextlib.suppress(OSError):  # the other side was faster
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def events(self, *patterns: str) -> Iterator[Mapping[str, Any]]:
         """Events, and `{"dropped": n}` where some were lost, until the daemon ends."""

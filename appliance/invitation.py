@@ -29,6 +29,20 @@ def link_of(page: str, invitation: Mapping[str, Any]) -> str:
 
 def qr_code(text: str, columns: int) -> str | None:
     """The text as a QR code for a terminal, two rows of it in each line; None where it is too narrow."""
+    rows = _rows(text, columns)
+    if rows is None:
+        return None
+    return "\n".join(f"{LIGHT}{DARK}{line}{REST}" for line in _lines(rows, _HALVES))
+
+
+def qr_plain(text: str, columns: int) -> str | None:
+    """The same without colours, for a log: what is light is drawn, so that it is right on a dark ground."""
+    rows = _rows(text, columns)
+    return None if rows is None else "\n".join(_lines(rows, _LIGHT_HALVES))
+
+
+def _rows(text: str, columns: int) -> list[list[bool]] | None:
+    """True where it is dark, an even number of rows; None where it is wider than that."""
     import segno  # only who pairs waits for it
 
     code = segno.make_qr(text, error="l", boost_error=False)
@@ -38,14 +52,18 @@ def qr_code(text: str, columns: int) -> str | None:
     rows = [[bool(module) for module in row] for row in code.matrix_iter(border=QUIET)]
     if len(rows) % 2:
         rows.append([False] * len(rows[0]))
-    lines = (
-        "".join(_HALVES[pair] for pair in zip(above, below, strict=True))
+    return rows
+
+
+def _lines(rows: list[list[bool]], halves: Mapping[tuple[bool, bool], str]) -> list[str]:
+    return [
+        "".join(halves[pair] for pair in zip(above, below, strict=True))
         for above, below in zip(rows[::2], rows[1::2], strict=True)
-    )
-    return "\n".join(f"{LIGHT}{DARK}{line}{REST}" for line in lines)
+    ]
 
 
 _HALVES = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+_LIGHT_HALVES = {(not above, not below): half for (above, below), half in _HALVES.items()}
 
 
 def uid_of(name: str, taken: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from appliance.config import Contact, Device, Mqtt
 from appliance.errors import Refused, did_you_mean
-from appliance.invitation import VERSION, uid_of
+from appliance.invitation import VERSION, link_of, uid_of
 from appliance.model import Right
 from appliance.signaling.pairing import Ending, Invitation, Pairing
 from appliance.trust.contacts import Contacts
@@ -118,9 +118,11 @@ class Inviting:
         page: Callable[[], str | None] = lambda: None,
         websocket_url: str | None = None,
         accounts: Accounts | None = None,
+        screen: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         """`configured` are the contacts of the configuration; `page` gives the page's address;
-        `websocket_url` is where it finds the broker, else [mqtt].
+        `websocket_url` is where it finds the broker, else [mqtt]; `screen` shows a link as a code, None
+        none any more.
         """
         self._device, self._mqtt, self._key = device, mqtt, key
         self._contacts, self._pairing = contacts, pairing
@@ -129,6 +131,8 @@ class Inviting:
         self._page = page
         self._websocket_url = websocket_url or mqtt.websocket_url
         self._accounts = accounts or NoAccounts()
+        self._screen = screen
+        self._on_screen: object = None
         self._tasks = asyncio.TaskGroup()
         self._newcomers: dict[str, str] = {}
         """The names of those who are invited, and are no contacts yet, by uid."""
@@ -142,9 +146,17 @@ class Inviting:
         await self._tasks.__aexit__(None, None, None)
 
     async def invite(
-        self, name: str, may: Sequence[str] | None = None, lasts_s: float | None = None
+        self,
+        name: str,
+        may: Sequence[str] | None = None,
+        lasts_s: float | None = None,
+        *,
+        on_screen: bool = False,
     ) -> Invited:
-        """Open an invitation for a person, new or known, who may what is said here. Raises Refused."""
+        """Open an invitation for a person, new or known, who may what is said here. Raises Refused.
+
+        With `on_screen` it is shown there as long as it is good.
+        """
         asked = None if may is None else rights_of(may)
         lasts_s = USUAL_S if lasts_s is None else lasts_s
         if not 0 < lasts_s <= LONGEST_S:
@@ -167,6 +179,9 @@ class Inviting:
         def end(how: Ending, what: str) -> None:
             expiry.cancel()
             self._newcomers.pop(uid, None)
+            if self._on_screen is ended:
+                self._on_screen = None
+                self._screen(None)
             if not ended.done():
                 ended.set_result(self._outcome(how, what, uid, shown))
             if how != "paired" and password is not None and known is None:
@@ -191,6 +206,10 @@ class Inviting:
             "expires_s": lasts_s,
         }
         invited = Invited(told, ended)
+        page = told["page"]
+        if on_screen and isinstance(page, str):
+            self._on_screen = ended
+            self._screen(link_of(page, self._words(one, password)))
         invited.may_be_withdrawn_by(lambda: invitations.end(one, "withdrawn"))
         return invited
 

@@ -58,7 +58,7 @@ def _show(made: Mapping[str, Any], invitation: Mapping[str, Any], page: str) -> 
                 "Open the link below in the phone's browser. A wider window shows it as a code, too."
             )
     _say(f"\n{link}\n")
-    for warning in _warnings(page, str(invitation["websocket_url"])):
+    for warning in warnings_of(page, str(invitation["websocket_url"])):
         _say(f"note: {warning}")
     _say(
         f"It is good once, for {_time(made['expires_s'])}: whoever opens it first is"
@@ -66,7 +66,7 @@ def _show(made: Mapping[str, Any], invitation: Mapping[str, Any], page: str) -> 
     )
 
 
-def _warnings(page: str, websocket_url: str) -> list[str]:
+def warnings_of(page: str, websocket_url: str) -> list[str]:
     """What will keep a phone from it, as far as the addresses tell."""
     here_only = "works on this machine only"
     warnings = []

@@ -201,7 +201,9 @@ async def senses(appliance: Appliance, stack: AsyncExitStack, root: Path | None)
         ("addresses", addresses.watch(moved)),
     ]
     if root is not None:
-        watches.append(("pressure", pressure.watch(appliance.engine.post, root)))
+        watches.append(
+            ("pressure", pressure.watch(appliance.engine.post, root, seen=appliance.vitals.note))
+        )
     if trim := heap.trimmer():
         needed = heap.Heap()
         appliance.engine.observers.append(lambda state: needed.observe(bool(state.calls)))
@@ -281,6 +283,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
             page=lambda: appliance.page,
             websocket_url=appliance.websocket_url,
             accounts=appliance.accounts,
+            screen=lambda link: appliance.screen.show_code(link) if appliance.screen else None,
         )
         appliance.invite = (await stack.enter_async_context(inviting)).invite
 

@@ -200,6 +200,7 @@ TOLD_IN = {
     "service.doctor.cameras": "subjects",
     "service.doctor.display": "subjects",
     "service.doctor.encoder": "subjects",
+    "service.doctor.endurance": "subjects",
     "service.doctor.heat": "subjects",
     "service.doctor.permissions": "subjects",
     "service.doctor.running": "subjects",

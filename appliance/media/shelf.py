@@ -48,9 +48,9 @@ class Shelf:
             ) from fault
 
     def make_room(self, writing: Path | None = None) -> None:
-        """Delete the oldest recordings but `writing` until the limit is kept.
+        """Delete the oldest recordings but `writing` until the limit is kept, and the disk has room.
 
-        Raises NoRoom where that one alone takes more, or the disk is nearly full; OSError.
+        Raises NoRoom where that one alone takes more, or the disk is nearly full without them; OSError.
         """
         sizes = {path: size for path in self.recordings() if (size := _size(path)) is not None}
         total, limit = sum(sizes.values()), self._max_mb * MEGABYTE
@@ -60,11 +60,19 @@ class Shelf:
                 total -= size
         if total > limit:
             raise NoRoom(f"the recording has reached the {self._max_mb} MB of [recording] max_mb")
-        free = os.statvfs(self.folder)
-        if free.f_bavail * free.f_frsize < MIN_FREE_BYTES:
+        for path in sizes:
+            if self._has_room():
+                break
+            if path != writing:
+                path.unlink(missing_ok=True)
+        if not self._has_room():
             raise NoRoom(
                 f"less than {MIN_FREE_BYTES // MEGABYTE} MB are free on the disk of {self.folder}"
             )
+
+    def _has_room(self) -> bool:
+        free = os.statvfs(self.folder)
+        return free.f_bavail * free.f_frsize >= MIN_FREE_BYTES
 
     def recordings(self) -> list[Path]:
         """Ours, the oldest first."""

@@ -88,6 +88,19 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
     _config(setup)
     setup.set_defaults(run=lambda options: _setup(options, checks()))
 
+    welcome = commands.add_parser(
+        "welcome",
+        help="invite the first phone of a device that has none, until it has come",
+        description="Show an invitation on this device's console, in the log and on its screen, and another"
+        " every ten minutes, until a phone is paired. Where one is, it ends at once. systemd starts it.",
+    )
+    welcome.add_argument("--name", default="Owner", help="of the person whose phone it will be")
+    welcome.add_argument("--terminal", type=Path, metavar="TTY", help="such as /dev/tty1")
+    welcome.add_argument(
+        "--hours", type=float, default=24.0, help="after which it ends all the same (24)"
+    )
+    welcome.set_defaults(run=_welcome)
+
 
 def _passphrase(parser: ArgumentParser) -> None:
     parser.add_argument(
@@ -145,3 +158,9 @@ def _setup(options: Namespace, checks: Sequence[Check]) -> int:
     )
     where = places(options.config, os.environ)
     return set_up(where, checks, answers, replace=options.replace)
+
+
+def _welcome(options: Namespace) -> int:
+    from appliance.owner.welcome import Welcome
+
+    return Welcome(options.name, options.hours * 3600.0, options.terminal).run()

@@ -95,9 +95,14 @@ class Invite(Protocol):
     """Makes invitations; raises Refused."""
 
     def __call__(
-        self, name: str, may: Sequence[str] | None, lasts_s: float | None
+        self,
+        name: str,
+        may: Sequence[str] | None,
+        lasts_s: float | None,
+        *,
+        on_screen: bool = False,
     ) -> Awaitable[Invited]:
-        """For a person's phone, which may that, for so long."""
+        """For a person's phone, which may that, for so long; shown on the device's own screen too."""
 
 
 class Session(Protocol):
@@ -242,7 +247,8 @@ class Conversation:
         if self._invite is None:
             raise Refused("not_ready", "this appliance cannot pair phones")
         name, may, lasts_s = _invitation(wanted)
-        invited = await self._invite(name, may, lasts_s)
+        on_screen = wanted.get("on_screen", False)
+        invited = await self._invite(name, may, lasts_s, on_screen=on_screen)
         self._inviting.callback(invited.withdraw)
         self._send({"id": request_id, "ok": True, "result": invited.told})
         telling = self._start(self._tell_outcome(invited, request_id))
@@ -318,8 +324,9 @@ def _kind(request: Mapping[str, Any]) -> str:
 
 
 def _invitation(wanted: Any) -> tuple[str, Sequence[str] | None, float | None]:
-    if not isinstance(wanted, dict) or wanted.keys() - {"name", "may", "expires_s"}:
-        raise Refused("bad_request", "pair wants an object with name, and may and expires_s or not")
+    if not isinstance(wanted, dict) or wanted.keys() - {"name", "may", "expires_s", "on_screen"}:
+        sentence = "pair wants an object with name, and may, expires_s and on_screen or not"
+        raise Refused("bad_request", sentence)
     name, may, lasts_s = wanted.get("name"), wanted.get("may"), wanted.get("expires_s")
     if not isinstance(name, str):
         raise Refused("bad_request", "pair wants the name of a person")
@@ -329,6 +336,8 @@ def _invitation(wanted: Any) -> tuple[str, Sequence[str] | None, float | None]:
         raise Refused("bad_request", "may is a list of rights")
     if lasts_s is not None and (type(lasts_s) not in (int, float) or not lasts_s > 0):
         raise Refused("bad_request", "expires_s is a number of seconds")
+    if type(wanted.get("on_screen", False)) is not bool:
+        raise Refused("bad_request", "on_screen is true or false")
     return name, may, lasts_s
 
 

@@ -19,6 +19,8 @@ from msgspec import Struct
 from appliance.model import CallDirection, CalleeState, CallEndReason, Caller, CallType, Receiver
 from appliance.whole_file import NEW, private, private_folder, write_whole
 
+MIN_FREE_BYTES = 10_000_000
+"""Of the disk, below which the oldest pictures make room."""
 SPARE_LINES = 100
 """How many lines more than twice its entries the file may have before it is written anew."""
 
@@ -139,9 +141,22 @@ class Ledger:
     # -------------------- pictures
 
     def keep_picture(self, name: str, jpeg: bytes) -> None:
-        """Write a picture, whole or not at all; raises OSError."""
+        """Write a picture, whole or not at all; where the disk is nearly full older ones go for it.
+
+        Raises OSError.
+        """
         private_folder(self.pictures)
+        self._make_room()
         write_whole(self.pictures / name, jpeg)
+
+    def _make_room(self) -> None:
+        """A disk that is full takes the call log's next line from it, too."""
+        oldest_first = sorted(self.pictures.glob("*.jpg"), key=lambda file: file.stat().st_mtime)
+        for file in oldest_first:
+            free = os.statvfs(self.pictures)
+            if free.f_bavail * free.f_frsize >= MIN_FREE_BYTES:
+                break
+            file.unlink(missing_ok=True)
 
     def drop_pictures(self, names: Iterable[str]) -> None:
         """Remove pictures of entries that are gone; raises OSError."""

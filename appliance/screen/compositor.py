@@ -17,6 +17,7 @@ from appliance.model import Situation, Tile, View
 from appliance.screen import scenes, words
 from appliance.screen.banner import banner, place
 from appliance.screen.canvas import Canvas, Pixels, ground
+from appliance.screen.codes import code
 from appliance.screen.layouts import Fit, Key, Placed, Plan, Rect, key_of, plan
 from appliance.screen.lettering import text
 from appliance.screen.marks import Mark, avatar, label, pill, state
@@ -55,6 +56,8 @@ class Stage:
     order: Sequence[Key] = ()
     held: Key | None = None
     """The tile that somebody drags."""
+    code: str | None = None
+    """What is to be scanned from the screen, while there is no call."""
 
 
 class Compositor:
@@ -83,6 +86,8 @@ class Compositor:
             if view.picture_in_picture:
                 scenes.idle(canvas, placed, view, self._name, now)
             self._conversation(canvas, placed, stage)
+        if stage.code is not None and view.call is None and not placed.tiles:
+            code(canvas, stage.code, placed.screen)
         if view.notice is not None:
             banner(canvas, view.notice, self._language, screen)
         self._forget_all_but({key_of(one.tile) for one in placed.tiles})

@@ -65,6 +65,7 @@ class Screen:
         self._told: dict[str, str] = {}
         self._frames: Frames | None = None
         self._composing: Composing | None = None
+        self._code: str | None = None
         self._window: Window | None = None
 
     @property
@@ -146,6 +147,11 @@ class Screen:
             self._own, self._order, self._chosen = None, (), None
         self._show()
 
+    def show_code(self, text: str | None) -> None:
+        """Show this as a code to scan, while there is no call; None: no more."""
+        self._code = text
+        self._show()
+
     def show(self, uid: str, endpoint: str, screen: bool, frame: Pixels) -> None:
         """The latest picture of somebody's camera or shared screen.
 
@@ -190,7 +196,7 @@ class Screen:
         for tile in self._tiles:
             if tile.own and self._own is not None:
                 pictures[key_of(tile)] = self._own
-        self._composing.show(Stage(view, pictures, self._order, self._touch.held))
+        self._composing.show(Stage(view, pictures, self._order, self._touch.held, self._code))
 
     # -------------------- what is shown
 

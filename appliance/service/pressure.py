@@ -99,12 +99,17 @@ def _text(path: Path) -> str | None:
 
 
 async def watch(
-    post: Callable[[Input], None], root: Path = Path("/sys"), interval_s: float = LOOK_S
+    post: Callable[[Input], None],
+    root: Path = Path("/sys"),
+    interval_s: float = LOOK_S,
+    seen: Callable[[Reading, bool], None] = lambda reading, pressed: None,
 ) -> None:
-    """Tell when there is pressure and when it is over, until cancelled."""
+    """Tell when there is pressure and when it is over, until cancelled; `seen` is told of each look."""
     pressed = False
     while True:
-        message = judge(await asyncio.to_thread(read, root), pressed)
+        reading = await asyncio.to_thread(read, root)
+        message = judge(reading, pressed)
+        seen(reading, message is not None)
         if (message is not None) is not pressed:
             pressed = message is not None
             post(PressureChanged(message))

@@ -24,6 +24,7 @@ from tests.bench import (
     sound,
     startup,
     voices,
+    writes,
 )
 from tests.bench.table import Row, show
 
@@ -44,6 +45,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "voices": ("A voice at 20 and 30 % loss, both ways, in namespaces with nftables", voices.run),
     "outages": ("When the network or the broker goes away (the worst of 3)", outages.run),
     "pages": ("The same for a page in a real Chromium (the worst of 3)", pages.run),
+    "writes": ("What an idle daemon writes, by a clock that is 60 times as fast", writes.run),
     "screen": ("What a composed picture costs, 800x480 (median of 60)", screen.run),
 }
 

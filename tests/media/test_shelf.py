@@ -93,6 +93,20 @@ def test_a_disk_that_is_nearly_full_takes_none(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_on_a_disk_that_is_nearly_full_the_oldest_go_and_never_the_one_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [kept(tmp_path, f"2026-11-{day:02}T09-00-00Z_c.mp4", 1) for day in (1, 2, 3, 4)]
+    foreign = kept(tmp_path, "holiday.mp4", 1)
+    # each that goes gives the disk a fifth of what is wanted
+    monkeypatch.setattr(
+        Shelf, "_has_room", lambda self: sum(1 for _ in tmp_path.glob("2026*")) <= 2
+    )
+    Shelf(tmp_path, 100).make_room(writing=files[0])
+    assert [file.exists() for file in files] == [True, False, False, True]
+    assert foreign.exists()
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     file = kept(tmp_path, "file", 1)
     with pytest.raises(NoRoom, match=f"no recording can be kept in {file}/below: Not a directory"):

@@ -122,6 +122,7 @@ def analyzed(*words: str | Path) -> subprocess.CompletedProcess[str]:
         ("appliance-accounts.socket", ()),
         ("appliance-accounts@.service", ()),
         ("appliance-journal.service", ()),
+        ("appliance-welcome.service", ()),
         ("appliance-journal.timer", ()),
     ],
 )
@@ -148,7 +149,10 @@ def test_what_is_exposed_is_little(drop_ins: tuple[str, ...], tmp_path: Path) ->
     assert found.returncode == 0, found.stdout[-200:] + found.stderr
 
 
-@pytest.mark.parametrize("helper", ["appliance-accounts@.service", "appliance-journal.service"])
+@pytest.mark.parametrize(
+    "helper",
+    ["appliance-accounts@.service", "appliance-journal.service", "appliance-welcome.service"],
+)
 def test_those_who_help_are_no_more_exposed(helper: str, tmp_path: Path) -> None:
     laid_out(tmp_path)
     words = ["security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}"]

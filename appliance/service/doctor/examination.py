@@ -14,6 +14,7 @@ from appliance.service.doctor.certificates import certificates
 from appliance.service.doctor.clock import clock
 from appliance.service.doctor.display import display
 from appliance.service.doctor.encoder import encoder
+from appliance.service.doctor.endurance import endurance
 from appliance.service.doctor.findings import Finding, fault, ok
 from appliance.service.doctor.heat import heat
 from appliance.service.doctor.identity import identity
@@ -47,6 +48,7 @@ CHECKS: Mapping[str, Check] = {
     "state": storage,
     "temperature": heat,
     "update": slots,
+    "memory": endurance,
 }
 """In the order of the table."""
 

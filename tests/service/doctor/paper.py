@@ -76,7 +76,7 @@ class PaperMachine:
     outputs: dict[str, str] = field(
         default_factory=lambda: {
             "systemctl": "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"
-            "WatchdogUSec=30s\nNRestarts=0"
+            "WatchdogUSec=30s\nNRestarts=0\nRuntimeWatchdogUSec=15s"
         }
     )
     clock: datetime = NOON

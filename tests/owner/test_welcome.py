@@ -1,0 +1,211 @@
+"""The first phone of a device: what is shown where, again and again until it has come."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.bus import Bus
+from appliance.config import Contact, Device, Mqtt
+from appliance.inviting import Inviting
+from appliance.owner.welcome import Welcome
+from appliance.reporting.socket import LocalSocket
+from appliance.signaling.pairing import Pairing
+from appliance.signaling.rejected import Rejected
+from appliance.trust.contacts import Contacts
+from appliance.trust.keys import DeviceKey
+from tests.parts.desk import Desk
+from tests.test_pair import CONFIGURED, Door, words_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@asynccontextmanager
+async def appliance_at(
+    path: Path,
+    contacts: Contacts,
+    shown: Callable[[str | None], None] = lambda _: None,
+    *,
+    is_set_up: bool = True,
+) -> AsyncIterator[Door]:
+    """One as far as its socket goes."""
+    key = DeviceKey.make()
+    pairing = Pairing("door", key, contacts)
+    async with (
+        Bus("desk") as bus,
+        Inviting(
+            Device(id="door", name="Front door"),
+            Mqtt(),
+            key,
+            contacts,
+            pairing,
+            configured=CONFIGURED,
+            page=lambda: "https://door.local/",
+            websocket_url="wss://door.local:8884/" if is_set_up else None,
+            screen=shown,
+        ) as inviting,
+        LocalSocket(path, Desk(bus), contacts=contacts, invite=inviting.invite),
+    ):
+        yield Door(path, pairing, contacts)
+
+
+class Listener:
+    """What is said to the log, from a thread, for whoever waits for it on the loop."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self._changed = threading.Condition()
+
+    def __call__(self, text: str) -> None:
+        with self._changed:
+            self.said.append(text)
+            self._changed.notify_all()
+
+    async def until(self, number: int) -> str:
+        """That many have been said; the last of them."""
+
+        def wait() -> str:
+            with self._changed:
+                assert self._changed.wait_for(lambda: len(self.said) >= number, 30), self.said
+                return self.said[number - 1]
+
+        return await asyncio.to_thread(wait)
+
+
+def welcome(
+    path: Path, log: Listener, terminal: Path | None = None, lasts_s: float = 60
+) -> Welcome:
+    return Welcome("Zoe", lasts_s, terminal, 0.05, log, {"APPLIANCE_SOCKET": str(path)})
+
+
+def started(one: Welcome) -> asyncio.Future[int]:
+    """It runs, in a thread of its own; for a minute at most, whatever becomes of the test."""
+    return asyncio.get_running_loop().run_in_executor(None, one.run)
+
+
+def link_in(text: str) -> str:
+    return next(word for word in text.split() if "#pair=" in word)
+
+
+async def test_the_first_phone_comes_by_what_the_log_and_the_console_show(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 120, 0, 0))
+    log, path = Listener(), tmp_path / "s"
+    shown: list[str | None] = []
+    async with appliance_at(path, Contacts({}), shown.append) as door:
+        one = welcome(path, log, Path(os.ttyname(theirs)))
+        running = started(one)
+        said = await log.until(1)
+        assert said.startswith("Front door waits for its first phone")
+        assert "may: call, answer." in said, "and no more: who sees it may be anybody"
+        assert "\x1b" not in said, "the journal shows no such line"
+        assert len([line for line in said.split("\n") if re.search("[▀▄█]", line)]) > 20
+        assert (await asyncio.to_thread(select.select, [ours], [], [], 30))[0]
+        console = b""
+        while b"It is good once" not in console:
+            console += await asyncio.to_thread(os.read, ours, 65536)
+        assert link_in(console.decode()) == link_in(said)
+        assert "▀" in console.decode()
+        assert shown == [link_in(said)]
+        await door.takes(link_in(said))
+        assert await log.until(2) == "The first phone is paired: Zoe."
+        assert await running == 0
+        assert shown == [link_in(said), None]
+        assert len(door.pairing.invitations) == 0
+        # at the next start there is nothing to say
+        assert await asyncio.to_thread(welcome(path, log).run) == 0
+        assert len(log.said) == 2
+    os.close(ours)
+    os.close(theirs)
+
+
+async def test_there_is_another_one_after_each_and_the_old_one_is_worth_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.inviting.USUAL_S", 0.3)
+    log, path = Listener(), tmp_path / "s"
+    async with appliance_at(path, Contacts({})) as door:
+        running = started(welcome(path, log))
+        first, second = link_in(await log.until(1)), link_in(await log.until(2))
+        monkeypatch.setattr("appliance.inviting.USUAL_S", 600.0)
+        with pytest.raises(Rejected, match="does not prove it"):
+            await door.takes(first)
+        third = link_in(await log.until(3))
+        assert len({words_of(link)["secret"] for link in (first, second, third)}) == 3
+        while True:  # the one that is shown now: on a slow machine the third is over as well
+            number = len(log.said)
+            try:
+                await door.takes(link_in(log.said[-1]))
+                break
+            except Rejected:
+                await log.until(number + 1)
+        assert await running == 0
+
+
+async def test_a_phone_that_is_paired_otherwise_ends_it_and_its_invitation(tmp_path: Path) -> None:
+    log, path = Listener(), tmp_path / "s"
+    contacts = Contacts({"alice": Contact(name="Alice")})
+    async with appliance_at(path, contacts) as door:
+        running = started(welcome(path, log))
+        await log.until(1)
+        await contacts.add("alice", None, DeviceKey.make().public, ())
+        assert await running == 0
+        await door.until_none_is_open()
+        assert len(log.said) == 1
+
+
+async def test_what_is_missing_is_said_once_and_it_goes_on_when_it_is_there(tmp_path: Path) -> None:
+    log, path = Listener(), tmp_path / "s"
+    running = started(welcome(path, log))
+    assert "no appliance is running here" in await log.until(1)
+    async with appliance_at(path, Contacts({}), is_set_up=False):
+        assert "set [mqtt] websocket_url" in await log.until(2)
+    contacts = Contacts({})
+    async with appliance_at(path, contacts):
+        while not (found := [text for text in log.said if "#pair=" in text]):
+            await log.until(len(log.said) + 1)
+        assert len(found) == 1
+        await contacts.add("zoe", "Zoe", DeviceKey.make().public, ())
+        assert await running == 0
+    assert len([text for text in log.said if "no appliance" in text]) <= 2
+
+
+async def test_after_its_time_it_ends_and_takes_the_invitation_back(tmp_path: Path) -> None:
+    log, path = Listener(), tmp_path / "s"
+    async with appliance_at(path, Contacts({})) as door:
+        assert await asyncio.to_thread(welcome(path, log, lasts_s=0.2).run) == 0
+        await door.until_none_is_open()
+        assert log.said[-1].startswith("No phone came")
+
+
+async def test_the_command_takes_it_back_when_it_is_ended(tmp_path: Path) -> None:
+    async with appliance_at(tmp_path / "s", Contacts({})) as door:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "appliance", "welcome", "--terminal", str(tmp_path / "no-tty")),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"APPLIANCE_SOCKET": str(door.path)},
+            cwd=ROOT,
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            while b"#pair=" not in await process.stdout.readline():
+                pass
+        assert len(door.pairing.invitations) == 1
+        process.terminate()
+        await process.communicate()
+        await door.until_none_is_open()
