@@ -46,7 +46,14 @@ THEIRS = {
 VARIABLES = {
     "device": {"layer", "assetdir", "hostname", "user1", "user1sudo"},
     "ssh": {"pubkey_only"},
-    "image": {"layer", "name", "boot_part_size", "system_part_size", "data_part_size", "rootfs_type"},
+    "image": {
+        "layer",
+        "name",
+        "boot_part_size",
+        "system_part_size",
+        "data_part_size",
+        "rootfs_type",
+    },
 }
 """Of what the named layers declare (and `device.layer`, `image.layer` of registry.defs) what is set here."""
 
@@ -136,7 +143,10 @@ def test_a_layer_is_as_rpi_image_gen_reads_it(layer: Path) -> None:
         ("# X-Env-Var-deb-Purpose: a package", "unsupported"),
         ("# X-Env-Var-other-Desc: of nothing", "unsupported"),
         ("# X-Env-Something: else", "unsupported"),
-        ("# X-Env-Var-deb-Conflicts:\n# X-Env-Var-more: 1\n# X-Env-Var-more-Set: perhaps", "policy"),
+        (
+            "# X-Env-Var-deb-Conflicts:\n# X-Env-Var-more: 1\n# X-Env-Var-more-Set: perhaps",
+            "policy",
+        ),
     ],
 )
 def test_what_it_would_not_take_is_found(line: str, said: str) -> None:
@@ -148,7 +158,9 @@ def test_what_it_would_not_take_is_found(line: str, said: str) -> None:
 def test_the_commands_of_a_layer_are_shell(layer: Path) -> None:
     for name, hooks in body(layer).items():
         for hook in hooks if name.endswith("-hooks") else ():
-            done = subprocess.run(["sh", "-n", "-c", hook], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["sh", "-n", "-c", hook], capture_output=True, text=True, check=False
+            )
             assert done.returncode == 0, f"{hook}\n{done.stderr}"
 
 
@@ -185,7 +197,9 @@ def test_units_of_the_image_start_what_is_in_it() -> None:
     assert units
     for unit in units:
         assert unit.name in settle, f"{unit.name} is not enabled"
-        for program in re.findall(r"(?m)^Exec\w+=[-+!@:]*(/usr/lib/appliance\S+)", unit.read_text()):
+        for program in re.findall(
+            r"(?m)^Exec\w+=[-+!@:]*(/usr/lib/appliance\S+)", unit.read_text()
+        ):
             assert os.access(OVERLAY / program.lstrip("/"), os.X_OK), program
 
 
@@ -214,7 +228,9 @@ def test_scripts_are_shell(name: str) -> None:
 @pytest.fixture
 def checkout() -> Path:
     if not (named := os.environ.get("RPI_IMAGE_GEN")):
-        pytest.skip("rpi-image-gen is no package: RPI_IMAGE_GEN=/path/to/a/checkout asks its own linter")
+        pytest.skip(
+            "rpi-image-gen is no package: RPI_IMAGE_GEN=/path/to/a/checkout asks its own linter"
+        )
     place = Path(named)
     asked = [sys.executable, place / "bin" / "ig", "--help"]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
@@ -247,12 +263,22 @@ def test_its_own_resolver_makes_a_plan_of_it(checkout: Path, tmp_path: Path, boa
     given = {
         **{"DEB_BUILD_ARCH": "arm64", "DEB_HOST_ARCH": "arm64", "TOOLCHAIN_MODE": "native"},
         **{"DEB_BUILD_GNU_TYPE": "aarch64-linux-gnu", "DEB_HOST_GNU_TYPE": "aarch64-linux-gnu"},
-        **{"IGTOP": checkout, "IGROOT": checkout, "SRCROOT": PLACE, "DYNROOT": tmp_path / "dynamic"},
-        **{"LAYER_HOOKS": checkout / "layer-hooks", "RPI_TEMPLATES": checkout / "templates" / "rpi"},
+        **{
+            "IGTOP": checkout,
+            "IGROOT": checkout,
+            "SRCROOT": PLACE,
+            "DYNROOT": tmp_path / "dynamic",
+        },
+        **{
+            "LAYER_HOOKS": checkout / "layer-hooks",
+            "RPI_TEMPLATES": checkout / "templates" / "rpi",
+        },
     }
     lines = "".join(f'{name}="{value}"\n' for name, value in given.items())
     whole.write_text(registry + user.read_text() + lines)
-    layers = re.findall(r'(?m)^IGconf_(?:layer_\w+|device_layer|image_layer)="(.*)"', user.read_text())
+    layers = re.findall(
+        r'(?m)^IGconf_(?:layer_\w+|device_layer|image_layer)="(.*)"', user.read_text()
+    )
     search = ":".join(
         [
             f"DYNlayer={tmp_path / 'dynamic' / 'layer'}",
