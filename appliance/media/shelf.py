@@ -60,19 +60,21 @@ class Shelf:
                 total -= size
         if total > limit:
             raise NoRoom(f"the recording has reached the {self._max_mb} MB of [recording] max_mb")
-        for path in sizes:
-            if self._has_room():
-                break
-            if path != writing:
-                path.unlink(missing_ok=True)
-        if not self._has_room():
+        others = {path: size for path, size in sizes.items() if path != writing and path.exists()}
+        wanted = MIN_FREE_BYTES - self._free_bytes()
+        if wanted > sum(others.values()):  # then nothing is gained by deleting them
             raise NoRoom(
                 f"less than {MIN_FREE_BYTES // MEGABYTE} MB are free on the disk of {self.folder}"
             )
+        for path, size in others.items():
+            if wanted <= 0:
+                break
+            path.unlink(missing_ok=True)
+            wanted -= size
 
-    def _has_room(self) -> bool:
+    def _free_bytes(self) -> int:
         free = os.statvfs(self.folder)
-        return free.f_bavail * free.f_frsize >= MIN_FREE_BYTES
+        return free.f_bavail * free.f_frsize
 
     def recordings(self) -> list[Path]:
         """Ours, the oldest first."""

@@ -151,12 +151,17 @@ class Ledger:
 
     def _make_room(self) -> None:
         """A disk that is full takes the call log's next line from it, too."""
-        oldest_first = sorted(self.pictures.glob("*.jpg"), key=lambda file: file.stat().st_mtime)
-        for file in oldest_first:
-            free = os.statvfs(self.pictures)
-            if free.f_bavail * free.f_frsize >= MIN_FREE_BYTES:
-                break
-            file.unlink(missing_ok=True)
+        free = os.statvfs(self.pictures)
+        wanted = MIN_FREE_BYTES - free.f_bavail * free.f_frsize
+        if wanted <= 0:
+            return
+        known = [(file.stat(), file) for file in self.pictures.glob("*.jpg")]
+        if wanted > sum(stat.st_size for stat, _ in known):
+            return  # nothing is gained by deleting them: something else has filled it
+        for stat, file in sorted(known, key=lambda one: one[0].st_mtime_ns):
+            if wanted > 0:
+                file.unlink(missing_ok=True)
+                wanted -= stat.st_size
 
     def drop_pictures(self, names: Iterable[str]) -> None:
         """Remove pictures of entries that are gone; raises OSError."""

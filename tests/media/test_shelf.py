@@ -96,15 +96,23 @@ def test_a_disk_that_is_nearly_full_takes_none(
 def test_on_a_disk_that_is_nearly_full_the_oldest_go_and_never_the_one_that_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = [kept(tmp_path, f"2026-11-{day:02}T09-00-00Z_c.mp4", 1) for day in (1, 2, 3, 4)]
+    files = [kept(tmp_path, f"2026-11-{day:02}T09-00-00Z_c.mp4") for day in (1, 2, 3, 4)]
     foreign = kept(tmp_path, "holiday.mp4", 1)
-    # each that goes gives the disk a fifth of what is wanted
-    monkeypatch.setattr(
-        Shelf, "_has_room", lambda self: sum(1 for _ in tmp_path.glob("2026*")) <= 2
-    )
+    missing = module.MIN_FREE_BYTES - 1_500_000 // 2  # two of them make up for it
+    monkeypatch.setattr(Shelf, "_free_bytes", lambda self: missing)
     Shelf(tmp_path, 100).make_room(writing=files[0])
     assert [file.exists() for file in files] == [True, False, False, True]
     assert foreign.exists()
+
+
+def test_where_deleting_all_would_not_do_none_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = kept(tmp_path, "2026-11-01T09-00-00Z_c.mp4")
+    monkeypatch.setattr(Shelf, "_free_bytes", lambda self: 0)
+    with pytest.raises(NoRoom, match="MB are free"):
+        Shelf(tmp_path, 100).make_room()
+    assert file.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

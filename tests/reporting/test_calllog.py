@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -50,6 +51,7 @@ from appliance.model import (
     RejectReason,
 )
 from appliance.reporting.calllog import CallLog
+from appliance.reporting.ledger import MIN_FREE_BYTES, Ledger
 from tests.panel.inbox import Inbox
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -702,3 +704,18 @@ async def test_the_disk_is_never_waited_for(
             gate.set()
     async with office.day():
         assert office.ids() == ["c2", "c1", "c0"]
+
+
+@pytest.mark.parametrize(("missing", "left"), [(0, 3), (1500, 1), (9000, 3)])
+def test_on_a_disk_that_is_nearly_full_the_oldest_pictures_go_where_that_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: int, left: int
+) -> None:
+    ledger = Ledger(tmp_path)
+    for number in range(3):
+        ledger.keep_picture(f"{number}.jpg", bytes(1000))
+        os.utime(ledger.pictures / f"{number}.jpg", (number, number))
+    free = SimpleNamespace(f_bavail=MIN_FREE_BYTES - missing, f_frsize=1)
+    monkeypatch.setattr("appliance.reporting.ledger.os.statvfs", lambda _: free)
+    ledger.keep_picture("new.jpg", b"JPEG")
+    names = sorted(file.name for file in ledger.pictures.iterdir())
+    assert names == [*(f"{number}.jpg" for number in range(3 - left, 3)), "new.jpg"]
