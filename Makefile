@@ -6,8 +6,9 @@ EXTRAS ?= demo
 TESTS ?= tests
 # most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
 WORKERS ?= 2
-# what `make lab` runs, and `make deb-test`
-APART := --ignore tests/lab --ignore tests/packaging/test_life.py --ignore tests/packaging/test_install.py
+# what `make lab` runs, `make deb-test`, and `make image-test`
+BOOTS := tests/image/test_boot.py tests/image/test_call.py tests/image/test_updates.py tests/image/test_cuts.py
+APART := --ignore tests/lab --ignore tests/packaging/test_life.py --ignore tests/packaging/test_install.py $(BOOTS:%=--ignore %)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,12 +28,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos cuts soak fuzz fmt clean lock packages sounds drawings bundle deb deb-test deb-lock
+.PHONY: help install demo test check lab bench chaos cuts soak fuzz fmt clean lock packages sounds drawings bundle deb deb-test deb-lock image-vm image-test
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
 help: ## what there is to make
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(DEMO) sees ## the appliance, in .venv
 	@echo "$(BIN)/appliance is there; try: make demo"
@@ -64,7 +65,7 @@ chaos: $(TEST) packages ## minutes without network and broker; thousands of pres
 fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
-cuts: $(TEST) packages lab-packages ## power that is lost at random instants of updates, in the stand-in machine; CUTS=200 SEED=1
+cuts: $(TEST) packages image-packages ## power that is lost at random instants of updates, in the stand-in machine; CUTS=200 SEED=1
 	@$(BIN)/python -m tests.image.cuts
 
 soak: $(TEST) packages ## ten thousand calls in one process, a day of everything, and what they leave; SOAK=day
@@ -80,6 +81,12 @@ deb-test: $(TEST) packages deb
 	@.ci/packages lintian man:man-db
 	@lintian --fail-on error,warning dist/*.deb
 	@$(BIN)/pytest tests/packaging
+
+image-vm: $(TEST) image-packages ## a machine of Debian's packages with the card of a Pi, in dist/, and its first start; ARCH=arm64
+	@$(BIN)/python -m tests.image $(or $(ARCH),amd64)
+
+image-test: $(TEST) packages image-packages ## what the image promises, in that machine: boots, a call, updates, power cuts
+	@$(BIN)/pytest --durations=8 $(BOOTS)
 
 fmt: $(TEST) ## format the code, and mend what the linter can
 	$(BIN)/ruff format $(CODE)
@@ -162,10 +169,19 @@ $(ALSA): $(TEST)
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 packages: $(ALSA)
-	@.ci/packages mosquitto openssl rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto openssl sfdisk:fdisk mcopy:mtools rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
 
 # -------------------- the lab: built once, by whoever asks for it
 
 .PHONY: lab-packages
 lab-packages:
 	@.ci/packages mmdebstrap sqfstar:squashfs-tools gcc flex bison bc xz:xz-utils dpkg-deb:dpkg unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+
+# -------------------- the stand-in machine: likewise
+
+.PHONY: image-packages
+image-packages: lab-packages
+	@.ci/packages sfdisk:fdisk mcopy:mtools genimage mke2fs:e2fsprogs mkfs.vfat:dosfstools rauc mksquashfs:squashfs-tools qemu-system-x86_64:qemu-system-x86
+ifeq ($(ARCH),arm64)
+	@.ci/packages qemu-system-aarch64:qemu-system-arm qemu-aarch64-static:qemu-user-static update-binfmts:binfmt-support arch-test
+endif

@@ -1,7 +1,7 @@
 """What the stand-in machine is made of: Debian, the project's package, and the card's image of both.
 
-Each is built once and kept as the lab's parts are (`tests/lab/stock.py`), under a name that tells what it was made
-of. What is done stands in image-build/vm; here is in which order, and of what.
+Each is built once and kept as the lab's parts are (`tests/lab/stock.py`), under a name that says what it
+was made of. What is done stands in image-build/vm; here is in which order, and of what.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ def image(architecture: str) -> Path:
 
 def _content(*folders: Path) -> Iterable[str | bytes]:
     """Names and bytes of what lies in folders, but what Python leaves and what is fetched anew."""
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
+    for place in folders:
+        for path in sorted(place.rglob("*")):
             if path.is_file() and not {"__pycache__", "vendor"} & set(path.parts):
                 yield str(path.relative_to(ROOT))
                 yield path.read_bytes()

@@ -1,4 +1,4 @@
-"""A card, as an image file: its partitions, and the files of those that a firmware can read (sfdisk, mtools)."""
+"""A card, as an image file: its partitions, and files that a firmware reads (sfdisk, mtools)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Card:
 
     def partitions(self) -> list[Partition]:
         """In the order of the table. Raises NoSuchFile where there is none."""
-        words = [program("sfdisk"), "--json", str(self.image)]
+        words = [str(program("sfdisk", "fdisk")), "--json", str(self.image)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise NoSuchFile(f"{self.image} has no partitions: {done.stderr.strip()}")
@@ -64,7 +64,7 @@ class Card:
 
     def _mtools(self, tool: str, partition: int | str, *words: str) -> bytes:
         where = f"{self.image}@@{self.partition(partition).begins}"
-        command = [program(tool), "-i", where, *words]
+        command = [str(program(tool, "mtools")), "-i", where, *words]
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             raise NoSuchFile(f"{words[-1]}: {done.stderr.decode(errors='replace').strip()}")

@@ -1,13 +1,15 @@
-"""A stand-in for a Pi's boot firmware: reads a card as the documented bootloader does, and tells what is started.
+"""A stand-in for a Pi's boot firmware: reads a card as the documented bootloader does.
 
-The documents: https://www.raspberrypi.com/documentation/computers/config_txt.html, the parts on autoboot.txt
-(what boots, and once), conditional filters, and kernel, initramfs and cmdline of config.txt. A Pi tells Linux in its
-device tree which partition it booted, and whether on trial (chosen/bootloader/{partition,tryboot}); here
-`boot_partition=` and `boot_tryboot=` on the kernel's command line tell it.
+The documents: https://www.raspberrypi.com/documentation/computers/config_txt.html, the parts on
+autoboot.txt (what boots, and once), conditional filters, and kernel, initramfs and cmdline of config.txt. A
+Pi tells Linux in its device tree which partition it booted, and whether on trial
+(chosen/bootloader/{partition,tryboot}); here `boot_partition=` and `boot_tryboot=` on the kernel's command
+line tell it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,7 +49,7 @@ POWERED_ON = Reset()
 
 
 def reset(console: str) -> Reset | None:
-    """What the kernel asked the firmware for when it ended: the last words of its console. None: no restart."""
+    """What the kernel asked for when it ended, in the last words of its console. None: it is off."""
     asked = list(_ASKED.finditer(console))
     if not asked:
         return None
@@ -59,11 +61,9 @@ def reset(console: str) -> Reset | None:
 def start(disk: Path, folder: Path, told: Reset = POWERED_ON) -> Start:
     """Read what boots of a card, into files in `folder`. Raises DoesNotBoot."""
     card = Card(disk)
-    said = ""
-    try:
+    said = ""  # it is optional: the first partition boots then
+    with contextlib.suppress(NoSuchFile):
         said = card.read(1, "autoboot.txt").decode("ascii", "replace")
-    except NoSuchFile:
-        pass  # it is optional: the first partition boots then
     number, a_b = chosen(said, told)
     config_name = "tryboot.txt" if told.tryboot and not a_b else "config.txt"
     try:
@@ -81,7 +81,7 @@ def start(disk: Path, folder: Path, told: Reset = POWERED_ON) -> Start:
 
 
 def chosen(autoboot: str, told: Reset = POWERED_ON) -> tuple[int, bool]:
-    """Which partition boots, and whether tryboot is a matter of partitions (`tryboot_a_b`) and not of files.
+    """Which partition boots, and whether tryboot is of partitions (`tryboot_a_b`) and not of files.
 
     >>> chosen("[all]\\nboot_partition=2\\n[tryboot]\\nboot_partition=3\\n", Reset(tryboot=True))[0]
     3
@@ -109,7 +109,7 @@ def _named(config: str, told: Reset) -> tuple[str, str | None, str]:
 
 
 def _settings(text: str, told: Reset) -> Iterator[tuple[str, str]]:
-    """What is set, in its order: a later one of the same name wins. Filters of models are those of no Pi."""
+    """What is set, in its order: a later one of the same name wins. Filters of models pass for none."""
     passes = True
     for line in text.splitlines():
         line = line.partition("#")[0].strip()

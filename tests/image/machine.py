@@ -1,14 +1,15 @@
-"""The stand-in for a Pi with a card, which starts as a Pi's firmware would, and loses its power when it is told.
+"""The stand-in for a Pi with a card, which starts as a Pi's would, and loses its power when it is told.
 
-    with CardMachine(folder, image) as door:       # on a copy of the image; boots, and waits until it answers
+    with CardMachine(folder, image) as door:  # on a copy of the image; waits until it answers
         door.check("systemctl start appliance")
-        door.restart("0 tryboot")                  # the firmware does what the guest asked for
-        door.cut()                                 # no goodbye: what was not written is lost
+        door.restart("0 tryboot")             # the firmware does what the guest asked for
+        door.cut()                            # no goodbye: what was not written is lost
         door.power_on()
 
-The kernel is the card's own, on a processor that qemu emulates: ten to twenty times slower than it is, for there is
-no KVM where this is mostly run. Or, as in the lab, one that is a program of this host (`user_mode=True`): the same
-system on the same card, in a few seconds; it has no way to this host's network, and is for amd64 alone.
+The kernel is the card's own, on a processor that qemu emulates: ten to twenty times slower than it is, for
+there is no KVM where this is mostly run. Or, as in the lab, one that is a program of this host
+(`user_mode=True`): the same system on the same card, in a few seconds; it has no way to other hosts,
+and is for amd64 alone.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from pathlib import Path
 from tests.image import firmware
 from tests.image.card import Card
 from tests.image.kernel import user_mode_kernel
-from tests.lab.machine import MachineError, Result
 from tests.lab.machine import Machine as Lab
+from tests.lab.machine import MachineError, Result
 from tests.parts.mosquitto import free_port
 from tests.parts.need import program
 
@@ -61,7 +62,7 @@ class CardMachine(Lab):
         size_mb: int | None = None,
         beside: Path | None = None,
     ) -> None:
-        """`folder` is made, and gets the card, a copy of `image`; None: the card that is there, as it was left.
+        """`folder` is made, and gets the card, a copy of `image`; None: the one that is there.
 
         `ports` of the guest (TCP) are reached at `self.port(..)` of this host's loopback. `size_mb` is the
         card's size, where it is larger than the image. `beside` is a file that the guest has as a second
@@ -81,7 +82,7 @@ class CardMachine(Lab):
     def __enter__(self) -> CardMachine:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._image is not None:
-            words = ["cp", "--sparse=always", "--reflink=auto", self._image, self.disk]
+            words = ["cp", "--sparse=always", "--reflink=auto", str(self._image), str(self.disk)]
             subprocess.run(words, check=True)
             self.disk.chmod(0o600)
         if self._size_mb is not None:

@@ -1,4 +1,4 @@
-"""What the stand-in of a Pi's firmware makes of autoboot.txt and of what a guest asked for, and of a real card."""
+"""What the stand-in of a Pi's firmware makes of autoboot.txt, of what a guest asked for, of a card."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_the_guest_asked_for_is_read_from_its_console(
 def partition(card: Path, number: int, files: dict[str, str]) -> None:
     where = f"{card}@@{Card(card).partition(number).begins}"
     sectors = Card(card).partition(number).length // 512
-    words = [program("mformat", "mtools"), "-i", where, "-T", str(sectors), "::"]
+    words = [str(program("mformat", "mtools")), "-i", where, "-T", str(sectors), "::"]
     subprocess.run(words, check=True, capture_output=True)
     for name, text in files.items():
         source = card.parent / "source"
@@ -83,7 +83,7 @@ def card(tmp_path: Path) -> Path:
     table = "label: gpt\n" + "".join(
         f"size=2M, name={name}\n" for name in ("bootconfig", "boot_a", "boot_b")
     )
-    words = [program("sfdisk", "fdisk"), "-q", disk]
+    words = [str(program("sfdisk", "fdisk")), "-q", str(disk)]
     subprocess.run(words, input=table, text=True, check=True, capture_output=True)
     partition(disk, 1, {"autoboot.txt": AUTOBOOT})
     for number in (2, 3):
@@ -113,7 +113,7 @@ def test_what_is_started_comes_from_the_partition(
 
 def test_without_a_kernel_it_does_not_boot(card: Path, tmp_path: Path) -> None:
     partition(card, 3, {"config.txt": "kernel=linux\n", "cmdline.txt": "quiet"})
-    with pytest.raises(DoesNotBoot, match="partition 3: .*linux"):
+    with pytest.raises(DoesNotBoot, match=r"partition 3: .*linux"):
         start(card, tmp_path, TRIED)
     assert start(card, tmp_path).partition == 2
 

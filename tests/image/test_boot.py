@@ -1,0 +1,138 @@
+"""What the image promises of a machine, seen in one that boots from it, in user mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.build import image
+from tests.image.machine import CardMachine
+from tests.lab.stock import CannotBuildHere
+from tests.parts.need import skip_or_fail
+
+pytestmark = pytest.mark.timeout(3600)
+
+CARD_MB = 4096
+IDENTITY = "cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"
+
+
+@pytest.fixture(scope="module")
+def card() -> Path:
+    try:
+        return image("amd64")
+    except CannotBuildHere as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="module")
+def machine(card: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CardMachine]:
+    """One for all, in the order of the file."""
+    folder = tmp_path_factory.mktemp("machine")
+    with CardMachine(folder / "one", card, user_mode=True, size_mb=CARD_MB) as one:
+        up(one)
+        yield one
+
+
+def up(machine: CardMachine) -> None:
+    """Wait until everything has started that starts."""
+    machine.until("systemctl is-active multi-user.target appliance.service")
+
+
+def test_it_comes_up_whole_from_slot_a(machine: CardMachine) -> None:
+    assert machine.started is not None
+    assert machine.started.partition == 2
+    assert machine.check("systemctl is-system-running --wait").strip() == "running"
+    assert machine.check("systemctl list-units --state=failed --plain --no-legend").strip() == ""
+    assert "broker connected" in machine.until(
+        "systemctl show -P StatusText appliance | grep 'broker connected'"
+    )
+    assert machine.check("systemctl show -P NRestarts appliance").strip() == "0"
+    root = machine.check("lsblk -no PARTLABEL $(findmnt -no SOURCE /)").strip()
+    assert root == "system_a"
+
+
+@pytest.mark.parametrize("path", ["/x", "/etc/x", "/usr/x", "/opt/appliance/x", "/boot/firmware/x"])
+def test_the_system_is_only_read(machine: CardMachine, path: str) -> None:
+    done = machine.run(f"touch {path}")
+    assert not done.ok
+    assert "Read-only file system" in done.out
+
+
+def test_the_data_partition_fills_the_card(machine: CardMachine) -> None:
+    machine.until("systemctl is-active appliance-grow.service")
+    last = machine.card.partition("persistent")
+    assert (CARD_MB << 20) - (last.begins + last.length) < 2 << 20
+    size = int(machine.check("findmnt -bno SIZE /persistent"))
+    assert size > last.length * 0.9
+    assert int(machine.check("blockdev --getsize64 /dev/disk/by-slot/persistent")) == last.length
+
+
+def test_what_is_written_there_is_little_and_on_the_data_partition(machine: CardMachine) -> None:
+    data = machine.check("findmnt -nvo SOURCE /persistent").strip()
+    for place in ("/var", "/var/lib/appliance", "/etc/appliance", "/etc/credstore", "/etc/ssh"):
+        assert machine.check(f"findmnt -nvo SOURCE -T {place}").split("[")[0].strip() == data, place
+    assert machine.run("ls /var/log/journal/*").code != 0, "the journal is in memory"
+    assert "/run/log/journal" in machine.check("journalctl --header | grep 'File path'")
+
+
+def test_no_password_is_the_same_twice_for_there_is_none(machine: CardMachine) -> None:
+    for line in machine.check("cat /etc/shadow").splitlines():
+        name, password = line.split(":")[:2]
+        assert password.startswith(("*", "!")), name
+
+
+def test_another_machine_of_the_same_image_is_somebody_else(
+    machine: CardMachine, card: Path, tmp_path: Path
+) -> None:
+    asked = f"{IDENTITY}; sha256sum < /var/lib/systemd/random-seed"
+    machine.until("systemctl is-active stand-in-ssh-keys.service")
+    mine = machine.check(asked).splitlines()
+    assert len(mine) == 5, "an id, three keys, a seed"
+    with CardMachine(tmp_path / "another", card, user_mode=True) as another:
+        up(another)
+        another.until("systemctl is-active stand-in-ssh-keys.service")
+        theirs = another.check(asked).splitlines()
+    assert len(theirs) == 5
+    # what a key has beside itself names its kind and the host, which are the same
+    assert not {word for line in mine for word in line.split() if len(word) > 24} & {
+        word for line in theirs for word in line.split() if len(word) > 24
+    }
+
+
+def test_what_it_keeps_outlives_a_restart(machine: CardMachine) -> None:
+    before = machine.check(IDENTITY)
+    machine.put("/etc/appliance/conf.d/name.toml", '[device]\nname = "Garden gate"\n')
+    machine.check("echo kept > /var/lib/appliance/kept; sync")
+    machine.restart()
+    up(machine)
+    assert machine.started is not None
+    assert machine.started.partition == 2
+    assert machine.check(IDENTITY) == before
+    assert machine.check("cat /var/lib/appliance/kept") == "kept\n"
+    assert "Garden gate" in machine.until("appliance status | grep 'Garden gate'")
+
+
+def test_tryboot_is_for_once_and_has_the_same_data(machine: CardMachine) -> None:
+    before = machine.check(IDENTITY)
+    machine.restart("0 tryboot")
+    up(machine)
+    assert machine.started is not None
+    assert machine.started.partition == 3
+    assert machine.check("lsblk -no PARTLABEL $(findmnt -no SOURCE /)").strip() == "system_b"
+    assert machine.check(IDENTITY) == before
+    assert machine.check("cat /var/lib/appliance/kept") == "kept\n"
+    machine.cut()
+    machine.power_on()
+    up(machine)
+    assert machine.started.partition == 2
+
+
+def test_a_system_that_cannot_be_used_starts_anew_by_itself(machine: CardMachine) -> None:
+    """Nobody sits before it: and one on trial would be left for the one before it."""
+    machine.start("systemctl isolate emergency.target", 30)
+    told = machine.ended()
+    assert told is not None
+    machine.power_on(told)
+    up(machine)

@@ -1,0 +1,99 @@
+"""A call from outside of the machine: Debian's own kernel in qemu, the image's broker, a phone here.
+
+The broker's port is forwarded; media find their own way by ICE, through qemu's address translation.
+IMAGE_ARCH=arm64 has the other image do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.image.build import image
+from tests.image.machine import CardMachine
+from tests.lab.stock import CannotBuildHere
+from tests.parts import phone as parts
+from tests.parts.need import skip_or_fail
+
+PATIENCE_S = 1200.0
+"""For each thing that is waited for: a picture takes an emulated processor long."""
+pytestmark = pytest.mark.timeout(4 * 3600)
+
+BROKER = "listener 1883 0.0.0.0\nallow_anonymous true\n"
+CONFIG = """
+[device]
+id = "front-door"
+name = "Front door"
+board = "simulated"
+[security]
+unsigned = "allow"
+[contacts.alice]
+name = "Alice"
+may = ["call", "answer", "unlock"]
+[call]
+receiver = "user:alice"
+ring_timeout_s = 900
+[media]
+encoder = "software"
+width = 160
+height = 96
+framerate = 2
+bitrate_kbps = 50
+[cameras.front]
+device = "test-card"
+[audio.speaker]
+playback = "silence"
+capture = "tone"
+echo = "off"
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CardMachine]:
+    architecture = os.environ.get("IMAGE_ARCH", "amd64")
+    try:
+        card = image(architecture)
+    except CannotBuildHere as error:
+        skip_or_fail(str(error))
+    folder = tmp_path_factory.mktemp("machine")
+    with CardMachine(
+        folder / "one", card, architecture=architecture, ports=(1883,), size_mb=4096
+    ) as one:
+        one.until("systemctl is-active multi-user.target appliance.service", PATIENCE_S)
+        yield one
+
+
+def test_it_comes_up_whole_with_debians_kernel(machine: CardMachine) -> None:
+    assert machine.check("systemctl is-system-running --wait", PATIENCE_S).strip() == "running"
+    assert machine.check("systemctl list-units --state=failed --plain --no-legend").strip() == ""
+    assert machine.check("findmnt -no OPTIONS /").startswith("ro,")
+    assert machine.check("readlink -e /dev/disk/by-slot/active/system").strip() == "/dev/vda4"
+
+
+async def test_a_phone_outside_is_rung_and_sees_and_hears(
+    machine: CardMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PATIENCE_S", PATIENCE_S)
+    await asyncio.to_thread(_configure, machine)
+    async with parts.phone("alice", "127.0.0.1", machine.port(1883)) as alice:
+        await asyncio.to_thread(machine.check, "appliance press call", PATIENCE_S)
+        invite = await alice.hear("invite")
+        await alice.answer(invite)
+        await alice.media.until(lambda: len(set(alice.media.counters)) >= 3)
+        await alice.media.until(lambda: len(alice.media.samples) >= 25)
+        state = 'appliance status | grep \'"state": "connected"\''
+        await asyncio.to_thread(machine.until, state, PATIENCE_S)
+        assert alice.media.counters == sorted(alice.media.counters)
+        await asyncio.to_thread(machine.check, "appliance ctl end_call", PATIENCE_S)
+        await alice.hear("end")
+
+
+def _configure(machine: CardMachine) -> None:
+    machine.put("/etc/mosquitto/conf.d/outside.conf", BROKER)
+    machine.put("/etc/appliance/appliance.toml", CONFIG)
+    machine.check("systemctl restart mosquitto; systemctl restart appliance", PATIENCE_S)
+    asked = "systemctl show -P StatusText appliance | grep 'broker connected, idle'"
+    machine.until(asked, PATIENCE_S)
