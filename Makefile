@@ -6,8 +6,9 @@ EXTRAS ?= demo
 TESTS ?= tests
 # most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
 WORKERS ?= 2
-# what `make lab` runs, and `make deb-test`
-APART := --ignore tests/lab --ignore tests/packaging/test_life.py --ignore tests/packaging/test_install.py
+# what `make lab` runs, `make deb-test`, and `make updates`
+APART := --ignore tests/lab --ignore tests/packaging/test_life.py --ignore tests/packaging/test_install.py \
+  --ignore tests/image/test_updates.py --ignore tests/image/test_cuts.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos cuts soak fuzz fmt clean lock packages sounds drawings bundle deb deb-test deb-lock
+.PHONY: help install demo test check lab bench chaos cuts updates soak fuzz fmt clean lock packages sounds drawings bundle deb deb-test deb-lock
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -69,6 +70,9 @@ cuts: $(TEST) packages lab-packages ## power that is lost at random instants of 
 
 soak: $(TEST) packages ## ten thousand calls in one process, a day of everything, and what they leave; SOAK=day
 	@$(BIN)/python -m tests.soak $(SOAK)
+
+updates: $(TEST) packages lab-packages ## updates in the stand-in machine: good ones, others, and three power cuts
+	@$(BIN)/pytest --durations=8 tests/image/test_updates.py tests/image/test_cuts.py
 
 bundle: ## an update for a device with two slots, signed; DEVICE=pi5 BOOT=FILE SYSTEM=FILE KEYS=FOLDER
 	@image-build/update/bundle $(or $(BUNDLE),dist/appliance-$(DEVICE).raucb)
