@@ -12,7 +12,7 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
@@ -42,12 +42,19 @@ class Clock:
         """The time of day."""
         return dt.datetime.fromtimestamp(self.time(), zone)
 
-    async def passes(self, seconds: float, step_s: float) -> None:
-        """So much time in which nothing comes from outside, by steps in which what is due is done."""
+    async def passes(
+        self, seconds: float, step_s: float, stays: Callable[[], bool] = lambda: False
+    ) -> None:
+        """So much time in which nothing comes from outside, by steps in which what is due is done.
+
+        While it `stays` it passes as it does.
+        """
         loop = asyncio.get_running_loop()
         slow_s, loop.slow_callback_duration = loop.slow_callback_duration, float("inf")
         end_s = self._ahead_s + seconds
         while self._ahead_s < end_s:
+            while stays():  # noqa: ASYNC110 - a process outside tells nobody
+                await asyncio.sleep(10 * REST_S)
             self._ahead_s += min(step_s, end_s - self._ahead_s)
             await asyncio.sleep(0)
             await asyncio.sleep(REST_S)
