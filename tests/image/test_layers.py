@@ -232,7 +232,7 @@ def checkout() -> Path:
             "rpi-image-gen is no package: RPI_IMAGE_GEN=/path/to/a/checkout asks its own linter"
         )
     place = Path(named)
-    asked = [place / "bin" / "ig", "--help"]
+    asked = [str(place / "bin" / "ig"), "--help"]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
         skip_or_fail("its linter wants python3-debian and python3-yaml")
     return place
