@@ -29,7 +29,7 @@ Part = str | Mapping[str, Any] | Sequence[Any]
 COMMAND_S = 20.0
 LINES = 5000
 KEPT_JOURNAL = Path("/var/lib/appliance-journal")
-UNITS = ("appliance", "appliance-welcome", "appliance-journal", "appliance-accounts@*")
+UNITS = ("appliance", "appliance-*", "rauc")
 LIBRARIES = ("aiortc", "aioice", "av", "cryptography", "gpiozero", "lgpio", "livekit", "msgspec", "numpy",
              "paho-mqtt", "picamera2", "pyalsaaudio", "pysdl2", "aiohttp")  # fmt: skip
 PROGRAMS = (("mosquitto", "-h"), ("systemctl", "--version"), ("dpkg-query", "-W", "appliance"))

@@ -208,13 +208,13 @@ def _belongs(place: Path, name: str, mode: int) -> None:
         return
     if name.startswith(f"{STATE}/"):
         owner = place.parent.stat()
-        os.chown(place, owner.st_uid, owner.st_gid)
+        os.chown(place, owner.st_uid, owner.st_gid, follow_symlinks=False)
     elif name.startswith(f"{OF_BROKER}/"):
         try:
             user = pwd.getpwnam(BROKER_USER)
         except KeyError:
             return
-        os.chown(place, user.pw_uid, user.pw_gid)
+        os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 # -------------------- what is left to do

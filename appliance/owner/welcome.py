@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import struct
 import sys
 import termios
@@ -28,6 +29,8 @@ LOOKS_EVERY_S = 5.0
 """How soon it is noticed that a phone was paired elsewhere, and that the appliance runs."""
 WIDE = 100
 """Columns of a log that is looked at in a terminal."""
+TAKES_S = 10.0
+"""A serial line is slow."""
 CLEARED = "\x1b[2J\x1b[H"
 
 
@@ -143,8 +146,12 @@ class Welcome:
         except OSError as error:
             sys.stderr.write(f"{self.terminal} cannot be written to: {error.strerror}\n")
             return
+        left = text.encode()
+        ends_s = time.monotonic() + TAKES_S
         try:
-            os.write(descriptor, text.encode())
+            while left and time.monotonic() < ends_s:
+                if select.select([], [descriptor], [], 0.5)[1]:
+                    left = left[os.write(descriptor, left) :]
         except OSError as error:
             sys.stderr.write(f"{self.terminal} takes nothing: {error.strerror}\n")
         finally:

@@ -16,6 +16,8 @@ from appliance.service import throttling
 from appliance.service.pressure import Reading
 
 HOUR_S = 3600.0
+FRESH_S = 5.0
+"""So old may be what is left of memory and disk: the status is looked at with each turn of the core."""
 HOURS = 48
 """So many are remembered, each by its hottest moment."""
 
@@ -37,6 +39,8 @@ class Vitals:
         self._flags = 0
         self._slow_s = 0.0
         self._slow_since_s: float | None = None
+        self._left: Mapping[str, float | None] = {}
+        self._left_s: float | None = None
 
     def note(self, reading: Reading, pressed: bool) -> None:
         """What was read just now, and whether it is too much."""
@@ -57,7 +61,10 @@ class Vitals:
 
     def status(self) -> Mapping[str, Any]:
         """As the `status` has it; null is what this machine does not tell."""
-        now = int(self._clock_s() // HOUR_S)
+        now_s = self._clock_s()
+        now = int(now_s // HOUR_S)
+        if self._left_s is None or now_s - self._left_s >= FRESH_S:
+            self._left_s, self._left = now_s, self._what_is_left()
         return {
             "temperature_c": self._now_c,
             "hottest_c": self._hottest_c,
@@ -65,6 +72,11 @@ class Vitals:
             "throttled": throttling.words(self._flags) or None,
             "throttled_since_boot": throttling.words(self._flags >> throttling.SINCE_START) or None,
             "under_pressure_s": round(self._slow_s, 1),
+            **self._left,
+        }
+
+    def _what_is_left(self) -> Mapping[str, float | None]:
+        return {
             "memory_free_mb": memory_free_mb(self._proc),
             "memory_stalled_percent": memory_stalled_percent(self._proc),
             "disk_free_mb": self._disk_free_mb(),

@@ -264,6 +264,26 @@ def test_warnings_are_kept_over_a_restart_and_written_once(machine: Machine) -> 
 # -------------------- limits, and a drop-in
 
 
+def test_the_first_phone_is_invited_in_the_log_and_no_longer_than_somebody_invites(
+    stopped: Machine,
+) -> None:
+    """Within its own sandbox it reaches the daemon's socket, and writes down a link that ends with it."""
+    drop_in = "/etc/appliance/conf.d/first.toml"
+    stopped.put(drop_in, '[mqtt]\nwebsocket_url = "ws://localhost:8083/"\n')
+    stopped.run("systemctl start appliance && systemctl start appliance-welcome")
+    said = stopped.until("journalctl --no-pager -o cat -t appliance-welcome | grep -m 1 '#pair='")
+    assert re.match(r"http://(localhost|127.0.0.1):\d+/#pair=\w", said)
+    told = stopped.run("journalctl --no-pager -o cat -t appliance-welcome").out
+    assert "Front door waits for its first phone" in told
+    assert "may: call, answer." in told
+    stopped.run("systemctl stop appliance-welcome")
+    assert stopped.run("systemctl show -P Result appliance-welcome").out.strip() == "success"
+    # nobody may read it but who may read the journal
+    look = "--clear-groups journalctl --no-pager -t appliance-welcome"
+    assert "#pair=" not in stopped.run(f"{SOMEBODY} {look}", check=False).out
+    stopped.run(f"rm {drop_in}")
+
+
 def test_who_starts_no_end_of_threads_is_stopped(machine: Machine) -> None:
     if not machine.controls("pids"):
         pytest.skip("this kernel lets no container limit processes: the lab's own does")

@@ -75,6 +75,17 @@ def test_memory_and_disk_are_what_the_kernel_says(tmp_path: Path) -> None:
     assert told["memory_free_mb"] is None or told["memory_free_mb"] > 0
 
 
+def test_the_kernel_is_not_asked_with_each_look(tmp_path: Path) -> None:
+    clock = Clock()
+    vitals = Vitals(tmp_path, tmp_path, clock)
+    (tmp_path / "meminfo").write_text("MemAvailable: 1000 kB\n")
+    assert vitals.status()["memory_free_mb"] == 1.0
+    (tmp_path / "meminfo").write_text("MemAvailable: 9000 kB\n")
+    assert vitals.status()["memory_free_mb"] == 1.0
+    clock.now_s += 5
+    assert vitals.status()["memory_free_mb"] == 9.2
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "full", "full avg60", "full avg60=x", "MemAvailable:", "MemAvailable: x kB", "\xff"],
