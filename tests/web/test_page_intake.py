@@ -257,12 +257,21 @@ STANDS_STILL = """() => {
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[Mosquitto]:
-    """It keeps little for a reader that is slow: a page that stands still for seconds is taken for gone."""
+    """It keeps little for a reader that is slow, so that a small flood does."""
     limits = "max_inflight_messages 20\nmax_queued_messages 50"
     broker = Mosquitto(program("mosquitto"), tmp_path, limits)
     broker.start()
     yield broker
     broker.kill()
+
+
+async def patiently(route: Route) -> None:
+    """A page whose broker takes it for gone after a minute and a half of silence, and not after 7.5 s."""
+    response = await route.fetch()
+    text = await response.text()
+    assert "const KEEPALIVE_S = 5;" in text
+    text = text.replace("const KEEPALIVE_S = 5;", "const KEEPALIVE_S = 60;")
+    await route.fulfill(response=response, body=text)
 
 
 @pytest.mark.broker
@@ -288,8 +297,10 @@ async def test_a_ring_is_taken_back_through_a_flood_of_a_page_that_is_slow(
         assert one.appliance.page is not None
         assert one.appliance.invite is not None
         invited = await one.appliance.invite("Alice", None, None)
-        async with opened(browser, link_of(one.appliance.page, invited.told["invitation"])) as tab:
-            await tab.route("**/standstill", holds)
+        context = await browser.new_context()
+        await context.route("**/signaling.js", patiently)
+        await context.route("**/standstill", holds)
+        async with opened(context, link_of(one.appliance.page, invited.told["invitation"])) as tab:
             await part(tab, "pair").click()
             await expect(part(tab, "phone")).to_have_attribute("data-door", "online")
             await one.until_true(lambda: "alice" in one.appliance.engine.state.presence)
@@ -310,3 +321,4 @@ async def test_a_ring_is_taken_back_through_a_flood_of_a_page_that_is_slow(
             go_on.set()
             await standing
             await shows(tab, "ended", "cancelled")
+        await context.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.parts.door import Door
 
@@ -14,7 +14,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @asynccontextmanager
-async def opened(browser: Browser, url: str) -> AsyncIterator[Page]:
+async def opened(browser: Browser | BrowserContext, url: str) -> AsyncIterator[Page]:
     """A tab with the page; an error in its scripts fails the test, and its CSP never has to step in."""
     errors: list[str] = []
     tab = await browser.new_page()
