@@ -17,6 +17,7 @@ PINS := $(VENV)/constraints.txt
 DEMO := $(VENV)/.demo-installed
 TEST := $(VENV)/.test-installed
 CODE := appliance tests
+LINTED := $(CODE) image-build .ci
 # Debian's on a Pi. Elsewhere its source, on a stand-in for libcamera, without what it needs compilers for
 PICAMERA2 := picamera2==0.3.38
 
@@ -47,8 +48,8 @@ test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
 	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(APART) $(TESTS); }
 
 check: $(TEST) ## the whole gate: format, lint, types, tests
-	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(LINTED)
+	$(BIN)/ruff check $(LINTED)
 	$(BIN)/mypy $(CODE)
 	@$(MAKE) --no-print-directory test
 
@@ -89,8 +90,8 @@ image-test: $(TEST) packages image-packages ## what the image promises, in that 
 	@$(BIN)/pytest --durations=8 $(BOOTS)
 
 fmt: $(TEST) ## format the code, and mend what the linter can
-	$(BIN)/ruff format $(CODE)
-	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(LINTED)
+	$(BIN)/ruff check --fix $(LINTED)
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,7 +1,8 @@
-"""Speaks the prompts of `appliance/prompts.py` with espeak-ng and keeps them as `appliance/sounds/<language>/<notice>.opus`.
+"""Speaks the prompts of `appliance/prompts.py` with espeak-ng: `appliance/sounds/<language>/<notice>.opus`.
 
-`python .ci/sounds.py [FOLDER]`, or `make sounds`. It needs Debian's package espeak-ng, and nothing of it is needed to run the
-appliance. With the same espeak-ng and FFmpeg the files come out the same, byte for byte: nothing in them is random or a date.
+`python .ci/sounds.py [FOLDER]`, or `make sounds`. It needs Debian's package espeak-ng, and nothing of it is
+needed to run the appliance. With the same espeak-ng and FFmpeg the files come out the same, byte for byte:
+nothing in them is random or a date.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Writes `wheels-<suite>.txt` and `sources.txt`: what the package is made of, each file by its hash. `make deb-lock` runs it.
+"""Writes `wheels-<suite>.txt` and `sources.txt`: what the package is made of, each file by its hash.
 
-`python lock.py UV CONSTRAINTS`: the versions are those of the constraints, so that a package has what the tests have; uv says which of
-them a suite's Python needs, and pip which files that are for a machine. numpy is another one on bookworm: see .ci/pins.py.
+`make deb-lock` runs it: `python lock.py UV CONSTRAINTS`. The versions are those of the constraints, so that
+a package has what the tests have; uv says which of them a suite's Python needs, and pip which files that
+are for a machine. numpy is another one on bookworm: see .ci/pins.py.
 """
 
 from __future__ import annotations
@@ -46,9 +47,23 @@ def needed(uv: str, pinned: str, suite: str, machine: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "constraints.txt"
         file.write_text(pinned)
-        command = [uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--constraint", file]
+        command = [
+            uv,
+            "pip",
+            "compile",
+            "--quiet",
+            "--no-header",
+            "--no-annotate",
+            "--constraint",
+            file,
+        ]
         command += [word for extra in EXTRAS for word in ("--extra", extra)]
-        command += ["--python-version", PYTHONS[suite], "--python-platform", f"{machine}-unknown-linux-gnu"]
+        command += [
+            "--python-version",
+            PYTHONS[suite],
+            "--python-platform",
+            f"{machine}-unknown-linux-gnu",
+        ]
         done = subprocess.run([*command, PROJECT], check=True, text=True, stdout=subprocess.PIPE)
     return done.stdout
 
@@ -56,11 +71,20 @@ def needed(uv: str, pinned: str, suite: str, machine: str) -> str:
 def files(needed: str, suite: str, machine: str) -> list[tuple[str, str]]:
     """The wheels of these for a machine: `name==version` and the hash of each."""
     tags = [f"manylinux_2_{minor}" for minor in range(17, C_LIBRARIES[suite] + 1)]
-    options = [word for tag in ("manylinux2014", *tags) for word in ("--platform", f"{tag}_{machine}")]
+    options = [
+        word for tag in ("manylinux2014", *tags) for word in ("--platform", f"{tag}_{machine}")
+    ]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "needed.txt"
         file.write_text(needed)
-        options += ["--implementation", "cp", "--python-version", PYTHONS[suite], "--target", folder]
+        options += [
+            "--implementation",
+            "cp",
+            "--python-version",
+            PYTHONS[suite],
+            "--target",
+            folder,
+        ]
         return reported([*options, "--only-binary", ":all:", "-r", str(file)])
 
 
@@ -68,12 +92,21 @@ def reported(words: list[str]) -> list[tuple[str, str]]:
     """What pip would install, without installing it."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        options = ["--quiet", "--dry-run", "--ignore-installed", "--no-deps", "--report", str(report)]
+        options = [
+            "--quiet",
+            "--dry-run",
+            "--ignore-installed",
+            "--no-deps",
+            "--report",
+            str(report),
+        ]
         subprocess.run([sys.executable, "-m", "pip", "install", *options, *words], check=True)
         told = json.loads(report.read_text())["install"]
     return [
         (
-            re.sub(r"[-_.]+", "-", one["metadata"]["name"]).lower() + "==" + one["metadata"]["version"],
+            re.sub(r"[-_.]+", "-", one["metadata"]["name"]).lower()
+            + "=="
+            + one["metadata"]["version"],
             one["download_info"]["archive_info"]["hashes"]["sha256"],
         )
         for one in told

@@ -1,8 +1,9 @@
-"""Finishes appliance(1), which argparse-manpage wrote, and writes appliance.toml(5): `manual.py PAGE CONFIGURATION FOLDER`.
+"""Finishes appliance(1), which argparse-manpage wrote, and writes appliance.toml(5).
 
-The second comes from the comments of the documented configuration, read as docs/configuration.md reads them: a `[table]` is
-a heading with what stands above it, a key is a term with the comment behind and below it. docutils makes a page of that. It
-is run with `python3 -P`, as appliance.py beside it is not the package, and with the project's folder on PYTHONPATH.
+`manual.py PAGE CONFIGURATION FOLDER`. The second comes from the comments of the documented configuration,
+read as docs/configuration.md reads them: a `[table]` is a heading with what stands above it, a key is a term
+with the comment behind and below it. docutils makes a page of that. It is run with `python3 -P`, as
+appliance.py beside it is not the package, and with the project's folder on PYTHONPATH.
 """
 
 from __future__ import annotations
