@@ -129,6 +129,7 @@ NOTHING_FOREIGN: dict[str, str] = {
     "owner.welcome": "the size of a terminal: a structure of the kernel",
     "pair": "the page's address as the owner typed it",
     "reporting.socket": "who is at the other end: a structure of the kernel, of a fixed size",
+    "reference.configuration": "the configuration that is shipped, of which a document is written",
     "relaying": "writes down what this device has worked out",
     "screen.canvas": "a picture of this program's own, in other colours",
     "screen.window": "what SDL says of its own errors",
