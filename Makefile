@@ -7,7 +7,7 @@ TESTS ?= tests
 # most tests wait for what is real: for a broker, a browser, a tone; two at a time fill two cores
 WORKERS ?= 2
 # what `make lab` runs, `make deb-test`, and `make image-test`
-BOOTS := tests/image/test_boot.py tests/image/test_call.py tests/image/test_updates.py tests/image/test_cuts.py
+BOOTS := tests/image/test_boot.py tests/image/test_call.py tests/image/test_updates.py tests/image/test_cuts.py tests/image/test_outages.py
 APART := --ignore tests/lab --ignore tests/packaging/test_life.py --ignore tests/packaging/test_install.py $(BOOTS:%=--ignore %)
 
 VENV := .venv
@@ -29,7 +29,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab bench chaos cuts soak fuzz fmt clean lock packages sounds drawings bundle deb deb-test deb-lock image-vm image-test
+.PHONY: help install demo test check lab bench chaos cuts outages soak fuzz fmt clean lock packages sounds drawings bundle deb deb-test deb-lock image-vm image-test
 # a recipe that fails leaves no stamp behind
 .DELETE_ON_ERROR:
 
@@ -68,6 +68,9 @@ fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=off
 
 cuts: $(TEST) packages image-packages ## power that is lost at random instants of updates, in the stand-in machine; CUTS=200 SEED=1
 	@$(BIN)/python -m tests.image.cuts
+
+outages: $(TEST) packages image-packages ## likewise while a door starts, is configured and rings; CUTS=200 SEED=1
+	@$(BIN)/python -m tests.image.outages
 
 soak: $(TEST) packages ## ten thousand calls in one process, a day of everything, and what they leave; SOAK=day
 	@$(BIN)/python -m tests.soak $(SOAK)

@@ -36,6 +36,9 @@ may = ["call", "answer", "unlock"]
 [call]
 receiver = "user:alice"
 ring_timeout_s = 900
+[buttons.call]
+pin = "GPIO17"
+press = "call"
 [media]
 encoder = "software"
 width = 160
