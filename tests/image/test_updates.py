@@ -77,6 +77,7 @@ def test_a_block_that_is_spoilt_is_never_written(door: Door) -> None:
 
 
 def test_nobody_but_root_speaks_with_rauc_and_only_the_group_asks(door: Door) -> None:
+    door.bundles()
     alone = "runuser -u nobody -- "
     assert not door.run(f"{alone}rauc status mark-bad other").ok
     assert not door.run(f"{alone}rauc install /run/bundles/good.raucb").ok
