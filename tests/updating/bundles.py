@@ -62,7 +62,7 @@ def system_conf(folder: Path, keys: Path, device: str = "paper", version: str = 
     return conf
 
 
-NEW = ("min-bundle-version=", "data-directory=", "perform-pre-check=")
+NEW = ("min-bundle-version=", "data-directory=")
 
 
 def expired_signer(keys: Path) -> None:
