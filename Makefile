@@ -43,19 +43,23 @@ demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	@$(BIN)/pytest -n $(WORKERS) --dist loadscope $(APART) $(TESTS) || { [ $$? = 1 ] && \
-	  echo "what failed beside the others is played once more, alone: a fault fails again" && \
-	  $(BIN)/pytest --last-failed --last-failed-no-failures none $(APART) $(TESTS); }
+	@$(call play,$(APART) $(TESTS))
 
-check: $(TEST) ## the whole gate: format, lint, types, tests
+play = $(BIN)/pytest -n $(WORKERS) --dist loadscope $(1) || { [ $$? = 1 ] && \
+  echo "what failed beside the others is played once more, alone: a fault fails again" && \
+  $(BIN)/pytest --last-failed --last-failed-no-failures none $(1); }
+
+check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where it has been built
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/mypy $(CODE)
 	@$(MAKE) --no-print-directory test
+	@if [ -n "$$CI" ] || $(BIN)/python -m tests.lab --there; then $(MAKE) --no-print-directory lab; \
+	  else echo "the lab is SKIPPED: it has not been built on this computer (make lab: some minutes, once)"; fi
 
-lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound
+lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=long
 	@$(BIN)/python -m tests.lab
-	@$(BIN)/pytest --durations=8 tests/lab
+	@$(call play,--durations=8 tests/lab)
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -32,8 +32,8 @@ def mirror() -> str:
     )
 
 
-def download(package: str, room: Path) -> Path:
-    """The file of a package of that suite, by an apt of its own in `room`. Raises CannotBuildHere."""
+def download(package: str, room: Path, suite: str = SUITE) -> Path:
+    """The file of a package of a suite, by an apt of its own in `room`. Raises CannotBuildHere."""
     for place in ("lists/partial", "archives/partial", "apt/preferences.d", "apt/trusted.gpg.d"):
         (room / place).mkdir(parents=True)
     (room / "status").touch()
@@ -41,7 +41,7 @@ def download(package: str, room: Path) -> Path:
     if not keys.exists():
         raise CannotBuildHere("Debian's keys are missing (apt install debian-archive-keyring)")
     source = room / "sources.list"
-    source.write_text(f"deb [signed-by={keys}] {mirror()} {SUITE} main\n")
+    source.write_text(f"deb [signed-by={keys}] {mirror()} {suite} main\n")
     settings = {
         "Dir::Etc::sourcelist": source,
         "Dir::Etc::sourceparts": "-",

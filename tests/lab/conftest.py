@@ -1,11 +1,11 @@
-"""The fixture of the lab: one machine for all of its tests."""
+"""The fixtures of the lab: a machine for all of its tests, and one whose time jumps."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import pytest
 
 from tests.lab.guest import GUEST, guest
 from tests.lab.kernel import KERNEL, kernel
-from tests.lab.machine import Machine
+from tests.lab.machine import CannotStartHere, Machine
 from tests.lab.stock import ROOT, CannotBuildHere
+from tests.parts.need import skip_or_fail
 
 TOLD = ROOT / ".cache" / "lab"
 """What a test that failed brings back: console, journal, and the state of the units."""
+NIGHTS = ("test_networks.py", "test_night.py", "test_unit.py")
+"""Whose tests take `night`."""
 PATIENCE_S = 900
 """A machine boots in seconds, and in minutes where everything else is busy, too."""
 
@@ -25,28 +28,33 @@ PATIENCE_S = 900
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Machine]:
     """A machine that has booted, its pins simulated; the appliance is installed and not started."""
-    with _machine() as machine:
+    with _machine(virtual=False) as machine:
         yield machine
 
 
 @pytest.fixture(scope="session")
 def night() -> Iterator[Machine]:
-    """The same, but its clock can be let jump to what comes next, when all of it waits (`inside.py`)."""
+    """The same, but its time passes only while a step is done, and jumps whenever all of it waits.
+
+    For what waits, and for what must not be disturbed by a busy computer. Not for its camera and its sound
+    card: they do all that they do in a second, and a second of theirs takes many.
+    """
     with _machine(virtual=True) as machine:
         yield machine
 
 
-@contextmanager
-def _machine(*, virtual: bool = False) -> Iterator[Machine]:
+@contextlib.contextmanager
+def _machine(*, virtual: bool) -> Iterator[Machine]:
     if not (KERNEL.is_there and GUEST.is_there):
-        if os.environ.get("CI"):
-            _build()
-        else:
+        if not os.environ.get("CI"):
             pytest.skip("the lab has not been built on this machine: make lab (some minutes, once)")
-    with (
-        tempfile.TemporaryDirectory(prefix="lab-") as folder,
-        Machine(Path(folder) / "machine", virtual=virtual) as machine,
-    ):
+        _build()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
+        try:
+            machine = stack.enter_context(Machine(folder / "machine", virtual=virtual))
+        except CannotStartHere as reason:
+            skip_or_fail(str(reason))
         yield machine
 
 
@@ -55,7 +63,7 @@ def _build() -> None:
     try:
         guest(), kernel()
     except CannotBuildHere as reason:
-        pytest.skip(f"no lab can be built here: {reason}")
+        skip_or_fail(f"no lab can be built here: {reason}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,3 +86,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ours = Path(__file__).parent in item.path.parents
         if ours and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
+
+
+@pytest.hookimpl(optionalhook=True)  # the guest's pytest has no xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Two workers have one machine each: whoever plays a test of a machine plays all of that one."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByMachine(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.split("::")[0].rpartition("/")[2]
+            return "night" if module in NIGHTS else "lab"
+
+    return ByMachine(config, log)

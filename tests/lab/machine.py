@@ -43,8 +43,16 @@ _NEEDLESS = ("getty@tty1", "ldconfig", "systemd-journal-catalog-update", "system
 """What a system does at its first start, which each of the guest's is."""
 
 
+_STARTED = "/lab/project"
+"""Of what the guest's first program tells (mount(8), that this is only read): the kernel runs."""
+
+
 class MachineError(Exception):
     """The machine has died, does not answer, or could not do what it was told."""
+
+
+class CannotStartHere(Exception):
+    """This computer does not let the kernel run as a program; the sentence has what that said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +79,21 @@ class Step:
     def result(self) -> Result:
         """Wait for its end."""
         answer = self._machine.answer(self._number, self._timeout + PATIENCE_S)
-        return Result(self._command, answer["code"], answer["out"])
+        if (out := answer.get("out")) is None:
+            told = self._machine.shared / f"told-{self._number}"
+            out = told.read_text(errors="replace")
+            told.unlink()
+        return Result(self._command, answer["code"], out)
 
 
 class Machine:
     """One guest. Whoever drives it waits for it."""
 
     def __init__(self, folder: Path, *, virtual: bool = False) -> None:
-        """`folder` is made, and gets its console and what is shared; `virtual` time jumps (`pace.py`)."""
+        """`folder` is made, and gets its console and what is shared.
+
+        `virtual` time passes only while a step is being done, and jumps whenever all of the guest waits.
+        """
         self.folder, self.virtual = folder, virtual
         self.shared = folder / "shared"
         """What the guest has as /host: each sees what the other writes."""
@@ -88,7 +103,6 @@ class Machine:
 
     def __enter__(self) -> Self:
         self.shared.mkdir(parents=True)
-        project(self.folder / "project", self.folder)
         self._boot()
         return self
 
@@ -113,9 +127,13 @@ class Machine:
         number = self._ask(command=command, timeout=timeout)
         return Step(self, number, command, timeout)
 
-    def until(self, command: str, timeout: float = RUN_S) -> str:
-        """Wait within the guest until a command goes well; what it wrote then. Raises MachineError."""
-        again = f'until out=$({command}); do sleep 0.1; done; printf %s "$out"'
+    def until(self, command: str, timeout: float = RUN_S, *, holds: str = "") -> str:
+        """Wait within the guest until a command goes well and writes `holds`, among all that it wrote.
+
+        Raises MachineError.
+        """
+        seen = f"out=$({command}) && [[ $out == *{shlex.quote(holds)}* ]]"
+        again = f'until {seen}; do sleep 0.1; done; printf %s "$out"'
         return self.check(again, timeout)
 
     def put(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
@@ -172,7 +190,7 @@ class Machine:
 
     def _boot(self) -> None:
         ours, theirs = socket.socketpair()
-        images = f"ubd0r={guest()}", f"ubd1r={self.folder / 'project'}"
+        images = f"ubd0r={guest()}", f"ubd1r={project()}"
         words = [
             str(kernel()),
             f"mem={MEMORY_MB}M",
@@ -184,6 +202,7 @@ class Machine:
             *("ssl=null", f"ssl0=fd:{theirs.fileno()}"),
             f"hostfs={self.shared}",
             *("snd_dummy.enable=0", "vivid.n_devs=1"),
+            "seccomp=auto",
             "systemd.getty_auto=no",
             *(f"systemd.mask={unit}.service" for unit in _NEEDLESS),
             *(["time-travel=inf-cpu"] if self.virtual else []),
@@ -203,8 +222,13 @@ class Machine:
         try:
             self.answer(0, BOOT_S)
             self.run("systemctl is-system-running --wait", BOOT_S)
-        except BaseException:
+        except BaseException as error:
             self._end()
+            if isinstance(error, MachineError) and _STARTED not in self.console():
+                raise CannotStartHere(
+                    "a kernel cannot run as a program here (it traces its processes by ptrace(2), and maps"
+                    f" memory to run it; a container may forbid either):\n{self.console()[-2000:]}"
+                ) from error
             raise
 
     def _memory(self) -> str:
@@ -217,7 +241,8 @@ class Machine:
     def stop(self) -> None:
         """Shut it down; it is killed where it does not."""
         with contextlib.suppress(MachineError):
-            self._ask(command="systemctl poweroff --no-block", timeout=RUN_S)
+            # time is to pass until it is off
+            self._ask(command=f"systemctl poweroff --no-block; sleep {RUN_S}", timeout=RUN_S)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(PATIENCE_S)
         self._end()

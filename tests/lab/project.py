@@ -1,6 +1,6 @@
 """The project as the guest has it: what pip makes of its wheel, its units, its tests, the lab's own files.
 
-All of it is one small image that is made anew for each machine, and laid over the guest's root.
+All of it is one small image that is laid over the guest's root; it is kept until a file of it changes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lab.guest import PACKED, program
-from tests.lab.stock import PLACE, ROOT
+from tests.lab.bytecode import compiled
+from tests.lab.guest import GUEST, PACKED, guest, program
+from tests.lab.stock import PLACE, ROOT, Item, digest
 
 PREFIX = Path("/opt/appliance")
 SITE = PREFIX / "lib/python3.13/site-packages"
@@ -30,11 +31,35 @@ from {module} import {function}
 sys.exit({function}())
 """
 _STARTED = ("lab-agent", "lab-pins")
+_MADE_OF = ("appliance", "tests", "config", "docs", "systemd")
+_AND = ("pyproject.toml", "Makefile", "README.md", ".ci/constraints.txt")
+
+Entry = tuple[Path, bytes, int]
+"""Where a file lies in the guest, what is in it, and its mode."""
 
 
-def project(image: Path, room: Path) -> None:
-    """Write the image; `room` is a folder for what is made on the way."""
-    wheel = _wheel(room)
+def project() -> Path:
+    """The image, of the files as they are now. Raises RuntimeError with what failed."""
+    return Item("project", "the project's image", "some seconds", _key()).get(_build)
+
+
+def _key() -> str:
+    """Told by every file that may become a part of it."""
+    files = [path for folder in _MADE_OF for path in _files(ROOT / folder)]
+    files += [ROOT / name for name in _AND]
+    told = ((str(path.relative_to(ROOT)), path.read_bytes()) for path in files)
+    return digest(GUEST.path.name, *(part for one in told for part in one))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _build(image: Path, room: Path) -> None:
+    entries = [*_installed(_wheel(room)), *_laid()]
+    entries += compiled([one for one in entries if one[0].suffix == ".py"], guest(), room)
     made_s = int(time.time())
     pack = subprocess.Popen(
         [program("sqfstar"), *PACKED, str(image)],
@@ -46,7 +71,7 @@ def project(image: Path, room: Path) -> None:
         assert pack.stdin is not None
         assert pack.stderr is not None
         with tarfile.open(fileobj=pack.stdin, mode="w|") as archive:
-            for path, data, mode in [*_installed(wheel), *_laid()]:
+            for path, data, mode in entries:
                 entry = tarfile.TarInfo(str(path).lstrip("/"))
                 entry.size, entry.mode, entry.mtime = len(data), mode, made_s
                 archive.addfile(entry, io.BytesIO(data))
@@ -70,7 +95,7 @@ def _wheel(room: Path) -> Path:
     return next(room.glob("*.whl"))
 
 
-def _installed(wheel: Path) -> Iterator[tuple[Path, bytes, int]]:
+def _installed(wheel: Path) -> Iterator[Entry]:
     """What pip would have written: the wheel's files, and a program for each entry point."""
     with zipfile.ZipFile(wheel) as packed:
         for name in packed.namelist():
@@ -85,7 +110,7 @@ def _installed(wheel: Path) -> Iterator[tuple[Path, bytes, int]]:
         yield PREFIX / "bin" / name, text.encode(), 0o755
 
 
-def _laid() -> Iterator[tuple[Path, bytes, int]]:
+def _laid() -> Iterator[Entry]:
     """The units where an owner puts them, the tests, and the files that make the guest a lab."""
     for path in sorted((ROOT / "systemd").rglob("*.*")):
         if path.is_file() and (place := _place(path.relative_to(ROOT / "systemd"))):
@@ -93,13 +118,11 @@ def _laid() -> Iterator[tuple[Path, bytes, int]]:
     for name in ("pyproject.toml", "Makefile", ".ci/constraints.txt"):
         yield SOURCE / name, (ROOT / name).read_bytes(), 0o644
     for folder in ("tests", "config", "docs", "systemd"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield SOURCE / path.relative_to(ROOT), path.read_bytes(), 0o644
-    for path in sorted(FILES.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            runs = path.read_bytes().startswith(b"#!")
-            yield Path("/") / path.relative_to(FILES), path.read_bytes(), 0o755 if runs else 0o644
+        for path in _files(ROOT / folder):
+            yield SOURCE / path.relative_to(ROOT), path.read_bytes(), 0o644
+    for path in _files(FILES):
+        runs = path.read_bytes().startswith(b"#!")
+        yield Path("/") / path.relative_to(FILES), path.read_bytes(), 0o755 if runs else 0o644
 
 
 def _place(path: Path) -> Path | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.inside import passes
 from tests.lab.machine import Machine
 from tests.lab.within.front import CAMERA, SENSOR
 
@@ -74,7 +75,4 @@ def door(lab: Machine) -> Iterator[Machine]:
 
 def test_calls_and_what_breaks_in_them(door: Machine) -> None:
     """Bodies of the guest's own pytest: each is told where one fails."""
-    words = "cd /opt/source && python -m pytest -p no:cacheprovider -q --tb=short"
-    done = door.run(f"{words} tests/lab/within/calls.py", 600)
-    assert done.ok, done.out
-    assert "5 passed" in done.out, done.out
+    passes(door, "tests/lab/within/calls.py")

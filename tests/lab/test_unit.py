@@ -48,11 +48,15 @@ class Guest(booted.Machine):
     def put(self, path: str, text: str, mode: int = 0o644) -> None:
         self._lab.put(path, text, mode)
 
+    def until(self, command: str, *, holds: str = "") -> str:
+        """Within the guest, whose time passes only while something is done there."""
+        return self._lab.until(command, holds=holds)
+
 
 @pytest.fixture(scope="module")
-def machine(lab: Machine) -> Iterator[Guest]:
+def machine(night: Machine) -> Iterator[Guest]:
     """Configured as the lab is, with a plug-in that hangs when it is told to, a secret and a hook."""
-    guest = Guest(lab)
+    guest = Guest(night)
     before = guest.read(FILE)
     mqtt = '[mqtt]\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt.password"\n'
     configured = f'{before}\n{mqtt}[plugins]\nmodules = ["hanging"]\n'

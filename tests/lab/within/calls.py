@@ -99,9 +99,11 @@ async def hangs_up_at_the_door(door: Overheard, alice: Phone) -> None:
     await until_lit(LED, False)
 
 
-async def connected(door: Overheard) -> bool:
-    call = (await door.status())["call"]
-    return call is not None and call["state"] == "connected"
+async def until_connected(door: Overheard) -> None:
+    """Wait for it: on a busy computer a call may have been lost for a moment."""
+    await door.until_status(
+        lambda status: status["call"] is not None and status["call"]["state"] == "connected"
+    )
 
 
 async def test_pins_that_another_program_holds_are_told_and_work_once_they_are_let_go(
@@ -126,7 +128,7 @@ async def test_pins_that_another_program_holds_are_told_and_work_once_they_are_l
         await door.ask(command="unlock", args={"relay": "door"})
     await let_go_of(DOOR)
     await door.until_status(lambda status: not failures(status))
-    assert await connected(door)
+    await until_connected(door)
     await door.ask(command="unlock", args={"relay": "door"})
     await until_lit(DOOR, True)
     await until_lit(DOOR, False)
@@ -159,7 +161,7 @@ async def test_it_rings_while_the_card_is_in_use_and_has_it_back_in_the_call(
         await alice.answer(invite, ALICE_HZ)
         await told(door, "session_joined")
         await sees(alice)
-        assert await connected(door)
+        await until_connected(door)
     await told(door, "local_microphone_exception", type=None)
     async with somebody_says(DOOR_HZ):
         await hears(alice)
@@ -194,6 +196,13 @@ async def test_a_camera_that_vanishes_in_a_call_leaves_a_door_that_rings_and_is_
         await sees(alice)
         await unplug_the_camera()
         await until_no_camera()
+    try:
+        await it_rings_and_is_heard()
+    except (OSError, TimeoutError):  # by the one that was about to be ended
+        await it_rings_and_is_heard()
+
+
+async def it_rings_and_is_heard() -> None:
     async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
         await door.until_status(lambda status: status["call"] is None)
         await alice.answer(await rings(door, alice), ALICE_HZ)
