@@ -18,18 +18,32 @@ def mirror() -> str:
     """The address of a mirror of Debian: `$LAB_MIRROR`, or apt's. Raises CannotBuildHere."""
     if named := os.environ.get("LAB_MIRROR"):
         return named
-    try:
-        words = ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"]
-        told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise CannotBuildHere(f"the lab is built of Debian's packages, by apt: {error}") from error
-    for line in told.splitlines():
+    for line in (_targets() or _fetched_targets()).splitlines():
         label, origin, component, address = line.split("|", 3)
         if (label, origin, component) == ("Debian", "Debian", "main"):
             return address
     raise CannotBuildHere(
         "apt knows no mirror of Debian here; name one: LAB_MIRROR=http://.../debian make lab"
     )
+
+
+def _targets() -> str:
+    """What apt has an index of; nothing where none was ever fetched, as on a fresh machine."""
+    words = ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"]
+    return _told(words)
+
+
+def _fetched_targets() -> str:
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    _told([*as_root, "apt-get", "-q", "update"])
+    return _targets()
+
+
+def _told(words: list[str]) -> str:
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CannotBuildHere(f"the lab is built of Debian's packages, by apt: {error}") from error
 
 
 def download(package: str, room: Path, suite: str = SUITE) -> Path:
