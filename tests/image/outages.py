@@ -24,6 +24,7 @@ LONGEST_S = 30.0
 """After it was switched on: a start takes some of it, and what is done then the rest."""
 NAME = "/etc/appliance/conf.d/name.toml"
 BUSY = """
+mkdir -p $(dirname {name})
 number=$(sed -n 's/.*"Door \\([0-9]*\\)".*/\\1/p' {name} 2> /dev/null || true); number=${{number:-0}}
 while true; do
   number=$((number + 1))
@@ -62,7 +63,7 @@ class Outages:
                 except (MachineError, AssertionError) as error:
                     return [f"cut {number + 1} at {instant_s:.1f} s: {error}\n{door.why()}"]
                 _say(f"cut {number + 1} at {instant_s:.1f} s: Door {named}, and it rings")
-        return []
+        return [] if named else ["no configuration was ever written"]
 
     def _looked_at(self, door: Door, before: int) -> int:
         """Whether everything is as it has to be; the number in its name."""
