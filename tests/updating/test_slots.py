@@ -125,7 +125,7 @@ def test_what_may_be_asked_for_in_every_state(
         if now != default:
             ran = request == ("set-state", opposite, "good") and current == opposite
             assert ran or (request == ("set-state", default, "bad") and other == "good"), where
-        left = text.split("other=")[1].strip()
+        left = text.split("other=")[1].split()[0]
         reached = {firmware(text, tryboot=each) for each in (True, False)}
         assert reached == ({PARTITION[now]} if left in ("bad", "failed") else {"2", "3"}), where
 
@@ -177,28 +177,38 @@ def test_without_a_file_too(pi: Pi) -> None:
     assert pi.boots(tryboot=True) == "A"
 
 
-def test_it_is_written_whole_and_is_on_the_disk_before_it_has_its_name(pi: Pi) -> None:
-    """Each program of the script's that writes is one that notes what is there when it is called."""
+def test_it_is_written_in_place_and_is_always_one_sector_of_the_same_length(pi: Pi) -> None:
+    """A disk writes a sector whole or not at all; a rename on FAT is more than one, in no order."""
+    lengths = set()
+    pi.has("A", "good")
+    node = pi.autoboot.stat().st_ino
+    for request in (("set-state", "B", "bad"), ("set-primary", "B"), ("arm",), ("settle",)):
+        pi.does(*request)
+        lengths.add(len(pi.autoboot.read_bytes()))
+        assert pi.autoboot.stat().st_ino == node
+    assert lengths == {256}
+    assert [one.name for one in pi.autoboot.parent.iterdir()] == ["autoboot.txt"]
+
+
+def test_it_is_one_write_and_on_the_disk_before_it_is_said(pi: Pi) -> None:
+    """By what the program is told that writes it."""
     pi.has("A", "good")
     programs = pi.folder / "programs"
     programs.mkdir()
-    for name in ("sync", "mv"):
-        noted = '"$(cat "$APPLIANCE_BOOTCONFIG"/autoboot.new)"'
-        script = f'#!/bin/sh\necho {name} "$@" {noted} >> {programs}/log\n'
-        (programs / name).write_text(f'{script}exec {need.program(name)} "$@"\n')
-        (programs / name).chmod(0o755)
+    log = programs / "log"
+    (programs / "dd").write_text(f'#!/bin/sh\necho "$@" > {log}\nexec {need.program("dd")} "$@"\n')
+    (programs / "dd").chmod(0o755)
     pi.path = f"{programs}:/usr/bin:/bin"
     pi.does("set-state", "B", "bad")
-    whole = pi.autoboot.read_text().split()[-1]
-    new, folder = pi.autoboot.with_name("autoboot.new"), pi.autoboot.parent
-    said = (programs / "log").read_text().replace("\n", " ").split("sync ")
-    assert whole == "other=bad"
-    assert said[1].startswith(f"{new} [all]")
-    assert said[1].count(whole) == 2, (
-        "all of it was there before it was synced, and when it was named"
-    )
-    assert f"mv -fT {new} {pi.autoboot} [all]" in said[1]
-    assert said[2].split()[0] == str(folder)
+    told = log.read_text().split()
+    assert {"bs=256", "iflag=fullblock", "conv=notrunc,fsync"} <= set(told)
+
+
+def test_what_an_owner_has_written_at_length_is_gone(pi: Pi) -> None:
+    pi.autoboot.write_text("[all]\nboot_partition=2\n" + "# much of it\n" * 40)
+    pi.does("set-state", "B", "bad")
+    assert len(pi.autoboot.read_bytes()) == 256
+    assert (pi.status()["default"], pi.status()["other"]) == ("A", "bad")
 
 
 # -------------------- where it runs from
