@@ -484,7 +484,8 @@ async def test_without_aiortc_the_house_is_rung_and_the_door_opens(
 async def test_heat_is_told_in_a_call_and_over_when_it_is_cooler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pressure.watch, "__defaults__", (Path("/sys"), 0.05))
+    unseen = (pressure.watch.__defaults__ or ())[2]
+    monkeypatch.setattr(pressure.watch, "__defaults__", (Path("/sys"), 0.05, unseen))
     temperature = tmp_path / "sys" / pressure.THERMAL / "thermal_zone0" / "temp"
     temperature.parent.mkdir(parents=True)
     temperature.write_text("50000\n")

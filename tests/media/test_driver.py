@@ -169,7 +169,8 @@ async def test_whatever_a_driver_raises_is_a_failure(
         await one.start(ignore, ignore)
     assert told.value.type is type_
     assert one.released
-    assert bool(caplog.records) is logged
+    # asyncio itself warns where a busy machine held it up
+    assert any(record.name != "asyncio" for record in caplog.records) is logged
 
 
 async def test_what_raises_while_it_is_closed_is_closed(

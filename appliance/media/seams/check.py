@@ -22,7 +22,7 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from appliance.errors import ApplianceError
 from appliance.media.seams.admitting import DECODER_QUEUE
 from appliance.media.seams.guarding import original
-from appliance.media.seams.lifetime import CONNECT, ESTIMATOR, IS_CLOSED, MONITOR
+from appliance.media.seams.lifetime import CONNECT, CONSENT, ESTIMATOR, IS_CLOSED, MONITOR
 from appliance.media.seams.receiving import (
     CODECS,
     JITTER_BUFFER,
@@ -108,6 +108,7 @@ def self_check() -> None:
         (IS_CLOSED, RTCPeerConnection.close),
         (MONITOR, RTCIceTransport.stop),
         ("_protocols", Connection.close),
+        (CONSENT, Connection.close),
         ("_set_mline_index", RTCPeerConnection.setRemoteDescription),
         ("_run_rtp", RTCRtpSender.send),
         ("_retransmit", RTCRtpSender._handle_rtcp_packet),

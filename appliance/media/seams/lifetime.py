@@ -17,6 +17,8 @@ IS_CLOSED = "_RTCPeerConnection__isClosed"
 """What a second closing waits for: None before the first."""
 MONITOR = "_RTCIceTransport__monitor_task"
 """What waits for the end of a connection's ICE, which says so once and to nobody else."""
+CONSENT = "_query_consent_task"
+"""What asks, every few seconds, whether the other side still wants what is sent (RFC 7675)."""
 ESTIMATOR = "_RTCRtpReceiver__remote_bitrate_estimator"
 """What a receiver of video counts the last second in, by the millisecond: a thousand objects."""
 OVERLAID = ("_handle_rtcp_packet", "_send_rtcp", "_run_rtp", "_retransmit")
@@ -94,12 +96,16 @@ async def close(pc: RTCPeerConnection, limit_s: float) -> list[Exception]:
 
 
 def _let_go(ice: RTCIceTransport) -> None:
-    """Of one whose closing was cut off, or begun and not ended: its sockets, and who waits for its end."""
+    """Of one whose closing was cut off, or begun and not ended: its sockets, and its own tasks."""
     for protocol in ice._connection._protocols:
         protocol.transport.close()
-    monitor: asyncio.Task[None] | None = getattr(ice, MONITOR)
-    if monitor is not None:
-        monitor.cancel()
+    waiting: tuple[asyncio.Task[None] | None, ...] = (
+        getattr(ice, MONITOR),
+        getattr(ice._connection, CONSENT),
+    )
+    for task in waiting:
+        if task is not None:
+            task.cancel()
 
 
 def _untie(pc: RTCPeerConnection) -> None:
