@@ -97,10 +97,8 @@ class Tls:
 
         Says whether there is a new one. Blocks. Raises AuthorityUnusable.
         """
-        if self._authority is None:
-            return False
-        file, new = self._authority.leaf(self._names())
-        if first or new:
+        file, new = self._looked()
+        if file is not None and (first or new):
             self.context.load_cert_chain(file)
         return new
 
@@ -109,10 +107,18 @@ class Tls:
         while self._authority is not None:
             await asyncio.sleep(every_s)
             try:
-                if await asyncio.to_thread(self.renew):
+                file, new = await asyncio.to_thread(self._looked)
+                if file is not None and new:
+                    # here, not beside: certificate and key change one after the other, and who shakes hands
+                    # between the two is refused
+                    self.context.load_cert_chain(file)
                     log.info("the page has a new certificate")
             except (AuthorityUnusable, ssl.SSLError) as error:  # the old one may do for long
                 log.warning("the page's certificate was not renewed: %s", error)
+
+    def _looked(self) -> tuple[Path | None, bool]:
+        """The authority's certificate for this server, and whether it is a new one."""
+        return self._authority.leaf(self._names()) if self._authority else (None, False)
 
 
 def _without(http: Http) -> str:
