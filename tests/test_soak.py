@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from appliance.model import CallEndReason
 from tests.soak import day
 from tests.soak.calls import many_calls
 
-CALLS = 90
-"""Each outcome six times, after the first calls."""
+CALLS = 100
+"""Each outcome five times, after the first calls, and another door's."""
 
 
 @pytest.mark.soak
@@ -21,6 +22,7 @@ async def test_many_calls_leave_nothing_behind(tmp_path: Path) -> None:
     found = await many_calls(tmp_path, CALLS)
     assert found.failed == []
     assert found.more == Counter(), "more than before"
+    assert found.ends.keys() == set(CallEndReason)
 
 
 LATE = datetime(2026, 10, 24, 22, 30, tzinfo=day.ZONE)

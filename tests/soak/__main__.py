@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.soak import day
-from tests.soak.calls import FULL, many_calls
+from tests.soak.calls import WARM, many_calls
 
 MOST_MIB = 30.0
 """How much memory may grow after the first calls."""
@@ -58,12 +58,15 @@ def of_calls() -> int:
     more = ", ".join(f"{number} {thing}" for thing, number in found.more.items()) or "nothing"
     print(f"\nin {time.monotonic() - begin_s:.0f} s; more than after the first calls: {more}")
     print(f"calls that did not take their course: {', '.join(found.failed) or 'none'}")
+    for reason, number in sorted(found.ends.items()):
+        print(f"  {number:5} {reason}")
     bad = bool(found.more or found.failed)
-    if not found.full_mib:
+    if not found.memory_mib:
         return int(bad)
-    growth_mib = found.end_mib - found.full_mib
-    print(f"memory: {found.full_mib:.1f} MiB after {FULL} calls, {found.end_mib:.1f} at the end:")
-    print(f"  {growth_mib:+.1f} MiB, at most {MOST_MIB:g} are wanted")
+    for after, mib in found.memory_mib.items():
+        print(f"memory after {after:5} calls: {mib:.1f} MiB")
+    growth_mib = found.memory_mib[count] - found.memory_mib[WARM]
+    print(f"  {growth_mib:+.1f} MiB since the {WARM}th, at most {MOST_MIB:g} are wanted")
     print("what there is more of, as Python's collector counts it:")
     for kind, number in found.grown:
         print(f"  {number:8} {kind}")

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from appliance.config import Panel
 from appliance.errors import ApplianceError
-from appliance.model import CallEndReason, Gesture
+from appliance.listeners import CallListener
+from appliance.model import Call, CallEndReason, Gesture
 from appliance.reporting.ledger import Ledger
 from appliance.service.heap import AFTER_S
 from appliance.signaling.broker import EmbeddedBroker
@@ -28,6 +29,8 @@ from tests.parts.phone import Message, Phone, closed, phone
 
 SETTLED = 20
 """Calls after which everything that is made once has been made."""
+WARM = 500
+"""Calls from which on what memory grows by is promised."""
 FULL = 2500
 """Calls after which everything that is bounded is as full as it gets: 8192 ids of messages,
 and the lines of text that the screen remembers, as the time of day goes by."""
@@ -45,14 +48,26 @@ class Found:
     calls: int
     failed: list[str] = field(default_factory=list)
     """Calls that did not take their course within the patience of the tests, or ended otherwise."""
+    ends: Counter[str] = field(default_factory=Counter)
+    """How many calls ended for which reason."""
     more: Counter[str] = field(default_factory=Counter)
     """Tasks, threads, sockets and descriptors more than after the first calls."""
-    full_mib: float = 0.0
-    """Resident memory after `FULL` calls, 0 where there were fewer,"""
-    end_mib: float = 0.0
-    """and after all."""
+    memory_mib: dict[int, float] = field(default_factory=dict)
+    """Resident memory after so many calls: `WARM`, `FULL` and all, where there were as many."""
     grown: list[tuple[str, int]] = field(default_factory=list)
-    """The kinds of objects of which there are most more than after `FULL` calls."""
+    """The kinds of objects of which there are most more than after `WARM` calls."""
+
+
+class Ends(CallListener):
+    """Counts them by their reasons."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    def on_call_ended(
+        self, call: Call, reason: CallEndReason, kicked_by: str | None, duration_s: float
+    ) -> None:
+        self._found.ends[reason] += 1
 
 
 class EndedOtherwise(Exception):
@@ -70,15 +85,19 @@ async def many_calls(
         phone("alice", "127.0.0.1", broker.port, version=4) as alice,
     ):
         await door.until_true(lambda: "alice" in door.appliance.engine.state.presence)
+        door.appliance.session.add_listener(Ends(found))
         before: Counter[str] = Counter()
         for number in range(count):
             if number == SETTLED:
                 before = await things(door)
-            if number == FULL:
-                found.full_mib, kinds = await at_rest(door), objects()
+            if number in (WARM, FULL):
+                found.memory_mib[number] = await at_rest(door)
+                kinds = kinds or objects()
             outcome = OUTCOMES[number % len(OUTCOMES)] if (number + 1) % RARE else restarted
             try:
                 await outcome(door, alice, number)
+                if outcome is restarted:  # which told it to its own listeners
+                    found.ends[CallEndReason.DEVICE_RESTART] += 1
             except (TimeoutError, EndedOtherwise) as fault:
                 found.failed.append(f"call {number}, {outcome.__name__}")
                 say(f"{found.failed[-1]}: {fault or 'waited in vain'}")
@@ -90,7 +109,7 @@ async def many_calls(
                 say(f"{number + 1} calls, {memory_mib():.1f} MiB")
         found.more = await things(door) - before
         if kinds:
-            found.end_mib = await at_rest(door)
+            found.memory_mib[count] = await at_rest(door)
             found.grown = (objects() - kinds).most_common(NAMED)
     return found
 
@@ -174,21 +193,22 @@ async def rejected(door: House, alice: Phone, number: int) -> None:
 
 
 @asynccontextmanager
-async def another_phone(door: House, alice: Phone) -> AsyncIterator[Phone]:
-    """A second one of the same person, which comes and leaves."""
+async def another(door: House, uid: str, endpoint: str) -> AsyncIterator[Phone]:
+    """An endpoint beside the first phone, which comes and leaves."""
 
-    def phones() -> int:
-        return len(door.appliance.engine.state.presence.get("alice", ()))
+    def there() -> bool:
+        endpoints = door.appliance.engine.state.presence.get(uid, ())
+        return endpoint in [one.endpoint for one in endpoints]
 
     config = door.appliance.config.mqtt
-    async with phone("alice", config.host, config.port, endpoint="tablet", version=4) as other:
-        await door.until_true(lambda: phones() == 2)
+    async with phone(uid, config.host, config.port, endpoint=endpoint, version=4) as other:
+        await door.until_true(there)
         yield other
-    await door.until_true(lambda: phones() == 1)
+    await door.until_true(lambda: not there())
 
 
 async def answered_elsewhere(door: House, alice: Phone, number: int) -> None:
-    async with another_phone(door, alice) as tablet:
+    async with another(door, "alice", "tablet") as tablet:
         await door.appliance.session.initiate_call("alice")
         invite = await alice.hear("invite")
         await tablet.answer(await tablet.hear("invite"))
@@ -198,7 +218,7 @@ async def answered_elsewhere(door: House, alice: Phone, number: int) -> None:
 
 
 async def rejected_elsewhere(door: House, alice: Phone, number: int) -> None:
-    async with another_phone(door, alice) as tablet:
+    async with another(door, "alice", "tablet") as tablet:
         await door.appliance.session.initiate_call("alice")
         invite = await tablet.hear("invite")
         await tablet.send("reject", invite["call_id"], {"reason": "rejected", "custom_data": None})
@@ -222,6 +242,45 @@ async def cancelled(door: House, alice: Phone, number: int) -> None:
     await alice.hear("ringing")
     await alice.send("cancel", f"{number:032x}", {"reason": "cancelled", "by": None})
     await over(door, alice, CallEndReason.CANCELLED)
+
+
+async def taken_elsewhere(door: House, alice: Phone, number: int) -> None:
+    """She rings here and at another of the same group, where somebody answers."""
+    await alice.call(f"{number:032x}")
+    await alice.hear("ringing")
+    body = {"reason": "answered_elsewhere", "by": {"uid": "bob", "endpoint": "main"}}
+    await alice.send("cancel", f"{number:032x}", body)
+    await over(door, alice, CallEndReason.ANSWERED_ELSEWHERE)
+
+
+async def refused_elsewhere(door: House, alice: Phone, number: int) -> None:
+    """She rings at two endpoints of this device, and the other one says no."""
+    await alice.call(f"{number:032x}")
+    await alice.hear("ringing")
+    body = {"reason": "rejected_elsewhere", "by": {"uid": "front-door", "endpoint": "hall"}}
+    await alice.send("cancel", f"{number:032x}", body)
+    await over(door, alice, CallEndReason.REJECTED_ELSEWHERE)
+
+
+async def kicked_out(door: House, alice: Phone, number: int) -> None:
+    """Another device called, so that it is the host, and puts this one out."""
+    async with another(door, "bob", "main") as gate:
+        await gate.call(f"{number:032x}")
+        await gate.hear("ringing")
+        await door.appliance.session.accept_call()
+        await gate.connected()
+        await door.until("session_joined")
+        await gate.send("end", f"{number:032x}", {"reason": "kicked_out", "kicked_by": "bob"})
+        await over(door, alice, CallEndReason.KICKED_OUT)
+
+
+async def idle(door: House, alice: Phone, number: int) -> None:
+    """A session to which nobody comes."""
+    session = door.appliance.session
+    token = await session.generate_token(f"{number:032x}", uid="front-door")
+    await session.start_session(token["token"], settings={"idle_timeout_s": 0.05})
+    await door.until("session_timed_out")
+    await over(door, alice, CallEndReason.IDLE)
 
 
 async def timed_out(door: House, alice: Phone, number: int) -> None:
@@ -347,7 +406,12 @@ OUTCOMES = (
     untrusted,
     rung_and_answered,
     cancelled,
+    taken_elsewhere,
     failed,
+    kicked_out,
     replaced,
+    refused_elsewhere,
+    idle,
     timed_out,
 )
+"""In their turn; a hundredth call is `restarted`. With it each `CallEndReason` is among their ends."""
