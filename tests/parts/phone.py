@@ -115,7 +115,15 @@ class Phone:
     """One endpoint of one person."""
 
     def __init__(
-        self, uid: str, host: str, port: int, *, device: str, endpoint: str, version: int
+        self,
+        uid: str,
+        host: str,
+        port: int,
+        *,
+        device: str,
+        endpoint: str,
+        version: int,
+        pen: Pen | None = None,
     ) -> None:
         self.uid, self.endpoint, self.device = uid, endpoint, device
         self.epoch = secrets.token_hex(16)
@@ -123,12 +131,12 @@ class Phone:
         self.seen: list[Message] = []
         self.door_epoch: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.media = Media()
-        self.pen: Pen | None = None
+        self.pen = pen
         """With which it signs what it sends; None: it does not."""
         self.connection: RTCPeerConnection | None = None
         self.joined = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._seq = 0
+        self._seq = int(time.time() * 1000)  # above that of the same endpoint before
         self._ids: dict[str, None] = {}
         self._subscribed = asyncio.Event()
         self._watching: set[asyncio.Task[None]] = set()
@@ -193,7 +201,7 @@ class Phone:
                 "state": "online",
                 "epoch": self.epoch,
                 "name": self.uid.title(),
-                "kid": None,
+                "kid": self.pen.kid if self.pen else None,
             }
             self._client.publish(self._presence, json.dumps(online), 1, True)
             await self.door_epoch
@@ -358,9 +366,10 @@ async def phone(
     device: str = "front-door",
     endpoint: str = "phone",
     version: int = 5,
+    pen: Pen | None = None,
 ) -> AsyncIterator[Phone]:
     """A phone that is online for as long as the block lasts."""
-    one = Phone(uid, host, port, device=device, endpoint=endpoint, version=version)
+    one = Phone(uid, host, port, device=device, endpoint=endpoint, version=version, pen=pen)
     try:
         await one.online()
         yield one

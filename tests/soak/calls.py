@@ -17,7 +17,7 @@ import psutil
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from msgspec.structs import replace
 
-from appliance.config import Panel
+from appliance.config import Config, Panel, Security
 from appliance.errors import ApplianceError
 from appliance.listeners import CallListener
 from appliance.model import Call, CallEndReason, Gesture
@@ -25,6 +25,7 @@ from appliance.reporting.ledger import Ledger
 from appliance.service.heap import AFTER_S
 from appliance.signaling.broker import EmbeddedBroker
 from tests.parts.house import PATIENCE_S, House, config_for, house
+from tests.parts.pen import Pen
 from tests.parts.phone import Message, Phone, closed, phone
 
 SETTLED = 20
@@ -36,6 +37,8 @@ FULL = 2500
 and the lines of text that the screen remembers, as the time of day goes by."""
 STEADY_LOOKS = 12
 """0.6 s: a call that is over may still be waiting for the picture that its log keeps."""
+PENS = {uid: Pen() for uid in ("alice", "bob")}
+"""The keys of those who take part: nobody is believed without one."""
 NAMED = 12
 RARE = 100
 """One call of so many is another door's, which is started for it, and stops."""
@@ -81,8 +84,8 @@ async def many_calls(
     found, kinds = Found(count), Counter[str]()
     async with (
         EmbeddedBroker() as broker,
-        house(config_for(broker.port, panel=Panel(max_presses=0)), folder) as door,
-        phone("alice", "127.0.0.1", broker.port, version=4) as alice,
+        house(pinned(broker.port), folder) as door,
+        phone("alice", "127.0.0.1", broker.port, version=4, pen=PENS["alice"]) as alice,
     ):
         await door.until_true(lambda: "alice" in door.appliance.engine.state.presence)
         door.appliance.session.add_listener(Ends(found))
@@ -112,6 +115,18 @@ async def many_calls(
             found.memory_mib[count] = await at_rest(door)
             found.grown = (objects() - kinds).most_common(NAMED)
     return found
+
+
+def pinned(port: int) -> Config:
+    """A door that believes those who sign alone, and whose button may be pressed at any time."""
+    config = config_for(port, panel=Panel(max_presses=0), security=Security(unsigned="refuse"))
+    contacts = {
+        uid: replace(contact, keys=(PENS[uid].public,))
+        for uid, contact in config.contacts.items()
+        if uid in PENS
+    }
+    residents = replace(config.groups["residents"], members=tuple(PENS))
+    return replace(config, contacts=contacts, groups={"residents": residents})
 
 
 async def at_rest(door: House) -> float:
@@ -201,7 +216,9 @@ async def another(door: House, uid: str, endpoint: str) -> AsyncIterator[Phone]:
         return endpoint in [one.endpoint for one in endpoints]
 
     config = door.appliance.config.mqtt
-    async with phone(uid, config.host, config.port, endpoint=endpoint, version=4) as other:
+    async with phone(
+        uid, config.host, config.port, endpoint=endpoint, version=4, pen=PENS[uid]
+    ) as other:
         await door.until_true(there)
         yield other
     await door.until_true(lambda: not there())
@@ -351,10 +368,12 @@ async def replaced(door: House, alice: Phone, number: int) -> None:
 async def restarted(door: House, alice: Phone, number: int) -> None:
     """Another door in this process, which stops in a call."""
     broker = door.appliance.config.mqtt
-    config = config_for(broker.port, panel=Panel(max_presses=0))
+    config = pinned(broker.port)
     config = replace(config, device=replace(config.device, id="back-door"))
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        async with phone("bob", broker.host, broker.port, device="back-door", version=4) as bob:
+        async with phone(
+            "bob", broker.host, broker.port, device="back-door", version=4, pen=PENS["bob"]
+        ) as bob:
             async with house(config, Path(folder), connected=False) as other:
                 await other.until_connected()
                 await other.until_true(lambda: "bob" in other.appliance.engine.state.presence)
