@@ -47,8 +47,6 @@ from tests.parts.need import program
 from tests.signaling.envelopes import MESSAGES, OFFER, envelope
 
 DOOR = "door"
-HELD_LIMIT_S = 0.05
-"""How long the loop may be held by one message."""
 HONEST_IN = 1000
 BURST = 200
 """Now and then so many come without a pause."""
@@ -480,7 +478,8 @@ def _pairing_spoilt(fuzz: Fuzz) -> tuple[str, bytes]:
     right = json.loads(
         fuzz.pair(PairBody(key, proof_of(fuzz.invitation().secret, DOOR, GUEST, key)))
     )
-    right["body"]["proof"] = right["body"]["proof"][:-2] + "AA"
+    # all of it: one letter that is changed may be right already, or be put right by what spoils more
+    right["body"]["proof"] = right["body"]["proof"][::-1]
     if fuzz.rng.random() < 0.5:
         return GUEST, mutations.as_text(mutations.of_json(right, fuzz.rng))
     return GUEST, mutations.of_bytes(mutations.as_text(right), fuzz.rng)
@@ -632,13 +631,11 @@ def _judge(outcome: Outcome, fuzz: Fuzz, honest: list[str], count: int, longest:
     outcome.counts = fuzz.counted + refused
     outcome.counts["honest, and served"] = len(fuzz.received)
     outcome.figures["reports of it"] = str(fuzz.reports)
-    outcome.figures["loop held at most, own CPU time"] = f"{longest.worst_s * 1000:.1f} ms"
-    outcome.figures["by"] = longest.worst_at
     outcome.expect(
         [one.sender.uid for one in fuzz.received] == honest, "every honest message was served, once"
     )
     outcome.expect(refused.total() == count, "every other one was counted with its reason")
-    outcome.expect(longest.worst_s < HELD_LIMIT_S, "the loop was never held for more than 50 ms")
+    outcome.expect_short(longest)
 
 
 def _memory_mb() -> float:

@@ -29,7 +29,6 @@ from tests.fuzz.mutations import of_sdp
 from tests.fuzz.table import Longest, Outcome
 
 CHROMIUM = Path(__file__).parent / "chromium.sdp"
-HELD_LIMIT_S = 0.05
 PATIENCE_S = 30.0
 
 
@@ -149,14 +148,12 @@ async def _run(count: int, seed: int) -> Outcome:
             await asyncio.sleep(0)
     gc.collect()
     after = await held(before)
-    outcome.figures["loop held at most, own CPU time"] = f"{longest.worst_s * 1000:.1f} ms"
-    outcome.figures["by"] = longest.worst_at
     faults = [name for name in outcome.counts if name.startswith("FAULT")]
     outcome.expect(not faults, "each ended in a refusal or an answer, and a close")
     outcome.expect(not uncaught, "no error that nobody caught")
     outcome.counts.update({f"uncaught: {name}": number for name, number in uncaught.items()})
     outcome.expect(after == before, f"nothing is left: {before} and {after}")
-    outcome.expect(longest.worst_s < HELD_LIMIT_S, "the loop was never held for more than 50 ms")
+    outcome.expect_short(longest)
     return outcome
 
 

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+HELD_LIMIT_S = 0.05
+HELD = f"the loop was never held for more than {HELD_LIMIT_S * 1000:.0f} ms"
+
 
 @dataclass
 class Outcome:
@@ -19,12 +22,21 @@ class Outcome:
     counts: Counter[str] = field(default_factory=Counter)
     figures: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    held_s: float = 0.0
+    """The most of its own CPU time for which one step held the loop."""
 
     def expect(self, kept: bool, promise: str) -> None:
         """Note a promise, and whether it was kept."""
         self.figures[promise] = "kept" if kept else "BROKEN"
         if not kept:
             self.faults.append(promise)
+
+    def expect_short(self, longest: Longest) -> None:
+        """Note for how long the loop was held, and by what."""
+        self.held_s = longest.worst_s
+        self.figures["loop held at most, own CPU time"] = f"{longest.worst_s * 1000:.1f} ms"
+        self.figures["by"] = longest.worst_at
+        self.expect(longest.worst_s < HELD_LIMIT_S, HELD)
 
     def show(self) -> None:
         """Print it as a table."""

@@ -10,13 +10,23 @@ from tests.fuzz import floods, guided, messages, offers, replay
 from tests.fuzz.__main__ import PROGRAMS, main
 from tests.fuzz.guided import targets
 from tests.fuzz.mutations import of_sdp
+from tests.fuzz.table import HELD, Outcome
+
+HELD_S = 1.0
+"""Of own CPU time. The long forms ask for 50 ms; here the collector goes through all that the tests have
+loaded, on any machine. An offer that is not kept out holds aiortc's parser for 16 s."""
+
+
+def faults(outcome: Outcome) -> list[str]:
+    """The broken promises, with the loop's by the limit above."""
+    assert outcome.held_s < HELD_S, outcome.figures["by"]
+    return [promise for promise in outcome.faults if promise != HELD]
 
 
 def test_messages_that_are_not_to_be_believed() -> None:
-    """The long form has a million, and asks that none holds the loop for long."""
+    """The long form has a million."""
     outcome = messages.run(2600, seed=11)
-    kept = [promise for promise in outcome.faults if "50 ms" not in promise]
-    assert kept == []
+    assert faults(outcome) == []
     assert outcome.counts["honest, and served"] == 3
     for code in ("forged", "unverifiable", "unsigned", "wrong_epoch", "replayed", "misaddressed"):
         assert outcome.counts[f"refused: {code}"] > 10, code
@@ -33,7 +43,7 @@ def test_messages_that_come_by_a_real_broker() -> None:
 def test_offers_that_are_spoilt() -> None:
     outcome = offers.run(90, seed=12)
     assert outcome.sent == 90
-    assert [promise for promise in outcome.faults if "50 ms" not in promise] == []
+    assert faults(outcome) == []
     assert outcome.counts["answered"] > 5
     assert outcome.counts["kept out: malformed"] > 20
 
