@@ -326,11 +326,15 @@ async def where(tab: Page, uid: str) -> object:
     return await part(tab, f"tile-{uid}").bounding_box()
 
 
-async def test_nothing_is_cropped_on_a_small_phone(
+async def test_nothing_is_cropped_or_covers_another_whatever_the_width(
     browser: Browser, server: WebServer, front_door: Door
 ) -> None:
     async with meeting(browser, server, front_door) as (alice, _, __):
+        for width in (1440, 1200, 1000, 900):
+            await alice.set_viewport_size({"width": width, "height": 800})
+            assert await alice.evaluate(COVERED) == []
         await alice.set_viewport_size({"width": 375, "height": 812})
+        assert await alice.evaluate(COVERED) == []
         await part(alice, "more").click()
         for opens in (None, "show-people", "show-pad", "show-chat"):
             if opens:
@@ -340,6 +344,19 @@ async def test_nothing_is_cropped_on_a_small_phone(
         await alice.keyboard.press("Escape")
         await expect(part(alice, "show-chat")).to_be_focused()
 
+
+COVERED = """() => [...document.querySelectorAll('.row .label')]
+  .filter((label) => label.checkVisibility())
+  .map((label) => {
+    const words = document.createRange();
+    words.selectNodeContents(label);
+    return [label.textContent, words.getBoundingClientRect()];
+  })
+  .filter(([, one], at, all) =>
+    all.slice(at + 1).some(([, other]) =>
+      one.right > other.left && other.right > one.left && one.bottom > other.top && other.bottom > one.top))
+  .map(([text]) => text)"""
+"""Labels of buttons that lie over another's."""
 
 CROPPED = """() => [...document.querySelectorAll('button, input, h2, .name')]
   .filter((part) => part.checkVisibility())
