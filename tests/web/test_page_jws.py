@@ -12,7 +12,7 @@ from playwright.async_api import Page
 from appliance.invitation import link_of
 from appliance.signaling.pairing import proof_of
 from appliance.trust.jws import seal, unseal
-from appliance.trust.keys import DeviceKey, PublicKey, encoded
+from appliance.trust.keys import DeviceKey, PublicKey, encoded, thumbprint
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -94,6 +94,8 @@ async def test_the_page_believes_the_key_that_it_knows_and_nothing_that_was_chan
         signed({**claims, "typ": "JWT"}),
         signed({"alg": "Ed25519", "typ": "appliance+json"}),
         signed(b"not json"),
+        signed(json.dumps(claims).encode().replace(b"{", b'{"alg": "none", ', 1)),
+        signed(json.dumps(claims).encode().replace(b"{", b'{"kid": "other", ', 1)),
         '{"v":1}',
         "",
     ]
@@ -104,6 +106,34 @@ async def test_the_page_believes_the_key_that_it_knows_and_nothing_that_was_chan
         letter = "A" if good[changed] != "A" else "B"
         bent = good[:changed] + letter + good[changed + 1 :]
         assert (await modules.evaluate(OPEN, [[bent], {key.kid: key.public}]))[0] != said[0]
+
+
+WEAK = [
+    b"\x01" + bytes(31),
+    b"\x01" + bytes(30) + b"\x80",
+    bytes.fromhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes.fromhex("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+    bytes(32),
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+]
+"""Points of small order, as the appliance's `PublicKey` refuses them, and one written as more than p."""
+
+
+async def test_a_key_with_which_anybody_could_sign_is_none(modules: Page) -> None:
+    """Chromium's WebCrypto takes each, and believes what nobody has signed."""
+    for raw in WEAK:
+        kid, public = thumbprint(raw), encoded(raw)
+        head = {"alg": "Ed25519", "kid": kid, "typ": "appliance+json"}
+        marks = [encoded(point + bytes(32)) for point in (b"\x01" + bytes(31), raw)]
+        forged = [
+            f"{part(head)}.{part({'text': number})}.{mark}" for number in range(24) for mark in marks
+        ]
+        said = await modules.evaluate(OPEN, [forged, {kid: public}])
+        assert set(said) == {"no public key"}, raw.hex()
+    ours = DeviceKey.make().public
+    script = "async (key) => Array.from((await import('/jws.js')).keyOf(key))"
+    assert bytes(await modules.evaluate(script, ours)) == PublicKey.read(ours).raw
 
 
 async def test_a_device_is_its_pinned_key_and_others_are_what_the_host_lists(modules: Page) -> None:
@@ -175,6 +205,7 @@ async def test_an_invitation_is_whole_or_it_is_none(modules: Page) -> None:
         {"v": 2},
         {"secret": encoded(bytes(8))},
         {"public_key": "short"},
+        {"public_key": encoded(b"\x01" + bytes(31))},
         {"uid": None},
         {"websocket_url": ""},
         {"password": 7},

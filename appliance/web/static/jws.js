@@ -12,6 +12,11 @@ const ALGORITHM = 'Ed25519';
 const TYPE = 'appliance+json';
 const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
+const P = 2n ** 255n - 19n;
+/** y of a point of order 8 of edwards25519. */
+const ROOT = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
+/** y of the points of small order: a signature by such a "key" fits many texts, and anybody can make one. */
+const WEAK = [0n, 1n, P - 1n, ROOT, P - ROOT];
 
 /** @param {ArrayBuffer | Uint8Array} bytes */
 export function base64url(bytes) {
@@ -33,6 +38,15 @@ export function bytesOf(text) {
 const utf8 = (/** @type {string} */ text) => new TextEncoder().encode(text);
 const textOf = (/** @type {Uint8Array} */ bytes) =>
   new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+
+/** The bytes of a public key; throws for what no honest key is, which browsers take. @param {string} text */
+export function keyOf(text) {
+  const raw = bytesOf(text);
+  const hex = Array.from(raw, (byte) => byte.toString(16).padStart(2, '0')).reverse().join('');
+  const y = BigInt.asUintN(255, BigInt(`0x${hex || 0}`));
+  if (raw.length !== KEY_BYTES || y >= P || WEAK.includes(y)) throw new Error('no public key');
+  return raw;
+}
 
 /** The id of a public key. @param {string} public_key @returns {Promise<string>} */
 export async function thumbprint(public_key) {
@@ -74,9 +88,12 @@ export async function seal(signer, payload) {
 /** What a compact JWS says of its key, before anything is believed; throws where it is none. @param {string} compact */
 export function kidOf(compact) {
   const [header] = partsOf(compact);
-  const said = JSON.parse(textOf(bytesOf(header)));
+  const text = textOf(bytesOf(header));
+  const said = JSON.parse(text);
   const exact =
-    Object.keys(said).sort().join() === 'alg,kid,typ' && said.alg === ALGORITHM && said.typ === TYPE;
+    Object.keys(said).sort().join() === 'alg,kid,typ' && said.alg === ALGORITHM && said.typ === TYPE &&
+    // of a name that is there twice the last counts here, the first perhaps elsewhere
+    text.replace(/\s/g, '').length === JSON.stringify(said).length;
   if (!exact || typeof said.kid !== 'string') throw new Error('another header than ours');
   return said.kid;
 }
@@ -91,9 +108,9 @@ export async function open(compact, keys) {
   const public_key = keys.get(kidOf(compact));
   if (public_key === undefined) throw new Error('signed with a key that is not known');
   const [header, payload, signature] = partsOf(compact);
-  const raw = bytesOf(public_key);
+  const raw = keyOf(public_key);
   const mark = bytesOf(signature);
-  if (raw.length !== KEY_BYTES || mark.length !== SIGNATURE_BYTES) throw new Error('no Ed25519');
+  if (mark.length !== SIGNATURE_BYTES) throw new Error('no Ed25519');
   const key = await crypto.subtle.importKey('raw', raw, ALGORITHM, false, ['verify']);
   if (!(await crypto.subtle.verify(ALGORITHM, key, mark, utf8(`${header}.${payload}`)))) {
     throw new Error('the signature is wrong');

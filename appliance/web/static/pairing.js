@@ -23,7 +23,7 @@
 
 import { randomId } from './envelope.js';
 import { nextSeq } from './identity.js';
-import { bytesOf, isSupported, makeSigner, proofOf } from './jws.js';
+import { bytesOf, isSupported, keyOf, makeSigner, proofOf } from './jws.js';
 import { forget, keep } from './pairings.js';
 import { Signaling } from './signaling.js';
 import { Pinned } from './trust.js';
@@ -50,7 +50,7 @@ export function parsePairing(hash) {
       said.v === 1 &&
       TEXTS.every((name) => typeof said[name] === 'string' && said[name] !== '') &&
       (said.password === null || typeof said.password === 'string') &&
-      bytesOf(said.public_key).length === 32 &&
+      keyOf(said.public_key).length > 0 &&
       bytesOf(said.secret).length >= 16;
     return whole ? said : 'broken';
   } catch {
