@@ -105,6 +105,7 @@ async def front_door(mosquitto: Mosquitto) -> AsyncIterator[Door]:
 PURE = [
     "call",
     "envelope",
+    "identity",
     "jws",
     "trust",
     "pairing",

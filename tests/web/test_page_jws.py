@@ -127,7 +127,9 @@ async def test_a_key_with_which_anybody_could_sign_is_none(modules: Page) -> Non
         head = {"alg": "Ed25519", "kid": kid, "typ": "appliance+json"}
         marks = [encoded(point + bytes(32)) for point in (b"\x01" + bytes(31), raw)]
         forged = [
-            f"{part(head)}.{part({'text': number})}.{mark}" for number in range(24) for mark in marks
+            f"{part(head)}.{part({'text': number})}.{mark}"
+            for number in range(24)
+            for mark in marks
         ]
         said = await modules.evaluate(OPEN, [forged, {kid: public}])
         assert set(said) == {"no public key"}, raw.hex()

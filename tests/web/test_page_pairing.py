@@ -48,7 +48,13 @@ UNABLE = """
   const lacking = new URLSearchParams(location.search).get('no');
   const cannot = () => { throw new Error('no'); };
   if (lacking === 'keys') crypto.subtle.generateKey = cannot;
-  if (lacking === 'storage') indexedDB.open = cannot;
+  if (lacking === 'storage') {
+    indexedDB.open = cannot;
+    navigator.locks.request = async () => cannot();
+    for (const kept of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, kept, { get: cannot });
+    }
+  }
 """
 """A browser without what a pairing needs."""
 

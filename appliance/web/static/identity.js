@@ -4,24 +4,29 @@
  */
 
 import { randomId } from './envelope.js';
+import { ofTab } from './kept.js';
 
 const ENDPOINT = 'appliance.endpoint';
 const SEQ = 'appliance.seq';
 
 /** The endpoint id of this tab. */
 export async function tabEndpoint() {
-  const kept = sessionStorage.getItem(ENDPOINT);
+  const kept = ofTab.getItem(ENDPOINT);
   if (kept && (await isOurs(kept))) return kept;
   const fresh = `page-${randomId().slice(0, 12)}`;
-  sessionStorage.setItem(ENDPOINT, fresh);
+  ofTab.setItem(ENDPOINT, fresh);
   await isOurs(fresh);
   return fresh;
 }
 
-/** The next sequence number; it rises over reloads, since the far side remembers the endpoint. */
+/**
+ * The next sequence number; it rises over reloads, since the far side remembers the endpoint. A tab that is brought
+ * back after its browser was killed may have been kept as it was some seconds before: so the clock counts too, and a
+ * clock that is set back does no harm.
+ */
 export function nextSeq() {
-  const next = Number(sessionStorage.getItem(SEQ) ?? 0) + 1;
-  sessionStorage.setItem(SEQ, String(next));
+  const next = Math.max((Number(ofTab.getItem(SEQ)) || 0) + 1, Date.now());
+  ofTab.setItem(SEQ, String(next));
   return next;
 }
 
@@ -29,9 +34,10 @@ export function nextSeq() {
 function isOurs(endpoint) {
   if (!('locks' in navigator)) return Promise.resolve(true); // without TLS there are none
   return new Promise((answer) => {
-    navigator.locks.request(`${ENDPOINT}.${endpoint}`, { ifAvailable: true }, (lock) => {
+    const asked = navigator.locks.request(`${ENDPOINT}.${endpoint}`, { ifAvailable: true }, (lock) => {
       answer(lock !== null);
       return lock ? new Promise(() => undefined) : undefined;
     });
+    asked.catch(() => answer(true)); // nor are there any where nothing may be kept
   });
 }

@@ -11,6 +11,7 @@
 import { isTalking } from './call.js';
 import { devicesOf } from './capture.js';
 import { button, element, label, say, toggle } from './dom.js';
+import { ofBrowser } from './kept.js';
 import { HOST } from './links.js';
 import { LAYOUT_WORDS } from './notes.js';
 import { flagsOf, mayModerate } from './roster.js';
@@ -208,7 +209,7 @@ export class InCall {
 
   #nextLayout() {
     this.#layout = LAYOUTS[(LAYOUTS.indexOf(this.#layout) + 1) % LAYOUTS.length];
-    localStorage.setItem(LAYOUT, this.#layout);
+    ofBrowser.setItem(LAYOUT, this.#layout);
     this.#showToggles(this.#call);
     this.#arrange();
   }
@@ -224,4 +225,4 @@ export class InCall {
 const NOTHING = { tiles: [], main: null, layout: 'single' };
 
 /** What was chosen here before. */
-const keptLayout = () => LAYOUTS.find((one) => one === localStorage.getItem(LAYOUT));
+const keptLayout = () => LAYOUTS.find((one) => one === ofBrowser.getItem(LAYOUT));

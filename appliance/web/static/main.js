@@ -27,6 +27,7 @@ import { DoorView } from './door.js';
 import { pairInDemo } from './demopairing.js';
 import { DoorLink } from './doorlink.js';
 import { nextSeq, tabEndpoint } from './identity.js';
+import { ofTab } from './kept.js';
 import { fetchKnown } from './login.js';
 import { pairingWith, pairings } from './pairings.js';
 import { parsePairing, takePairing } from './pairing.js';
@@ -99,7 +100,7 @@ async function whoIsIt(client, invitation) {
     if (!known) showDeadEnd(words.unknownPerson(asked ?? ''), words.CHOOSE_PERSON);
     return known && client.public_key ? paired(await pairInDemo(client, known)) : (known ?? null);
   }
-  const kept = JSON.parse(sessionStorage.getItem(CREDENTIALS) ?? 'null');
+  const kept = JSON.parse(ofTab.getItem(CREDENTIALS) ?? 'null');
   return kept && (asked === null || kept.uid === asked) ? kept : signIn(asked ?? '');
 }
 
@@ -129,7 +130,7 @@ function signIn(uid) {
       const uid = String(entered.get('uid'));
       const who = { uid, name: uid, password: String(entered.get('password')) || undefined };
       // this tab's only, and gone with it
-      sessionStorage.setItem(CREDENTIALS, JSON.stringify(who));
+      ofTab.setItem(CREDENTIALS, JSON.stringify(who));
       form.hidden = true;
       signed_in(who);
     });
@@ -299,7 +300,7 @@ async function openPhone(client, websocket_url, invitation) {
         if (link === 'connected') enterByLink(session, view);
         refused = link === 'refused';
         // a wrong name or password must not be tried again by the next reload
-        if (refused) sessionStorage.removeItem(CREDENTIALS);
+        if (refused) ofTab.removeItem(CREDENTIALS);
       },
       onDoor: (online) => view.showDoor(online),
       onRemote: (link, remote) => view.in_call.showRemote(link, remote),
@@ -362,7 +363,7 @@ function enterByLink(session, view) {
 }
 
 async function main() {
-  sessionStorage.removeItem('again'); // all of the page has come: again.js
+  ofTab.removeItem('again'); // all of the page has come: again.js
   listenToKeys();
   // an invitation that is opened where the page is open already
   window.addEventListener('hashchange', () => parsePairing(location.hash) && location.reload());

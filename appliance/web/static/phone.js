@@ -25,6 +25,7 @@ import { button, element, label, make, part, say, toggle } from './dom.js';
 import { notesOf, questionWords, recordingWords } from './notes.js';
 import { Panels } from './panels.js';
 import { PeopleView } from './people.js';
+import { ofBrowser } from './kept.js';
 import * as words from './words.js';
 
 /** Where a keyboard's focus goes when what it was on has gone: never to what opens the door or hangs up. */
@@ -101,12 +102,12 @@ export class PhoneView {
 
   /** Whether a call begins with the own picture: kept, since it is a habit. */
   get withCamera() {
-    return localStorage.getItem(WITH_CAMERA) === 'on';
+    return ofBrowser.getItem(WITH_CAMERA) === 'on';
   }
 
   /** @param {boolean} on */
   #chooseCamera(on) {
-    localStorage.setItem(WITH_CAMERA, on ? 'on' : 'off');
+    ofBrowser.setItem(WITH_CAMERA, on ? 'on' : 'off');
     toggle(
       'with-camera',
       on,

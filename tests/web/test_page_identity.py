@@ -1,0 +1,107 @@
+"""Who a tab is: over reloads, beside its duplicate, with any clock, where the browser keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import pytest
+from playwright.async_api import BrowserContext, Page
+
+from appliance.config import Device, Http, Mqtt
+from appliance.web.server import WebServer
+from tests.web.visiting import opened, part, shows
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+NUMBERS = """async () => {
+  const { nextSeq } = await import('/identity.js');
+  const clock = Date.now;
+  const said = [nextSeq(), nextSeq()];
+  Date.now = () => 5; // set back
+  said.push(nextSeq(), nextSeq());
+  Date.now = () => clock() + 1000;
+  sessionStorage.setItem('appliance.seq', '7'); // brought back as it was once
+  said.push(nextSeq());
+  sessionStorage.removeItem('appliance.seq');
+  Date.now = () => clock() + 2000;
+  said.push(nextSeq());
+  Date.now = clock;
+  return said;
+}"""
+
+NOTHING_KEPT = """
+  const denied = () => { throw new DOMException('denied', 'SecurityError'); };
+  for (const kept of ['localStorage', 'sessionStorage']) {
+    Object.defineProperty(window, kept, { get: denied });
+  }
+  indexedDB.open = denied;
+  navigator.locks.request = async () => denied();
+"""
+"""As a browser does of which the owner has switched off what sites keep."""
+
+WHO = """async () => {
+  const { tabEndpoint, nextSeq } = await import('/identity.js');
+  return [await tabEndpoint(), nextSeq(), nextSeq()];
+}"""
+
+
+Unsigned = Literal["refuse", "allow"]
+
+
+def server(unsigned: Unsigned = "refuse") -> WebServer:
+    """Whose page this is; there is no broker."""
+    mqtt = Mqtt(websocket_url="ws://127.0.0.1:1/")
+    return WebServer(Device(), mqtt, Http(port=0), status=dict, unsigned=unsigned)
+
+
+@asynccontextmanager
+async def visit(modules: Page) -> AsyncIterator[BrowserContext]:
+    """The same browser as if it had never been here."""
+    assert modules.context.browser is not None
+    context = await modules.context.browser.new_context()
+    yield context
+    await context.close()
+
+
+async def test_numbers_rise_whatever_clock_and_storage_do(modules: Page) -> None:
+    """A restored tab that counted from lower would be refused as a replay until it has caught up."""
+    said = await modules.evaluate(NUMBERS)
+    assert said == sorted(set(said))
+    assert said[-1] < 2**53
+
+
+async def test_a_reload_stays_who_it_is_and_a_duplicated_tab_is_another(modules: Page) -> None:
+    async with server() as one, visit(modules) as context:
+        tab, duplicate = await context.new_page(), await context.new_page()
+        await tab.goto(f"{one.url}healthz")
+        await duplicate.goto(f"{one.url}healthz")
+        before, _, last = await tab.evaluate(WHO)
+        kept = await tab.evaluate("() => ({ ...sessionStorage })")
+        await duplicate.evaluate("(kept) => Object.assign(sessionStorage, kept)", kept)
+        assert (await duplicate.evaluate(WHO))[0] != before, "two would throw each other out"
+        await tab.reload()
+        after, first, _ = await tab.evaluate(WHO)
+        assert after == before
+        assert first > last
+
+
+@pytest.mark.parametrize(
+    ("unsigned", "state", "title"),
+    [
+        ("refuse", "failed", "This phone is not paired"),
+        ("allow", "signed_out", "Who are you?"),
+    ],
+)
+async def test_a_browser_that_keeps_nothing_is_told_what_it_can(
+    modules: Page, unsigned: Unsigned, state: str, title: str
+) -> None:
+    async with server(unsigned) as one, visit(modules) as context:
+        await context.add_init_script(NOTHING_KEPT)
+        async with opened(context, one.url) as tab:
+            await shows(tab, state)
+            assert await part(tab, "title").inner_text() == title
+            endpoint, first, second = await tab.evaluate(WHO)
+            assert endpoint.startswith("page-")
+            assert second > first
