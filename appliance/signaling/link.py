@@ -112,7 +112,7 @@ class MqttSignaling:
         self._inbox = Inbox(self._me, allow_null_epoch=self._unsigned)
         self._orders = Inbox(self._me, allow_null_epoch=False)
         self._outbox = Outbox(partial(secrets.token_hex, 16))
-        self._presence = Presence()
+        self._presence = Presence(self._trust.revoked)
         self._strangers: Latest[str, bytes] = Latest(STRANGERS, STRANGERS_OF_EACH)
         self._listed = Listed()
         self._signers = Signers()
@@ -562,6 +562,8 @@ class MqttSignaling:
                 self._signers.forget(uid)
                 for change in self._presence.drop(uid):
                     self._post(change)
+        for change in self._presence.drop_revoked():
+            self._post(change)
         for uid, topic, payload in self._strangers.items():
             if uid in self._contacts:
                 self._strangers.drop(uid, topic)

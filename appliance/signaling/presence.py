@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,13 +53,19 @@ def kid_of(payload: bytes) -> str | None:
 class _Endpoint:
     epoch: str
     name: str | None
+    kid: str | None = None
     confirmed: bool = True
 
 
 class Presence:
-    """Who is online, as the broker last told."""
+    """Who is online, as the broker last told, but for those with a key that was taken back.
 
-    def __init__(self) -> None:
+    A lost phone says that it is there as well as before, under an account that others have too.
+    """
+
+    def __init__(self, revoked: Callable[[str], bool] = lambda kid: False) -> None:
+        """`revoked` tells of a key's thumbprint whether it never counts again."""
+        self._revoked = revoked
         self._endpoints: dict[str, dict[str, _Endpoint]] = {}
         self._dropped: Recent[tuple[str, str], str] = Recent(MAX_ENDPOINTS)
 
@@ -77,14 +84,14 @@ class Presence:
             raise Rejected("malformed", f"{endpoint[:64]!r} is not the name of an endpoint")
         said = _decode(payload) if payload else None
         endpoints = self._endpoints.setdefault(uid, {})
-        if said is None or said.state == "offline":
+        if said is None or said.state == "offline" or self._is_revoked(said.kid):
             return [_gone(uid, endpoint)] if endpoints.pop(endpoint, None) else []
         if said.epoch is None:
             raise Rejected("malformed", "epoch is missing from a presence that is online")
         known = endpoints.get(endpoint)
         if known is None and len(endpoints) >= MAX_ENDPOINTS:
             raise Rejected("flooded", f"{uid} has more than {MAX_ENDPOINTS} endpoints online")
-        endpoints[endpoint] = _Endpoint(said.epoch, said.name)
+        endpoints[endpoint] = _Endpoint(said.epoch, said.name, said.kid)
         if known and known.confirmed and (known.epoch, known.name) == (said.epoch, said.name):
             return []
         return [PresenceChanged(uid, endpoint, online=True, epoch=said.epoch, name=said.name)]
@@ -95,10 +102,25 @@ class Presence:
 
     def drop(self, uid: str) -> list[PresenceChanged]:
         """That uid is no contact any more: to this device it is not there. It can still be told so."""
-        endpoints = self._endpoints.pop(uid, {})
-        for endpoint, known in endpoints.items():
-            self._dropped[uid, endpoint] = known.epoch
-        return [_gone(uid, endpoint) for endpoint in endpoints]
+        gone = [self._drop(uid, endpoint) for endpoint in tuple(self._endpoints.get(uid, ()))]
+        self._endpoints.pop(uid, None)
+        return gone
+
+    def drop_revoked(self) -> list[PresenceChanged]:
+        """Keys were taken back: whose they are is not there. It can still be told so."""
+        return [
+            self._drop(uid, endpoint)
+            for uid, endpoints in self._endpoints.items()
+            for endpoint, known in tuple(endpoints.items())
+            if self._is_revoked(known.kid)
+        ]
+
+    def _drop(self, uid: str, endpoint: str) -> PresenceChanged:
+        self._dropped[uid, endpoint] = self._endpoints[uid].pop(endpoint).epoch
+        return _gone(uid, endpoint)
+
+    def _is_revoked(self, kid: str | None) -> bool:
+        return kid is not None and self._revoked(kid)
 
     def disconnected(self) -> None:
         """The link is gone: what is known is of the past until it is told again."""

@@ -49,6 +49,9 @@ class Trust(Protocol):
     def key_text(self, uid: str, kid: str) -> str | None:
         """The key of that name of a contact, in base64url; None if it has it no more."""
 
+    def revoked(self, kid: str) -> bool:
+        """Whether that key was taken back: it never counts again."""
+
 
 class PlainTrust:
     """Without keys: plain JSON is taken where `[security] unsigned` allows it, and nothing else."""
@@ -78,6 +81,10 @@ class PlainTrust:
     def key_text(self, uid: str, kid: str) -> str | None:
         """None: there are no keys."""
         return None
+
+    def revoked(self, kid: str) -> bool:
+        """No: there are no keys."""
+        return False
 
 
 class KeyTrust:
@@ -141,6 +148,10 @@ class KeyTrust:
         """As the contacts have it now."""
         key = self._contacts.keys_of(uid).get(kid)
         return key.text if key else None
+
+    def revoked(self, kid: str) -> bool:
+        """As the contacts have it now."""
+        return self._contacts.revoked(kid)
 
     def _still(self, listed: Mapping[str, PublicKey]) -> Mapping[str, PublicKey]:
         return {kid: key for kid, key in listed.items() if not self._contacts.revoked(kid)}

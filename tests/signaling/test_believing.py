@@ -384,6 +384,25 @@ async def test_who_is_revoked_is_neither_seen_nor_heard_and_named_by_its_endpoin
             assert await door.hears(payload) == "unknown_sender"
 
 
+async def test_a_lost_phone_is_rung_no_more_and_the_others_of_that_person_are() -> None:
+    """Retained or said again: its account at the broker is the person's, whose others need it."""
+    async with door_with() as door:
+        for endpoint, key in (("phone-1", ALICE), ("tablet", TABLET)):
+            said = {"v": 1, "state": "online", "epoch": "p1", "name": "Alice", "kid": key.kid}
+            topic = f"appliance/presence/alice/{endpoint}"
+            door.signaling._arrived(topic, as_bytes(said), True)
+        await door.contacts.revoke("alice", ALICE.kid)
+        door.signaling.follow_contacts()
+        lost = {"v": 1, "state": "online", "epoch": "p2", "name": "Alice", "kid": ALICE.kid}
+        door.signaling._arrived("appliance/presence/alice/phone-1", as_bytes(lost), False)
+        told = [one for one in door.inputs if isinstance(one, PresenceChanged)]
+        assert [(one.endpoint, one.online) for one in told] == [
+            ("phone-1", True),
+            ("tablet", True),
+            ("phone-1", False),
+        ]
+
+
 async def test_its_key_is_in_its_presence() -> None:
     async with door_with() as door:
         assert json.loads(door.signaling._online_payload())["kid"] == DOOR.kid

@@ -54,6 +54,22 @@ def test_all_endpoints_together_have_no_epoch() -> None:
     assert known.epoch_of("alice", None) is None
 
 
+def test_whose_key_was_taken_back_is_not_there_however_often_it_says_so() -> None:
+    revoked: set[str] = set()
+    known = Presence(revoked.__contains__)
+    known.told("alice", "phone-1", online(kid="lost"))
+    known.told("alice", "tablet", online("e2", kid="good"))
+    known.told("bob", "phone", online("e3"))
+    assert known.drop_revoked() == []
+    revoked.add("lost")
+    assert known.drop_revoked() == [went()]
+    assert known.epoch_of("alice", "phone-1") == "e1", "it can be told so"
+    assert known.told("alice", "phone-1", online("e4", kid="lost")) == []
+    assert known.told("alice", "phone-1", online("e5", kid="good")) == [came("e5")]
+    assert known.told("alice", "phone-1", online("e6", kid="lost")) == [went()]
+    assert known.epoch_of("alice", "tablet") == "e2"
+
+
 def test_who_is_not_told_of_again_after_a_reconnect_is_gone() -> None:
     known = Presence()
     known.told("alice", "phone-1", online())
