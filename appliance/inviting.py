@@ -139,9 +139,12 @@ class Inviting:
 
     async def __aenter__(self) -> Inviting:
         await self._tasks.__aenter__()
+        follow, barred = self._pairing.invitations.follow, self._contacts.barred
+        self._unwatch = self._contacts.watch(lambda _: follow(barred))
         return self
 
     async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._unwatch()
         self._pairing.invitations.withdraw_all()
         await self._tasks.__aexit__(None, None, None)
 
@@ -190,7 +193,15 @@ class Inviting:
         invitations = self._pairing.invitations
         now_s = loop.time()
         try:
-            one = invitations.issue(uid, shown, rights, lasts_s=lasts_s, now_s=now_s, ended=end)
+            one = invitations.issue(
+                uid,
+                shown,
+                rights,
+                lasts_s=lasts_s,
+                now_s=now_s,
+                ended=end,
+                barred=self._contacts.barred(uid),
+            )
         except Refused:
             self._newcomers.pop(uid, None)
             if password is not None and known is None:

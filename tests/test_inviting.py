@@ -16,6 +16,7 @@ from appliance.inviting import LONGEST_S, Inviting
 from appliance.messages import Address
 from appliance.model import Right
 from appliance.signaling.pairing import PairBody, PairedBody, Pairing, proof_of
+from appliance.signaling.rejected import Rejected
 from appliance.signaling.wire import Letter
 from appliance.trust.contacts import Contacts
 from appliance.trust.keys import DeviceKey, decoded
@@ -192,6 +193,24 @@ async def test_one_that_nobody_takes_ends_by_itself() -> None:
         invited = await one.inviting.invite("Zoe", None, 0.01)
         assert (await invited.outcome())["outcome"] == "expired"
         assert len(one.pairing.invitations) == 0
+
+
+async def test_who_is_revoked_comes_back_by_no_invitation_of_before() -> None:
+    """One that was made afterwards is meant, whoever else comes and goes meanwhile."""
+    async with desk() as one:
+        before = await one.inviting.invite("alice")
+        lost = (await one.comes(dict((await one.inviting.invite("alice")).told))).kid
+        await one.contacts.revoke("alice", lost)
+        assert len(one.pairing.invitations) == 1, "it is for the phone that takes its place"
+        await one.contacts.revoke("alice")
+        outcome = await before.outcome()
+        assert (outcome["outcome"], outcome["why"]) == ("withdrawn", "alice was revoked")
+        with pytest.raises(Rejected, match="no invitation is open"):
+            await one.comes(dict(before.told))
+        after = await one.inviting.invite("Alice")
+        assert after.told["invitation"]["uid"] == "alice"
+        await one.contacts.revoke("bob")
+        assert (await one.comes(dict(after.told))).error is None
 
 
 async def test_whoever_gives_up_waiting_takes_it_back() -> None:

@@ -1,7 +1,8 @@
 """Pairing: invitations that are open, and what is said about keys: `pair`, and `paired`.
 
-Laws: an invitation is good once, until it expires, is withdrawn, or was guessed at `MAX_WRONG` times;
-nothing of it outlives the process. What is answered to a wrong `pair` is the same whatever was wrong.
+Laws: an invitation is good once, until it expires, is withdrawn, was guessed at `MAX_WRONG` times, or who
+is invited was revoked; nothing of it outlives the process. What is answered to a wrong `pair` is the same
+whatever was wrong.
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ class Invitation:
     expires_s: float
     ended: Callable[[Ending, str], None]
     """Told once: how, and the thumbprint of the key or a sentence."""
+    barred: bool = False
+    """Who is invited is one who was revoked, and comes anew."""
     wrong: set[tuple[str, str]] = field(default_factory=set)
     """What did not prove it: the same thing said again, as the broker and the phone do, counts once."""
 
@@ -107,13 +110,17 @@ class Invitations:
         lasts_s: float,
         now_s: float,
         ended: Callable[[Ending, str], None],
+        barred: bool = False,
     ) -> Invitation:
-        """A new one. Raises Refused where too many are open."""
+        """A new one; `barred` is whether all of that contact was revoked.
+
+        Raises Refused where too many are open.
+        """
         self.expire(now_s)
         if len(self._open) >= MAX_OPEN:
             raise Refused("too_many_invitations", f"{MAX_OPEN} invitations are open already")
         secret = secrets.token_bytes(SECRET_BYTES)
-        one = Invitation(uid, name, may, secret, now_s + lasts_s, ended)
+        one = Invitation(uid, name, may, secret, now_s + lasts_s, ended, barred)
         self._open.append(one)
         return one
 
@@ -131,6 +138,13 @@ class Invitations:
         """Nobody is invited any more."""
         for one in tuple(self._open):
             self.end(one, "withdrawn")
+
+    def follow(self, barred: Callable[[str], bool]) -> None:
+        """The contacts have changed: who was revoked since comes back by no invitation of before."""
+        for one in tuple(self._open):
+            was, one.barred = one.barred, barred(one.uid)
+            if one.barred and not was:
+                self.end(one, "withdrawn", f"{one.uid} was revoked")
 
     def expire(self, now_s: float) -> None:
         """End those whose time is over."""
