@@ -50,7 +50,7 @@ class Access:
 
     def asker(self, request: web.Request) -> Asker | None:
         """Who asks, None for a stranger."""
-        session = self._sessions.of(_secret(request))
+        session = self._sessions.of(self._secret(request))
         if session is not None:
             return Asker(session.uid, session)
         return Asker() if self._trusts_this_machine and self._is_of_here(request) else None
@@ -112,6 +112,11 @@ class Access:
         )
         return response
 
+    def _secret(self, request: web.Request) -> str | None:
+        """The cookie's; over TLS none that whoever answers for this host without it could have set."""
+        plain = None if self._guard.scheme == "https" else request.cookies.get(COOKIE)
+        return request.cookies.get(SECURE_COOKIE) or plain
+
     def _origin(self, request: web.Request) -> str:
         """What the page's origin is; a program that is no browser signs the one that it asks."""
         told = request.headers.get(hdrs.ORIGIN)
@@ -123,7 +128,7 @@ class Access:
 
     def logout(self, request: web.Request) -> web.Response:
         """The session is over."""
-        self._sessions.logout(_secret(request))
+        self._sessions.logout(self._secret(request))
         response = web.Response(status=204, headers=NO_STORE)
         response.del_cookie(COOKIE, path="/")
         response.del_cookie(SECURE_COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
@@ -136,10 +141,6 @@ def is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     An `<img>` of a foreign page has no Origin, and would open the camera.
     """
     return hdrs.ORIGIN not in headers and headers.get("Sec-Fetch-Site") in FROM_ELSEWHERE
-
-
-def _secret(request: web.Request) -> str | None:
-    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE)
 
 
 Part = Literal["uid", "kid", "challenge", "signature"]

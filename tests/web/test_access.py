@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, CookieJar
+from aiohttp.test_utils import make_mocked_request
 
 from appliance.calls.effects import AnswerViewer, DismissViewer
 from appliance.calls.inputs import Input, PictureWanted, ViewerLeft, ViewerOffered
@@ -20,7 +21,10 @@ from appliance.model import Right
 from appliance.trust.contacts import Contacts
 from appliance.trust.keys import DeviceKey
 from appliance.web import players, views
+from appliance.web.access import Access
+from appliance.web.guard import Guard
 from appliance.web.server import WebServer
+from appliance.web.sessions import Sessions
 from appliance.web.views import Views
 from tests.web.knowing import log_in
 
@@ -269,6 +273,25 @@ async def test_a_cookie_is_for_this_host_alone_and_no_script_reads_it(
     for word in ("HttpOnly", "SameSite=Strict", "Secure", "Path=/", "Max-Age=43200"):
         assert word in cookie
     assert "Domain" not in cookie
+
+
+def test_over_tls_no_cookie_counts_that_could_be_set_without_it() -> None:
+    """Somebody in between answers for http, and gives a browser a session of his own."""
+    contacts = Contacts({"alice": Contact(keys=(ALICE.public,))})
+    for scheme, counts in (("https", False), ("http", True)):
+        sessions = Sessions(contacts)
+        guard = Guard(scheme, 8443, frozenset({"door.local"}), frozenset())
+        access = Access(Http(login="always"), guard, contacts, sessions)
+        challenge = sessions.challenge()
+        entry = {"uid": "alice", "kid": ALICE.kid, "challenge": challenge}
+        signature = views_signature(ALICE, "https://door.local:8443", challenge)
+        secret, _ = sessions.login(
+            **entry, signature=signature, origin="https://door.local:8443", address="192.0.2.1"
+        )
+        for name, believed in (("appliance", counts), ("__Host-appliance", True)):
+            request = make_mocked_request("GET", "/", headers={"Cookie": f"{name}={secret}"})
+            assert (access.asker(request) is not None) is believed, (scheme, name)
+        sessions.close()
 
 
 def views_signature(key: DeviceKey, origin: str, challenge: str) -> str:
