@@ -41,6 +41,15 @@ def test_own_names_and_configured_origins_are_let_in(host: str, origin: str | No
         ("localhost:8080", "null"),
         ("localhost:8080.evil.example", None),
         ("ha.example", None),
+        ("localhost.:8080", None),
+        ("[::ffff:127.0.0.1]:8080", None),
+        ("127.1:8080", None),
+        ("0:8080", None),
+        ("user@localhost:8080", None),
+        ("localhost:8080", ""),
+        ("localhost:8080", "http://localhost:8080/"),
+        ("localhost:8080", "http://localhost:8080.evil.example"),
+        ("localhost:8080", "http://localhost:8080@evil.example"),
     ],
 )
 def test_everybody_else_is_refused_in_a_sentence(host: str | None, origin: str | None) -> None:

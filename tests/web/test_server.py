@@ -71,8 +71,24 @@ async def test_files_have_their_type_and_are_asked_for_again_by_their_tag(
 async def test_every_answer_forbids_what_stands_inline(
     server: WebServer, client: ClientSession
 ) -> None:
-    for path in ("", "client.json", "healthz", "metrics", "nothing-here"):
-        async with client.get(f"{server.url}{path}") as response:
+    asked: list[tuple[str, str, int, dict[str, str]]] = [
+        ("GET", "", 200, {}),
+        ("HEAD", "", 200, {}),
+        ("GET", "", 304, {"If-None-Match": "*"}),
+        ("GET", "client.json", 200, {}),
+        ("GET", "healthz", 200, {}),
+        ("GET", "metrics", 200, {}),
+        ("GET", "nothing-here", 404, {}),
+        ("GET", ".well-known/security.txt", 404, {}),
+        ("PUT", "", 405, {}),
+        ("POST", "login", 400, {}),
+        ("POST", "login", 415, {"Content-Encoding": "gzip"}),
+        ("POST", "login", 417, {"Expect": "the unexpected"}),
+        ("GET", "", 403, {"Host": "evil.example"}),
+    ]
+    for method, path, status, headers in asked:
+        async with client.request(method, f"{server.url}{path}", headers=headers) as response:
+            assert response.status == status, path
             policy = response.headers["Content-Security-Policy"]
             assert "default-src 'none'" in policy
             assert "unsafe-inline" not in policy
@@ -115,6 +131,7 @@ async def test_whom_to_tell_of_a_fault_is_what_the_owner_says(client: ClientSess
         client.get(f"{server.url}.well-known/security.txt") as response,
     ):
         assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
         contact, expires = (await response.text()).splitlines()
     assert contact == "Contact: mailto:security@house.example"
     name, _, until = expires.partition(": ")
