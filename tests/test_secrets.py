@@ -31,9 +31,14 @@ PASSWORD, TURN_SECRET = "recognise-broker/Pa55+word", "recognise-turn-5ecret"
 DEBUG = (
     "import logging, sys; from functools import partial; from appliance.service import journal;"
     "journal.set_up = partial(journal.set_up, logging.DEBUG);"
-    "from appliance.cli import main; sys.exit(main(sys.argv[1:]))"
+    "from appliance.cli import main;"
+    "asked = {'socket.getaddrinfo': 0, 'socket.gethostbyname': 0, 'socket.connect': 1};"
+    "tell = lambda what, of: what in asked and print('goes to', [of[asked[what]]], file=sys.stderr);"
+    "sys.addaudithook(tell); sys.exit(main(sys.argv[1:]))"
 )
-"""The daemon as systemd starts it, but that it tells everything."""
+"""The daemon as systemd starts it, but that it tells everything, whom it asks and connects to too."""
+HERE = rb"goes to \[(?:\(?'(?:127\.0\.0\.1|localhost|/)|b?'/|None\])"
+"""The broker and the TURN server of the test, and sockets of this machine."""
 
 
 class Daemon:
@@ -240,6 +245,10 @@ async def test_no_secret_is_anywhere_but_where_it_belongs(
 
     places = {name: text.encode() for name, text in house.printed.items()}
     places["log"] = log.read_bytes()
+    ways = [line for line in places["log"].splitlines() if line.startswith(b"goes to ")]
+    assert ways
+    elsewhere = [line for line in ways if not re.match(HERE, line)]
+    assert elsewhere == [], "it speaks with nobody whom the configuration does not name"
     for chatter in (b"aioice.turn", b"a=ice-ufrag", b"broker_not_authorized"):
         assert chatter in places["log"], "it was to tell everything"
     for file in (tmp_path / "state").rglob("*"):
