@@ -10,6 +10,8 @@ import pytest
 from playwright.async_api import BrowserContext, Page
 
 from appliance.config import Device, Http, Mqtt
+from appliance.invitation import link_of
+from appliance.trust.keys import DeviceKey, encoded
 from appliance.web.server import WebServer
 from tests.web.visiting import opened, part, shows
 
@@ -85,6 +87,49 @@ async def test_a_reload_stays_who_it_is_and_a_duplicated_tab_is_another(modules:
         after, first, _ = await tab.evaluate(WHO)
         assert after == before
         assert first > last
+
+
+KEEP = """async (pairing) => {
+  const { keep } = await import('/pairings.js');
+  const { makeSigner } = await import('/jws.js');
+  await keep({ ...pairing, paired_at: 1, signer: await makeSigner() });
+}"""
+
+
+async def test_an_invitation_with_another_key_than_is_pinned_says_so(modules: Page) -> None:
+    """A link is easily sent, and who takes it believes that key alone from then on."""
+    words = {
+        "v": 1,
+        "root": "appliance",
+        "device_id": Device().id,
+        "public_key": DeviceKey.make().public,
+        "websocket_url": "ws://127.0.0.1:1/",
+        "username": "alice",
+        "password": None,
+        "uid": "alice",
+        "name": "Alice",
+        "secret": encoded(bytes(16)),
+    }
+    async with server() as one, visit(modules) as context, opened(context, one.url) as tab:
+
+        async def asked() -> str:
+            """What one says yes to."""
+            await tab.goto("about:blank")
+            await tab.goto(link_of(one.url, words))
+            await shows(tab, "pairing")
+            return f"{await part(tab, 'title').inner_text()} {await part(tab, 'line').inner_text()}"
+
+        first = await asked()
+        await tab.evaluate(KEEP, words)
+        again = await asked()
+        words["public_key"] = DeviceKey.make().public
+        other = await asked()
+        words["uid"] = "bob"
+        anothers = await asked()
+    assert (first.startswith("Pair this phone?"), "another key" in first) == (True, False)
+    assert (again.startswith("Pair this phone again?"), "another key" in again) == (True, False)
+    assert (other.startswith("Pair this phone again?"), "another key" in other) == (True, True)
+    assert (anothers.startswith("Pair this phone?"), "another key" in anothers) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@
 
 import { button, element, part, say } from './dom.js';
 import { NotPaired, pair } from './pairing.js';
-import { forget, pairingWith } from './pairings.js';
+import { forget, pairings } from './pairings.js';
 import * as words from './words.js';
 
 /** @param {string} state @param {string} title @param {string} line */
@@ -58,8 +58,11 @@ export async function pairHere(invitation, device) {
     showDeadEnd(...words.othersInvitation(device.name));
     return null;
   }
-  const known = await pairingWith(device.device_id, invitation.uid);
-  tell('pairing', ...words.pairingQuestion(device.name, invitation.name, known !== null));
+  const known = (await pairings()).filter(({ device_id }) => device_id === device.device_id);
+  const again = known.some(({ uid }) => uid === invitation.uid);
+  // it would take the place of the one that is pinned
+  const other_key = known.some(({ public_key }) => public_key !== invitation.public_key);
+  tell('pairing', ...words.pairingQuestion(device.name, invitation.name, again, other_key));
   say(element('link-words', HTMLElement), 'Not paired');
   await asked();
   return pairNow(invitation, device);

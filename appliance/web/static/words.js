@@ -301,10 +301,15 @@ export const othersInvitation = (door) => [
   `It does not lead to ${door}. Open it as it was given to you.`,
 ];
 
-/** @param {string} door @param {string} name @param {boolean} again @returns {[string, string]} */
-export const pairingQuestion = (door, name, again) => [
+/**
+ * @param {string} door @param {string} name @param {boolean} again @param {boolean} other_key  than the one that is pinned
+ * @returns {[string, string]}
+ */
+export const pairingQuestion = (door, name, again, other_key) => [
   again ? 'Pair this phone again?' : 'Pair this phone?',
-  `${door} invites you as ${name}.`,
+  other_key
+    ? `Whoever invites you as ${name} has another key than ${door} had. Only if you know that ${door} was set up anew!`
+    : `${door} invites you as ${name}.`,
 ];
 
 /** @param {string} door @param {Link} link */
