@@ -6,9 +6,18 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.calls.effects import PulseRelay, Send
-from appliance.calls.inputs import ContactsChanged
+from appliance.calls.inputs import ContactsChanged, PeerLost
 from appliance.calls.policy import ContactPolicy
-from appliance.commands import AcceptCall, EndCall, GenerateToken, InitiateCall
+from appliance.commands import (
+    AcceptCall,
+    EndCall,
+    GenerateToken,
+    HoldCall,
+    InitiateCall,
+    KickParticipant,
+    MergeCalls,
+)
+from appliance.commands import Invite as InviteMore
 from appliance.events import Error
 from appliance.messages import (
     Accept,
@@ -39,7 +48,17 @@ from appliance.model import (
     RequestAction,
     Right,
 )
-from tests.parts.household import ALICE, BOB, CAROL, DOOR, GATE, guest_in, list_of, session_of
+from tests.parts.household import (
+    ALICE,
+    BOB,
+    CAROL,
+    DOOR,
+    GATE,
+    guest_in,
+    list_of,
+    second_call_with,
+    session_of,
+)
 from tests.parts.play import ANSWER, OFFER, Play, invite_from
 
 GUEST = Address("guest", "phone")
@@ -213,6 +232,44 @@ def test_the_door_is_opened_inside_a_live_call_only(message: Message) -> None:
     assert says(play, ALICE, message, "no-call") == "unknown_call"
     play.is_called(ALICE, "call-2")
     assert says(play, ALICE, message) == "out_of_place", "nobody has answered yet"
+
+
+def test_the_door_is_opened_from_a_call_that_is_held_merged_or_lost_for_a_moment() -> None:
+    play = session_of(ALICE)
+    for uid in ("alice", "bob"):
+        with_rights(uid, Right.CALL, Right.ANSWER, Right.UNLOCK, play=play)
+    first = play.call.call_id
+
+    def opens(sender: Address, call_id: str) -> bool:
+        play.hears(sender, UNLOCK, call_id)
+        return play.done(PulseRelay) == [PulseRelay("door")]
+
+    play.orders(HoldCall())
+    assert opens(ALICE, first)
+    second = second_call_with(play, BOB).call_id
+    assert opens(ALICE, first), "she waits"
+    assert opens(BOB, second)
+    assert not opens(BOB, first), "of which he is no part"
+    assert play.event(Error).code == "not_in_call"
+    play.orders(MergeCalls())
+    assert opens(ALICE, first)
+    assert opens(BOB, second)
+    play.happens(PeerLost(play.peer(BOB)))
+    assert opens(BOB, second)
+
+
+def test_who_was_put_out_revoked_or_only_rung_opens_no_door() -> None:
+    play = session_of(ALICE, BOB)
+    for uid in ("alice", "bob", "carol"):
+        with_rights(uid, Right.CALL, Right.ANSWER, Right.UNLOCK, play=play)
+    play.orders(InviteMore(receiver="carol"))
+    assert says(play, CAROL, UNLOCK) == "not_in_call", "it rings there"
+    play.orders(KickParticipant(uid="bob"))
+    play.hears(BOB, UNLOCK)
+    assert not play.done(PulseRelay)
+    assert play.message_of(BOB, End).reason == "failed"
+    play.is_revoked(withdrawn=(ALICE,))
+    assert says(play, ALICE, UNLOCK) is None
 
 
 def test_the_door_is_not_opened_by_who_is_no_contact_and_listed_by_a_host() -> None:
