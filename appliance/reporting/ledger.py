@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.model import CallDirection, CalleeState, CallEndReason, Caller, CallType, Receiver
-from appliance.whole_file import NEW, private, private_folder, write_whole
+from appliance.whole_file import NEW, private, private_folder, rename, write_whole
 
 MIN_FREE_BYTES = 10_000_000
 """Of the disk, below which the oldest pictures make room."""
@@ -133,7 +133,7 @@ class Ledger:
     def _put_aside(self) -> list[str]:
         aside = self.file.with_suffix(".broken")
         try:
-            self.file.replace(aside)
+            rename(self.file, aside)
         except OSError:
             return []
         return [f"what it was lies in {aside}"]
