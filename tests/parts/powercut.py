@@ -3,7 +3,8 @@
 The rules are weaker than those of ext4 with its defaults, and no weaker than what POSIX and the manuals of
 fsync and rename say, in the manner of ALICE (Pillai and others, OSDI 2014):
 
-* a write is there, is not there, is there in part, or is there as zeros (its size alone);
+* what was added to a file is there, is not there, is there in part, or is there as zeros (its size alone);
+  what was written in place is there, is not there, or some of its sectors are;
 * that a file is shorter, or may be read by others, is there or not;
 * a name that was made, moved or taken away is so or not, each for itself, in any order; a rename is whole;
 * an fsync of a file is a promise about what was written to it before, and not about its name;
@@ -37,6 +38,9 @@ from tests.parts.writes import (
 
 NOT, WHOLE, PART, ZEROS = range(4)
 """What of one thing that was asked for is there."""
+
+SECTOR = 512
+"""What a disk writes as a whole, in bytes."""
 
 MANY = 200
 """So many combinations at one instant are all tried."""
@@ -178,7 +182,12 @@ def _disk(before: Tree, everything: Sequence[Asked], choice: dict[int, int]) -> 
 
 
 def _write(content: bytearray, at: int, written: bytes, way: int) -> None:
-    if way == PART:
+    if at + len(written) <= len(content):  # in place: by whole sectors, and never as zeros
+        if way == PART:
+            written = written[: SECTOR - at % SECTOR]
+        elif way == ZEROS:
+            written = b""
+    elif way == PART:
         written = written[: len(written) // 2]
     elif way == ZEROS:
         written = bytes(len(written))
