@@ -210,7 +210,7 @@ def test_silence_costs_little(tmp_path: Path) -> None:
 
 
 def packets(path: Path) -> list[tuple[str, float, bytes]]:
-    """What is in it, with its time in s, up to where it can be read no more; nothing where it is no film."""
+    """What is in it, with its time in s, as far as it can be read; nothing where it is no film."""
     found: list[tuple[str, float, bytes]] = []
     with contextlib.suppress(av.FFmpegError), av.open(str(path)) as film:
         for packet in film.demux():

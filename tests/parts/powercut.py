@@ -32,7 +32,6 @@ from tests.parts.writes import (
     Renamed,
     Synced,
     Told,
-    Tree,
     Wrote,
 )
 
@@ -80,11 +79,12 @@ def instants(record: Record, *, seed: int = 1, many: int = MANY) -> Iterator[Ins
     word on which somebody relies, and at the end have all of those between in them.
     """
     dice = random.Random(seed)
+    disk = _Disk(record)
     told: list[Any] = []
     seen: set[Left] = set()
     for number, asked in enumerate([*record.asked, Told(None)]):
         if isinstance(asked, Synced | Told):
-            found = set(_left(record, number, dice, many))
+            found = {disk.left(choice) for choice in _chosen(record, number, dice, many)}
             yield Instant(tuple(told), [one for one in found if one not in seen])
             seen |= found
         if isinstance(asked, Told):
@@ -92,8 +92,10 @@ def instants(record: Record, *, seed: int = 1, many: int = MANY) -> Iterator[Ins
             seen.clear()  # from here on more is promised of the same
 
 
-def _left(record: Record, end: int, dice: random.Random, many: int) -> Iterator[Left]:
-    """What may be left of the first `end` things that were asked for."""
+def _chosen(
+    record: Record, end: int, dice: random.Random, many: int
+) -> Iterator[Mapping[int, int]]:
+    """What of each of the first `end` things that were asked for may be left."""
     synced: dict[int, int] = {}
     for asked in record.asked[:end]:
         if isinstance(asked, Synced):
@@ -105,8 +107,7 @@ def _left(record: Record, end: int, dice: random.Random, many: int) -> Iterator[
             by = _synced_with(asked)
             (sure if all(number < synced.get(one, 0) for one in by) else open_).append(number)
     for chosen in _choices([_ways(record.asked[number]) for number in open_], dice, many):
-        choice = dict.fromkeys(sure, WHOLE) | dict(zip(open_, chosen, strict=True))
-        yield _disk(record.before, record.asked, choice)
+        yield dict.fromkeys(sure, WHOLE) | dict(zip(open_, chosen, strict=True))
 
 
 def _synced_with(asked: Asked) -> tuple[int, ...]:
@@ -144,41 +145,64 @@ def _choices(
         yield tuple(dice.choice(one) for one in ways)
 
 
-def _disk(before: Tree, everything: Sequence[Asked], choice: dict[int, int]) -> Left:
-    names = {folder: dict(entries) for folder, entries in before.names.items()}
-    data = {inode: bytearray(content) for inode, content in before.data.items()}
-    modes = dict(before.modes)
-    for number in sorted(choice):
-        asked = everything[number]
-        match asked:
-            case Made(folder, name, inode, is_folder, mode):
-                # the file itself is there once anything of it is: its name is what may be missing
-                modes.setdefault(inode, mode)
-                if is_folder:
-                    names.setdefault(inode, {})
-                else:
-                    data.setdefault(inode, bytearray())
-        if choice[number] == NOT:
-            continue
-        match asked:
-            case Made(folder, name, inode):
-                names[folder][name] = inode
-            case Renamed(folder, name, to_folder, to_name, inode):
-                if names[folder].get(name) == inode:
-                    del names[folder][name]
-                names[to_folder][to_name] = inode
-            case Removed(folder, name):
-                names[folder].pop(name, None)
-            case Wrote(inode, at, written):
-                _write(data[inode], at, written, choice[number])
-            case Cut(inode, size):
-                del data[inode][size:]
-            case Allowed(inode, mode):
-                modes[inode] = mode
-    files: dict[str, tuple[bytes, int]] = {}
-    folders: set[str] = set()
-    _walk(before.root, "", names, data, modes, files, folders)
-    return Left(files, frozenset(folders))
+class _Disk:
+    """Makes of what was asked for what is there, each content once."""
+
+    def __init__(self, record: Record) -> None:
+        self._before, self._asked = record.before, record.asked
+        self._contents: dict[tuple[int, tuple[tuple[int, int], ...]], bytes] = {}
+
+    def left(self, choice: Mapping[int, int]) -> Left:
+        names = {folder: dict(entries) for folder, entries in self._before.names.items()}
+        modes = dict(self._before.modes)
+        written: dict[int, list[tuple[int, int]]] = {}
+        for number in sorted(choice):
+            asked, way = self._asked[number], choice[number]
+            match asked:
+                case Made(_, _, inode, is_folder, mode):
+                    # the file itself is there once anything of it is: its name is what may be missing
+                    modes.setdefault(inode, mode)
+                    if is_folder:
+                        names.setdefault(inode, {})
+                case Wrote(inode) | Cut(inode) if way != NOT:
+                    written.setdefault(inode, []).append((number, way))
+                case Allowed(inode, mode) if way != NOT:
+                    modes[inode] = mode
+            if way != NOT:
+                _name(names, asked)
+        files: dict[str, tuple[bytes, int]] = {}
+        folders: set[str] = set()
+        for path, inode in _walk(self._before.root, "", names):
+            if inode in names:
+                folders.add(path)
+            else:
+                files[path] = self._content(inode, tuple(written.get(inode, ()))), modes[inode]
+        return Left(files, frozenset(folders))
+
+    def _content(self, inode: int, written: tuple[tuple[int, int], ...]) -> bytes:
+        found = self._contents.get((inode, written))
+        if found is None:
+            content = bytearray(self._before.data.get(inode, b""))
+            for number, way in written:
+                match self._asked[number]:
+                    case Wrote(_, at, data):
+                        _write(content, at, data, way)
+                    case Cut(_, size):
+                        del content[size:]
+            found = self._contents[inode, written] = bytes(content)
+        return found
+
+
+def _name(names: dict[int, dict[str, int]], asked: Asked) -> None:
+    match asked:
+        case Made(folder, name, inode):
+            names[folder][name] = inode
+        case Renamed(folder, name, to_folder, to_name, inode):
+            if names[folder].get(name) == inode:
+                del names[folder][name]
+            names[to_folder][to_name] = inode
+        case Removed(folder, name):
+            names[folder].pop(name, None)
 
 
 def _write(content: bytearray, at: int, written: bytes, way: int) -> None:
@@ -196,18 +220,9 @@ def _write(content: bytearray, at: int, written: bytes, way: int) -> None:
 
 
 def _walk(
-    folder: int,
-    path: str,
-    names: dict[int, dict[str, int]],
-    data: dict[int, bytearray],
-    modes: dict[int, int],
-    files: dict[str, tuple[bytes, int]],
-    folders: set[str],
-) -> None:
+    folder: int, path: str, names: Mapping[int, Mapping[str, int]]
+) -> Iterator[tuple[str, int]]:
     for name, inode in names[folder].items():
-        below = f"{path}{name}"
+        yield f"{path}{name}", inode
         if inode in names:
-            folders.add(below)
-            _walk(inode, f"{below}/", names, data, modes, files, folders)
-        else:
-            files[below] = bytes(data[inode]), modes[inode]
+            yield from _walk(inode, f"{path}{name}/", names)
