@@ -93,7 +93,7 @@ async def is_recorded(record: Record, door: House) -> None:
     made: Any = await session.generate_token("s" * 32, uid="front-door")
     await session.start_session(made["token"])
     await door.until("session_joined")
-    path = (await session.start_recording())["path"]  # type: ignore[index]
+    path = (await session.start_recording())["path"]
     await door.until_true(lambda: Path(str(path)).stat().st_size > 2000)
     await session.stop_recording()
     await door.until("recording_stopped")
