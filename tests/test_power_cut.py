@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,10 @@ from typing import Any
 import av
 import pytest
 
+from appliance.calls.effects import Sound
 from appliance.model import Gesture
 from appliance.panel import safe
+from appliance.reporting import calllog
 from appliance.reporting.ledger import Ledger
 from appliance.service.memory import Memory
 from appliance.signaling import sequence
@@ -34,6 +37,12 @@ NO_BROKER = config_for(1)
 """Nobody listens there: the rings of this test are during an outage."""
 STARTS = int(os.environ.get("STARTS", "2"))
 DICE = int(os.environ.get("DICE", "16"))
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's disk takes its time, and no test is wrong for that."""
+    monkeypatch.setattr(calllog, "ASKED_S", 120.0)
 
 
 @dataclass(frozen=True)
@@ -248,5 +257,49 @@ async def starts(folder: Path, left: Left, told: Mapping[str, Mapping[str, Any]]
         assert told.get("call", {}).keys() <= known
         await door.appliance.board.press("call", Gesture.PRESS)
         await door.until("outgoing_call_started")
+        await door.appliance.session.leave_session()
+        await door.until("call_ended")
+
+
+# -------------------- and the bell waits for none of it
+
+
+class Ear:
+    """What is heard at the door."""
+
+    def __init__(self) -> None:
+        self.heard: list[Sound] = []
+
+    def play(self, sound: Sound) -> None:
+        self.heard.append(sound)
+
+    def stop(self, sound: Sound) -> None:
+        """It ends."""
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_ringing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Light, chime and event, with a kernel that takes no line and a disk that answers no sync."""
+    gate = threading.Event()
+    append, fsync = Ledger.append, os.fsync
+    async with house(NO_BROKER, tmp_path, connected=False) as door:
+        chime: Any = door.appliance.board._chime
+        ear = chime._output = Ear()
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "append", lambda *given: (gate.wait(), append(*given)))
+            patch.setattr(os, "fsync", lambda descriptor: (gate.wait(), fsync(descriptor)))
+            try:
+                await door.appliance.board.press("call", Gesture.PRESS)
+                call_id = (await door.until("outgoing_call_started"))["subject"]
+                await door.until_true(lambda: Sound.CHIME in ear.heard)
+                await door.until_true(
+                    lambda: door.appliance.board.status()["leds"]["status"]["lit"] is True
+                )
+                assert (tmp_path / "state" / "calls" / "calls.jsonl").read_bytes() == b""
+            finally:
+                gate.set()
+            assert door.appliance.calls is not None
+            assert [one["call_id"] for one in await door.appliance.calls.kept(9)] == [call_id]
         await door.appliance.session.leave_session()
         await door.until("call_ended")

@@ -30,7 +30,7 @@ PICTURE_AFTER_S = 0.3
 """A camera's first pictures are dark: its exposure has to settle."""
 PICTURE_TAKES_S = 10.0
 LOOKS = 8
-ASKED_S = 5.0
+ASKED_S = 10.0
 """How long the disk may take until who asks for the log is refused."""
 
 MISSED = (CallEndReason.TIMED_OUT, CallEndReason.CANCELLED, CallEndReason.DEVICE_RESTART)

@@ -797,6 +797,7 @@ async def test_a_line_that_is_refused_late_is_told_of_and_written_again(
 async def test_who_asks_is_told_of_a_call_once_the_disk_has_it(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(calllog, "ASKED_S", 120.0)
     async with office.day():
         assert await office.log.kept(9) == []
         fsync = Gated(os.fsync)
