@@ -18,7 +18,7 @@ from appliance.state_directory import state_directory
 from appliance.trust.authority import FOLDER as AUTHORITY
 from appliance.trust.book import FILE as CONTACTS
 from appliance.trust.keys import FILE as KEY
-from appliance.whole_file import NEW
+from appliance.whole_file import NEW, sync_folder
 
 MEMORY = "memory.json"
 
@@ -100,6 +100,11 @@ def _delete(found: Mapping[str, list[Path]]) -> list[str]:
             file.unlink(missing_ok=True)
         except OSError as error:
             faults.append(f"{file} cannot be deleted: {error.strerror}")
+    for folder in {file.parent for files in found.values() for file in files}:
+        try:
+            sync_folder(folder)  # or it may be back after a power cut
+        except OSError as error:
+            faults.append(f"{folder} may still have what was deleted: {error.strerror}")
     return faults
 
 

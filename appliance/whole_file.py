@@ -1,7 +1,11 @@
-"""Files that are there whole, the old one or the new, whatever ends in the middle of writing them."""
+"""Files that are there whole, the old one or the new, whatever ends in the middle of writing them.
+
+What returns without an error is on the disk: content, name, and who may read it.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,8 +13,9 @@ NEW = ".new"
 """The ending of a file that is being written; one that is found was given up."""
 
 
-def write_whole(file: Path, data: bytes) -> None:
-    """Write beside `file`, synced, and put it in its place, readable by this user alone.
+def write_whole(file: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write beside `file`, synced, and put it in its place, readable by this user alone unless `mode` says
+    otherwise. What root writes belongs to whom the folder does, who is to read it.
 
     Blocks until the disk has it; raises OSError, and then the old file is there as it was.
     """
@@ -18,20 +23,39 @@ def write_whole(file: Path, data: bytes) -> None:
     with open(new, "wb", opener=private) as writing:
         writing.write(data)
         writing.flush()
+        _belongs(
+            writing.fileno(), file.parent, mode
+        )  # before it has its name: none is to find it locked
         os.fsync(writing.fileno())
-    new.replace(file)
-    _sync(file.parent)  # or the new name may be lost with the power
+    rename(new, file)
 
 
-def private_folder(folder: Path) -> None:
-    """Make a folder for this user alone, and what is missing above it, synced; raises OSError."""
+def rename(file: Path, name: Path) -> None:
+    """Give a file another name in its folder, synced: in the place of what has it. Raises OSError."""
+    file.replace(name)
+    sync_folder(name.parent)  # or the new name may be lost with the power
+
+
+def private_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make a folder, for this user alone unless `mode` says so, and what is missing above it, synced.
+
+    One that root makes belongs to whom the one above it does. Raises OSError.
+    """
     if not folder.is_dir():
-        private_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _sync(folder.parent)  # or all that is written into it may be lost with the power
+        private_folder(folder.parent, mode)
+        try:
+            folder.mkdir(mode=mode, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder) from None
+        if os.geteuid() == 0:
+            above = folder.parent.stat()
+            os.chown(folder, above.st_uid, above.st_gid, follow_symlinks=False)
+            sync_folder(folder)
+        sync_folder(folder.parent)  # or all that is written into it may be lost with the power
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Return once the disk has each name in it, and has forgotten those that are gone; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -42,3 +66,10 @@ def _sync(folder: Path) -> None:
 def private(path: str, flags: int) -> int:
     """An opener for `open`: what it makes is readable by this user alone, and no link is followed."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _belongs(descriptor: int, folder: Path, mode: int) -> None:
+    os.fchmod(descriptor, mode)
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

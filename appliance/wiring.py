@@ -407,7 +407,7 @@ async def local_socket(appliance: Appliance, stack: AsyncExitStack, path: Path) 
         appliance.board.press if simulated else None,
         plug=appliance.plug if simulated else None,
         recent=appliance.bus.recent,
-        call_log=appliance.calls.entries,
+        call_log=appliance.calls.kept,
         contacts=appliance.contacts,
         invite=appliance.invite,
         locked=True,

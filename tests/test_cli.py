@@ -94,9 +94,13 @@ async def desk(shell: Shell) -> AsyncIterator[Desk]:
             desk.press,
             recent=bus.recent,
             contacts=desk.contacts,
-            call_log=lambda limit: [{"call_id": f"c{number}", "é": 1} for number in range(limit)],
+            call_log=calls,
         ):
             yield desk
+
+
+async def calls(limit: int) -> list[dict[str, object]]:
+    return [{"call_id": f"c{number}", "é": 1} for number in range(limit)]
 
 
 # -------------------- without an appliance

@@ -16,7 +16,7 @@ from appliance.broker.passwords import NAME, PasswordFile, check_name
 from appliance.broker.places import BROKER_USER, CONFIGURATION, FOLDER, PID_FILE
 from appliance.errors import ApplianceError
 from appliance.loading.shipped import shipped
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, rename, sync_folder, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +51,11 @@ class House:
                 raise NoBroker(f'"{host}" is no name of a host, and no address')
         if not (NAME.fullmatch(device) and ROOT.fullmatch(root)):
             raise NoBroker(f"{root}/device/{device} is no topic of a device")
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.folder)
         self.folder.chmod(0o700)
+        self.belong()  # what is written into it follows
         authority = self._authority_or_new(hosts[0])
-        (self.folder / CERTIFICATES).mkdir(mode=0o700, exist_ok=True)
+        private_folder(self.folder / CERTIFICATES)
         issued = authority.for_server(hosts)
         self._write("server.key", issued.key)
         self._write("server.crt", issued.certificate)
@@ -97,7 +98,7 @@ class House:
         if given:
             self.authority().revoke([file.read_bytes() for file in given])
             for file in given:
-                file.rename(file.with_suffix(".revoked"))
+                rename(file, file.with_suffix(".revoked"))
         self.belong()
         return there or bool(given)
 
@@ -124,6 +125,7 @@ class House:
             broker = pwd.getpwnam(BROKER_USER)
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, broker.pw_uid, broker.pw_gid, follow_symlinks=False)
+            sync_folder(self.folder)
 
     def _given_to(self, name: str) -> list[Path]:
         return sorted((self.folder / CERTIFICATES).glob(f"{name}.[0-9]*.crt"))

@@ -46,6 +46,7 @@ class Growing:
         self.fault: OSError | None = None
         self._file = file
         self._whole = self._synced = 0
+        self._turns_back = False
 
     @property
     def size(self) -> int:
@@ -58,6 +59,11 @@ class Growing:
             raise self.fault
         left = memoryview(data)
         try:
+            if self._turns_back:
+                # what makes it a plain file is in place of what made it a fragmented one: not before the
+                # disk has the index that is then looked for, or a power cut leaves neither
+                self._turns_back = False
+                os.fsync(self._file)
             while left:
                 left = left[os.write(self._file, left) :]
         except OSError as fault:
@@ -67,7 +73,9 @@ class Growing:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As of any file."""
-        return os.lseek(self._file, offset, whence)
+        at = os.lseek(self._file, offset, whence)
+        self._turns_back = at < self.size
+        return at
 
     def tell(self) -> int:
         """As of any file."""

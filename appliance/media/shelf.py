@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from appliance.errors import ApplianceError
+from appliance.whole_file import private_folder, sync_folder
 
 SUFFIX = ".mp4"
 OURS = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ_[a-z0-9_-]{1,8}(\.\d+)?\.mp4")
@@ -39,7 +40,7 @@ class Shelf:
         """
         stem = f"{at:%Y-%m-%dT%H-%M-%SZ}_{re.sub('[^a-z0-9_-]', '_', call_id)[:CALL_ID_LENGTH]}"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self.folder)
             self.make_room()
             return self._create(stem)
         except OSError as fault:
@@ -94,16 +95,8 @@ class Shelf:
             except FileExistsError:
                 number += 1  # the second one within a second
             else:
-                self._sync_folder()
+                sync_folder(self.folder)  # the name is to survive a power cut too
                 return self.folder / name, file
-
-    def _sync_folder(self) -> None:
-        """The name is to survive a power cut too."""
-        folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _size(path: Path) -> int | None:

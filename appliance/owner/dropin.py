@@ -16,11 +16,12 @@ from appliance.loading.findings import Check, spelled
 from appliance.loading.layers import read_layers
 from appliance.loading.reading import read
 from appliance.owner.places import Places
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, write_whole
 
 NAME = "50-setup.toml"
 HEAD = "# Written by `appliance setup`, and anew each time. Files that come after it are laid over it.\n"
 MODE = 0o644
+FOLDER_MODE = 0o755
 
 Values = dict[str, Any]
 
@@ -90,12 +91,12 @@ def write(places: Places, values: Mapping[str, Any]) -> Path:
     """Put it in its place, whole; readable by the daemon. Raises ApplianceError."""
     file = places.drop_ins / NAME
     try:
-        places.drop_ins.mkdir(parents=True, exist_ok=True)
+        private_folder(places.drop_ins, FOLDER_MODE)
         if not places.file.exists():
-            write_whole(places.file, b"# What `appliance setup` has found out is in conf.d.\n")
-            places.file.chmod(MODE)
-        write_whole(file, to_toml(values).encode())
-        file.chmod(MODE)
+            write_whole(
+                places.file, b"# What `appliance setup` has found out is in conf.d.\n", MODE
+            )
+        write_whole(file, to_toml(values).encode(), MODE)
     except OSError as error:
         raise ApplianceError(f"{file} cannot be written: {error.strerror}") from None
     return file

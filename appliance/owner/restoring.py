@@ -7,6 +7,7 @@ one may have used; and one that is still there at the broker is not doubled.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import pwd
@@ -34,7 +35,6 @@ from appliance.owner.baggage import (
     KEY,
     OF_BROKER,
     SEQUENCE_FILE,
-    STATE,
     Baggage,
     Target,
 )
@@ -44,7 +44,7 @@ from appliance.owner.twin import Kept, refuse_twin
 from appliance.service.doctor.knocking import kept as kept_at_broker
 from appliance.signaling.sequence import successor
 from appliance.trust import book, keys
-from appliance.whole_file import private_folder, write_whole
+from appliance.whole_file import private_folder, rename, write_whole
 
 
 def restore(
@@ -167,22 +167,23 @@ def _write(content: Baggage, files: Mapping[str, bytes], target: Target) -> None
     for drop_in in sorted(target.places.drop_ins.glob("*.toml")):
         if f"{ETC}/conf.d/{drop_in.name}" not in files:
             _put_aside(drop_in)
-    last = (SEQUENCE_FILE, KEY, CREDENTIAL_KEY)
-    for name in sorted(
-        files, key=lambda one: (one in last, baggage.KINDS.index(one.split("/")[0]), one)
-    ):
+    last = (SEQUENCE_FILE, KEY, CREDENTIAL_KEY)  # in this order: numbers before who uses them
+    others = sorted(
+        files.keys() - {*last}, key=lambda one: (baggage.KINDS.index(one.split("/")[0]), one)
+    )
+    for name in (*others, *(one for one in last if one in files)):
         place = target.path(name)
         mode = content.files[name].mode if name in content.files else 0o600
         try:
             if not place.parent.is_dir():
-                private_folder(place.parent)
-                _belongs(place.parent, name, 0o755 if name.startswith(f"{ETC}/") else 0o700)
+                private_folder(place.parent, 0o755 if name.startswith(f"{ETC}/") else 0o700)
+                _belongs_to_broker(place.parent, name)
             if name.startswith((f"{ETC}/", f"{OF_BROKER}/")) and place.exists():
                 if place.read_bytes() == files[name]:
                     continue
                 _put_aside(place)
-            write_whole(place, files[name])
-            _belongs(place, name, mode)
+            write_whole(place, files[name], mode)
+            _belongs_to_broker(place, name)
         except OSError as error:
             raise ApplianceError(
                 f"{place} cannot be written: {error.strerror}; do it again"
@@ -197,23 +198,16 @@ def _write(content: Baggage, files: Mapping[str, bytes], target: Target) -> None
 def _put_aside(file: Path) -> None:
     """Kept, under a name that nothing reads."""
     aside = file.with_name(file.name + ASIDE)
-    file.replace(aside)
+    rename(file, aside)
     _say(f"note: {file} is kept as {aside.name}.")
 
 
-def _belongs(place: Path, name: str, mode: int) -> None:
-    """What root has written belongs to whom the folder is: the daemon and the broker are to read it."""
-    place.chmod(mode)
-    if os.geteuid() != 0:
+def _belongs_to_broker(place: Path, name: str) -> None:
+    """What root has written belongs to whom its folder does; the first folder is to be the broker's."""
+    if os.geteuid() != 0 or not name.startswith(f"{OF_BROKER}/"):
         return
-    if name.startswith(f"{STATE}/"):
-        owner = place.parent.stat()
-        os.chown(place, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    elif name.startswith(f"{OF_BROKER}/"):
-        try:
-            user = pwd.getpwnam(BROKER_USER)
-        except KeyError:
-            return
+    with contextlib.suppress(KeyError):  # without such a user root runs the broker
+        user = pwd.getpwnam(BROKER_USER)
         os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 

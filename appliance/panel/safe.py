@@ -19,6 +19,7 @@ from msgspec import Struct
 from appliance import config
 from appliance.loading.layers import read_layers
 from appliance.panel.pins import PinFactory
+from appliance.whole_file import private_folder
 
 NOTED = "outputs.json"
 """The file in the state directory in which a run notes its outputs."""
@@ -60,7 +61,7 @@ def driven_by(settings: config.Config) -> Driven:
 
 def note(driven: Driven, folder: Path) -> None:
     """Keep it for when this run is over, in whatever way. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     fresh = folder / f"{NOTED}.new"
     fresh.write_bytes(msgspec.json.encode(driven))
     fresh.replace(folder / NOTED)  # not synced: a power cut releases every relay

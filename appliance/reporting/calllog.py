@@ -1,8 +1,9 @@
 """The call log: every ring and its outcome, with a picture of who stood there; it survives restarts.
 
 Fed by the events that everyone is told, before the others are: that a call begins is with the kernel by
-then. Nothing waits for the disk: what changes is handed over by one task, in a thread, as soon as what
-changed before is, and another has the disk take it.
+then, or a tenth of a second has passed. Nothing waits for the disk, which is made to take each line as soon
+as the kernel has it (`scribe.py`), but who asks for the log: whoever is told of an entry finds it here
+after a power cut.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import msgspec
 
 from appliance import config
 from appliance.calls.inputs import FaultReported, Input
+from appliance.errors import Refused
 from appliance.model import Call, CallDirection, CallEndReason, CallState, CallType
 from appliance.reporting.ledger import Entry, Ledger
+from appliance.reporting.scribe import HANDOVER_S, Scribe
 from appliance.state_directory import state_directory
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ PICTURE_AFTER_S = 0.3
 """A camera's first pictures are dark: its exposure has to settle."""
 PICTURE_TAKES_S = 10.0
 LOOKS = 8
+ASKED_S = 10.0
+"""How long the disk may take until who asks for the log is refused."""
 
 MISSED = (CallEndReason.TIMED_OUT, CallEndReason.CANCELLED, CallEndReason.DEVICE_RESTART)
 """How an incoming call ends that somebody here would have wanted to take."""
@@ -60,8 +65,12 @@ class CallLog:
         *,
         doors: Collection[str] = (),
         picture_after_s: float = PICTURE_AFTER_S,
+        handover_s: float = HANDOVER_S,
     ) -> None:
-        """`doors` are the relays whose being energized counts as an unlocked door."""
+        """`doors` are the relays whose being energized counts as an unlocked door.
+
+        `handover_s` is how long that a call begins may keep the others from being told.
+        """
         folder = Path(section.directory) if section.directory else state_directory() / "calls"
         self._ledger = Ledger(folder)
         self._max = section.max_entries
@@ -77,8 +86,10 @@ class CallLog:
         self._changed: dict[str, bytes] = {}
         self._dropped: list[str] = []
         self._news = asyncio.Event()
-        self._unwritten = self._unsynced = self._anew = False
-        self._syncing: asyncio.Task[None] | None = None
+        self._unwritten = self._anew = False
+        self._scribe = Scribe(self._ledger, self._came_through, handover_s)
+        self._known = self._settled = 0
+        self._progress = asyncio.Event()
         self._closing = False
         self._tasks = asyncio.TaskGroup()
         self._taking: set[asyncio.Task[None]] = set()
@@ -87,6 +98,7 @@ class CallLog:
     async def __aenter__(self) -> Self:
         """Read what there is; calls that were running when the daemon died have ended."""
         await asyncio.to_thread(self._load)
+        await self._scribe.__aenter__()
         await self._tasks.__aenter__()
         self._writer = self._tasks.create_task(self._write())
         return self
@@ -99,10 +111,10 @@ class CallLog:
         self._news.set()
         await asyncio.wait([self._writer])
         tried = self._unwritten
-        if self._syncing is not None:
-            await asyncio.wait([self._syncing])
+        await self._scribe.finish()
         if self._unwritten and not tried:
             await self._write_changes()
+        await self._scribe.__aexit__(None, None, None)
         # without the error that may be on its way: it is to be neither wrapped nor to cancel a write
         await self._tasks.__aexit__(None, None, None)
 
@@ -112,6 +124,22 @@ class CallLog:
         """The latest calls, newest first."""
         latest = list(self._lines.values())[: -limit - 1 : -1] if limit > 0 else []
         return [msgspec.json.decode(line) for line in latest]
+
+    async def kept(self, limit: int) -> list[dict[str, Any]]:
+        """The same, once the disk has it all as it is known now, or has refused it, which is then told.
+
+        Raises Refused where it does neither.
+        """
+        wanted = self._known
+        try:
+            async with asyncio.timeout(ASKED_S):
+                while self._settled < wanted:
+                    self._progress.clear()
+                    await self._progress.wait()
+        except TimeoutError:
+            sentence = f"the disk has not taken the latest calls for {ASKED_S:.0f} s: it is held up"
+            raise Refused("not_kept", sentence) from None
+        return self.entries(limit)
 
     def missed(self) -> tuple[Call, ...]:
         """The calls that were missed and have not been called back, oldest first."""
@@ -198,6 +226,7 @@ class CallLog:
             return
         begins, line = entry.id not in self._lines, msgspec.json.encode(entry)
         self._lines[entry.id] = line
+        self._known += 1
         if not (begins and self._began(line)):
             self._changed[entry.id] = line
             self._news.set()
@@ -207,11 +236,11 @@ class CallLog:
         if self._anew or self._unwritten or not self._ledger.takes(1, len(self._lines)):
             return False
         try:
-            self._ledger.append([line])
+            # with it alone the disk has not all that is known, where more waits to be written
+            self._scribe.hand_over(line, 0 if self._changed else self._known)
         except OSError as error:
             self._not_written(error)
             return False
-        self._sync_soon()
         return True
 
     def _drop_oldest(self) -> None:
@@ -293,37 +322,31 @@ class CallLog:
         changed, dropped = [*self._changed.values()], tuple(self._dropped)
         self._changed.clear()
         self._dropped.clear()
-        everything = [*self._lines.values()]
+        everything, number = [*self._lines.values()], self._known
         self._anew = self._unwritten or not self._ledger.takes(len(changed), len(everything))
         try:
             if self._anew and (changed or self._unwritten):
                 self._unwritten = False
-                await asyncio.to_thread(self._ledger.rewrite, everything)
+                await self._scribe.rewrite(everything, number)
             elif changed:
-                await asyncio.to_thread(self._ledger.append, changed)
-                self._sync_soon()
+                await self._scribe.append(changed, number)
             await asyncio.to_thread(self._ledger.drop_pictures, dropped)
         except OSError as error:
             self._not_written(error)
         finally:
             self._anew = False
 
-    def _sync_soon(self) -> None:
-        self._unsynced = True
-        if self._syncing is None or self._syncing.done():
-            self._syncing = self._tasks.create_task(self._sync())
-
-    async def _sync(self) -> None:
-        """A card takes tenths of a second for it; no later change waits for that before it is written."""
-        while self._unsynced:
-            self._unsynced = False
-            try:
-                await asyncio.to_thread(self._ledger.sync)
-            except OSError as error:
-                self._not_written(error)
+    def _came_through(self, number: int, error: OSError | None) -> None:
+        """Everything that was known at that number is with the disk, or it has refused it."""
+        if error is not None:
+            self._not_written(error)
+        self._settled = max(self._settled, number)
+        self._progress.set()
 
     def _not_written(self, error: OSError) -> None:
         self._unwritten = True  # everything is written anew with the next change, or at the end
+        self._settled = self._known
+        self._progress.set()
         self._fault(f"the call log cannot be written: {error}")
 
     def _fault(self, sentence: str) -> None:

@@ -121,8 +121,8 @@ class Session(Protocol):
 Press = Callable[[str, Gesture], Awaitable[None]]
 """Moves a button of the simulated board as a finger would; raises Refused."""
 
-CallLog = Callable[[int], Sequence[Mapping[str, Any]]]
-"""The latest calls, newest first, as many as asked for."""
+CallLog = Callable[[int], Awaitable[Sequence[Mapping[str, Any]]]]
+"""The latest calls, newest first, as many as asked for, once they are kept; raises Refused."""
 
 Plug = Callable[[AudioMode, bool], Awaitable[None]]
 """Plugs an output of sound of the simulated board in (True) or out; raises Refused."""
@@ -136,6 +136,12 @@ Start = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 async def _at_once() -> None:
     """There is always room."""
+
+
+async def no_calls(limit: int) -> Sequence[Mapping[str, Any]]:
+    """The call log of who keeps none."""
+    del limit
+    return ()
 
 
 class Conversation:
@@ -156,7 +162,7 @@ class Conversation:
         ready: Callable[[], Awaitable[None]] = _at_once,
         plug: Plug | None = None,
         recent: Iterable[Mapping[str, Any]] = (),
-        call_log: CallLog = lambda limit: (),
+        call_log: CallLog = no_calls,
         contacts: Contacts | None = None,
         invite: Invite | None = None,
         origin: str = "socket",
@@ -217,7 +223,7 @@ class Conversation:
         elif kind == "recent":
             result = list(self._recent)
         elif kind == "call_log":
-            result = self._call_log(_limit(request["call_log"]))
+            result = await self._call_log(_limit(request["call_log"]))
         elif kind == "contacts":
             result = list(self._book().listing())
         elif kind == "revoke":

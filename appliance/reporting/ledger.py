@@ -1,9 +1,9 @@
 """The call log on disk: a line of JSON for each change of an entry, and pictures in a folder beside it.
 
-Blocking: to be used in a thread, by one at a time, but for `append`, which only hands over to the kernel.
-So a death of this process costs at most the line that was being written; `sync` is for the power, which may
-be cut; when the file has grown it is written anew beside itself and put in its place. Who stood at the door
-is nobody else's business: modes 0700 and 0600.
+Blocking: to be used in threads, one for what writes and another for `sync` (`scribe.py`). `append` hands
+over to the kernel, so a death of this process costs at most the line that was being written; `sync` is for
+the power, which may be cut; when the file has grown it is written anew beside itself and put in its place.
+Who stood at the door is nobody else's business: modes 0700 and 0600.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.model import CallDirection, CalleeState, CallEndReason, Caller, CallType, Receiver
-from appliance.whole_file import NEW, private, private_folder, write_whole
+from appliance.whole_file import NEW, private, private_folder, rename, write_whole
 
 MIN_FREE_BYTES = 10_000_000
 """Of the disk, below which the oldest pictures make room."""
@@ -133,7 +133,7 @@ class Ledger:
     def _put_aside(self) -> list[str]:
         aside = self.file.with_suffix(".broken")
         try:
-            self.file.replace(aside)
+            rename(self.file, aside)
         except OSError:
             return []
         return [f"what it was lies in {aside}"]

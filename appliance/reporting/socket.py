@@ -32,6 +32,7 @@ from appliance.reporting.conversation import (
     Press,
     Send,
     Session,
+    no_calls,
 )
 from appliance.socket_path import only_one
 
@@ -63,7 +64,7 @@ class LocalSocket:
         *,
         plug: Plug | None = None,
         recent: Iterable[Mapping[str, Any]] = (),
-        call_log: CallLog = lambda limit: (),
+        call_log: CallLog = no_calls,
         contacts: Contacts | None = None,
         invite: Invite | None = None,
         locked: bool = False,

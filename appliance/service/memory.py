@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from appliance.calls.inputs import FaultReported, Input
 from appliance.model import AudioMode
-from appliance.whole_file import private_folder, write_whole
+from appliance.whole_file import private_folder, rename, write_whole
 
 SOON_S = 0.5
 """Changes that follow one another so closely are one: a knob that is turned is not many writes."""
@@ -91,7 +91,7 @@ class Memory:
         self._fault_at_start = f"{sentence}: {why}"
         aside = self._file.with_name(self._file.name + ".broken")
         try:
-            self._file.replace(aside)
+            rename(self._file, aside)
         except OSError as error:
             self._fault_at_start += f" (and it cannot be put aside: {error.strerror})"
         else:

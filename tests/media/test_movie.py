@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -18,7 +19,10 @@ from appliance.media.base import SILENT_FRAME, AccessUnit, PictureFormat
 from appliance.media.card import Card
 from appliance.media.encoding import H264Encoder
 from appliance.media.movie import FRAGMENT_S, Growing, Movie
+from appliance.whole_file import sync_folder
 from tests.media.reading import Read, read
+from tests.parts.powercut import instants
+from tests.parts.writes import recorded
 
 FPS = 25
 FRAMES = [
@@ -203,3 +207,46 @@ def test_silence_costs_little(tmp_path: Path) -> None:
         movie.sound(SILENT_FRAME, number)
     movie.close()
     assert file.close() < 20_000
+
+
+def packets(path: Path) -> list[tuple[str, float, bytes]]:
+    """What is in it, with its time in s, as far as it can be read; nothing where it is no film."""
+    found: list[tuple[str, float, bytes]] = []
+    with contextlib.suppress(av.FFmpegError), av.open(str(path)) as film:
+        for packet in film.demux():
+            if packet.size and packet.pts is not None and packet.time_base is not None:
+                at_s = round(float(packet.pts * packet.time_base), 2)
+                found.append((packet.stream.type, at_s, bytes(packet)))
+    return found
+
+
+def test_whenever_power_is_cut_it_plays_as_far_as_it_was_synced(
+    tmp_path: Path, units: list[AccessUnit]
+) -> None:
+    """Also while it is turned into a plain file, on a disk that does not keep the order of its writes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with recorded(folder) as record:
+        file, movie = begin(folder / "cut.mp4", looks(units))
+        sync_folder(folder)
+        for at_s in write(file, movie, units, 1.3):
+            record.told(at_s - FRAGMENT_S - 0.05)
+        movie.close()
+        file.close()
+        record.told(1.3)
+    everything = packets(folder / "cut.mp4")
+    ends = 0
+    for instant in instants(record, many=40):
+        synced_s = max([0.0, *instant.told])
+        for left in instant.left:
+            if "cut.mp4" in left.files:
+                (tmp_path / "left.mp4").write_bytes(left.files["cut.mp4"][0])
+                there = {*packets(tmp_path / "left.mp4")}
+                gone = [
+                    at_s
+                    for kind, at_s, data in everything
+                    if at_s < synced_s - 0.02 and (kind, at_s, data) not in there
+                ]
+                assert gone == [], f"of {synced_s} s"
+                ends += synced_s > 0.7
+    assert ends > 10

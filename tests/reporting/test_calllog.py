@@ -10,6 +10,7 @@ import stat
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ import pytest
 from appliance import config
 from appliance.bus import Bus
 from appliance.calls.inputs import FaultReported
+from appliance.errors import Refused
 from appliance.events import (
     AudioMuted,
     CallBackRequested,
@@ -50,6 +52,7 @@ from appliance.model import (
     ReceiverType,
     RejectReason,
 )
+from appliance.reporting import calllog
 from appliance.reporting.calllog import CallLog
 from appliance.reporting.ledger import MIN_FREE_BYTES, Ledger
 from tests.panel.inbox import Inbox
@@ -112,6 +115,7 @@ class Office:
         self.folder = folder
         self.camera = Camera()
         self.inbox = Inbox()
+        self.handover_s = 30.0
 
     @asynccontextmanager
     async def day(self, max_entries: int = 200) -> AsyncIterator[Office]:
@@ -123,6 +127,7 @@ class Office:
             self.inbox.post,
             doors=["door"],
             picture_after_s=0.001,
+            handover_s=self.handover_s,
         ) as self.log:
             self.bus = Bus("front-door", clock=lambda: NOON + timedelta(seconds=30))
             self.bus.sinks.append(self.log.see)
@@ -704,6 +709,138 @@ async def test_the_disk_is_never_waited_for(
             gate.set()
     async with office.day():
         assert office.ids() == ["c2", "c1", "c0"]
+
+
+class Gated:
+    """A function of the disk's that stands still until it is let go on."""
+
+    def __init__(self, really: Callable[..., None]) -> None:
+        self._really = really
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def __call__(self, *args: Any) -> None:
+        self.begun.set()
+        self.gate.wait()
+        self._really(*args)
+
+
+async def test_the_disk_is_on_it_before_anybody_does_anything_else(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the loop is doing, and with every thread of its own held up by a dead name server."""
+    loop = asyncio.get_running_loop()
+    held_up = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        loop.set_default_executor(threads)
+        async with office.day():
+            try:
+                loop.run_in_executor(None, held_up.wait)
+                fsync = Gated(os.fsync)
+                monkeypatch.setattr(os, "fsync", fsync)
+                office.rings("c1")
+                assert fsync.begun.wait(30)  # and the loop stands still
+            finally:
+                held_up.set()
+                fsync.gate.set()
+
+
+async def test_a_kernel_that_holds_a_line_up_holds_nobody_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is appended may have to wait for the disk; it comes in order all the same."""
+    async with office.day():
+        office.rings("c0")
+        office.ends(ring("c0"), CallEndReason.TIMED_OUT)
+    office.handover_s = 0.01
+    async with office.day():
+        append = Gated(office.log._ledger.append)
+        monkeypatch.setattr(office.log._ledger, "append", append)
+        office.rings("c1")
+        office.ends(ring("c1"), CallEndReason.TIMED_OUT)
+        office.rings("c2")
+        assert office.ids() == ["c2", "c1", "c0"]
+        assert b'"c1"' not in (office.folder / FILE).read_bytes()
+        append.gate.set()
+    async with office.day():
+        assert [(one["call_id"], one["reason"]) for one in office.log.entries(9)] == [
+            ("c2", "device_restart"),
+            ("c1", "timed_out"),
+            ("c0", "timed_out"),
+        ]
+    assert office.faults() == []
+
+
+async def test_a_line_that_is_refused_late_is_told_of_and_written_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_: Collection[bytes]) -> None:
+        raise OSError(5, "Input/output error")
+
+    office.handover_s = 0.01
+    async with office.day():
+        append = Gated(refuses)
+        with monkeypatch.context() as patch:
+            patch.setattr(office.log._ledger, "append", append)
+            office.rings("c1")
+            append.gate.set()
+            await office.inbox.until(lambda: bool(office.faults()))
+    assert office.faults() == [
+        "the call log cannot be written: [Errno 5] Input/output error",
+    ]
+    async with office.day():
+        assert office.ids() == ["c1"]
+
+
+# -------------------- who asks for it is told what is kept
+
+
+async def test_who_asks_is_told_of_a_call_once_the_disk_has_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calllog, "ASKED_S", 120.0)
+    async with office.day():
+        assert await office.log.kept(9) == []
+        fsync = Gated(os.fsync)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fsync)
+            office.rings("c1")
+            await asyncio.to_thread(fsync.begun.wait)
+            office.ends(ring("c1"), CallEndReason.TIMED_OUT)
+            await office.until(lambda: b'"timed_out"' in (office.folder / FILE).read_bytes())
+            async with asyncio.TaskGroup() as tasks:
+                asked = tasks.create_task(office.log.kept(9))
+                await asyncio.sleep(0)
+                assert not asked.done()
+                fsync.gate.set()
+            assert [one["reason"] for one in asked.result()] == ["timed_out"]
+
+
+async def test_who_asks_is_told_what_the_disk_refuses_too_since_that_is_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    async with office.day():
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", refuses)
+            office.rings("c1")
+            assert [one["call_id"] for one in await office.log.kept(9)] == ["c1"]
+            assert len(office.faults()) == 1
+
+
+async def test_who_asks_while_the_disk_is_held_up_is_refused_with_the_reason(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calllog, "ASKED_S", 0.01)
+    async with office.day():
+        fsync = Gated(os.fsync)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fsync)
+            office.rings("c1")
+            with pytest.raises(Refused, match="held up"):
+                await office.log.kept(9)
+            fsync.gate.set()
 
 
 @pytest.mark.parametrize(("missing", "left"), [(0, 3), (1500, 1), (9000, 3)])

@@ -38,10 +38,13 @@ class Client:
             start=tasks.create_task,
             ready=self._ready,
             recent=desk.bus.recent,
-            call_log=lambda limit: [{"call_id": f"c{number}"} for number in range(limit)],
+            call_log=self._calls,
             plug=desk.plug if simulated else None,
             contacts=desk.contacts if simulated else None,
         )
+
+    async def _calls(self, limit: int) -> list[dict[str, Any]]:
+        return [{"call_id": f"c{number}"} for number in range(limit)]
 
     def _send(self, item: Mapping[str, Any]) -> None:
         self.sent.append(item)
