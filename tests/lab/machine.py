@@ -16,7 +16,6 @@ import json
 import os
 import select
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +28,7 @@ from typing import Any, Literal, Self
 from tests.lab.guest import guest
 from tests.lab.kernel import kernel
 from tests.lab.project import project
+from tests.lab.trial import memory, starts
 
 MEMORY_MB = 1536
 BOOT_S = 300.0
@@ -43,16 +43,8 @@ _NEEDLESS = ("getty@tty1", "ldconfig", "systemd-journal-catalog-update", "system
 """What a system does at its first start, which each of the guest's is."""
 
 
-_STARTED = "/lab/project"
-"""Of what the guest's first program tells (mount(8), that this is only read): the kernel runs."""
-
-
 class MachineError(Exception):
     """The machine has died, does not answer, or could not do what it was told."""
-
-
-class CannotStartHere(Exception):
-    """This computer does not let the kernel run as a program; the sentence has what that said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +94,8 @@ class Machine:
         self._heard = b""
 
     def __enter__(self) -> Self:
+        """Boot. Raises CannotStartHere, and MachineError."""
+        starts(kernel())
         self.shared.mkdir(parents=True)
         self._boot()
         return self
@@ -215,28 +209,16 @@ class Machine:
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={"PATH": os.defpath, "TMPDIR": self._memory()},
+                env={"PATH": os.defpath, "TMPDIR": str(memory([self.folder], MEMORY_MB))},
             )
         ours.settimeout(PATIENCE_S)
         self._line = ours
         try:
             self.answer(0, BOOT_S)
             self.run("systemctl is-system-running --wait", BOOT_S)
-        except BaseException as error:
+        except BaseException:
             self._end()
-            if isinstance(error, MachineError) and _STARTED not in self.console():
-                raise CannotStartHere(
-                    "a kernel cannot run as a program here (it traces its processes by ptrace(2), and maps"
-                    f" memory to run it; a container may forbid either):\n{self.console()[-2000:]}"
-                ) from error
             raise
-
-    def _memory(self) -> str:
-        """Where its memory lies: in memory, where there is enough of it."""
-        memory = Path("/dev/shm")
-        if memory.is_dir() and shutil.disk_usage(memory).free > 2 * MEMORY_MB << 20:
-            return str(memory)
-        return str(self.folder)
 
     def stop(self) -> None:
         """Shut it down; it is killed where it does not."""
