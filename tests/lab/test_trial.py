@@ -1,4 +1,4 @@
-"""Whether a kernel may run here is found out by starting one: what a host refused is told from what is broken."""
+"""Whether a kernel may run here is found out by starting one: what is refused is told from what is broken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.lab import trial
 from tests.lab.trial import CannotStartHere, memory, starts
 
 GOES = "Linux version 7.2\nKernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(98,0)"
@@ -31,7 +30,7 @@ def test_one_that_misses_nothing_but_its_disk_runs(tmp_path: Path) -> None:
 
 
 def test_what_the_host_refuses_is_told_in_the_kernel_s_words(tmp_path: Path) -> None:
-    with pytest.raises(CannotStartHere, match="change system call numbers.*not permitted"):
+    with pytest.raises(CannotStartHere, match=r"change system call numbers.*not permitted"):
         starts(kernel(tmp_path, REFUSED))
 
 
@@ -46,10 +45,14 @@ def test_its_memory_lies_where_programs_may_be_run(
 ) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()
-    monkeypatch.setattr(
-        trial.os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_NOEXEC * (path == bare))
-    )
-    assert memory([bare, tmp_path], 1 << 40) == tmp_path
-    monkeypatch.setattr(trial.Path, "home", lambda: bare)
+
+    def told(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(
+            f_flag=os.ST_NOEXEC * (path == bare), f_frsize=1, f_blocks=0, f_bfree=0, f_bavail=0
+        )
+
+    monkeypatch.setattr("os.statvfs", told)
+    assert memory([bare, tmp_path], 64) == tmp_path
+    monkeypatch.setenv("HOME", str(bare))
     with pytest.raises(CannotStartHere, match="programs may be run"):
-        memory([bare], 1 << 40)
+        memory([bare], 64)
