@@ -195,7 +195,7 @@ class Machine:
             *("con=null", "con0=null,fd:1", "console=tty0", "quiet"),
             *("ssl=null", f"ssl0=fd:{theirs.fileno()}"),
             f"hostfs={self.shared}",
-            *("snd_dummy.enable=0", "vivid.n_devs=1"),
+            *("snd_dummy.enable=0", "vivid.n_devs=1", "vicodec.multiplanar=1"),
             "seccomp=auto",
             "systemd.getty_auto=no",
             *(f"systemd.mask={unit}.service" for unit in _NEEDLESS),

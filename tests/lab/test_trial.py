@@ -1,4 +1,4 @@
-"""Whether a kernel may run here is found out by starting one: what is refused is told from what is broken."""
+"""Whether a kernel may run here is found out by starting one: what is refused, and what is broken."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from tests.lab.within.front import (
     LEAVE,
     LED,
     PATIENCE_S,
+    camera_is_back,
     card_in_use,
     failures,
     front,
@@ -191,6 +192,28 @@ async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
     assert failures(await door.status()) == {}
 
 
+@pytest.mark.parametrize("when", ["idle", "ringing out", "ringing in"])
+async def test_a_camera_that_vanishes_before_a_call_is_answered(when: str) -> None:
+    """The call is one of voices, which nothing has ended; that there is no picture is told."""
+    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+        if when == "idle":
+            await unplug_the_camera()
+        if when == "ringing in":
+            await alice.call("d" * 32, ALICE_HZ)
+            await alice.hear("ringing")
+            await unplug_the_camera()
+            await press(ANSWER)
+            await alice.connected()
+        else:
+            invite = await rings(door, alice)
+            if when == "ringing out":
+                await unplug_the_camera()
+            await alice.answer(invite, ALICE_HZ)
+        await told(door, "session_joined")
+        await is_heard(door, alice)
+    await camera_is_back()
+
+
 async def test_a_camera_that_vanishes_in_a_call_leaves_a_door_that_rings_and_is_heard() -> None:
     """The last: it is gone for good. libcamera may end the whole program, which then is started again."""
     async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
@@ -210,11 +233,16 @@ async def it_rings_and_is_heard() -> None:
         await door.until_status(lambda status: status["call"] is None)
         await alice.answer(await rings(door, alice), ALICE_HZ)
         await told(door, "session_joined")
-        async with somebody_says(DOOR_HZ):
-            await hears(alice)
-            await until_heard(ALICE_HZ)
-        assert "camera" in failures(await door.status()), "and it is told"
-        await hangs_up_at_the_door(door, alice)
+        await is_heard(door, alice)
+
+
+async def is_heard(door: Overheard, alice: Phone) -> None:
+    """Both ways, and what is missing is told."""
+    async with somebody_says(DOOR_HZ):
+        await hears(alice)
+        await until_heard(ALICE_HZ)
+    assert "camera" in failures(await door.status()), "and it is told"
+    await hangs_up_at_the_door(door, alice)
 
 
 async def until_no_camera() -> None:

@@ -150,8 +150,7 @@ def loudest_hz(sound: np.ndarray[Any, Any]) -> float:
 
 async def let_go_of(pin: int) -> None:
     """Who was started as `hold-<pin>` ends, and with it the line is free."""
-    process = await asyncio.create_subprocess_exec("systemctl", "stop", f"hold-{pin}")
-    assert await process.wait() == 0
+    await _systemctl("stop", f"hold-{pin}")
 
 
 @asynccontextmanager
@@ -174,6 +173,25 @@ async def unplug_the_camera() -> None:
     it when it comes a second time. So it comes back while nobody is there: after the daemon has stopped.
     """
     await asyncio.to_thread((CAMERA / "unbind").write_text, SENSOR)
+
+
+async def camera_is_back() -> None:
+    """And a daemon that has not had it before."""
+    await _systemctl("stop", "appliance")
+    await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
+    await _systemctl("start", "appliance")
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while True:
+            with contextlib.suppress(OSError):
+                async with front() as door:
+                    await door.until_mqtt(connected=True)
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def _systemctl(*words: str) -> None:
+    process = await asyncio.create_subprocess_exec("systemctl", *words)
+    assert await process.wait() == 0
 
 
 async def _until_used(used: bool) -> None:
