@@ -192,34 +192,44 @@ async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
     assert failures(await door.status()) == {}
 
 
-@pytest.mark.parametrize("when", ["idle", "ringing out", "ringing in"])
-async def test_a_camera_that_vanishes_before_a_call_is_answered(when: str) -> None:
-    """The call is one of voices, which nothing has ended; that there is no picture is told."""
+@pytest.mark.parametrize("when", ["idle", "ringing"])
+async def test_a_camera_that_vanishes_before_anybody_looks_leaves_a_call_of_voices(
+    when: str,
+) -> None:
+    """One that comes in opens no camera before it is answered, and nothing ends it."""
     async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
         if when == "idle":
             await unplug_the_camera()
-        if when == "ringing in":
-            await alice.call("d" * 32, ALICE_HZ)
-            await alice.hear("ringing")
+        await alice.call("d" * 32, ALICE_HZ)
+        await alice.hear("ringing")
+        await until_lit(LED, True)
+        if when == "ringing":
             await unplug_the_camera()
-            await press(ANSWER)
-            await alice.connected()
-        else:
-            invite = await rings(door, alice)
-            if when == "ringing out":
-                await unplug_the_camera()
-            await alice.answer(invite, ALICE_HZ)
+        await press(ANSWER)
+        await alice.connected()
         await told(door, "session_joined")
         await is_heard(door, alice)
     await camera_is_back()
 
 
-async def test_a_camera_that_vanishes_in_a_call_leaves_a_door_that_rings_and_is_heard() -> None:
-    """The last: it is gone for good. libcamera may end the whole program, which then is started again."""
+@pytest.mark.parametrize("when", ["ringing", "in a call"])
+async def test_a_camera_that_vanishes_while_it_films_leaves_a_door_that_rings_and_is_heard(
+    when: str,
+) -> None:
+    """One that goes out films while it rings. libcamera may end the program, which is started again.
+
+    The last: it is gone for good.
+    """
+    if when == "in a call":
+        await camera_is_back()
     async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
-        await alice.answer(await rings(door, alice), ALICE_HZ)
-        await told(door, "session_joined")
-        await sees(alice)
+        invite = await rings(door, alice)
+        if when == "in a call":
+            await alice.answer(invite, ALICE_HZ)
+            await told(door, "session_joined")
+            await sees(alice)
+        else:
+            await door.until_status(lambda status: status["media"]["camera_open"])
         await unplug_the_camera()
         await until_no_camera()
     try:

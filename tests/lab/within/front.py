@@ -178,7 +178,8 @@ async def unplug_the_camera() -> None:
 async def camera_is_back() -> None:
     """And a daemon that has not had it before."""
     await _systemctl("stop", "appliance")
-    await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
+    if not (CAMERA / SENSOR).exists():
+        await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
     await _systemctl("start", "appliance")
     async with asyncio.timeout(3 * PATIENCE_S):
         while True:
