@@ -65,6 +65,7 @@ check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where 
 
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=long
 	@$(BUILD_LAB)
+	@echo "two machines are started, and played with: three minutes where nobody else wants the processor"
 	@$(call play,--durations=8 tests/lab)
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it

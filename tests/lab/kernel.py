@@ -106,7 +106,7 @@ def _unpacked(room: Path, source: str, package: Path) -> Path:
 def _build(made: Path, room: Path, config: Path, tree: Path, log: Path) -> None:
     enough(room)
     out = room / "out"
-    make = ["make", "-s", "-C", str(tree), "ARCH=um", f"O={out}"]
+    make = ["make", "-C", str(tree), "ARCH=um", f"O={out}"]
     run([*make, "defconfig"], log)
     merge = [str(tree / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out)]
     run([*merge, str(out / ".config"), str(config)], log, cwd=tree)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -41,6 +42,8 @@ pytestmark = pytest.mark.leaves(
 )
 
 DOOR_HZ, ALICE_HZ = 660, 880
+LONG = os.environ.get("LAB") == "long"
+"""In a short run a camera vanishes in two states of a call, in a long one in four."""
 BARS = ("white", "yellow", "cyan", "green", "magenta", "red", "blue", "black")
 """What the simulated sensor sees, from left to right."""
 COLOURS: dict[tuple[bool, ...], str] = {
@@ -192,7 +195,7 @@ async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
     assert failures(await door.status()) == {}
 
 
-@pytest.mark.parametrize("when", ["idle", "ringing"])
+@pytest.mark.parametrize("when", ["idle", "ringing"] if LONG else ["ringing"])
 async def test_a_camera_that_vanishes_before_anybody_looks_leaves_a_call_of_voices(
     when: str,
 ) -> None:
@@ -212,7 +215,7 @@ async def test_a_camera_that_vanishes_before_anybody_looks_leaves_a_call_of_voic
     await camera_is_back()
 
 
-@pytest.mark.parametrize("when", ["ringing", "in a call"])
+@pytest.mark.parametrize("when", ["ringing", "in a call"] if LONG else ["in a call"])
 async def test_a_camera_that_vanishes_while_it_films_leaves_a_door_that_rings_and_is_heard(
     when: str,
 ) -> None:
