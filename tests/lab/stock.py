@@ -70,7 +70,7 @@ class Item:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(self.path.parent / f"{self.name}.lock"):
             if not self.is_there:
-                say(f"{self.what}: to be built, once ({self.takes}); it tells {self.log}")
+                say(f"{self.what}: to be built, once ({self.takes}; log: {self.log})")
                 began = time.monotonic()
                 self.log.write_text("")
                 with tempfile.TemporaryDirectory(dir=self.path.parent, prefix="making-") as made:
