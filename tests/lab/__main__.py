@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from tests.lab.guest import GUEST, guest
 from tests.lab.kernel import KERNEL, kernel
@@ -26,8 +26,9 @@ def main() -> int:
         signal.signal(number, leave)
     began = time.monotonic()
     with ThreadPoolExecutor() as both:
-        parts = [(item, both.submit(make)) for item, make in PARTS]
-    failed = [told(item, error) for item, made in parts if (error := made.exception())]
+        parts = {both.submit(make): item for item, make in PARTS}
+        ended = ((parts[made], made.exception()) for made in as_completed(parts))
+        failed = [told(item, error) for item, error in ended if error is not None]
     if failed:
         return max(failed)
     try:
