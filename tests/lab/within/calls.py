@@ -12,16 +12,17 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.lab.within.front import (
     ANSWER,
+    BARS,
     BUTTON,
     DOOR,
     LEAVE,
     LED,
     PATIENCE_S,
+    bars,
     camera_is_back,
     card_in_use,
     failures,
@@ -44,18 +45,6 @@ pytestmark = pytest.mark.leaves(
 DOOR_HZ, ALICE_HZ = 660, 880
 LONG = os.environ.get("LAB") == "long"
 """In a short run a camera vanishes in two states of a call, in a long one in four."""
-BARS = ("white", "yellow", "cyan", "green", "magenta", "red", "blue", "black")
-"""What the simulated sensor sees, from left to right."""
-COLOURS: dict[tuple[bool, ...], str] = {
-    (True, True, True): "white",
-    (True, True, False): "yellow",
-    (False, True, True): "cyan",
-    (False, True, False): "green",
-    (True, False, True): "magenta",
-    (True, False, False): "red",
-    (False, False, True): "blue",
-    (False, False, False): "black",
-}
 
 
 @pytest.fixture
@@ -149,7 +138,8 @@ async def test_a_whole_call(door: Overheard, alice: Phone) -> None:
         await alice.answer(invite, ALICE_HZ)
         await told(door, "session_joined")
         await sees(alice)
-        assert bars(alice) == BARS
+        assert alice.media.latest is not None
+        assert bars(alice.media.latest) == BARS
         await until_heard(ALICE_HZ)
         await hears(alice)
     assert failures(await door.status()) == {}
@@ -267,13 +257,3 @@ async def until_no_camera() -> None:
                     await door.until_status(lambda status: "camera" in failures(status))
                     return
             await asyncio.sleep(0.5)
-
-
-def bars(alice: Phone) -> tuple[str, ...]:
-    """The colours of the phone's picture, from left to right: which of red, green and blue are bright."""
-    assert alice.media.latest is not None
-    picture = alice.media.latest.to_ndarray(format="rgb24")
-    row = picture[picture.shape[0] // 4 : picture.shape[0] // 2].mean(axis=0)
-    eighths = np.array_split(row, len(BARS))
-    bright = [tuple((part[len(part) // 2] > 90).tolist()) for part in eighths]
-    return tuple(COLOURS.get(one, "none") for one in bright)

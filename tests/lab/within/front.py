@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from av.video.frame import VideoFrame
 
 from tests.parts.faraway import Overheard
 
@@ -24,6 +25,19 @@ PATIENCE_S = 60.0
 
 HEARD, SAID = "hw:Loopback,1,0", "hw:Loopback,1,1"
 """Where the loudspeaker is heard, and where is said what the microphone hears."""
+
+BARS = ("white", "yellow", "cyan", "green", "magenta", "red", "blue", "black")
+"""What the simulated sensor sees, from left to right."""
+COLOURS: dict[tuple[bool, ...], str] = {
+    (True, True, True): "white",
+    (True, True, False): "yellow",
+    (False, True, True): "cyan",
+    (False, True, False): "green",
+    (True, False, True): "magenta",
+    (True, False, False): "red",
+    (False, False, True): "blue",
+    (False, False, False): "black",
+}
 
 Data = Mapping[str, Any]
 
@@ -146,6 +160,15 @@ def loudest_hz(sound: np.ndarray[Any, Any]) -> float:
     """The loudest frequency of a piece of sound."""
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     return float(np.argmax(spectrum[10:]) + 10) * RATE / len(sound)
+
+
+def bars(frame: VideoFrame) -> tuple[str, ...]:
+    """The colours of a picture, from left to right: which of red, green and blue are bright."""
+    picture = frame.to_ndarray(format="rgb24")
+    row = picture[picture.shape[0] // 4 : picture.shape[0] // 2].mean(axis=0)
+    eighths = np.array_split(row, len(BARS))
+    bright = [tuple((part[len(part) // 2] > 90).tolist()) for part in eighths]
+    return tuple(COLOURS.get(one, "none") for one in bright)
 
 
 async def let_go_of(pin: int) -> None:
