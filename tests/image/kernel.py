@@ -24,4 +24,4 @@ def user_mode_kernel() -> Path:
         KERNEL.is_there
     ):  # it is asked for at each start, and somebody may be building another just now
         return KERNEL.path
-    return KERNEL.get(lambda made, room: build(made, room, CONFIG))
+    return KERNEL.get(lambda made, room: build(made, room, CONFIG, KERNEL.log))

@@ -30,6 +30,7 @@ from tests.image.card import Card
 from tests.image.kernel import user_mode_kernel
 from tests.lab.machine import Machine as Lab
 from tests.lab.machine import MachineError, Result
+from tests.lab.trial import memory
 from tests.parts.mosquitto import free_port
 from tests.parts.need import program
 
@@ -109,9 +110,9 @@ class CardMachine(Lab):
 
     def _copy(self, image: Path) -> None:
         """In memory, where there is plenty: there a guest that syncs waits for no disk of this host's."""
-        memory, place = Path("/dev/shm"), self.disk
-        if memory.is_dir() and shutil.disk_usage(memory).free > _PLENTY:
-            self._aside = Path(tempfile.mkdtemp(prefix="card-", dir=memory))
+        shared, place = Path("/dev/shm"), self.disk
+        if shared.is_dir() and shutil.disk_usage(shared).free > _PLENTY:
+            self._aside = Path(tempfile.mkdtemp(prefix="card-", dir=shared))
             place = self._aside / self.disk.name
             self.disk.symlink_to(place)
         words = ["cp", "--sparse=always", "--reflink=auto", str(image), str(place)]
@@ -141,7 +142,7 @@ class CardMachine(Lab):
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, "TMPDIR": self._memory()},
+                env={**os.environ, "TMPDIR": str(memory([self.folder], MEMORY_MB))},
             )
         if wait:
             self.answers()

@@ -5,31 +5,55 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from tests.lab.guest import GUEST, guest
 from tests.lab.kernel import KERNEL, kernel
-from tests.lab.stock import CannotBuildHere, folder, say
+from tests.lab.project import project
+from tests.lab.stock import Item, NotAllowedHere, folder, leaving, say
+from tests.lab.trial import CannotStartHere, starts
 
-NOT_THERE, NOT_HERE = 1, 3
+FAILED, NOT_HERE, NOT_THERE = 1, 3, 4
+"""Exit statuses: something went wrong; this machine does not allow it; it is not built yet."""
+PARTS = ((GUEST, guest), (KERNEL, kernel))
 
 
 def main() -> int:
-    """Build; the exit status, 3 where this machine does not allow it."""
+    """Build, and see whether a kernel may run as a program here."""
     if "--there" in sys.argv:
-        return 0 if GUEST.is_there and KERNEL.is_there else NOT_THERE
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and nothing is left
+        return 0 if all(item.is_there for item, _ in PARTS) else NOT_THERE
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
     began = time.monotonic()
     with ThreadPoolExecutor() as both:
-        parts = [both.submit(guest), both.submit(kernel)]
-    for part in parts:
-        if isinstance(error := part.exception(), CannotBuildHere):
-            say(f"it cannot be built on this computer: {error}")
-            return NOT_HERE
-    for part in parts:
-        part.result()
+        parts = {both.submit(make): item for item, make in PARTS}
+        ended = ((parts[made], made.exception()) for made in as_completed(parts))
+        failed = [told(item, error) for item, error in ended if error is not None]
+    if failed:
+        return max(failed)
+    try:
+        starts(kernel())
+        project()
+    except CannotStartHere as reason:
+        say(f"this computer does not allow it: {reason}")
+        return NOT_HERE
     say(f"all is there, in {folder()} ({time.monotonic() - began:.0f} s)")
     return 0
+
+
+def leave(number: int, _: object) -> None:
+    """What was started has got the same signal; nothing is left."""
+    leaving.set()
+    sys.exit(128 + number)
+
+
+def told(item: Item, error: BaseException) -> int:
+    """Say why it was not built; the exit status."""
+    if isinstance(error, NotAllowedHere):
+        say(f"this computer does not allow it: {error}")
+        return NOT_HERE
+    say(f"{item.what} COULD NOT BE BUILT: {error}")
+    return FAILED
 
 
 if __name__ == "__main__":

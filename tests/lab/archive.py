@@ -6,48 +6,56 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.lab.stock import CannotBuildHere
+from tests.lab.stock import CannotBuildHere, leaving, say
 
 SUITE = "trixie"
 """What a Pi runs that is set up today."""
 
-_TARGETS = "$(LABEL)|$(ORIGIN)|$(COMPONENT)|$(REPO_URI)"
+PATIENT = ("Acquire::Retries=5", "Acquire::http::Timeout=60", "Acquire::https::Timeout=60")
+"""Settings of apt's: a mirror that does not answer is asked again."""
+TRIES, PAUSE_S = 3, 10.0
+"""How often what is fetched is tried as a whole: a mirror that is just being renewed is of two minds."""
+
+
+class NotToBeHad(RuntimeError):
+    """The archive has not given a package; the sentence has what apt said."""
 
 
 def mirror() -> str:
-    """The address of a mirror of Debian: `$LAB_MIRROR`, or apt's. Raises CannotBuildHere."""
+    """The address of a mirror of Debian: `$LAB_MIRROR`, or apt's. Raises CannotBuildHere.
+
+    Nothing is fetched for it: whoever fetches apt's indexes keeps everybody else from doing so meanwhile.
+    """
     if named := os.environ.get("LAB_MIRROR"):
         return named
-    for line in (_targets() or _fetched_targets()).splitlines():
+    for line in _targets("$(LABEL)|$(ORIGIN)|$(COMPONENT)|$(REPO_URI)"):
         label, origin, component, address = line.split("|", 3)
         if (label, origin, component) == ("Debian", "Debian", "main"):
+            return address
+    # where no index was ever fetched, as on a fresh machine, who is behind an address is told by its end
+    for line in _targets("$(COMPONENT)|$(REPO_URI)", "--no-release-info"):
+        component, address = line.split("|", 1)
+        if component == "main" and address.rstrip("/").endswith("/debian"):
             return address
     raise CannotBuildHere(
         "apt knows no mirror of Debian here; name one: LAB_MIRROR=http://.../debian make lab"
     )
 
 
-def _targets() -> str:
-    """What apt has an index of; nothing where none was ever fetched, as on a fresh machine."""
-    words = ["apt-get", "indextargets", "--format", _TARGETS, "Created-By: Packages"]
-    return _told(words)
-
-
-def _fetched_targets() -> str:
-    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    _told([*as_root, "apt-get", "-q", "update"])
-    return _targets()
-
-
-def _told(words: list[str]) -> str:
+def _targets(form: str, *options: str) -> list[str]:
+    """The indexes that apt goes by, a line each."""
+    words = ["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"]
     try:
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError) as error:
         raise CannotBuildHere(f"the lab is built of Debian's packages, by apt: {error}") from error
 
 
 def download(package: str, room: Path, suite: str = SUITE) -> Path:
-    """The file of a package of a suite, by an apt of its own in `room`. Raises CannotBuildHere."""
+    """The file of a package of a suite, by an apt of its own in `room`.
+
+    Raises NotToBeHad, and CannotBuildHere.
+    """
     for place in ("lists/partial", "archives/partial", "apt/preferences.d", "apt/trusted.gpg.d"):
         (room / place).mkdir(parents=True)
     (room / "status").touch()
@@ -65,11 +73,25 @@ def download(package: str, room: Path, suite: str = SUITE) -> Path:
         "Dir::Cache": room,
         "APT::Sandbox::User": "",
     }
-    options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
-    for words in (["update", "-qq"], ["download", "-qq", package]):
+    told = [*(f"{key}={value}" for key, value in settings.items()), *PATIENT]
+    options = [word for one in told for word in ("-o", one)]
+    for number in range(1, TRIES + 1):
+        said = _fetched(package, options, room)
+        if not said:
+            return next(room.glob(f"{package}_*.deb"))
+        if number == TRIES or leaving.is_set():
+            break
+        say(f"{package} of {suite} is asked for once more, in {PAUSE_S:.0f} s: {said}")
+        leaving.wait(PAUSE_S)
+    raise NotToBeHad(f"{package} of {suite} cannot be had: {said}")
+
+
+def _fetched(package: str, options: list[str], room: Path) -> str:
+    """What apt said where it did not fetch it; nothing where it did."""
+    for words in (["update", "-qq", "--error-on=any"], ["download", "-qq", package]):
         done = subprocess.run(
             ["apt-get", *options, *words], cwd=room, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise CannotBuildHere(f"{package} cannot be had: {done.stderr.strip()[-500:]}")
-    return next(room.glob(f"{package}_*.deb"))
+            return done.stderr.strip()[-500:] or f"exit status {done.returncode}"
+    return ""

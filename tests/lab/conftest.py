@@ -13,8 +13,9 @@ import pytest
 
 from tests.lab.guest import GUEST, guest
 from tests.lab.kernel import KERNEL, kernel
-from tests.lab.machine import CannotStartHere, Machine
-from tests.lab.stock import ROOT, CannotBuildHere
+from tests.lab.machine import Machine
+from tests.lab.stock import ROOT, CannotBuildHere, NotAllowedHere
+from tests.lab.trial import CannotStartHere
 from tests.parts.need import skip_or_fail
 
 TOLD = ROOT / ".cache" / "lab"
@@ -53,8 +54,8 @@ def _machine(*, virtual: bool) -> Iterator[Machine]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
         try:
             machine = stack.enter_context(Machine(folder / "machine", virtual=virtual))
-        except CannotStartHere as reason:
-            skip_or_fail(str(reason))
+        except CannotStartHere as reason:  # nobody can mend that, in CI neither
+            pytest.skip(str(reason))
         yield machine
 
 
@@ -62,6 +63,8 @@ def _build() -> None:
     """In CI: `make check` has done it already where it can be done."""
     try:
         guest(), kernel()
+    except NotAllowedHere as reason:  # nobody can mend that, in CI neither
+        pytest.skip(str(reason))
     except CannotBuildHere as reason:
         skip_or_fail(f"no lab can be built here: {reason}")
 

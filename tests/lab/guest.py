@@ -7,11 +7,23 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
-from tests.lab.archive import SUITE, mirror
-from tests.lab.stock import PLACE, ROOT, CannotBuildHere, Item, digest
+from tests.lab.archive import PATIENT, PAUSE_S, SUITE, TRIES, mirror
+from tests.lab.stock import (
+    PLACE,
+    ROOT,
+    CannotBuildHere,
+    Item,
+    NotAllowedHere,
+    digest,
+    end_of,
+    enough,
+    leaving,
+    say,
+)
 
 PACKAGES = PLACE / "guest.packages"
 REQUIREMENTS = PLACE / "guest.requirements"
@@ -20,6 +32,9 @@ START = PLACE / "rootfs" / "lab" / "start"
 
 PACKED = ("-quiet", "-no-progress", "-comp", "lz4")
 """How images are made: little compressed, and soon read."""
+
+UNPACKED = 2_500_000_000
+"""What it is before it is packed, in bytes, at most."""
 
 _EXTRAS = ("pi", "echo")
 _TESTS = ("hypothesis", "psutil", "pytest", "pytest-asyncio", "pytest-timeout")
@@ -86,8 +101,24 @@ def guest() -> Path:
 
 
 def _build(made: Path, room: Path) -> None:
+    """Several times: of what it fetches, from two places, something may be refused for a moment."""
+    for number in range(1, TRIES + 1):
+        try:
+            _build_once(made, room)
+        except RuntimeError as error:
+            if number == TRIES or leaving.is_set():
+                raise
+            say(f"{error}\nlab: the guest is tried once more, in {PAUSE_S:.0f} s")
+            leaving.wait(PAUSE_S)
+            made.unlink(missing_ok=True)
+        else:
+            return
+
+
+def _build_once(made: Path, room: Path) -> None:
     mode = "root" if os.geteuid() == 0 else "unshare"
     _can_be_built(mode)
+    enough(room)
     environment, certificates = _pip_settings()
     script = room / "settle"
     ours = " ".join(f"'{one}'" for one in _requirements())
@@ -109,6 +140,7 @@ def _build(made: Path, room: Path) -> None:
         "--format=tar",
         f"--include={','.join(_packages())}",
         "--aptopt=APT::Install-Recommends false",
+        *(f"--aptopt={one.replace('=', ' ')}" for one in PATIENT),
         "--dpkgopt=force-unsafe-io",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -118,14 +150,38 @@ def _build(made: Path, room: Path) -> None:
         "-",
         mirror(),
     ]
-    log = room / "log"
-    with log.open("w") as told:
-        debian = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=told)
+    environ = {**os.environ, "TMPDIR": str(_unpacked_in(mode, room))}
+    with GUEST.log.open("a") as told:
+        debian = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=told, env=environ)
         with debian:
             pack = [program("sqfstar"), *PACKED, str(made)]
             packed = subprocess.run(pack, stdin=debian.stdout, stderr=told, check=False)
     if debian.returncode or packed.returncode:
-        raise RuntimeError(f"the guest could not be built:\n{log.read_text()[-4000:]}")
+        raise RuntimeError(f"the guest could not be built:\n{end_of(GUEST.log)}")
+
+
+def _unpacked_in(mode: str, room: Path) -> Path:
+    """Where Debian is unpacked: where programs may be run, and in memory where there is plenty of it.
+
+    Another user's number has to get there where this one is not root.
+    """
+    memory = Path("/dev/shm")
+    places = [memory, room] if mode == "root" else [memory]
+    for place in (*places, Path(tempfile.gettempdir()), Path("/var/tmp")):
+        if place is memory and not plenty(memory, UNPACKED):
+            continue
+        if not os.statvfs(place).f_flag & (os.ST_NOEXEC | os.ST_NODEV):
+            return place
+    raise NotAllowedHere("no place for passing files is one from which programs may be run")
+
+
+def plenty(memory: Path, size: int) -> bool:
+    """Whether so many bytes are free in a place in memory, and in memory, three times over."""
+    if not memory.is_dir():
+        return False
+    told = dict(re.findall(r"(?m)^(\w+):\s+(\d+) kB$", Path("/proc/meminfo").read_text()))
+    free = min(shutil.disk_usage(memory).free, int(told.get("MemAvailable", 0)) << 10)
+    return free > 3 * size
 
 
 def _packages() -> list[str]:
@@ -147,7 +203,7 @@ def _can_be_built(mode: str) -> None:
     trial = ["unshare", *kind, "mount", "-t", "tmpfs", "none", "/mnt"]
     done = subprocess.run(trial, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CannotBuildHere(f"another root may not be made here: {done.stderr.strip()}")
+        raise NotAllowedHere(f"another root may not be made here: {done.stderr.strip()}")
 
 
 def _pip_settings() -> tuple[str, Path | None]:
@@ -165,6 +221,7 @@ def _pip_settings() -> tuple[str, Path | None]:
         for key in ("index-url", "trusted-host", "default-timeout", "proxy")
         if key in found
     }
+    settings["PIP_RETRIES"] = "8"
     certificates = Path(found["cert"]) if "cert" in found else None
     if certificates:
         settings["PIP_CERT"] = "$bundle"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
-from tests.lab.archive import SUITE, download
-from tests.lab.stock import PLACE, CannotBuildHere, Item, digest, say
+from tests.lab.archive import SUITE, NotToBeHad, download
+from tests.lab.stock import PLACE, Item, digest, enough, run, say
 
 CONFIG = PLACE / "kernel.config"
 SOURCE = "linux-source-6.12"
@@ -49,6 +48,11 @@ _WORDS = {
     "ended": "\tatomic_dec(&lab_reads);\n",
 }
 
+
+class OtherSource(Exception):
+    """This source is not as the edits know it."""
+
+
 KERNEL = Item(
     "kernel",
     "the kernel (Linux as a program)",
@@ -58,55 +62,59 @@ KERNEL = Item(
 
 
 def kernel() -> Path:
-    """The program. Raises CannotBuildHere, and CalledProcessError with what the compiler said."""
+    """The program. Raises CannotBuildHere, and RuntimeError with what the compiler said."""
     return KERNEL.get(_ours)
 
 
-def build(made: Path, room: Path, config: Path) -> None:
+def build(made: Path, room: Path, config: Path, log: Path) -> None:
     """Build one with what `config` adds to Linux's own configuration for user mode."""
-    _build(made, room, config, _unpacked(room, SOURCE, download(SOURCE, room)))
+    _build(made, room, config, _unpacked(room, SOURCE, download(SOURCE, room)), log)
 
 
 def _ours(made: Path, room: Path) -> None:
-    tree = _unpacked(room, *_source(room))
-    _edit(tree)
-    _build(made, room, CONFIG, tree)
+    _build(made, room, CONFIG, _edited(room), KERNEL.log)
 
 
-def _unpacked(room: Path, source: str, package: Path) -> Path:
-    with subprocess.Popen(
-        ["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE
-    ) as unpacked:
-        archive = f"./usr/src/{source}.tar.xz"
-        words = ["tar", "-xO", archive]
-        with subprocess.Popen(words, stdin=unpacked.stdout, stdout=subprocess.PIPE) as inner:
-            subprocess.run(["tar", "-xJ", "-C", room], stdin=inner.stdout, check=True)
-    return room / source
-
-
-def _build(made: Path, room: Path, config: Path, tree: Path) -> None:
-    out = room / "out"
-    make = ["make", "-s", "-C", str(tree), "ARCH=um", f"O={out}"]
-    _run([*make, "defconfig"])
-    merge = [str(tree / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out)]
-    _run([*merge, str(out / ".config"), str(config)], cwd=tree)
-    _run([*make, "olddefconfig"])
-    _check((out / ".config").read_text(), config)
-    _run([*make, f"-j{os.cpu_count() or 1}", "linux"])
-    _run(["strip", "-o", str(made), str(out / "linux")])
-    shutil.rmtree(tree)
-
-
-def _source(room: Path) -> tuple[str, Path]:
-    """Its name, and the package that has it."""
+def _edited(room: Path) -> Path:
+    """The first source that is to be had and is as the edits know it."""
     for number, (suite, source) in enumerate(SOURCES, 1):
         try:
-            return source, download(source, room / suite, suite)
-        except CannotBuildHere as reason:
+            tree = _unpacked(room, source, download(source, room / suite, suite))
+            _edit(tree)
+        except (NotToBeHad, OtherSource) as reason:
             if number == len(SOURCES):
                 raise
             say(f"{source} is not to be had, another is taken that is slower: {reason}")
+        else:
+            return tree
     raise AssertionError
+
+
+def _unpacked(room: Path, source: str, package: Path) -> Path:
+    archive = f"./usr/src/{source}.tar.xz"
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=pipe) as unpacked,
+        subprocess.Popen(["tar", "-xO", archive], stdin=unpacked.stdout, stdout=pipe) as inner,
+    ):
+        done = subprocess.run(["tar", "-xJ", "-C", room], stdin=inner.stdout, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{package} could not be unpacked in {room} (a full disk?)")
+    return room / source
+
+
+def _build(made: Path, room: Path, config: Path, tree: Path, log: Path) -> None:
+    enough(room)
+    out = room / "out"
+    make = ["make", "-C", str(tree), "ARCH=um", f"O={out}"]
+    run([*make, "defconfig"], log)
+    merge = [str(tree / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(out)]
+    run([*merge, str(out / ".config"), str(config)], log, cwd=tree)
+    run([*make, "olddefconfig"], log)
+    _check((out / ".config").read_text(), config)
+    run([*make, f"-j{os.cpu_count() or 1}", "linux"], log)
+    run(["strip", "-o", str(made), str(out / "linux")], log)
+    shutil.rmtree(tree)
 
 
 def _edit(tree: Path) -> None:
@@ -114,7 +122,7 @@ def _edit(tree: Path) -> None:
         file = tree / name
         text = file.read_text()
         if text.count(old) != 1:
-            raise ValueError(f"{file} is not as it was: {old!r}")
+            raise OtherSource(f"{file} is not as it was: {old!r}")
         file.write_text(text.replace(old, new.format(old=old, **_WORDS)))
 
 
@@ -124,11 +132,4 @@ def _check(got: str, config: Path) -> None:
     wanted = [line for line in config.read_text().splitlines() if line.startswith("CONFIG_")]
     missing = [line for line in wanted if line not in lines]
     if missing:
-        raise ValueError(f"this kernel does not have {', '.join(missing)}")
-
-
-def _run(words: Sequence[str], cwd: Path | None = None) -> None:
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = f"{done.stdout}\n{done.stderr}".strip()[-4000:]
-        raise RuntimeError(f"{' '.join(words)} failed:\n{said}")
+        raise RuntimeError(f"this kernel does not have {', '.join(missing)}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,12 +19,20 @@ PLACE = Path(__file__).parent
 ROOT = PLACE.parents[1]
 """The project's own folder."""
 
+ROOM = 5_000_000_000
+"""What has to be free on a disk, in bytes: a kernel's source and what is made of it, a Debian unpacked."""
+leaving = threading.Event()
+"""Whoever builds is being ended: nothing is tried once more."""
 KEPT = 4
 """How many versions of one thing are kept: branches that differ take turns."""
 
 
 class CannotBuildHere(Exception):
     """This machine has not, or does not allow, what the lab is built with; the sentence says what."""
+
+
+class NotAllowedHere(CannotBuildHere):
+    """It does not allow it, whatever is installed: nobody can mend that from within it."""
 
 
 def folder() -> Path:
@@ -46,6 +57,8 @@ class Item:
         """`what` it is and how long it `takes` to build, for whoever waits for it; how many are `kept`."""
         self.name, self.what, self.takes, self.kept = name, what, takes, kept
         self.path = folder() / f"{name}-{key}"
+        self.log = folder() / f"{name}.log"
+        """What was told while it was built last; it stays when that failed."""
 
     @property
     def is_there(self) -> bool:
@@ -57,8 +70,9 @@ class Item:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(self.path.parent / f"{self.name}.lock"):
             if not self.is_there:
-                say(f"{self.what}: to be built, once ({self.takes})")
+                say(f"{self.what}: to be built, once ({self.takes}; log: {self.log})")
                 began = time.monotonic()
+                self.log.write_text("")
                 with tempfile.TemporaryDirectory(dir=self.path.parent, prefix="making-") as made:
                     room = Path(made)
                     make(room / "made", room)
@@ -73,6 +87,29 @@ class Item:
         versions = self.path.parent.glob(f"{self.name}-*")
         for old in sorted(versions, key=lambda one: one.stat().st_mtime, reverse=True)[self.kept :]:
             old.unlink()
+
+
+def run(words: Sequence[str | Path], log: Path, cwd: Path | None = None) -> None:
+    """Run a program that tells `log` what it does. Raises RuntimeError with the end of what it told."""
+    with log.open("a") as told:
+        told.write(f"$ {' '.join(map(str, words))}\n")
+        told.flush()
+        done = subprocess.run(words, cwd=cwd, stdout=told, stderr=told, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{words[0]} failed ({done.returncode}):\n{end_of(log)}")
+
+
+def end_of(log: Path) -> str:
+    """What went wrong is told at the end."""
+    return f"{log.read_text(errors='replace')[-4000:].strip()}\n(all of it: {log})"
+
+
+def enough(place: Path) -> None:
+    """Raises CannotBuildHere where there is too little room."""
+    free = shutil.disk_usage(place).free
+    if free < ROOM:
+        few, many = free / 1e9, ROOM / 1e9
+        raise CannotBuildHere(f"{few:.1f} GB are free in {place}, and {many:.0f} are needed")
 
 
 def say(words: str) -> None:

@@ -10,6 +10,10 @@ def test_pictures_come_from_libcamera_by_picamera2(lab: Machine) -> None:
     passes(lab, "tests/lab/within/camera.py")
 
 
+def test_pictures_go_through_an_encoder_of_the_kernel_s(lab: Machine) -> None:
+    passes(lab, "tests/lab/within/encoder.py")
+
+
 def test_sound_goes_through_alsa(lab: Machine) -> None:
     passes(lab, "tests/lab/within/sound.py")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.stock import KEPT, Item, digest
+from tests.lab.stock import KEPT, Item, digest, run
 
 
 @pytest.fixture
@@ -32,7 +32,12 @@ def test_it_is_built_once_for_each_version(cache: Path) -> None:
     for key, text in (("a", "number 1"), ("a", "number 1"), ("b", "number 2"), ("a", "number 1")):
         assert thing(key).get(make).read_text() == text
         assert thing(key).is_there
-    assert {path.name for path in cache.iterdir()} == {"thing-a", "thing-b", "thing.lock"}
+    assert {path.name for path in cache.iterdir()} == {
+        "thing-a",
+        "thing-b",
+        "thing.lock",
+        "thing.log",
+    }
 
 
 def test_what_could_not_be_built_is_not_there_and_leaves_nothing(cache: Path) -> None:
@@ -44,7 +49,16 @@ def test_what_could_not_be_built_is_not_there_and_leaves_nothing(cache: Path) ->
     with pytest.raises(RuntimeError, match="no compiler"):
         thing("a").get(fails)
     assert not thing("a").is_there
-    assert [path.name for path in cache.iterdir()] == ["thing.lock"]
+    assert {path.name for path in cache.iterdir()} == {"thing.lock", "thing.log"}
+
+
+def test_what_a_program_said_that_failed_is_told_and_kept(cache: Path) -> None:
+    def fails(made: Path, room: Path) -> None:
+        run(["sh", "-c", "echo one; echo no compiler >&2; exit 3"], thing("a").log)
+
+    with pytest.raises(RuntimeError, match=r"(?s)sh failed \(3\).*no compiler.*thing\.log"):
+        thing("a").get(fails)
+    assert "one\nno compiler\n" in thing("a").log.read_text()
 
 
 def test_the_oldest_versions_make_room(cache: Path) -> None:

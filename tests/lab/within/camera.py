@@ -9,6 +9,7 @@ import pytest
 
 from appliance.media.camera import PiCamera
 from appliance.media.filming import Plan
+from tests.lab.within.front import BARS, bars
 from tests.media.videosource import Film, decoded
 
 
@@ -26,4 +27,5 @@ def test_pictures_come_in_the_size_that_was_asked_for_and_move() -> None:
     assert {(frame.width, frame.height) for frame in frames} == {(640, 480)}
     pictures = [frame.to_ndarray(format="gray") for frame in frames]
     assert np.std(pictures[-1]) > 20, "there is something to be seen"
+    assert bars(frames[-1]) == BARS
     assert all(one.pts_us < next_one.pts_us for one, next_one in pairwise(units))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from av.video.frame import VideoFrame
 
 from tests.parts.faraway import Overheard
 
@@ -24,6 +25,19 @@ PATIENCE_S = 60.0
 
 HEARD, SAID = "hw:Loopback,1,0", "hw:Loopback,1,1"
 """Where the loudspeaker is heard, and where is said what the microphone hears."""
+
+BARS = ("white", "yellow", "cyan", "green", "magenta", "red", "blue", "black")
+"""What the simulated sensor sees, from left to right."""
+COLOURS: dict[tuple[bool, ...], str] = {
+    (True, True, True): "white",
+    (True, True, False): "yellow",
+    (False, True, True): "cyan",
+    (False, True, False): "green",
+    (True, False, True): "magenta",
+    (True, False, False): "red",
+    (False, False, True): "blue",
+    (False, False, False): "black",
+}
 
 Data = Mapping[str, Any]
 
@@ -148,10 +162,18 @@ def loudest_hz(sound: np.ndarray[Any, Any]) -> float:
     return float(np.argmax(spectrum[10:]) + 10) * RATE / len(sound)
 
 
+def bars(frame: VideoFrame) -> tuple[str, ...]:
+    """The colours of a picture, from left to right: which of red, green and blue are bright."""
+    picture = frame.to_ndarray(format="rgb24")
+    row = picture[picture.shape[0] // 4 : picture.shape[0] // 2].mean(axis=0)
+    eighths = np.array_split(row, len(BARS))
+    bright = [tuple((part[len(part) // 2] > 90).tolist()) for part in eighths]
+    return tuple(COLOURS.get(one, "none") for one in bright)
+
+
 async def let_go_of(pin: int) -> None:
     """Who was started as `hold-<pin>` ends, and with it the line is free."""
-    process = await asyncio.create_subprocess_exec("systemctl", "stop", f"hold-{pin}")
-    assert await process.wait() == 0
+    await _systemctl("stop", f"hold-{pin}")
 
 
 @asynccontextmanager
@@ -174,6 +196,26 @@ async def unplug_the_camera() -> None:
     it when it comes a second time. So it comes back while nobody is there: after the daemon has stopped.
     """
     await asyncio.to_thread((CAMERA / "unbind").write_text, SENSOR)
+
+
+async def camera_is_back() -> None:
+    """And a daemon that has not had it before."""
+    await _systemctl("stop", "appliance")
+    if not (CAMERA / SENSOR).exists():
+        await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
+    await _systemctl("start", "appliance")
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while True:
+            with contextlib.suppress(OSError):
+                async with front() as door:
+                    await door.until_mqtt(connected=True)
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def _systemctl(*words: str) -> None:
+    process = await asyncio.create_subprocess_exec("systemctl", *words)
+    assert await process.wait() == 0
 
 
 async def _until_used(used: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +18,8 @@ pytestmark = pytest.mark.leaves(
 )
 
 LINES = (17, 18, 22, 23, 24, 25, 27)
+LAST = 5
+"""Which no bench has: its change is the last."""
 
 
 class SimulatedWires:
@@ -46,8 +48,23 @@ def chip() -> Iterator[PinFactory]:
     """
     factory = simulated_chip()
     yield factory
-    time.sleep(1)  # until what changed last has been told
+    has_told_all(factory)
     factory.close()
+
+
+def has_told_all(factory: PinFactory) -> None:
+    """Wait until lgpio has: of a change that comes last, one thread tells after all that were before."""
+    told = threading.Event()
+
+    def changed(*_: object) -> None:
+        told.set()
+
+    pull(LAST, "up")
+    pin = factory.pin(LAST)
+    pin.function, pin.edges, pin.when_changed = "input", "both", changed
+    pull(LAST, "down")
+    assert told.wait(30)
+    pin.close()
 
 
 class TestOnGpioSim(BoardContract):
