@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -29,6 +28,7 @@ from appliance.messages import SessionDescription
 from appliance.model import CallType
 from tests.media.stranger import Stranger, until
 from tests.media.studio_door import ALICE, a_door
+from tests.parts.need import own_address
 
 SEEN_AS = ("198.18.7.7", 40_404)
 """As whom the server of these tests sees everybody."""
@@ -79,16 +79,6 @@ async def stun_server() -> AsyncIterator[tuple[StunServer, IceServer]]:
         yield server, IceServer((f"stun:{address}:{port}",))
     finally:
         await server.close()
-
-
-def own_address() -> str:
-    """One of this machine's, not of loopback: ICE does not use that."""
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.18.0.1", 9))
-        except OSError:
-            pytest.skip("this machine has no address but loopback")
-        return str(probe.getsockname()[0])
 
 
 async def test_what_comes_in_time_is_in_the_description(monkeypatch: pytest.MonkeyPatch) -> None:

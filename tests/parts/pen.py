@@ -18,10 +18,10 @@ class Pen:
         jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{self.public}"}}'
         self.kid = _encoded(hashlib.sha256(jwk.encode()).digest())
 
-    def sign(self, payload: bytes) -> bytes:
-        """The payload, signed."""
-        header = json.dumps({"alg": "Ed25519", "kid": self.kid, "typ": "appliance+json"}).encode()
-        signed = f"{_encoded(header)}.{_encoded(payload)}"
+    def sign(self, payload: bytes, kid: str | None = None) -> bytes:
+        """The payload, signed; `kid`: in the name of another key."""
+        header = {"alg": "Ed25519", "kid": kid or self.kid, "typ": "appliance+json"}
+        signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(payload)}"
         return f"{signed}.{_encoded(self._key.sign(signed.encode()))}".encode()
 
 
