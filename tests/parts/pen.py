@@ -25,12 +25,22 @@ class Pen:
         return f"{signed}.{_encoded(self._key.sign(signed.encode()))}".encode()
 
 
+def kid_of(payload: bytes) -> str | None:
+    """The key that a message names; None where it is not signed."""
+    if payload.startswith(b"{"):
+        return None
+    return str(json.loads(_decoded(payload.split(b".")[0]))["kid"])
+
+
 def read(payload: bytes) -> bytes:
     """What a message says, whoever may have signed it: a test does not doubt its door."""
     if payload.startswith(b"{"):
         return payload
-    said = payload.split(b".")[1]
-    return base64.urlsafe_b64decode(said + b"=" * (-len(said) % 4))
+    return _decoded(payload.split(b".")[1])
+
+
+def _decoded(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
 
 
 def _encoded(data: bytes) -> str:
