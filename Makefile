@@ -48,7 +48,7 @@ test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
 
 play = $(BIN)/pytest -n $(WORKERS) --dist loadscope $(1) || { [ $$? = 1 ] && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
-  $(BIN)/pytest --last-failed --last-failed-no-failures none $(1); }
+  $(BIN)/python .ci/replay.py $(BIN)/pytest $(1); }
 
 check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where it has been built
 	$(BIN)/ruff format --check $(LINTED)
