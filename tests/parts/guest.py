@@ -486,9 +486,7 @@ async def guest(
 
     With a `pen` it signs, and so has everybody who writes to it.
     """
-    one = Guest(
-        uid, "127.0.0.1", port, device=device, endpoint=endpoint, version=version, pen=pen
-    )
+    one = Guest(uid, "127.0.0.1", port, device=device, endpoint=endpoint, version=version, pen=pen)
     dress(one)
     try:
         await one.online()
