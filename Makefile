@@ -16,6 +16,7 @@ CONSTRAINTS := .ci/constraints.txt
 PINS := $(VENV)/constraints.txt
 DEMO := $(VENV)/.demo-installed
 TEST := $(VENV)/.test-installed
+ATHERIS := $(VENV)/.atheris-installed
 CODE := appliance tests
 LINTED := $(CODE) image-build .ci
 # Debian's on a Pi. Elsewhere its source, on a stand-in for libcamera, without what it needs compilers for
@@ -47,7 +48,7 @@ test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
 
 play = $(BIN)/pytest -n $(WORKERS) --dist loadscope $(1) || { [ $$? = 1 ] && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
-  $(BIN)/pytest --last-failed --last-failed-no-failures none $(1); }
+  $(BIN)/python .ci/replay.py $(BIN)/pytest $(1); }
 
 # in CI what the lab is made of is there before the tests begin, which a busy processor might disturb
 BUILD_LAB := $(BIN)/python -m tests.lab
@@ -74,7 +75,7 @@ bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some o
 chaos: $(TEST) packages ## minutes without network and broker; thousands of presses while they and the daemon die; PRESSES=300 SEED=1
 	@$(BIN)/python -m tests.chaos
 
-fuzz: $(TEST) packages ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1
+fuzz: $(TEST) packages $(if $(filter guided,$(FUZZ)),$(ATHERIS)) ## mutated, forged, replayed and flooding input; FUZZ=offers N=60000 SEED=1
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 cuts: $(TEST) packages image-packages ## power that is lost at random instants of updates, in the stand-in machine; CUTS=200 SEED=1
@@ -122,7 +123,7 @@ drawings: $(TEST) ## draw the wiring anew, after its pins or tests/wiring were c
 lock: $(VENV)/bin/python ## choose the newest versions of all dependencies anew
 	@mkdir -p .cache
 	PIP_CONSTRAINT= PIP_BUILD_CONSTRAINT= $(BIN)/python -m pip install --quiet --dry-run \
-	  --ignore-installed --report .cache/lock.json '.[demo,echo,pi,test]' hatchling
+	  --ignore-installed --report .cache/lock.json '.[demo,echo,fuzz,pi,test]' hatchling
 	$(BIN)/python .ci/lock.py .cache/lock.json > .cache/constraints.txt
 	mv .cache/constraints.txt $(CONSTRAINTS)
 
@@ -182,6 +183,10 @@ $(ALSA): $(TEST)
 	@.ci/packages gcc $(HEADERS)/Python.h:python3-dev /usr/include/alsa/asoundlib.h:libasound2-dev
 	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test,pi]' && touch $@ \
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
+
+# what looks for inputs by coverage: where it is asked for, and there is a wheel of it
+$(ATHERIS): $(TEST)
+	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test,fuzz]' && touch $@
 
 packages: $(ALSA)
 	@.ci/packages mosquitto openssl sfdisk:fdisk mcopy:mtools rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback

@@ -18,10 +18,12 @@ from aioice import turn
 from aioice.stun import TransactionFailed
 
 from appliance.media.ice_servers import time_limited
+from tests.chaos.door import DISTRUSTED
 from tests.parts.coturn import PORT, Coturn, environ
-from tests.parts.faraway import PATIENCE_S, Broker, FarDoor, far_door
+from tests.parts.faraway import PATIENCE_S, Broker, FarDoor, far_door, strict
 from tests.parts.guest import Guest, guest
 from tests.parts.netlab import Netlab, netlab
+from tests.parts.pen import Pen
 from tests.parts.phone import Message
 
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "0"))
@@ -49,11 +51,16 @@ def broker(lab: Netlab, tmp_path: Path) -> Iterator[Broker]:
 async def at_the_door(
     lab: Netlab, broker: Broker, folder: Path, **more: str
 ) -> AsyncIterator[tuple[FarDoor, Guest]]:
-    """The daemon far away, and alice here."""
-    async with far_door(lab["door"], folder, broker.environ() | more) as door:
+    """The daemon far away, and alice here; each believes the other by its key alone."""
+    pen = Pen()
+    believes = strict("alice", pen)
+    async with far_door(lab["door"], folder, broker.environ() | believes | more) as door:
         await door.until_mqtt(True)
-        async with guest("alice", broker.port) as alice:
+        async with guest("alice", broker.port, pen=pen) as alice:
             yield door, alice
+        said = (folder / "far-door.log").read_text(errors="replace")
+        for code in DISTRUSTED:
+            assert f"{code}: " not in said
 
 
 async def rings(door: FarDoor, alice: Guest) -> Message:

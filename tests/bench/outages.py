@@ -49,24 +49,29 @@ async def _measure(lab: Netlab, folder: Path) -> list[Row]:
                 for _ in range(RUNS):
                     await _of_media(lab, door, alice, figures)
                 await _a_long_outage(lab, broker, door, alice, figures)
-        for name, more in (("without", {}), ("with a dead", _dead(lab, folder))):
+        for name, more in (
+            ("without server", {}),
+            ("with a dead STUN server", _dead(lab, folder, "stun")),
+            ("with a dead TURN server", _dead(lab, folder, "turn")),
+        ):
             async with far_door(lab["door"], folder, broker.environ() | more) as door:
                 await door.until_mqtt(True)
                 async with guest("alice", broker.port) as alice:
                     for _ in range(3 * RUNS):
-                        _note(figures, f"answer {name} TURN server", await _answer_s(door, alice))
+                        _note(figures, f"answer {name}", await _answer_s(door, alice))
     finally:
         broker.kill()
     return _rows(figures)
 
 
-def _dead(lab: Netlab, folder: Path) -> dict[str, str]:
-    """A TURN server that is configured, and nobody answers there."""
+def _dead(lab: Netlab, folder: Path, scheme: str) -> dict[str, str]:
+    """A STUN or TURN server that is configured, and nobody answers there."""
     lab["relay"].cut_off()  # else its own machine would say at once that nobody listens
     secret = folder / "turn.secret"
     secret.write_text("north")
-    url = f"turn:{lab['relay'].address}:3478"
-    servers = f'[{{urls = ["{url}"], secret_file = "{secret}"}}]'
+    url = f"{scheme}:{lab['relay'].address}:3478"
+    secrets = f', secret_file = "{secret}"' if scheme == "turn" else ""
+    servers = f'[{{urls = ["{url}"]{secrets}}}]'
     return {"APPLIANCE__MEDIA__ICE_SERVERS": servers}
 
 
@@ -206,8 +211,10 @@ def _rows(figures: Figures) -> list[Row]:
     def worst(name: str) -> float:
         return max(figures[name])
 
-    dead = statistics.median(figures["answer with a dead TURN server"])
-    without = statistics.median(figures["answer without TURN server"])
+    without, dead_stun, dead_turn = (
+        1000 * statistics.median(figures[f"answer {name}"])
+        for name in ("without server", "with a dead STUN server", "with a dead TURN server")
+    )
     return [
         Row("broker: a reset is noticed after", worst("reset"), "s", most=1),
         Row("broker: a dead network, while sending", worst("dead network, sending"), "s", most=6),
@@ -234,7 +241,9 @@ def _rows(figures: Figures) -> list[Row]:
             "/s",
             least=20,
         ),
-        Row("accept to answer, median, without a TURN server", without * 1000, "ms"),
-        Row("accept to answer, median, with a dead one", dead * 1000, "ms"),
-        Row("what a dead TURN server costs", (dead - without) * 1000, "ms", most=50),
+        Row("accept to answer, median, without a STUN or TURN server", without, "ms"),
+        Row("accept to answer, median, with a dead STUN server", dead_stun, "ms"),
+        Row("accept to answer, median, with a dead TURN server", dead_turn, "ms"),
+        Row("what a dead STUN server costs", dead_stun - without, "ms", most=50),
+        Row("what a dead TURN server costs", dead_turn - without, "ms", most=50),
     ]

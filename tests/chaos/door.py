@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,9 +29,10 @@ id = "front-door"
 name = "Front door"
 board = "simulated"
 [security]
-unsigned = "allow"
+unsigned = "{unsigned}"
 [contacts.alice]
 name = "Alice"
+keys = {keys}
 may = ["call", "answer"]
 [call]
 receiver = "user:alice"
@@ -50,6 +52,9 @@ max_entries = 10000
 max_presses = 0
 """
 
+DISTRUSTED = ("unsigned", "bad_header", "unverifiable", "forged", "replayed", "unknown_sender")
+"""As what nothing is refused that its phone has said, however often the daemon, or the broker, died."""
+
 Item = dict[str, Any]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -68,11 +73,13 @@ class Door:
         environ: Mapping[str, str],
         ring_timeout_s: float,
         *,
+        key: str | None,
         config: str = CONFIG,
         stop_post: Callable[[], None] = lambda: None,
     ) -> None:
         """`start` is `subprocess.Popen`, or that of a place in a network lab.
 
+        `key` is that of the phone, and nobody is believed without it; None: everybody is, without one.
         `stop_post` is run after each of its ends and before the next start, as an ExecStopPost; in a
         thread of its own.
         """
@@ -83,12 +90,20 @@ class Door:
         """When each call began, by the daemon's word (Unix time, seconds)."""
         self.over: dict[str, float] = {}
         """When each was over: by its word, or with the life in which it began."""
+        self.errors: Counter[str] = Counter()
+        """What it has told of, by code, in all its lives."""
         self.state = folder / "state"
         self.log = folder / "door.log"
         self._start = start
         self._socket = folder / "door.sock"
         self._config = folder / "door.toml"
-        self._config.write_text(config.format(ring_timeout_s=ring_timeout_s))
+        self._config.write_text(
+            config.format(
+                ring_timeout_s=ring_timeout_s,
+                unsigned="refuse" if key else "allow",
+                keys=json.dumps([key] if key else []),
+            )
+        )
         self._environ = {
             **os.environ,
             **environ,
@@ -168,6 +183,8 @@ class Door:
             self.began[item["subject"]] = datetime.fromisoformat(item["time"]).timestamp()
         elif item["type"] == "appliance.call_ended":
             self.over[item["subject"]] = datetime.fromisoformat(item["time"]).timestamp()
+        elif item["type"] == "appliance.error":
+            self.errors[item["data"]["code"]] += item["data"].get("count") or 1
         await self._tell()
 
     async def _tell(self) -> None:
@@ -254,6 +271,14 @@ class Door:
     async def _until(self, true: Any) -> None:
         async with asyncio.timeout(PATIENCE_S), self._changed:
             await self._changed.wait_for(true)
+
+    def distrusts(self) -> list[str]:
+        """What it has refused of its phone's word, as sentences."""
+        return [
+            f"{self.errors[code]} messages of the phone were {code}"
+            for code in DISTRUSTED
+            if self.errors[code]
+        ]
 
     def logged(self) -> dict[str, Item]:
         """Its call log, as it lies on the disk: the last word on each call."""

@@ -30,6 +30,7 @@ from tests.chaos.phone import RingingPhone
 from tests.panel.kept_pins import installed_in, is_high
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
+from tests.parts.pen import Pen
 
 ROOT = Path(__file__).parents[2]
 RELAY_PIN = 18
@@ -51,6 +52,8 @@ class Killed:
     over_its_start: int = 0
     """It was killed again before it had become ready."""
     calls: int = 0
+    rung: int = 0
+    """Of those, how many rang at the phone."""
     left_open: int = 0
     """How often the dead one left the door's relay energized."""
     ready_s: list[float] = field(default_factory=list)
@@ -112,9 +115,17 @@ class Small:
 
 
 async def kills(
-    folder: Path, count: int, *, seed: int = 1, say: Callable[[str], None] = lambda _: None
+    folder: Path,
+    count: int,
+    *,
+    seed: int = 1,
+    signed: bool = True,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Killed:
-    """Kill it `count` times; raises where it does not become ready again."""
+    """Kill it `count` times; raises where it does not become ready again.
+
+    `signed`: door and phone believe each other by their keys alone; else nobody signs.
+    """
     dice, found, begin_s = random.Random(seed), Killed(), time.monotonic()
     known: set[str] = set()
     kept = Small()
@@ -130,18 +141,22 @@ async def kills(
         pins.mkdir()
         environ["KEPT_PINS"] = str(pins)
         environ["PYTHONPATH"] = f"{installed_in(folder)}:{ROOT}"
+        pen = Pen() if signed else None
         door = Door(
             subprocess.Popen,
             folder,
             environ,
             RING_TIMEOUT_S,
+            key=pen.public if pen else None,
             config=ON_PINS,
             stop_post=lambda: released(
                 pins, lambda: door.run("release").returncode, found, f"kill {found.kills}"
             ),
         )
-        stack.enter_context(
-            RingingPhone("front-door", broker.host, broker.port, lambda: dice.uniform(0.0, 0.5))
+        phone = stack.enter_context(
+            RingingPhone(
+                "front-door", broker.host, broker.port, lambda: dice.uniform(0.0, 0.5), pen
+            )
         )
         async with door:
             while found.kills < count:
@@ -160,10 +175,12 @@ async def kills(
                 if found.kills % 50 == 0:
                     say(f"{found.kills} kills, {len(known)} calls in the log")
             await door.answers()
-    found.calls = len(known)
+    found.calls, found.rung = len(known), sum(one.times > 0 for one in phone.rung.values())
+    found.faults += [*door.distrusts(), *phone.distrusts()]
     if found.kills >= ENOUGH:
         found.faults += [f"{name} never was there" for name in kept.missing()]
         found.faults += [] if found.calls else ["no call was begun"]
+        found.faults += [] if found.rung else ["no call rang at the phone"]
         found.faults += [] if found.left_open else ["no relay was left energized"]
     found.took_s = time.monotonic() - begin_s
     return found

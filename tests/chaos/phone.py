@@ -14,6 +14,8 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.parts.pen import Pen, kid_of, read
+
 UID, ENDPOINT = "alice", "phone"
 _OFFLINE = json.dumps({"v": 1, "state": "offline"})
 
@@ -43,8 +45,17 @@ class Rung:
 class RingingPhone:
     """The messages of the interfaces by hand, over a connection of its own; `with`."""
 
-    def __init__(self, device: str, host: str, port: int, patience: Patience) -> None:
+    def __init__(
+        self, device: str, host: str, port: int, patience: Patience, pen: Pen | None
+    ) -> None:
+        """`pen`: with which it signs; None: nobody does."""
         self.rung: dict[str, Rung] = {}
+        self.signers: set[str | None] = set()
+        """By which keys the door's messages were signed; None: by none."""
+        self.stepped_back: list[str] = []
+        """Of what the door has said, new messages whose number was not higher than one before."""
+        self._highest: dict[tuple[str | None, str | None], int] = {}
+        self._pen = pen
         self._device = device
         self._patience = patience
         self._loop = asyncio.get_running_loop()
@@ -94,11 +105,14 @@ class RingingPhone:
 
     def _say_online(self) -> None:
         self._epoch = secrets.token_hex(16)
-        online = {"v": 1, "state": "online", "epoch": self._epoch, "name": "Alice", "kid": None}
+        online = {"v": 1, "state": "online", "epoch": self._epoch, "name": "Alice"}
+        online["kid"] = self._pen.kid if self._pen else None
         self._client.publish(self._presence, json.dumps(online), 1, retain=True)
 
     def _take(self, topic: str, payload: bytes) -> None:
-        message = json.loads(payload)
+        message = json.loads(read(payload))
+        if topic.startswith("appliance/call/"):
+            self.signers.add(kid_of(payload))
         if topic == self._presence:
             self._known = message["state"] == "online"
             self._look()
@@ -108,7 +122,21 @@ class RingingPhone:
         # what was written to an earlier connection of this phone is not of now
         elif message["epoch"] in (None, self._epoch) and message["id"] not in self._ids:
             self._ids.add(message["id"])
+            self._rises((message["epoch"], message["to_endpoint"]), message["seq"])
             self._heard(message["type"], message["call_id"], message["sent_at"] / 1000)
+
+    def _rises(self, counter: tuple[str | None, str | None], seq: int) -> None:
+        """By the number a phone tells a replay, whatever has become of the daemon meanwhile."""
+        highest = self._highest.get(counter, -1)
+        if seq <= highest:
+            self.stepped_back.append(f"number {seq} came behind {highest}")
+        self._highest[counter] = max(seq, highest)
+
+    def distrusts(self) -> list[str]:
+        """What somebody who goes by the rules would not have believed of the door, as sentences."""
+        other = [] if len(self.signers) <= 1 else [f"the door has signed by {self.signers}"]
+        plain = ["the door has not signed"] if self._pen and None in self.signers else []
+        return [*other, *plain, *self.stepped_back]
 
     def _look(self) -> None:
         if self._known and self._door_epoch:
@@ -167,4 +195,6 @@ class RingingPhone:
             "clock": "unknown",
             "body": body,
         }
-        self._client.publish(f"appliance/call/{self._device}/{UID}", json.dumps(envelope), 1)
+        said = json.dumps(envelope).encode()
+        said = self._pen.sign(said) if self._pen else said
+        self._client.publish(f"appliance/call/{self._device}/{UID}", said, 1)

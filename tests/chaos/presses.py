@@ -21,6 +21,7 @@ from tests.chaos.door import RESTART_S, Door, Item
 from tests.chaos.phone import RingingPhone, Rung
 from tests.parts.faraway import Broker
 from tests.parts.netlab import Netlab, netlab
+from tests.parts.pen import Pen
 
 RING_TIMEOUT_S = 4.0
 """Of `make chaos`: everything that befalls the house lasts up to twice as long."""
@@ -28,6 +29,9 @@ LATE_S = 0.5
 """What a message may still be on its way when its call times out."""
 FLASH_S = 0.5
 """What a broker gives out that stood still, the ring and behind it its end, is no ring for anybody."""
+MOST = 5000
+"""Of one house: its call log keeps 10,000, and what has made room there would be told as lost. A press may
+begin a call of which it is not told, so there are more calls than presses."""
 CALM = 10
 """Presses before the first trouble."""
 RECOVERY_S = 20.0
@@ -57,6 +61,10 @@ class Verdict:
     """Never rung, and there was no trouble around it."""
     unknown: list[str] = field(default_factory=list)
     """Begun, and nobody had pressed, or for a press that had its call."""
+    distrusted: list[str] = field(default_factory=list)
+    """What door and phone have not believed of each other, as sentences."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """What the door has told as errors, by code: what was for a life or connection before is one."""
     befell: Counter[str] = field(default_factory=Counter)
     lives: int = 0
     took_s: float = 0.0
@@ -64,7 +72,8 @@ class Verdict:
     @property
     def faults(self) -> list[str]:
         """Every broken promise, as a sentence."""
-        return [f"{call_id} was {how}" for how in FAULTS for call_id in getattr(self, how)]
+        calls = [f"{call_id} was {how}" for how in FAULTS for call_id in getattr(self, how)]
+        return [*calls, *self.distrusted]
 
 
 Span = tuple[float, float]
@@ -172,12 +181,16 @@ async def presses(
     every_s: float = 4.0,
     ring_timeout_s: float = RING_TIMEOUT_S,
     each_first: bool = False,
+    signed: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
     """Press `count` times. `each_first`: every kind of trouble once, before it goes on at random.
 
+    `signed`: door and phone believe each other by their keys alone; else nobody signs.
     Raises where something is never well again.
     """
+    if count > MOST:
+        raise ValueError(f"{count} presses of one house: its call log has room for {MOST}")
     dice = random.Random(seed)
     verdict = Verdict()
     begin_s = time.monotonic()
@@ -187,10 +200,16 @@ async def presses(
         broker = Broker(lab, folder)
         await asyncio.to_thread(broker.start)
         stack.callback(broker.kill)
-        door = Door(lab["door"].start, folder, broker.environ(), ring_timeout_s)
+        pen = Pen() if signed else None
+        key = pen.public if pen else None
+        door = Door(lab["door"].start, folder, broker.environ(), ring_timeout_s, key=key)
         phone = stack.enter_context(
             RingingPhone(
-                "front-door", broker.host, broker.port, lambda: _patience(dice, ring_timeout_s)
+                "front-door",
+                broker.host,
+                broker.port,
+                lambda: _patience(dice, ring_timeout_s),
+                pen,
             )
         )
         chaos = Chaos(lab, broker, door, dice)
@@ -232,6 +251,7 @@ async def presses(
             await door.answers()
     verdict.took_s = time.monotonic() - begin_s
     verdict.befell, verdict.lives = chaos.befell, door.lives
+    verdict.distrusted, verdict.refused = [*door.distrusts(), *phone.distrusts()], door.errors
     seen.began, seen.over, seen.rung = door.began, door.over, phone.rung
     seen.log, seen.troubles = door.logged(), chaos.times
     judge(verdict, seen)

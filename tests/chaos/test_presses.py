@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chaos.phone import Rung
-from tests.chaos.presses import RECOVERY_S, Seen, Verdict, judge, presses
+from tests.chaos.__main__ import rounds_of
+from tests.chaos.door import CONFIG
+from tests.chaos.phone import UID, RingingPhone, Rung
+from tests.chaos.presses import MOST, RECOVERY_S, Seen, Verdict, judge, presses
 from tests.parts.netlab import netlab
+from tests.parts.pen import Pen
 
 
 @pytest.mark.timeout(600)
@@ -21,6 +26,15 @@ async def test_no_press_is_lost_doubled_or_late_whatever_dies(tmp_path: Path) ->
     assert verdict.rung > 0
     assert verdict.calm > 0
     assert verdict.lives > 1
+
+
+async def test_no_house_is_pressed_at_more_often_than_its_call_log_keeps(tmp_path: Path) -> None:
+    kept = tomllib.loads(CONFIG.format(ring_timeout_s=1, unsigned="refuse", keys="[]"))
+    assert kept["call_log"]["max_entries"] >= 2 * MOST
+    assert list(rounds_of(2 * MOST + 3)) == [MOST, MOST, 3]
+    assert list(rounds_of(0)) == []
+    with pytest.raises(ValueError, match="room for 5000"):
+        await presses(tmp_path, MOST + 1)
 
 
 # -------------------- what the judge sees, with calls of 4 s and a press at 100
@@ -90,6 +104,29 @@ def test_a_press_that_did_not_ring_needs_trouble_around_it() -> None:
     assert faults(troubles=[(50.0, 99.0)]) == []
     assert faults(troubles=[(103.0, 110.0)], over={"it": 104.0}) == []
     assert faults(troubles=[(103.0, 110.0)]) == ["it was unrung"], "it was over before"
+
+
+def test_what_one_has_not_believed_of_the_other_is_a_fault() -> None:
+    assert Verdict(distrusted=["number 6 came behind 7"]).faults == ["number 6 came behind 7"]
+
+
+async def test_a_door_that_counts_lower_or_signs_otherwise_after_a_restart_is_seen() -> None:
+    phone = RingingPhone("front-door", "127.0.0.1", 1, lambda: 0.0, Pen())
+    door, other = Pen(), Pen()
+
+    def hears(pen: Pen | None, id_: str, seq: int) -> list[str]:
+        said = {"id": id_, "seq": seq, "type": "state", "call_id": "it", "sent_at": 0}
+        payload = json.dumps({**said, "epoch": None, "to_endpoint": None}).encode()
+        phone._take(f"appliance/call/{UID}/front-door", pen.sign(payload) if pen else payload)
+        return phone.distrusts()
+
+    assert hears(door, "a", 6) == hears(door, "b", 7) == []
+    assert hears(door, "b", 7) == [], "it was said twice"
+    assert hears(door, "c", 7) == ["number 7 came behind 7"]
+    phone.stepped_back.clear()
+    assert len(hears(other, "d", 8)) == 1
+    phone.signers.clear()
+    assert hears(None, "e", 9) == ["the door has not signed"]
 
 
 def test_what_is_not_in_the_log_or_has_no_end_there_is_told() -> None:

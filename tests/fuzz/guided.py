@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the parsers that anybody reaches, where atheris is installed.
 
-`pip install atheris` (Linux on x86-64), then `FUZZ=guided make fuzz` for N seconds of each, or for one
+`FUZZ=guided make fuzz` gets it (the extra `fuzz`; Linux on x86-64) and plays N seconds of each, or for one
 `python -m tests.fuzz.guided messages -max_total_time=60`; behind the name are libFuzzer's own settings.
 It ends at the first input that is neither understood nor refused by its own error. The property tests ask
 the same without looking at which lines are reached.
@@ -106,7 +106,7 @@ def seeds() -> dict[str, list[bytes]]:
 
 
 MISSING = (
-    "atheris is not installed: `.venv/bin/pip install atheris` (Linux on x86-64); "
+    "atheris is not installed: `FUZZ=guided make fuzz` gets it (the extra `fuzz`; Linux on x86-64); "
     "the property tests ask the same without it"
 )
 

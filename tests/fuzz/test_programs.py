@@ -82,7 +82,7 @@ def test_what_is_guided_says_what_it_lacks(
 ) -> None:
     monkeypatch.setattr(guided, "is_there", lambda: False)
     assert main(["guided"]) == 2
-    assert "pip install atheris" in capsys.readouterr().out
+    assert "FUZZ=guided make fuzz" in capsys.readouterr().out
     assert guided.run(1, 1).faults == [], "beside the others it is left out, and says so"
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
 from aioice import stun
 from aiortc import RTCIceCandidate
 from aiortc.sdp import candidate_from_sdp
+from msgspec.structs import replace
 
 from appliance.calls.effects import AcceptAnswer, AddCandidate, ClosePeer, OpenPeer
 from appliance.calls.inputs import (
@@ -27,8 +28,12 @@ from appliance.media import gathering
 from appliance.media.gathering import as_message
 from appliance.messages import SessionDescription
 from appliance.model import CallType
+from appliance.signaling.broker import EmbeddedBroker
 from tests.media.stranger import Stranger, until
 from tests.media.studio_door import ALICE, a_door
+from tests.parts.house import config_for, house
+from tests.parts.need import own_address
+from tests.parts.phone import phone
 
 SEEN_AS = ("198.18.7.7", 40_404)
 """As whom the server of these tests sees everybody."""
@@ -79,16 +84,6 @@ async def stun_server() -> AsyncIterator[tuple[StunServer, IceServer]]:
         yield server, IceServer((f"stun:{address}:{port}",))
     finally:
         await server.close()
-
-
-def own_address() -> str:
-    """One of this machine's, not of loopback: ICE does not use that."""
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.18.0.1", 9))
-        except OSError:
-            pytest.skip("this machine has no address but loopback")
-        return str(probe.getsockname()[0])
 
 
 async def test_what_comes_in_time_is_in_the_description(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +146,28 @@ async def test_with_a_server_that_never_answers_two_devices_are_connected_all_th
             door.studio.perform(AcceptAnswer(ALICE, (await house.next(PeerAnswered)).description))
             await door.next(PeerConnected)
             await house.next(PeerConnected)
+
+
+async def test_a_call_of_a_whole_device_waits_for_no_server_however_long_it_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waited for this one would wait for ever: what is waited is `PATIENCE_S`, once."""
+    monkeypatch.setattr(gathering, "LIMIT_S", 1e6)
+    assert gathering.PATIENCE_S <= 0.05, "more than a dead server is to cost a call"
+    async with stun_server() as (server, configured), EmbeddedBroker() as broker:
+        config = config_for(broker.port)
+        config = replace(config, media=replace(config.media, ice_servers=(configured,)))
+        async with (
+            house(config, tmp_path) as door,
+            phone("alice", "127.0.0.1", broker.port, version=4) as alice,
+        ):
+            await door.until_true(lambda: "alice" in door.appliance.engine.state.presence)
+            await door.appliance.session.initiate_call("alice")
+            await alice.answer(await alice.hear("invite"))
+            await door.until("session_joined")
+            assert server.asked > 0
+            assert not server.answers.is_set(), "it has kept silent all the while"
+            await door.appliance.session.end_call()
 
 
 async def test_a_candidate_that_comes_late_makes_the_connection() -> None:

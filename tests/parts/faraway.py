@@ -23,6 +23,7 @@ from tests.parts.house import name_of
 from tests.parts.mosquitto import Mosquitto, free_port
 from tests.parts.need import program
 from tests.parts.netlab import Netlab
+from tests.parts.pen import Pen
 
 PATIENCE_S = 60.0
 """Far longer than anything takes; only a fault waits for it."""
@@ -53,6 +54,14 @@ class Broker(Mosquitto):
             "APPLIANCE__MQTT__PORT": str(self.tls_port),
             "APPLIANCE__MQTT__CA_FILE": str(self.ca_file),
         }
+
+
+def strict(uid: str, pen: Pen) -> dict[str, str]:
+    """What tells a daemon to believe nobody without a key, and this contact by its own."""
+    return {
+        "APPLIANCE__SECURITY__UNSIGNED": "refuse",
+        f"APPLIANCE__CONTACTS__{uid.upper()}__KEYS": json.dumps([pen.public]),
+    }
 
 
 class Starting(Protocol):

@@ -19,6 +19,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from tests.parts.links import Film, Link, Voice, Where, only_h264
 from tests.parts.network import without_checks
+from tests.parts.pen import Pen
 from tests.parts.phone import PATIENCE_S, Message, Phone, closed
 
 ATTEMPT_S = 5.0
@@ -478,14 +479,19 @@ async def guest(
     device: str = "front-door",
     endpoint: str = "phone",
     version: int = 5,
+    pen: Pen | None = None,
     dress: Callable[[Guest], None] = lambda one: None,
 ) -> AsyncIterator[Guest]:
-    """A guest that is online for as long as the block lasts; `dress` prepares it."""
-    one = Guest(uid, "127.0.0.1", port, device=device, endpoint=endpoint, version=version)
+    """A guest that is online for as long as the block lasts; `dress` prepares it.
+
+    With a `pen` it signs, and so has everybody who writes to it.
+    """
+    one = Guest(uid, "127.0.0.1", port, device=device, endpoint=endpoint, version=version, pen=pen)
     dress(one)
     try:
         await one.online()
         yield one
+        assert not (pen and one.unsigned), f"nobody has signed {one.unsigned}"
     finally:
         await one.hang_up()
         await asyncio.to_thread(one.close)

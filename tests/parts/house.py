@@ -12,9 +12,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from appliance.app import Appliance, running
-from appliance.config import Config, Http, Mqtt, load
+from appliance.config import Config, Http, Mqtt, Security, load
 from appliance.loading.shipped import shipped
 from tests.parts.mosquitto import free_port
+from tests.parts.pen import Pen
 from tests.parts.privacy import PrivacyWatch
 
 PATIENCE_S = 30.0
@@ -84,6 +85,15 @@ def config_for(port: int, **changes: Any) -> Config:
         http=Http(port=free_port()),
         **changes,
     )
+
+
+def strict(config: Config, **pens: Pen) -> Config:
+    """The same house, which believes nobody without a key, and each of these contacts by its own."""
+    contacts = {
+        uid: replace(contact, keys=(pens[uid].public,) if uid in pens else ())
+        for uid, contact in config.contacts.items()
+    }
+    return replace(config, security=Security("refuse"), contacts=contacts)
 
 
 @asynccontextmanager

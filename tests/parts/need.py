@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,3 +25,13 @@ def program(name: str, package: str | None = None) -> Path:
     if found is None:
         skip_or_fail(f"{name} is not installed (apt install {package or name})")
     return Path(found)
+
+
+def own_address() -> str:
+    """An address of this machine, not of loopback, which ICE does not use."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.18.0.1", 9))
+        except OSError:
+            skip_or_fail("this machine has no address but loopback")
+        return str(probe.getsockname()[0])

@@ -18,19 +18,29 @@ class Pen:
         jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{self.public}"}}'
         self.kid = _encoded(hashlib.sha256(jwk.encode()).digest())
 
-    def sign(self, payload: bytes) -> bytes:
-        """The payload, signed."""
-        header = json.dumps({"alg": "Ed25519", "kid": self.kid, "typ": "appliance+json"}).encode()
-        signed = f"{_encoded(header)}.{_encoded(payload)}"
+    def sign(self, payload: bytes, kid: str | None = None) -> bytes:
+        """The payload, signed; `kid`: in the name of another key."""
+        header = {"alg": "Ed25519", "kid": kid or self.kid, "typ": "appliance+json"}
+        signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(payload)}"
         return f"{signed}.{_encoded(self._key.sign(signed.encode()))}".encode()
+
+
+def kid_of(payload: bytes) -> str | None:
+    """The key that a message names; None where it is not signed."""
+    if payload.startswith(b"{"):
+        return None
+    return str(json.loads(_decoded(payload.split(b".")[0]))["kid"])
 
 
 def read(payload: bytes) -> bytes:
     """What a message says, whoever may have signed it: a test does not doubt its door."""
     if payload.startswith(b"{"):
         return payload
-    said = payload.split(b".")[1]
-    return base64.urlsafe_b64decode(said + b"=" * (-len(said) % 4))
+    return _decoded(payload.split(b".")[1])
+
+
+def _decoded(text: bytes) -> bytes:
+    return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
 
 
 def _encoded(data: bytes) -> str:

@@ -25,7 +25,7 @@ from aiortc import (
 from av import AudioFrame, VideoFrame
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.parts.pen import Pen, read
+from tests.parts.pen import Pen, kid_of, read
 
 RATE = 48000
 PATIENCE_S = 30.0
@@ -133,6 +133,8 @@ class Phone:
         self.media = Media()
         self.pen = pen
         """With which it signs what it sends; None: it does not."""
+        self.unsigned: list[str] = []
+        """Types of messages that came to it in plain words."""
         self.connection: RTCPeerConnection | None = None
         self.joined = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -164,16 +166,20 @@ class Phone:
         self._loop.call_soon_threadsafe(self._subscribed.set)
 
     def _arrived(self, _client: Any, _data: Any, packet: paho.MQTTMessage) -> None:
-        body = json.loads(read(bytes(packet.payload)))
-        self._loop.call_soon_threadsafe(self._take, packet.topic, body)
+        payload = bytes(packet.payload)
+        body = json.loads(read(payload))
+        signed = kid_of(payload) is not None
+        self._loop.call_soon_threadsafe(self._take, packet.topic, body, signed)
 
-    def _take(self, topic: str, body: Message) -> None:
+    def _take(self, topic: str, body: Message, signed: bool) -> None:
         if topic.startswith("appliance/presence/"):
             if body["state"] == "online":
                 if self.door_epoch.done():  # the door has connected anew
                     self.door_epoch = self._loop.create_future()
                 self.door_epoch.set_result(body["epoch"])
             return
+        if not signed:
+            self.unsigned.append(body["type"])
         if body["to_endpoint"] not in (None, self.endpoint) or body["id"] in self._ids:
             return
         self._ids[body["id"]] = None
@@ -368,11 +374,12 @@ async def phone(
     version: int = 5,
     pen: Pen | None = None,
 ) -> AsyncIterator[Phone]:
-    """A phone that is online for as long as the block lasts."""
+    """A phone that is online for as long as the block lasts; with a `pen` it signs, and so has its door."""
     one = Phone(uid, host, port, device=device, endpoint=endpoint, version=version, pen=pen)
     try:
         await one.online()
         yield one
+        assert not (pen and one.unsigned), f"the door has not signed {one.unsigned}"
     finally:
         await one.hang_up()
         await asyncio.to_thread(one.close)  # it waits for a broker that may live on this loop

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import socket
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
@@ -168,6 +170,29 @@ def test_who_has_no_name_has_nothing_to_say(port: int) -> None:
         assert not nobody.may_publish("appliance/call/front-door/")
 
 
-def test_the_broker_is_for_this_machine_only() -> None:
-    listeners = re.findall(r"^listener (.*)$", SHIPPED.read_text(), re.MULTILINE)
-    assert [address.split()[1] for address in listeners] == ["127.0.0.1", "127.0.0.1"]
+def test_the_broker_is_for_this_machine_only(port: int) -> None:
+    listeners = re.findall(r"^\s*listener (.*)$", SHIPPED.read_text(), re.MULTILINE)
+    assert [address.split()[1:] for address in listeners] == [["127.0.0.1"], ["127.0.0.1"]]
+    # `port`, `bind_address` and `bind_interface` would be a listener of another kind
+    assert not re.search(r"^\s*(port|bind_\w+|include_dir)\b", SHIPPED.read_text(), re.MULTILINE)
+    with socket.socket() as guest:  # who is not on loopback
+        guest.settimeout(30)
+        assert guest.connect_ex((need.own_address(), port)) == errno.ECONNREFUSED
+
+
+def test_no_other_configuration_lets_anybody_in_unnamed_and_no_package_has_this_one() -> None:
+    """Of what is in the source: it is for who has the checkout, and starts it."""
+    found = {
+        str(file.relative_to(ROOT))
+        for folder in ("config", "image-build", "systemd", "appliance")
+        for file in (ROOT / folder).rglob("*")
+        if file.is_file() and re.search(rb"(?m)^\s*allow_anonymous\s+true", file.read_bytes())
+    }
+    assert found == {"config/mosquitto/mosquitto.conf"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["appliance"]
+    assert not [one for one in wheel["force-include"] if one.endswith("mosquitto.conf")]
+    for file in (ROOT / "image-build").rglob("*"):
+        if file.is_file() and file.suffix != ".md":
+            assert b"config/mosquitto/mosquitto.conf" not in file.read_bytes()

@@ -34,7 +34,7 @@ from appliance.reporting.ledger import SPARE_LINES
 from appliance.signaling.pairing import proof_of
 from appliance.trust.keys import decoded
 from tests.media.stranger import Stranger, until
-from tests.parts.house import House, config_for, house, name_of
+from tests.parts.house import House, config_for, house, name_of, strict
 from tests.parts.leaping import Clock, leaping
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
@@ -165,7 +165,7 @@ def configured(broker: Mosquitto, folder: Path) -> Config:
         ):
             (hooks / name).write_text(f"#!/bin/sh\n{does}\n")
             (hooks / name).chmod(0o755)
-    config = config_for(broker.port, panel=Panel(max_presses=0))
+    config = strict(config_for(broker.port, panel=Panel(max_presses=0)), **calls.PENS)
     return replace(
         config,
         call=replace(config.call, quiet_hours=QUIET),
@@ -338,7 +338,7 @@ async def a_door(broker: Mosquitto, folder: Path, clock: Clock, number: int) -> 
     url = f"ws://127.0.0.1:{broker.websocket_port}/"
     async with (
         house(config, folder, websocket_url=url) as door,
-        phone("alice", "127.0.0.1", broker.port) as alice,
+        phone("alice", "127.0.0.1", broker.port, pen=calls.PENS["alice"]) as alice,
     ):
         await is_there(door)
         yield Day(door, alice, broker, clock, number=1000 * number)
