@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.image.build import image
+from tests.image.card import Card
 from tests.image.machine import CardMachine
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts.need import skip_or_fail
@@ -59,6 +60,17 @@ def test_it_comes_up_whole_from_slot_a(machine: CardMachine) -> None:
     assert machine.check("systemctl show -P NRestarts appliance").strip() == "0"
     root = machine.check("lsblk -no PARTLABEL $(findmnt -no SOURCE /)").strip()
     assert root == "system_a"
+
+
+def test_what_says_which_slot_boots_has_its_length_from_the_first_start_on(
+    card: Path, machine: CardMachine
+) -> None:
+    """An image has it shorter; a write that changes the length is more than one of a sector."""
+    made, now = Card(card).read("bootconfig", "autoboot.txt"), machine.get("/bootfs/autoboot.txt")
+    assert len(made) < len(now) == 256
+    assert now.startswith(made)
+    machine.check("sync -f /bootfs")
+    assert machine.card.read("bootconfig", "autoboot.txt") == now
 
 
 @pytest.mark.parametrize("path", ["/x", "/etc/x", "/usr/x", "/opt/appliance/x", "/boot/firmware/x"])
