@@ -30,6 +30,8 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
         updated.spoilt(good),
         good,
         updated.bundle(folder, "never-ready", updated.NEVER_READY),
+        updated.bundle(folder, "hangs", updated.HANGS),
+        updated.bundle(folder, "without-python", updated.WITHOUT_PYTHON),
         updated.foreign(folder),
     )
 
@@ -112,8 +114,10 @@ def test_it_is_booted_from_then_on(door: Door) -> None:
     assert door.rings(), "with the configuration of before"
 
 
-def test_one_that_is_never_ready_is_left_by_itself(door: Door) -> None:
-    door.install("never-ready.raucb")
+@pytest.mark.parametrize("which", ["never-ready", "hangs", "without-python"])
+def test_one_that_is_no_good_is_left_by_itself(door: Door, which: str) -> None:
+    """Not ready; neither it nor its judge ever ends; nothing of it can be started at all."""
+    door.install(f"{which}.raucb")
     door.followed(2)
     door.ready()
     assert door.check(f"cat {updated.MARK}") == "good\n"
