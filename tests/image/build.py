@@ -40,7 +40,8 @@ def image_item(architecture: str) -> Item:
         digest(
             base_item(architecture).path.name,
             deb_item(architecture).path.name,
-            *_content(VM, UPDATE, LAYER / "appliance.rootfs-overlay"),
+            *_content(VM / "rootfs", UPDATE, LAYER / "appliance.rootfs-overlay"),
+            *((VM / name).read_bytes() for name in ("assemble", "genimage.cfg")),
             (update_keys() / "authority.crt").read_bytes(),
             (LAYER / "settle").read_bytes(),
             AGENT.read_bytes(),
@@ -109,6 +110,7 @@ def _content(*folders: Path) -> Iterable[str | bytes]:
 
 def _deb(architecture: str, made: Path) -> None:
     environment = {**os.environ, "ARCH": architecture, "SUITE": SUITE, "LEVEL": "1"}
+    environment.setdefault("DEB_MIRROR", mirror())
     _run([str(PACKAGING / "build")], environment)
     [package] = (ROOT / "dist").glob(f"appliance_*+deb13_{architecture}.deb")
     shutil.copyfile(package, made)

@@ -24,6 +24,13 @@ from importlib.metadata import distributions
 for one in distributions(path=["{place}"]):
     print(one.name, one.version)
 """
+ASKED_FOR_ACCOUNT = """
+import socket
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect("/run/appliance-accounts.sock")
+    line.sendall(b'{"make": "alice"}\\n')
+    print(line.makefile().readline())
+"""
 IDENTITY = "cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"
 
 
@@ -101,6 +108,24 @@ def test_no_password_is_the_same_twice_for_there_is_none(machine: CardMachine) -
     for line in machine.check("cat /etc/shadow").splitlines():
         name, password = line.split(":")[:2]
         assert password.startswith(("*", "!")), name
+
+
+def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
+    machine: CardMachine,
+) -> None:
+    """A drop-in and a socket that an owner cannot put there, for /etc is only read."""
+    group = machine.check("getent group appliance-accounts").split(":")[2]
+    daemon = "/proc/$(systemctl show -P MainPID appliance)/status"
+    assert group in machine.check(f"grep Groups {daemon}").split()
+    machine.check("appliance broker new --host door.local --host localhost")
+    machine.put("/tmp/asked.py", ASKED_FOR_ACCOUNT)
+    asks = "setpriv --reuid {} --regid {} --groups {} python3 /tmp/asked.py"
+    given = machine.check(asks.format("appliance", "appliance", "appliance-accounts"))
+    assert re.search(r'"password": "[^"]{16,}"', given), given
+    assert "alice:" in machine.check("cat /etc/mosquitto/appliance/passwords")
+    refused = machine.run(asks.format("nobody", "nogroup", "nogroup"))
+    assert "PermissionError" in refused.out
+    machine.check("rm -r /etc/mosquitto/appliance")
 
 
 def test_its_list_of_parts_has_what_is_installed(
