@@ -50,8 +50,8 @@ _BOARDS: Mapping[str, Sequence[str]] = {
 _SLOW = ("systemd.default_device_timeout_sec=900", "systemd.default_timeout_start_sec=900")
 """A card that does not come is no matter of seconds where a processor is emulated beside other work."""
 _PROCESSORS = {"amd64": "1", "arm64": "2"}
-"""Where qemu 7.2 emulates two of amd64 at once, a kernel that changes its own code can run into the breakpoint
-that it has set there for the other one: `Oops: int3`, and a panic. It was seen.
+"""Where qemu 7.2 emulates two of amd64 at once, a kernel that changes its own code can run into the
+breakpoint that it has set there for the other one: `Oops: int3`, and a panic. It was seen.
 """
 _PACKAGES = {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}
 
