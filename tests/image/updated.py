@@ -141,5 +141,5 @@ def disk(folder: Path, *files: Path) -> Path:
     made = folder / "beside.ext4"
     size = sum(file.stat().st_size for file in room.iterdir()) // (1 << 20)
     words = [str(program("mke2fs", "e2fsprogs")), "-q", "-t", "ext4", "-m", "0", "-d", str(room)]
-    subprocess.run([*words, str(made), f"{size + size // 20 + 16}M"], check=True)
+    subprocess.run([*words, str(made), f"{size + size // 10 + 64}M"], check=True)
     return made
