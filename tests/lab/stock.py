@@ -16,6 +16,9 @@ PLACE = Path(__file__).parent
 ROOT = PLACE.parents[1]
 """The project's own folder."""
 
+WHO = "lab"
+"""Whose program it is that builds, for whoever reads what it says."""
+
 KEPT = 4
 """How many versions of one thing are kept: branches that differ take turns."""
 
@@ -77,7 +80,7 @@ class Item:
 
 def say(words: str) -> None:
     """Tell whoever waits."""
-    sys.stderr.write(f"lab: {words}\n")
+    sys.stderr.write(f"{WHO}: {words}\n")
 
 
 @contextmanager
