@@ -125,7 +125,7 @@ def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
     assert "alice:" in machine.check("cat /etc/mosquitto/appliance/passwords")
     refused = machine.run(asks.format("nobody", "nogroup", "nogroup"))
     assert "PermissionError" in refused.out
-    machine.check("rm -r /etc/mosquitto/appliance")
+    machine.check("find /etc/mosquitto/appliance -mindepth 1 -delete")
 
 
 def test_its_list_of_parts_has_what_is_installed(
