@@ -15,23 +15,6 @@ from tests.parts.need import skip_or_fail
 
 pytestmark = pytest.mark.timeout(3600)
 
-SERVER = """
-import ssl
-from aiohttp import web
-served = web.Application()
-served.router.add_static("/", "/run/bundles")
-context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-context.load_cert_chain("/run/server.crt", "/run/server.key")
-web.run_app(served, host="127.0.0.1", port=8443, ssl_context=context, print=None)
-"""
-"""What a publisher's server is, on the machine itself, which has no way to others."""
-TRUSTED = """
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=localhost \\
-    -addext subjectAltName=DNS:localhost -keyout /run/server.key -out /run/server.crt
-cat /etc/ssl/certs/ca-certificates.crt /run/server.crt > /run/trusted.crt
-mount --bind /run/trusted.crt /etc/ssl/certs/ca-certificates.crt
-"""
-
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -149,23 +132,3 @@ def test_what_was_left_is_not_booted_by_a_stray_tryboot(door: Door) -> None:
     door.restart("0 tryboot")
     door.ready()
     assert door.slots()["slot"] == "B"
-
-
-def test_a_bundle_at_a_url_is_written_as_it_comes(door: Door) -> None:
-    """Of its server only ranges are asked; the kernel reads it as a disk (nbd), and nobody keeps a copy."""
-    door.bundles()
-    source = "https://localhost:8443/good.raucb"
-    door.put("/run/server.py", SERVER)
-    door.start("/opt/appliance/bin/python /run/server.py > /run/server.log 2>&1", 3600)
-    door.until("ss -tln | grep 8443")
-    unknown = door.run(f"appliance update check {source}")
-    assert not unknown.ok, "its server is nobody that the system knows"
-    door.check(f"set -e{TRUSTED}")
-    door.until(f"appliance update check {source} | grep '9.0 is to be had'")
-    door.start(f"appliance update install {source} > /run/update.log 2>&1", 3600)
-    door.until("grep -x [0-9]* /sys/block/nbd0/pid", 1200)
-    door.followed(1)
-    door.ready()
-    door.until('appliance update status | grep \'"default_slot": "A"\'', 1200)
-    assert door.check(f"cat {updated.MARK}") == "good\n"
-    assert door.rings()
