@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.image.build import ARCHITECTURES, image
 from tests.image.machine import CardMachine
+from tests.lab import stock
 from tests.lab.stock import ROOT, CannotBuildHere, say
 
 NOT_HERE = 3
@@ -18,6 +19,7 @@ START_S = 1800.0
 
 def main(architecture: str) -> int:
     """Build, list, start; the exit status, 3 where this machine does not allow it."""
+    stock.WHO = "image"
     try:
         card = image(architecture)
     except CannotBuildHere as error:
@@ -28,6 +30,7 @@ def main(architecture: str) -> int:
     link.unlink(missing_ok=True)
     link.symlink_to(card)
     subprocess.run([ROOT / "image-build" / "sbom", card, link.with_suffix(".cdx.json")], check=True)
+    say(f"{link.relative_to(ROOT)} is the card. Its first start, in qemu: minutes, emulated")
     with tempfile.TemporaryDirectory(prefix="image-") as folder:
         began = time.monotonic()
         with CardMachine(
@@ -35,9 +38,8 @@ def main(architecture: str) -> int:
         ) as machine:
             machine.until("systemctl is-active multi-user.target appliance", START_S)
             said = machine.check("uname -srm; systemctl show -P StatusText appliance")
-            say(
-                f"READY after {time.monotonic() - began:.0f} s: {', '.join(said.split(chr(10))[:2])}"
-            )
+            after_s = time.monotonic() - began
+            say(f"READY after {after_s:.0f} s: {', '.join(said.split(chr(10))[:2])}")
             failed = machine.check("systemctl list-units --state=failed --plain --no-legend")
     if failed.strip():
         say(f"but not all of it: {failed}")

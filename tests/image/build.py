@@ -40,7 +40,8 @@ def image_item(architecture: str) -> Item:
         digest(
             base_item(architecture).path.name,
             deb_item(architecture).path.name,
-            *_content(VM, UPDATE, LAYER / "appliance.rootfs-overlay"),
+            *_content(VM / "rootfs", UPDATE, LAYER / "appliance.rootfs-overlay"),
+            *((VM / name).read_bytes() for name in ("assemble", "genimage.cfg")),
             (update_keys() / "authority.crt").read_bytes(),
             (LAYER / "settle").read_bytes(),
             AGENT.read_bytes(),
@@ -83,7 +84,7 @@ def base_item(architecture: str) -> Item:
     return Item(
         f"debian-{architecture}",
         f"Debian {SUITE} for {architecture}",
-        "a minute, and ten where its processor is emulated",
+        "a minute, and five where its processor is emulated",
         digest((VM / "packages").read_bytes(), architecture, _BASE_RECIPE),
         kept=2,
     )
@@ -93,7 +94,7 @@ def image(architecture: str) -> Path:
     """The image. Raises CannotBuildHere, and RuntimeError with what failed."""
     item = image_item(architecture)
     if not item.is_there:  # what it is made of may have been forgotten by then
-        base_item(architecture).get(lambda made, room: _base(architecture, made))
+        base_item(architecture).get(lambda made, room: _base(architecture, made, room))
         deb_item(architecture).get(lambda made, room: _deb(architecture, made))
     return item.get(lambda made, room: _image(architecture, made, room))
 
@@ -109,24 +110,29 @@ def _content(*folders: Path) -> Iterable[str | bytes]:
 
 def _deb(architecture: str, made: Path) -> None:
     environment = {**os.environ, "ARCH": architecture, "SUITE": SUITE, "LEVEL": "1"}
+    environment.setdefault("DEB_MIRROR", mirror())
     _run([str(PACKAGING / "build")], environment)
     [package] = (ROOT / "dist").glob(f"appliance_*+deb13_{architecture}.deb")
     shutil.copyfile(package, made)
 
 
-def _base(architecture: str, made: Path) -> None:
+def _base(architecture: str, made: Path, room: Path) -> None:
     _can_run(architecture)
     lines = (VM / "packages").read_text().splitlines()
-    packages = [line for line in lines if line and not line.startswith("#")]
-    kernel = f"linux-image-{architecture}"
+    named = [line for line in lines if line and not line.startswith("#")]
+    packages = ",".join([*named, f"linux-image-{architecture}"])
+    maker = program("mmdebstrap")
+    if architecture != _HERE:
+        _run([*_alone(), str(VM / "foreign"), architecture, SUITE, mirror(), packages, str(room)])
+        return
     _run(
         [
-            program("mmdebstrap"),
+            maker,
             f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
             "--variant=minbase",
             f"--architectures={architecture}",
             "--format=tar",
-            f"--include={','.join([*packages, kernel])}",
+            f"--include={packages}",
             "--aptopt=APT::Install-Recommends false",
             "--dpkgopt=force-unsafe-io",
             "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -138,6 +144,13 @@ def _base(architecture: str, made: Path) -> None:
             mirror(),
         ]
     )
+
+
+def _alone() -> list[str]:
+    """What a program is begun with that mounts something: it is root there, and the mounts are its own."""
+    if os.geteuid() == 0:
+        return ["unshare", "--mount", "--"]
+    return ["unshare", "--map-root-user", "--map-auto", "--mount", "--"]
 
 
 def _can_run(architecture: str) -> None:
@@ -152,12 +165,9 @@ def _can_run(architecture: str) -> None:
 
 def _image(architecture: str, made: Path, room: Path) -> None:
     _can_run(architecture)
-    alone = ["unshare", "--mount"]
-    if os.geteuid() != 0:
-        alone = ["unshare", "--map-root-user", "--map-auto", "--mount"]
     base, deb = base_item(architecture).path, deb_item(architecture).path
     environment = {**os.environ, "KEYRING": str(update_keys() / "authority.crt")}
-    words = [*alone, "--", str(VM / "assemble"), str(base), str(deb), architecture, str(room)]
+    words = [*_alone(), str(VM / "assemble"), str(base), str(deb), architecture, str(room)]
     _run(words, environment)
     (room / "disk.img").rename(made)
 

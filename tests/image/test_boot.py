@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.image.build import image
+from tests.image.card import Card
 from tests.image.machine import CardMachine
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts.need import skip_or_fail
@@ -22,6 +23,13 @@ ASKED = """
 from importlib.metadata import distributions
 for one in distributions(path=["{place}"]):
     print(one.name, one.version)
+"""
+ASKED_FOR_ACCOUNT = """
+import socket
+with socket.socket(socket.AF_UNIX) as line:
+    line.connect("/run/appliance-accounts.sock")
+    line.sendall(b'{"make": "alice"}\\n')
+    print(line.makefile().readline())
 """
 IDENTITY = "cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"
 
@@ -61,6 +69,17 @@ def test_it_comes_up_whole_from_slot_a(machine: CardMachine) -> None:
     assert root == "system_a"
 
 
+def test_what_says_which_slot_boots_has_its_length_from_the_first_start_on(
+    card: Path, machine: CardMachine
+) -> None:
+    """An image has it shorter; a write that changes the length is more than one of a sector."""
+    made, now = Card(card).read("bootconfig", "autoboot.txt"), machine.get("/bootfs/autoboot.txt")
+    assert len(made) < len(now) == 256
+    assert now.startswith(made)
+    machine.check("sync -f /bootfs")
+    assert machine.card.read("bootconfig", "autoboot.txt") == now
+
+
 @pytest.mark.parametrize("path", ["/x", "/etc/x", "/usr/x", "/opt/appliance/x", "/boot/firmware/x"])
 def test_the_system_is_only_read(machine: CardMachine, path: str) -> None:
     done = machine.run(f"touch {path}")
@@ -89,6 +108,24 @@ def test_no_password_is_the_same_twice_for_there_is_none(machine: CardMachine) -
     for line in machine.check("cat /etc/shadow").splitlines():
         name, password = line.split(":")[:2]
         assert password.startswith(("*", "!")), name
+
+
+def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
+    machine: CardMachine,
+) -> None:
+    """A drop-in and a socket that an owner cannot put there, for /etc is only read."""
+    group = machine.check("getent group appliance-accounts").split(":")[2]
+    daemon = "/proc/$(systemctl show -P MainPID appliance)/status"
+    assert group in machine.check(f"grep Groups {daemon}").split()
+    machine.check("appliance broker new --host door.local --host localhost")
+    machine.put("/tmp/asked.py", ASKED_FOR_ACCOUNT)
+    asks = "setpriv --reuid {} --regid {} --groups {} python3 /tmp/asked.py"
+    given = machine.check(asks.format("appliance", "appliance", "appliance-accounts"))
+    assert re.search(r'"password": "[^"]{16,}"', given), given
+    assert "alice:" in machine.check("cat /etc/mosquitto/appliance/passwords")
+    refused = machine.run(asks.format("nobody", "nogroup", "nogroup"))
+    assert "PermissionError" in refused.out
+    machine.check("find /etc/mosquitto/appliance -mindepth 1 -delete")
 
 
 def test_its_list_of_parts_has_what_is_installed(

@@ -215,7 +215,7 @@ def test_the_firmware_is_told_in_its_own_words() -> None:
     assert {"ro", "rootwait"} <= set(words)
 
 
-@pytest.mark.parametrize("name", ["emulate", "assemble", "../layer/settle"])
+@pytest.mark.parametrize("name", ["emulate", "foreign", "assemble", "../layer/settle"])
 def test_scripts_are_shell(name: str) -> None:
     script = PLACE / "vm" / name
     assert os.access(script, os.X_OK)

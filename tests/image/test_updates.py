@@ -30,6 +30,8 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
         updated.spoilt(good),
         good,
         updated.bundle(folder, "never-ready", updated.NEVER_READY),
+        updated.bundle(folder, "hangs", updated.HANGS),
+        updated.bundle(folder, "without-python", updated.WITHOUT_PYTHON),
         updated.foreign(folder),
     )
 
@@ -112,19 +114,21 @@ def test_it_is_booted_from_then_on(door: Door) -> None:
     assert door.rings(), "with the configuration of before"
 
 
-def test_one_that_is_never_ready_is_left_by_itself(door: Door) -> None:
-    door.install("never-ready.raucb")
+@pytest.mark.parametrize("which", ["never-ready", "hangs", "without-python"])
+def test_one_that_is_no_good_is_left_by_itself(door: Door, which: str) -> None:
+    """Not ready; neither it nor its judge ever ends; nothing of it can be started at all."""
+    door.install(f"{which}.raucb")
     door.followed(2)
     door.ready()
     assert door.check(f"cat {updated.MARK}") == "good\n"
     slots = door.slots()
     assert (slots["slot"], slots["other_slot"], slots["fell_back"]) == ("B", "failed", True)
-    assert "update_failed" in door.check("appliance events --type error")
+    door.until("appliance events --type error | grep update_failed")
     assert "tried, and left" in door.run("appliance doctor").out
     assert door.rings()
 
 
-def test_and_is_not_booted_by_a_stray_tryboot(door: Door) -> None:
+def test_what_was_left_is_not_booted_by_a_stray_tryboot(door: Door) -> None:
     door.restart("0 tryboot")
     door.ready()
     assert door.slots()["slot"] == "B"

@@ -17,12 +17,24 @@ MARK = "/usr/share/appliance/of-this-version"
 
 SITE = "/opt/appliance/lib/python3.13/site-packages/appliance"
 GOOD: Mapping[str, str | None] = {}
+SOON = {
+    "/usr/lib/systemd/system/appliance-update-trial.service.d/soon.conf": (
+        "[Service]\nEnvironment=APPLIANCE_TRIAL_S=20\nTimeoutStartSec=60\n"
+    ),
+    # the stand-in machine has a longer patience, by a drop-in of its own
+    "/etc/systemd/system/appliance.service.d/z-soon.conf": "[Service]\nTimeoutStartSec=30\n",
+}
+"""What is waited for in a trial, in seconds in place of minutes."""
 NEVER_READY: Mapping[str, str | None] = {
     f"{SITE}/daemon.py": "raise SystemExit('this version is never ready')\n",
-    "/usr/lib/systemd/system/appliance-update-trial.service.d/soon.conf": (
-        "[Service]\nEnvironment=APPLIANCE_TRIAL_S=20\n"
-    ),
+    **SOON,
 }
+HANGS: Mapping[str, str | None] = {
+    f"{SITE}/daemon.py": "import time\ntime.sleep(1e9)\n",
+    f"{SITE}/updating/trial.py": "import time\ntime.sleep(1e9)\n",
+    **SOON,
+}
+"""The daemon and its judge: neither ends, and neither ever says anything."""
 WITHOUT_PYTHON: Mapping[str, str | None] = {"/opt/appliance/bin/python3": None}
 
 
@@ -129,5 +141,5 @@ def disk(folder: Path, *files: Path) -> Path:
     made = folder / "beside.ext4"
     size = sum(file.stat().st_size for file in room.iterdir()) // (1 << 20)
     words = [str(program("mke2fs", "e2fsprogs")), "-q", "-t", "ext4", "-m", "0", "-d", str(room)]
-    subprocess.run([*words, str(made), f"{size + size // 20 + 16}M"], check=True)
+    subprocess.run([*words, str(made), f"{size + size // 10 + 64}M"], check=True)
     return made

@@ -23,6 +23,9 @@ ROOM = 5_000_000_000
 """What has to be free on a disk, in bytes: a kernel's source and what is made of it, a Debian unpacked."""
 leaving = threading.Event()
 """Whoever builds is being ended: nothing is tried once more."""
+WHO = "lab"
+"""Whose program it is that builds, for whoever reads what it says."""
+
 KEPT = 4
 """How many versions of one thing are kept: branches that differ take turns."""
 
@@ -114,7 +117,7 @@ def enough(place: Path) -> None:
 
 def say(words: str) -> None:
     """Tell whoever waits."""
-    sys.stderr.write(f"lab: {words}\n")
+    sys.stderr.write(f"{WHO}: {words}\n")
 
 
 @contextmanager

@@ -30,6 +30,8 @@ from tests.parts.pen import Pen, kid_of, read
 RATE = 48000
 PATIENCE_S = 30.0
 """Far longer than anything takes; only a fault waits for it."""
+KEEPALIVE_S = 10
+"""How long the broker may say nothing."""
 
 Message = dict[str, Any]
 
@@ -153,7 +155,7 @@ class Phone:
         self._client.on_subscribe = self._has_subscribed
         self._client.on_message = self._arrived
         self._client.reconnect_delay_set(1, 1)
-        self._client.connect(host, port, 10)
+        self._client.connect(host, port, KEEPALIVE_S)
         self._client.loop_start()
 
     # -------------------- the broker

@@ -190,6 +190,25 @@ def test_it_is_written_in_place_and_is_always_one_sector_of_the_same_length(pi: 
     assert [one.name for one in pi.autoboot.parent.iterdir()] == ["autoboot.txt"]
 
 
+@pytest.mark.parametrize(("default", "other"), list(itertools.product("AB", STATES)))
+def test_a_file_as_an_image_is_made_gets_its_length_at_the_first_start(
+    pi: Pi, default: str, other: str
+) -> None:
+    """And where power is lost between what is in it and how long it is, it says what it said."""
+    pi.has(default, other)
+    pi.runs(default)
+    before, short = pi.status(), len(pi.autoboot.read_bytes())
+    pi.does("settle")
+    settled = pi.status()
+    assert settled["other"] == ("failed" if other == "tried" else before["other"])
+    assert settled["default"] == default
+    written = pi.autoboot.read_bytes()
+    assert len(written) == 256
+    if other != "tried":
+        pi.autoboot.write_bytes(written[:short])
+        assert pi.status() == settled
+
+
 def test_it_is_one_write_and_on_the_disk_before_it_is_said(pi: Pi) -> None:
     """By what the program is told that writes it."""
     pi.has("A", "good")
