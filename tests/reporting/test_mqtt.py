@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -388,18 +389,21 @@ async def test_a_retained_command_is_a_replay(payload: bytes) -> None:
 
 
 async def test_a_flood_of_one_command_keeps_no_other_from_being_carried_out(scene: Scene) -> None:
+    began_s = time.monotonic()
     for number in range(3000):
         scene.asks("mute_audio", b"true")
         scene.asks(f"made_up_{number}", b"true")
     scene.asks("unlock", b"door")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(isinstance(one, Unlock) for one in scene.commands):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    assert 1 < len(scene.commands) < 2 * shares.BURST
+    # a share fills again meanwhile, and on a machine that is busy that is some while
+    most = 2 * shares.BURST + shares.RATE_PER_S * (time.monotonic() - began_s)
+    assert 1 < len(scene.commands) < most
     refused = scene.topics._asking._refused
     assert refused["flooded"] + refused["not_plain"] + len(scene.commands) == 6001
-    assert refused["not_plain"] < 2 * shares.BURST
-    assert len(scene.faults) < 60, "and told in brief"
+    assert refused["not_plain"] < most
+    assert len(scene.faults) < most, "and told in brief"
 
 
 async def test_commands_that_take_their_time_leave_room_for_others(scene: Scene) -> None:
