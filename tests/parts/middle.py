@@ -56,7 +56,9 @@ class Ear(asyncio.DatagramProtocol):
 class Peer:
     """A peer connection of the middle's: what comes to its sockets is counted, what it decodes is seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: int) -> None:
+        """`generation`: of the connection that it is in the place of."""
+        self.generation = generation
         self.came: Counter[str] = Counter()
         self.media = Media()
         self._watching: set[asyncio.Task[None]] = set()
@@ -143,6 +145,9 @@ class Middle:
         self._pen = Pen()
         self._offers: dict[str, str] = {}
         """The latest offer that each device has written, for whom an answer has to be made up."""
+        self._calls: set[str] = set()
+        self._over: set[str] = set()
+        """Calls of before, by their ids: of what comes late of them nothing is changed."""
         self._mine: dict[tuple[str, str], str] = {}
         """What was put in the place of a message's description, which is written again and again."""
         self._loop = asyncio.get_running_loop()
@@ -208,6 +213,7 @@ class Middle:
                 of_before.clear()
             self._mine.clear()
             self._offers.clear()
+            self._over |= self._calls
 
     async def _work(self) -> None:
         while True:
@@ -227,13 +233,18 @@ class Middle:
 
     async def _as_it_likes(self, message: Message, payload: bytes) -> list[bytes]:
         """What the receiver is told in its place."""
+        if message["call_id"] in self._over:
+            return [payload]
+        self._calls.add(message["call_id"])
         type_, body = message["type"], message["body"]
         sender = message["from"]
         offer, answer = body.get("offer"), body.get("answer")
         if offer is not None:
             self._offers[sender] = offer["sdp"]
-        if answer is not None and sender in self.peers:
-            await self.peers[sender].take(answer["sdp"])
+        peer = self.peers.get(sender)
+        # an answer of before may be said once more
+        if answer is not None and peer is not None and generation_of(message) == peer.generation:
+            await peer.take(answer["sdp"])
         if type_ not in self.swaps:
             self.passed[type_] += 1
             return [payload]
@@ -257,7 +268,8 @@ class Middle:
         if mine is None:
             if to in self.peers:
                 await self.peers.pop(to).close()
-            peer = self.peers[to] = Peer()
+            replaces = message["type"] == "offer"
+            peer = self.peers[to] = Peer(generation_of(message) + replaces)
             mine = await (peer.answer(self._offers[to]) if kind == "answer" else peer.offer())
             self._mine[to, message["id"]] = mine
         theirs = there["sdp"] if there is not None else mine
@@ -287,6 +299,11 @@ class Middle:
         ]
 
 
+def generation_of(message: Message) -> int:
+    """Which of the connections of two it is about."""
+    return int(message["body"].get("generation") or 1)
+
+
 def with_fingerprints_of(mine: str, theirs: str) -> str:
     """A description that leads where it led, to somebody with another certificate."""
     own = re.findall(r"a=fingerprint:.*\r\n", mine)[:3]
@@ -314,4 +331,4 @@ async def middle(ports: Mapping[str, int], address: str) -> AsyncIterator[Middle
         yield one
     finally:
         await one.close()
-    assert one.failures == []
+    assert one.failures == [], one.failures
