@@ -17,14 +17,14 @@ import psutil
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from msgspec.structs import replace
 
-from appliance.config import Config, Panel, Security
+from appliance.config import Config, Panel
 from appliance.errors import ApplianceError
 from appliance.listeners import CallListener
 from appliance.model import Call, CallEndReason, Gesture
 from appliance.reporting.ledger import Ledger
 from appliance.service.heap import AFTER_S
 from appliance.signaling.broker import EmbeddedBroker
-from tests.parts.house import PATIENCE_S, House, config_for, house
+from tests.parts.house import PATIENCE_S, House, config_for, house, strict
 from tests.parts.pen import Pen
 from tests.parts.phone import Message, Phone, closed, phone
 
@@ -119,14 +119,7 @@ async def many_calls(
 
 def pinned(port: int) -> Config:
     """A door that believes those who sign alone, and whose button may be pressed at any time."""
-    config = config_for(port, panel=Panel(max_presses=0), security=Security(unsigned="refuse"))
-    contacts = {
-        uid: replace(contact, keys=(PENS[uid].public,))
-        for uid, contact in config.contacts.items()
-        if uid in PENS
-    }
-    residents = replace(config.groups["residents"], members=tuple(PENS))
-    return replace(config, contacts=contacts, groups={"residents": residents})
+    return strict(config_for(port, panel=Panel(max_presses=0)), **PENS)
 
 
 async def at_rest(door: House) -> float:
