@@ -22,6 +22,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -166,6 +167,18 @@ class CardMachine(Lab):
     def cut(self) -> None:
         """Take its power away."""
         self._end()
+
+    def _end(self) -> None:
+        """And wait for all that it consists of: what still ends holds the card's lock."""
+        super()._end()
+        until = time.monotonic() + END_S
+        while time.monotonic() < until:
+            try:
+                os.killpg(self._process.pid, 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            time.sleep(0.01)
+        raise MachineError("what the machine consists of does not end")
 
     def restart(self, words: str = "") -> None:
         """Have the guest reboot, with words for the firmware, and boot as they say."""
