@@ -130,6 +130,8 @@ class Scene:
 
     async def _pair(self, door: FarDoor, alice: Guest) -> None:
         """By an invitation of a further phone of hers, as `appliance pair` asks for one."""
+        unknown = await alice.hear("paired")
+        assert unknown["body"]["error"] == "not_known", "her key, which her presence names"
         told = await door.ask(pair={"name": "Alice", "may": None, "expires_s": 600})
         words = told["invitation"]
         said = f"pair\n{words['device_id']}\n{words['uid']}\n{self.pen.public}".encode()
