@@ -35,8 +35,8 @@ def pair(
         address = page or made["page"]
         if address is None:
             raise ApplianceError("the page is not served; where a phone finds it, say with --page")
-        _show(made, invitation, address)
         try:
+            _show(made, invitation, address)
             outcome = client.outcome()
         except KeyboardInterrupt:
             _say("\nTaken back: the invitation is good no more.")
