@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,12 @@ from appliance.errors import Refused
 from appliance.model import Gesture
 from appliance.panel.inputs import InputPin as InputSwitch
 from tests.panel.chatter import burst
-from tests.parts.house import House, config_for, house
+from tests.parts.house import PATIENCE_S, House, config_for, house
 
 NOBODY = "192.0.2.1"
 """An address for documentation: nobody has it, and nobody answers."""
+NAMED = "broker.house.invalid"
+"""A name for which the resolver waits without end."""
 BOUNCE_MS = 200
 """A loaded machine may stretch the gaps of the chatter: it is not to look like rest."""
 
@@ -39,13 +44,37 @@ class Ear:
         """It ends."""
 
 
+class Resolver:
+    """One that does not answer about `NAMED`, in whichever thread it is asked, until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = self.answered = 0
+        self.let_go = threading.Event()
+        self._really = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self._look_up)
+
+    def _look_up(self, host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host != NAMED:
+            return self._really(host, *args, **kwargs)
+        self.asked += 1
+        self.let_go.wait(PATIENCE_S)
+        self.answered += 1
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[House]:
+    async with without_broker(NOBODY, tmp_path) as one:
+        yield one
+
+
+@asynccontextmanager
+async def without_broker(host: str, folder: Path) -> AsyncIterator[House]:
     config = config_for(1, panel=Panel(buzzer="GPIO14"))
     call = replace(config.buttons["call"], bounce_ms=BOUNCE_MS)
     config = replace(
         config,
-        mqtt=Mqtt(host=NOBODY),
+        mqtt=Mqtt(host=host),
         buttons=config.buttons | {"call": call},
         inputs=config.inputs
         | {
@@ -53,7 +82,7 @@ async def door(tmp_path: Path) -> AsyncIterator[House]:
             "door": replace(config.inputs["door"], left_open_s=0.05),
         },
     )
-    async with house(config, tmp_path, connected=False) as one:
+    async with house(config, folder, connected=False) as one:
         yield one
 
 
@@ -103,6 +132,25 @@ async def test_each_press_rings_once_and_is_answered_by_light_and_chime(door: Ho
         await door.appliance.session.leave_session()
         await door.until("call_ended")
         await asyncio.sleep(1.0)  # until the bell chimes anew
+
+
+async def test_light_and_chime_come_while_the_brokers_name_is_looked_up_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = Resolver(monkeypatch)
+    async with without_broker(NAMED, tmp_path) as door:
+        try:
+            board = door.appliance.board
+            chime: Any = board._chime
+            ear = chime._output = Ear()
+            await door.until_true(lambda: resolver.asked > 0)
+            await chatter(door, closed=True, seed=0)
+            await door.until("outgoing_call_started")
+            assert ear.heard == [Sound.CHIME]
+            assert board.status()["leds"]["status"]["lit"] is True
+            assert resolver.answered == 0, "it was not waited for"
+        finally:
+            resolver.let_go.set()
 
 
 async def test_a_press_is_heard_on_the_buzzer(door: House) -> None:
