@@ -27,8 +27,10 @@ pytestmark = pytest.mark.broker
 
 DOOR, OTHER, ALICE, BOB, HOME = "front-door", "back-door", "alice", "bob", "homeassistant"
 """Two devices, two people, and an automation."""
-ROLES = (DOOR, OTHER, ALICE, BOB, HOME)
-ALL, PEOPLE = frozenset(ROLES), frozenset({DOOR, OTHER, ALICE, BOB})
+GRACE = "grace"
+"""One of the people who give signed commands, by a paragraph of her own."""
+ROLES = (DOOR, OTHER, ALICE, BOB, GRACE, HOME)
+ALL, PEOPLE = frozenset(ROLES), frozenset({DOOR, OTHER, ALICE, BOB, GRACE})
 D, C, P = "appliance/device", "appliance/call", "appliance/presence"
 NOBODY = frozenset[str]()
 
@@ -56,10 +58,12 @@ MATRIX: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({DOOR, HOME}),
     ),
     f"{D}/{DOOR}/reply/{ALICE}": (frozenset({DOOR}), frozenset({DOOR})),
+    f"{D}/{DOOR}/reply/{GRACE}": (frozenset({DOOR}), frozenset({DOOR, GRACE})),
     f"{D}/{DOOR}/reply/all": (frozenset({DOOR}), frozenset({DOOR})),
-    f"{D}/{DOOR}/command/unlock": (frozenset({DOOR}), frozenset({DOOR, HOME})),
+    f"{D}/{DOOR}/command/unlock": (frozenset({DOOR, GRACE}), frozenset({DOOR, HOME})),
+    f"{D}/{DOOR}/command/unlock/x": (frozenset({DOOR}), frozenset({DOOR, HOME})),
     f"{D}/{DOOR}/command/set_do_not_disturb": (
-        frozenset({DOOR, HOME}),
+        frozenset({DOOR, GRACE, HOME}),
         frozenset({DOOR, HOME}),
     ),
     f"{D}/{OTHER}/info": (frozenset({OTHER}), ALL),
@@ -73,13 +77,17 @@ MATRIX: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "$SYS/broker/version": (NOBODY, NOBODY),
     "$CONTROL/dynamic-security/v1": (NOBODY, NOBODY),
 }
-WILDCARDS = ("#", "appliance/#", "+/+/+/+", f"{C}/+/+", f"{D}/+/reply/+", "$SYS/#")
+OWN = "$share/{name}/#"
+"""A subscription that is shared with nobody else: the group has the name of who asks."""
+WILDCARDS = ("#", "appliance/#", "+/+/+/+", f"{C}/+/+", f"{D}/+/reply/+", "$SYS/#", OWN)
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShippedBroker]:
     """One for all of it."""
     made = ShippedBroker(tmp_path_factory.mktemp("broker"), (*ROLES, "carol", "dave"))
+    acl = made.house.folder / "acl"
+    acl.write_text(with_commands_of(GRACE, acl.read_text()))
     made.start()
     try:
         yield made
@@ -92,6 +100,15 @@ def everybody(broker: ShippedBroker) -> Iterator[dict[str, Endpoint]]:
     """One of each role, over TLS, with its password."""
     with contextlib.ExitStack() as stack:
         yield {name: stack.enter_context(enter(broker, name)) for name in ROLES}
+
+
+def with_commands_of(name: str, acl: str) -> str:
+    """The shipped file, in which the paragraph that stands there as an example is somebody's."""
+    found = re.search(r"(?m)^# user alice\n(# topic .*\n)+", acl)
+    assert found is not None
+    paragraph = re.sub(r"(?m)^# ", "", found[0])
+    assert paragraph.count("alice") == 2
+    return acl.replace(found[0], paragraph.replace("alice", name))
 
 
 def enter(broker: ShippedBroker, name: str, *, port: int = TLS) -> Endpoint:
@@ -131,16 +148,22 @@ def test_each_hears_what_the_table_lets_it_however_it_asks(
             for name in ROLES
             for wildcard in WILDCARDS
         }
-        for (_, wildcard), one in asking.items():
-            one.subscribes(wildcard)
-            one.all_heard()  # what had been retained: below
+        for (name, wildcard), one in asking.items():
+            one.subscribes(wildcard.format(name=name))
+            told = {heard.topic for heard in one.all_heard()}  # retained, of which more is below
+            assert not {topic for topic in told if topic.startswith("$")}, (name, wildcard)
         for topic, (writers, _) in MATRIX.items():
             for name in writers:
                 assert everybody[name].may_publish(topic, b"r")
         for (name, wildcard), one in asking.items():
             asked = {topic for topic in MATRIX if matches(wildcard, topic)}
             readable = {t for t in asked if MATRIX[t][0] and name in MATRIX[t][1]}
-            assert heard_on(one, b"r") == readable, (name, wildcard)
+            heard = one.all_heard()
+            assert {each.topic for each in heard if each.payload == b"r"} == readable, (
+                name,
+                wildcard,
+            )
+            assert not [each for each in heard if each.topic.startswith("$")], (name, wildcard)
 
 
 def test_each_is_told_what_was_retained_only_where_it_may_read(
@@ -182,6 +205,7 @@ def test_a_will_is_published_only_where_the_dead_might_have_said_it(
 
 def matches(pattern: str, topic: str) -> bool:
     """Whether a subscription is about a topic (MQTT 5, 4.7): one that begins with $ is no wildcard's."""
+    pattern = pattern.removeprefix(OWN.removesuffix("#"))
     if topic.startswith("$") and not pattern.startswith("$"):
         return False
     levels = pattern.split("/")
@@ -236,7 +260,9 @@ def test_what_listens_beyond_this_machine_speaks_tls(broker: ShippedBroker) -> N
         assert not one.is_in
 
 
-def test_a_certificate_is_a_name_like_any_other(broker: ShippedBroker, tmp_path: Path) -> None:
+def test_a_certificate_is_a_name_like_any_other(
+    broker: ShippedBroker, everybody: dict[str, Endpoint], tmp_path: Path
+) -> None:
     certificate = broker.house.certify(BOB, tmp_path)
     port = broker.ports[CERTIFICATES]
     # the name that it gives besides does not count
@@ -246,6 +272,14 @@ def test_a_certificate_is_a_name_like_any_other(broker: ShippedBroker, tmp_path:
         assert one.is_in
         for topic, (writers, _) in MATRIX.items():
             assert one.may_publish(topic) == (BOB in writers), topic
+        one.subscribes("#", "$SYS/#")
+        told = {heard.topic for heard in one.all_heard()}
+        assert not {topic for topic in told if topic.startswith("$")}
+        for topic, (writers, _) in MATRIX.items():
+            for name in writers:
+                assert everybody[name].may_publish(topic, b"c")
+        readable = {t for t, (writers, readers) in MATRIX.items() if writers and BOB in readers}
+        assert {heard.topic for heard in one.all_heard()} == readable
 
 
 def test_a_certificate_that_is_not_good_lets_nobody_in(
