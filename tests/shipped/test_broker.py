@@ -446,3 +446,29 @@ def test_what_is_larger_than_an_offer_ends_the_connection(broker: ShippedBroker)
         with enter(broker, ALICE) as alice:
             alice.client.publish(f"{C}/{DOOR}/{ALICE}", b"x" * size, qos=1)
             assert (alice._answers.get(timeout=PATIENCE_S) is not None) is taken, size
+
+
+# -------------------- what is kept
+
+
+def test_nothing_is_kept_over_a_restart(tmp_path: Path) -> None:
+    """Of a broker that was told to end: one that keeps anything writes it down then."""
+    broker = ShippedBroker(tmp_path, (DOOR, ALICE))
+    broker.start()
+    try:
+        with enter(broker, DOOR) as door, enter(broker, ALICE) as alice:
+            for topic in (f"{D}/{DOOR}/info", f"{P}/{DOOR}/main", f"{C}/{ALICE}/{DOOR}"):
+                assert door.may_publish(topic, b"kept", retain=True)
+            assert door.may_publish(f"{D}/{DOOR}/command/unlock", b"kept", retain=True)
+            alice.subscribes("#")
+            assert len(heard_on(alice, b"kept")) == 3
+            door.subscribes("#")
+            assert len(heard_on(door, b"kept")) == 3  # its own command among them
+        broker.stop()
+        broker.start()
+        for name in (DOOR, ALICE):
+            with enter(broker, name) as one:
+                one.subscribes("#")
+                assert one.all_heard() == []
+    finally:
+        broker.kill()
