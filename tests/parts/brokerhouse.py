@@ -6,6 +6,7 @@ What is changed of the shipped files is where they lie and where it listens.
 from __future__ import annotations
 
 import getpass
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,10 @@ PLAIN, TLS, PAGES, CERTIFICATES = 1883, 8883, 8884, 8885
 class ShippedBroker(Mosquitto):
     """A real mosquitto with the shipped configuration; passwords of `names` are in `passwords`."""
 
-    def __init__(self, directory: Path, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, directory: Path, names: tuple[str, ...], *, connections: int | None = None
+    ) -> None:
+        """`connections`: the limit at each listener, where it is not to be the shipped one."""
         super().__init__(program("mosquitto"), directory)
         self.house = House(directory / "broker")
         self.house.new(["127.0.0.1", "localhost"], device="front-door")
@@ -48,6 +52,8 @@ class ShippedBroker(Mosquitto):
             assert f"listener {port}" in text
             text = text.replace(f"listener {port} 127.0.0.1", f"listener {port}")
             text = text.replace(f"listener {port}\n", f"listener {free} 127.0.0.1\n")
+        if connections is not None:
+            text = re.sub(r"(?m)^max_connections .*$", f"max_connections {connections}", text)
         # else root becomes one who cannot read the test's files
         head = f"user {getpass.getuser()}\npid_file {self.pid_file}\nlog_dest stderr\n"
         self._config.write_text(f"{head}{text}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import resource
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -384,6 +386,11 @@ def folder(path: Path) -> Path:
 def reloaded(broker: ShippedBroker, true: Callable[[], bool]) -> None:
     """The broker is told that something has changed, and the change is waited for."""
     assert broker.house.reload(broker.pid_file)
+    until(true, broker)
+
+
+def until(true: Callable[[], bool], broker: ShippedBroker) -> None:
+    """Wait for what no message tells of."""
     deadline = time.monotonic() + PATIENCE_S
     while not true():
         assert time.monotonic() < deadline, broker.log
@@ -439,6 +446,63 @@ def test_every_listener_has_its_own_number_of_connections(broker: ShippedBroker)
         assert len(listeners) == 4
         for listener in listeners:
             assert len(re.findall(r"^max_connections 200$", listener, re.MULTILINE)) == 1, listener
+
+
+def test_the_first_connections_of_a_listener_have_its_limit(tmp_path: Path) -> None:
+    """Of a lower number than the shipped one; mosquitto 2.0.11 counts who has left twice, and no page."""
+    limit = 3
+    broker = ShippedBroker(tmp_path, (ALICE,), connections=limit)
+    broker.start()
+    try:
+        certificate = broker.house.certify(ALICE, tmp_path)
+        for port, shown in (
+            (broker.ports[TLS], None),
+            (broker.ports[CERTIFICATES], certificate),
+        ):
+            with contextlib.ExitStack() as stack:
+                password, ca = broker.passwords[ALICE], broker.ca
+                for _ in range(limit):
+                    one = Endpoint(port, ALICE, password, ca=ca, certificate=shown)
+                    assert stack.enter_context(one).is_in
+                with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as refused:
+                    assert refused.recv(1) == b"", "it is closed before anything is said"
+    finally:
+        broker.kill()
+
+
+def test_a_flood_of_connections_throws_nobody_out_and_is_over_when_they_are(tmp_path: Path) -> None:
+    """What ends it is how many descriptors the system gives: fewer here than to any service."""
+    most = 64
+    broker = ShippedBroker(tmp_path, (ALICE,))
+    broker.start()
+    try:
+        pid = int(broker.pid_file.read_text())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+        for port in (TLS, PAGES):
+            with enter(broker, ALICE) as alice:
+                with contextlib.ExitStack() as flood:
+                    for _ in range(most):
+                        where = ("127.0.0.1", broker.ports[port])
+                        flood.enter_context(socket.create_connection(where, PATIENCE_S))
+                    until(lambda: held(pid) >= most - 1, broker)
+                    assert alice.may_publish(f"{C}/{DOOR}/{ALICE}")
+                    assert alice.stays()
+                until(lambda: held(pid) < most // 2, broker)
+                with Endpoint(
+                    broker.ports[port],
+                    ALICE,
+                    broker.passwords[ALICE],
+                    ca=broker.ca,
+                    pages=port == PAGES,
+                ) as another:
+                    assert another.is_in
+    finally:
+        broker.kill()
+
+
+def held(pid: int) -> int:
+    """How many descriptors a process has."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def test_what_is_larger_than_an_offer_ends_the_connection(broker: ShippedBroker) -> None:
