@@ -189,7 +189,7 @@ $(ATHERIS): $(TEST)
 	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test,fuzz]' && touch $@
 
 packages: $(ALSA)
-	@.ci/packages mosquitto openssl sfdisk:fdisk mcopy:mtools rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
+	@.ci/packages mosquitto openssl sfdisk:fdisk mcopy:mtools rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng strace argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback
 
 # -------------------- the lab: built once, by whoever asks for it
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.need import program
 from tests.parts.powercut import instants
 from tests.parts.writes import Made, Synced, Wrote, recorded
 
@@ -166,12 +166,10 @@ CALLS = {
 
 def test_it_is_what_the_kernel_was_asked_for(tmp_path: Path) -> None:
     """The same, in the same order, as strace has it; where that may look into a process."""
-    strace = shutil.which("strace")
-    if (
-        strace is None
-        or subprocess.run([strace, "-o", "/dev/null", "true"], check=False).returncode
-    ):
-        pytest.skip("strace is not here, or may not look into a process")
+    strace = str(program("strace"))
+    tried = subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True, check=False)
+    if tried.returncode:  # a machine may forbid ptrace, in CI as well
+        pytest.skip(f"strace may look into no process here: {tried.stderr.decode().strip()}")
     folder = tmp_path / "of"
     folder.mkdir()
     words = [strace, "-f", "-y", "-e", f"trace={','.join(CALLS)}", "-o"]
