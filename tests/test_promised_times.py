@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from appliance.calls.outage import RECONNECT_S
-from appliance.media import gathering, leg
+from appliance.calls.peers import SETUP_S
+from appliance.media import gathering, leg, peer, studio
 from appliance.signaling.backoff import IMPATIENT_CAP_S, PATIENT_AFTER_S, reconnect_delay_s
 from appliance.signaling.connection import USER_TIMEOUT_MS
 from appliance.signaling.plan import Plan
@@ -40,3 +41,7 @@ def test_a_connection_is_lost_within_two_and_a_half_seconds_and_given_up_after_t
 
 def test_a_dead_server_of_stun_or_turn_costs_a_call_fifty_milliseconds_at_most() -> None:
     assert gathering.PATIENCE_S <= 0.05 - 0.02
+
+
+def test_a_connection_has_ten_seconds_to_come_about() -> None:
+    assert SETUP_S == peer.SETUP_LIMIT_S == studio.SETUP_LIMIT_S == 10
