@@ -29,6 +29,8 @@ LATE_S = 0.5
 """What a message may still be on its way when its call times out."""
 FLASH_S = 0.5
 """What a broker gives out that stood still, the ring and behind it its end, is no ring for anybody."""
+TOLD_TO_S = 0.001
+"""Times are told in whole milliseconds, rounded down."""
 MOST = 5000
 """Of one house: its call log keeps 10,000, and what has made room there would be told as lost. A press may
 begin a call of which it is not told, so there are more calls than presses."""
@@ -311,7 +313,7 @@ def _unknown(seen: Seen) -> list[str]:
     unknown = []
     for call_id in sorted({*seen.began, *seen.log, *_rang(seen)} - {*seen.pressed}):
         began_s = seen.began.get(call_id) or _logged_s(seen.log.get(call_id))
-        of_it = [span for span in free if began_s and span[0] <= began_s <= span[1]]
+        of_it = [span for span in free if began_s and span[0] - TOLD_TO_S <= began_s <= span[1]]
         if of_it:
             free.remove(of_it[0])
         else:

@@ -94,6 +94,8 @@ def test_a_second_call_of_one_press_is_unknown() -> None:
     assert faults(rings(), log={"it": ENTRY, "other": ENTRY}) == ["other was unknown"]
     died = [(99.9, 100.2)]
     assert faults(rings(), log={"it": ENTRY, "other": ENTRY}, cut_off=died) == []
+    at_once = [(100.0004, 100.2)]  # begun in the same millisecond, which is told as 100.000
+    assert faults(rings(), log={"it": ENTRY, "other": ENTRY}, cut_off=at_once) == []
     three = {"it": ENTRY, "other": ENTRY, "third": ENTRY}
     assert faults(rings(), log=three, cut_off=died) == ["third was unknown"]
 
