@@ -1,24 +1,43 @@
 """A process that floods: an inbox over MQTT, or a port over UDP, so many a second until it is killed.
 
-`python -m tests.fuzz.flooder mqtt HOST PORT RATE TOPIC…` or `… udp HOST PORT RATE SEED`; it first says
-`ready`.
+`python -m tests.fuzz.flooder mqtt HOST PORT RATE TOPIC…` or `… udp HOST PORT RATE SEED`. It reads one line,
+what `Told` has as JSON, and says `ready`.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from OpenSSL import SSL
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.parts.pen import Pen
+
 TICK_S = 0.005
+RUBBISH = b"\xff" * 300
+DEVICE = "front-door"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What it knows beside the topics: enough for the device to look at what it sends."""
+
+    call_id: str = "c1"
+    epoch: str | None = None
+    kids: Mapping[str, str] = field(default_factory=dict)
+    """By the uid, the name of its key: in which anybody can forge."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """In hexadecimal, the keys of those in whose own name it signs."""
 
 
 def steadily(rate: float, send: Callable[[int], None]) -> None:
@@ -33,33 +52,96 @@ def steadily(rate: float, send: Callable[[int], None]) -> None:
         time.sleep(TICK_S)
 
 
-def over_mqtt(host: str, port: int, rate: float, topics: list[str]) -> None:
-    """Chats that nobody asked for, unsigned, with rising numbers, and some rubbish; or who is there; or
-    plain commands.
+class Hand:
+    """Writes in others' names, rightly or not; every number that it gives is above those before."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._pens = {uid: Pen(bytes.fromhex(one)) for uid, one in told.secrets.items()}
+        self._stranger = Pen()
+        self._first = time.time_ns() // 1000
+        self._wrong = self._stranger.sign(b"{}").rpartition(b".")[2]
+
+    def online(self, number: int) -> bytes:
+        """Somebody has connected anew."""
+        online = {"v": 1, "state": "online", "epoch": f"{number:032x}", "name": "!" * 60}
+        return json.dumps(online).encode()
+
+    def chat(self, uid: str, number: int) -> bytes:
+        """Unsigned: of who is in the call, to all endpoints of the device."""
+        words = {"type": "chat", "call_id": self._told.call_id, "body": {"text": "!" * 200}}
+        return self._said(uid, number, "phone", words | {"to_endpoint": None})
+
+    def order(self, uid: str, name: str, number: int) -> bytes:
+        """A command, unsigned."""
+        return self._said(uid, number, "flood", {"client": "flood", "name": name, "args": {}})
+
+    def _said(self, uid: str, number: int, endpoint: str, words: dict[str, Any]) -> bytes:
+        number += self._first
+        said = {
+            "v": 1, "id": f"f{number}", "from": uid, "to": DEVICE, "endpoint": endpoint,
+            "epoch": self._told.epoch, "seq": number, "sent_at": 0, "ttl_s": 30, "clock": "unknown",
+        }  # fmt: skip
+        return json.dumps(said | words).encode()
+
+    def forged(self, uid: str, said: bytes) -> bytes:
+        """Under a key that the device knows, by a signature that is one, of something else.
+
+        That costs the most: nothing but the key can tell. Unsigned where no key is known.
+        """
+        if uid not in self._told.kids:
+            return said
+        head = self._stranger.head(self._told.kids[uid]).encode()
+        text = base64.urlsafe_b64encode(said).rstrip(b"=")
+        return b".".join((head, text, self._wrong))
+
+    def signed(self, uid: str, said: bytes) -> bytes:
+        """As its own word, where it has the key; else forged."""
+        return self._pens[uid].sign(said) if uid in self._pens else self.forged(uid, said)
+
+
+def over_mqtt(host: str, port: int, rate: float, topics: list[str], told: Told) -> None:
+    """Chatter that nobody asked for, or who is there, or commands; each topic gets each kind in turn:
+    rubbish, unsigned, forged, and of whose key is there signed.
 
     A topic that ends with `+` is another each time.
     """
     client = Client(CallbackAPIVersion.VERSION2, "flooder")
     client.connect(host, port)
     client.loop_start()
+    hand = Hand(told)
+
+    def message(uid: str, number: int, kind: int) -> bytes:
+        said = hand.chat(uid, number)
+        match kind % 4:
+            case 0:
+                return RUBBISH
+            case 1:
+                return said
+            case 2:
+                return hand.forged(uid, said)
+            case _:
+                return hand.signed(uid, said)
+
+    def command(name: str, number: int, kind: int) -> bytes:
+        match kind % 3:
+            case 0:
+                return RUBBISH
+            case 1:
+                return b"true"
+            case _:
+                return hand.forged("alice", hand.order("alice", name, number))
 
     def send(number: int) -> None:
-        topic = topics[number % len(topics)]
-        if topic.split("/")[1] == "presence":
-            online = {"v": 1, "state": "online", "epoch": f"{number:032x}", "name": "!" * 60}
-            payload = json.dumps(online) if number % 3 else b"\xff" * 300
-            client.publish(topic.replace("+", f"x{number}"), payload, 0)
-            return
-        if topic.split("/")[1] == "device":
-            payload = b"true" if number % 3 else b"\xff" * 300
-            client.publish(topic.replace("+", f"x{number}"), payload, number % 2)
-            return
-        said = {
-            "v": 1, "id": f"f{number}", "type": "chat", "call_id": "c1", "from": topic.split("/")[-1],
-            "to": topic.split("/")[-2], "endpoint": "flood", "to_endpoint": None, "epoch": None,
-            "seq": number, "sent_at": 0, "ttl_s": 30, "clock": "unknown", "body": {"text": "!" * 200},
-        }  # fmt: skip
-        client.publish(topic, json.dumps(said) if number % 3 else b"\xff" * 300, 0)
+        kind, which = divmod(number, len(topics))
+        topic = topics[which].replace("+", f"x{number}")
+        what, last = topic.split("/")[1], topic.split("/")[-1]
+        if what == "presence":
+            client.publish(topic, hand.online(number) if kind % 3 else RUBBISH, 0)
+        elif what == "device":
+            client.publish(topic, command(last, number, kind), kind % 2)
+        else:
+            client.publish(topic, message(last, number, kind), 0)
 
     steadily(rate, send)
 
@@ -99,7 +181,8 @@ def first_flight() -> bytes:
 
 if __name__ == "__main__":
     way, at, number, wanted, *rest = sys.argv[1:]
+    known = Told(**json.loads(sys.stdin.readline()))
     if way == "mqtt":
-        over_mqtt(at, int(number), float(wanted), rest)
+        over_mqtt(at, int(number), float(wanted), rest, known)
     else:
         over_udp(at, int(number), float(wanted), int(rest[0]))

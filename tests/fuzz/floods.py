@@ -1,7 +1,7 @@
 """A call in a flood: of its inbox, of who is there, of commands, of its port, and of media by who is in it.
 
-The call stays, sound and pictures go on, and who hangs up in the midst of it, in whose own name it is
-flooded, is heard.
+The door believes nobody without a key. The call stays, sound and pictures go on, and who hangs up in the
+midst of it, in whose own name it is flooded, rightly signed among it, is heard.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -32,11 +32,13 @@ from appliance.config import Panel
 from appliance.media.admission import MAX_SOURCES
 from appliance.media.peer import Peer
 from appliance.signaling.presence import MAX_ENDPOINTS
+from tests.fuzz.flooder import Told
 from tests.fuzz.table import Outcome
 from tests.media.reading import read
-from tests.parts.house import House, config_for, house, name_of
+from tests.parts.house import House, config_for, house, name_of, strict
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
+from tests.parts.pen import Pen
 from tests.parts.phone import Phone, phone
 
 ROOT = Path(__file__).parents[2]
@@ -51,14 +53,16 @@ SENDERS = ("alice", "bob", "mallory")
 
 
 @asynccontextmanager
-async def flooding(*arguments: str) -> AsyncIterator[None]:
+async def flooding(*arguments: str, told: Told | None = None) -> AsyncIterator[None]:
     """A flooder that has begun, for as long as the block lasts."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.fuzz.flooder", *arguments,
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
+        assert process.stdin is not None
         assert process.stdout is not None
+        process.stdin.write(json.dumps(asdict(told or Told())).encode() + b"\n")
         async with asyncio.timeout(PATIENCE_S):
             assert await process.stdout.readline() == b"ready\n"
         yield
@@ -81,9 +85,18 @@ class Took:
 class Scene:
     """A door, alice's phone, and the broker between them."""
 
-    def __init__(self, door: House, alice: Phone, port: int, folder: Path) -> None:
+    def __init__(
+        self, door: House, alice: Phone, pens: dict[str, Pen], port: int, folder: Path
+    ) -> None:
         self.door, self.alice, self.port, self.folder = door, alice, port, folder
+        self._pens = pens
         self._calls = 0
+
+    async def told(self, call_id: str = "c1") -> Told:
+        """To a flooder that has alice's key, and knows bob's by its name."""
+        kids = {uid: pen.kid for uid, pen in self._pens.items()}
+        secrets = {"alice": self._pens["alice"].secret.hex()}
+        return Told(call_id, await self.alice.door_epoch, kids, secrets)
 
     async def in_a_call(self) -> str:
         """Alice calls, and the door answers; its id."""
@@ -120,6 +133,11 @@ class Scene:
             await board.press("answer")
             await asyncio.sleep(0.1)
         return await self._ended(call_id, *began)
+
+    def chatter(self, call_id: str) -> int:
+        """How many chat messages of a call the door has believed."""
+        told = [item for item in self.door.told if item["subject"] == call_id]
+        return sum(name_of(item) == "chat_message" for item in told)
 
     def _is_over(self, call_id: str) -> bool:
         told = [item for item in self.door.told if item["subject"] == call_id]
@@ -161,24 +179,35 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         config = config_for(broker.port, panel=Panel(max_presses=0))
         plain = ("mute_audio", "set_volume")
         config = replace(config, mqtt=replace(config.mqtt, plain_commands=plain))
-        door = await stack.enter_async_context(house(config, folder))
-        alice = await stack.enter_async_context(phone("alice", "127.0.0.1", broker.port))
+        pens = {"alice": Pen(), "bob": Pen()}
+        door = await stack.enter_async_context(house(strict(config, **pens), folder))
+        alice = await stack.enter_async_context(
+            phone("alice", "127.0.0.1", broker.port, pen=pens["alice"])
+        )
         await door.until_true(lambda: "alice" in door.appliance.engine.state.presence)
-        yield Scene(door, alice, broker.port, folder)
+        yield Scene(door, alice, pens, broker.port, folder)
 
 
 async def of_the_inbox(stage: Scene, rate: int, lasts_s: float, outcome: Outcome) -> None:
-    """Its own name, another contact's and a stranger's, all at once; who hangs up is alice, or the door."""
+    """Its own name, another contact's and a stranger's, all at once; who hangs up is alice, or the door.
+
+    In her own there is what she has signed, to be believed as far as her share goes; in both contacts'
+    what is forged.
+    """
     topics = [f"appliance/call/front-door/{uid}" for uid in SENDERS]
     rejected = stage.door.appliance.rejected
     earlier = Counter(rejected)
     for by, hang_up in (("phone", stage.hung_up), ("button", stage.hung_up_here)):
         call_id = await stage.in_a_call()
         calm, before = await _costs(stage, lasts_s / 2), sum(rejected.values())
-        async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics):
+        told = await stage.told(call_id)
+        async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics, told=told):
             flooded = await _costs(stage, lasts_s)
             took = await hang_up(call_id)
         await stage.drained()
+        chatter = stage.chatter(call_id)
+        outcome.expect(chatter > 0, f"her own chatter in it was believed ({by})")
+        outcome.counts["inbox: hers, rightly signed, and believed"] += chatter
         outcome.expect(sum(rejected.values()) > before, f"the flood was there, and refused ({by})")
         outcome.figures[f"of a processor, before it and in it ({by})"] = (
             f"{calm:.2f}, {flooded:.2f}"
@@ -189,6 +218,7 @@ async def of_the_inbox(stage: Scene, rate: int, lasts_s: float, outcome: Outcome
             f"hung up by the {by} within 0.2 s of own CPU time",
         )
     refused = Counter(rejected) - earlier
+    outcome.expect(refused["forged"] > 0, "what was forged in it was verified, and refused")
     outcome.sent += refused.total()
     outcome.counts.update({f"inbox: {code}": number for code, number in refused.items()})
 
@@ -219,12 +249,13 @@ async def of_presence(stage: Scene, rate: int, lasts_s: float, outcome: Outcome)
 
 
 async def of_commands(stage: Scene, rate: int, lasts_s: float, outcome: Outcome) -> None:
-    """Plain ones, of which one is taken: another, and programs on the device, are served all the same."""
+    """Plain ones, of which one is taken, and forged: another and a program here are served all the same."""
     topics = [f"{DEVICE}/command/{one}" for one in ("mute_audio", "unlock", "+")]
     rejected = stage.door.appliance.rejected
     before, rounds = Counter(rejected), 0
     with home(stage.port) as automation:
-        async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics):
+        told = await stage.told()
+        async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics, told=told):
             until_s = time.monotonic() + lasts_s
             while rounds < 3 or time.monotonic() < until_s:
                 rounds += 1
@@ -238,6 +269,7 @@ async def of_commands(stage: Scene, rate: int, lasts_s: float, outcome: Outcome)
     refused = Counter(rejected) - before
     outcome.figures["asked and served in a flood of commands"] = f"{2 * rounds} of {2 * rounds}"
     outcome.expect(refused["flooded"] > 0, "the flood of commands was there, and refused")
+    outcome.expect(refused["forged"] > 0, "forged commands were verified, and refused")
     outcome.sent += refused.total()
     outcome.counts.update({f"commands: {code}": number for code, number in refused.items()})
 

@@ -12,17 +12,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 class Pen:
     """Somebody's key; `public` is what its contact is given."""
 
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
+    def __init__(self, secret: bytes | None = None) -> None:
+        """A new key, unless the 32 bytes of one are given."""
+        made = Ed25519PrivateKey.from_private_bytes
+        self._key = Ed25519PrivateKey.generate() if secret is None else made(secret)
+        self.secret = self._key.private_bytes_raw()
         self.public = _encoded(self._key.public_key().public_bytes_raw())
         jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{self.public}"}}'
         self.kid = _encoded(hashlib.sha256(jwk.encode()).digest())
 
     def sign(self, payload: bytes, kid: str | None = None) -> bytes:
         """The payload, signed; `kid`: in the name of another key."""
-        header = {"alg": "Ed25519", "kid": kid or self.kid, "typ": "appliance+json"}
-        signed = f"{_encoded(json.dumps(header).encode())}.{_encoded(payload)}"
+        signed = f"{self.head(kid or self.kid)}.{_encoded(payload)}"
         return f"{signed}.{_encoded(self._key.sign(signed.encode()))}".encode()
+
+    def head(self, kid: str) -> str:
+        """The protected header of what is signed in the name of that key."""
+        header = {"alg": "Ed25519", "kid": kid, "typ": "appliance+json"}
+        return _encoded(json.dumps(header).encode())
 
 
 def kid_of(payload: bytes) -> str | None:
