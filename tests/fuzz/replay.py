@@ -1,4 +1,4 @@
-"""All that went over the broker is said again: at once, after a minute, after a year, after a reboot.
+"""All that went over the broker is said again: at once, after a minute, after a year, after a restart.
 
 A whole daemon with keys, as a process whose time of day is set (libfaketime), a real mosquitto, and a phone
 that is paired, is rung, answers, opens the door, hangs up, calls, and gives signed commands. Whatever was
@@ -297,16 +297,16 @@ async def _play(folder: Path, times: int, outcome: Outcome, whole: bool) -> None
             if whole:
                 here.set(0)
                 async with scene.door() as door:
-                    await scene.again(door, "after a reboot", said)
-                    await scene.is_well(door, "after a reboot")
+                    await scene.again(door, "after a restart", said)
+                    await scene.is_well(door, "after a restart")
             here.set(YEAR_S)
             async with scene.door() as door:
-                await scene.again(door, "after a reboot and a year", said)
-                await scene.is_well(door, "after a reboot and a year")
+                await scene.again(door, "after a restart and a year", said)
+                await scene.is_well(door, "after a restart and a year")
 
 
 def run(count: int, seed: int, *, whole: bool = True) -> Outcome:
-    """So many times the story; not `whole`, it is said again at once, and after a reboot and a year."""
+    """So many times the story; not `whole`, it is said again at once, and after a restart and a year."""
     outcome = Outcome("Replay: all that went over the broker, said again", seed)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_play(Path(folder), count, outcome, whole))
