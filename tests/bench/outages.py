@@ -1,7 +1,8 @@
 """How soon a network or a broker that is gone is noticed, and how soon all is as before after its return.
 
 A daemon in a place of its own (namespaces, nftables), a mosquitto with TLS, and a guest that knows nothing
-but the documented messages. Each figure is the worst of `RUNS`, against what is promised.
+but the documented messages; they believe each other by their keys alone. Each figure is the worst of
+`RUNS`, against what is promised.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from tests.bench.table import Row
-from tests.parts.faraway import Broker, FarDoor, far_door
+from tests.parts.faraway import Broker, FarDoor, far_door, strict
 from tests.parts.guest import Guest, guest
 from tests.parts.netlab import Netlab, netlab
+from tests.parts.pen import Pen
 
 RUNS = int(os.environ.get("OUTAGE_RUNS", "3"))
 
@@ -40,10 +42,12 @@ async def _measure(lab: Netlab, folder: Path) -> list[Row]:
     broker = Broker(lab, folder)
     broker.start()
     figures: Figures = {}
+    pen = Pen()
+    environ = broker.environ() | strict("alice", pen)
     try:
-        async with far_door(lab["door"], folder, broker.environ()) as door:
+        async with far_door(lab["door"], folder, environ) as door:
             await door.until_mqtt(True)
-            async with guest("alice", broker.port) as alice:
+            async with guest("alice", broker.port, pen=pen) as alice:
                 for _ in range(RUNS):
                     await _of_the_broker(lab, broker, door, alice, figures)
                 for _ in range(RUNS):
@@ -54,9 +58,9 @@ async def _measure(lab: Netlab, folder: Path) -> list[Row]:
             ("with a dead STUN server", _dead(lab, folder, "stun")),
             ("with a dead TURN server", _dead(lab, folder, "turn")),
         ):
-            async with far_door(lab["door"], folder, broker.environ() | more) as door:
+            async with far_door(lab["door"], folder, environ | more) as door:
                 await door.until_mqtt(True)
-                async with guest("alice", broker.port) as alice:
+                async with guest("alice", broker.port, pen=pen) as alice:
                     for _ in range(3 * RUNS):
                         _note(figures, f"answer {name}", await _answer_s(door, alice))
     finally:
