@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import re
 import tempfile
@@ -26,15 +27,19 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from appliance.bus import Bus
+from appliance.calls import tokens
 from appliance.calls.inputs import Input, Started
 from appliance.calls.state import DoNotDisturb
 from appliance.commands import parse_command
 from appliance.config import Http, load
-from appliance.errors import ApplianceError, ConfigError
+from appliance.errors import ApplianceError, ConfigError, Refused
+from appliance.firewall.blocked import Blocked
+from appliance.firewall.descriptions import check_description
 from appliance.loading.shipped import shipped
 from appliance.media.annexb import parameter_sets, picture_size
 from appliance.media.feedback import Feedback, full_intra_requests
 from appliance.media.opus import BadPacket, decoder, duration
+from appliance.media.sections import Description
 from appliance.media.shelf import Shelf
 from appliance.media.voice_packets import voice_packet
 from appliance.reporting.asking import _read
@@ -43,6 +48,7 @@ from appliance.reporting.ledger import Ledger
 from appliance.service.memory import Memory
 from appliance.signaling import orders, presence
 from appliance.signaling.rejected import Rejected
+from appliance.signaling.topics import Topics, matches
 from appliance.signaling.wire import decode, encode, may_be_last_word
 from appliance.trust import book
 from appliance.trust.jws import Untrusted, peek, seal, unseal
@@ -51,6 +57,7 @@ from appliance.web.guard import Guard
 from tests.fuzz import mutations
 from tests.parts.desk import Desk
 from tests.parts.play import Play
+from tests.parts.sdp import sdp
 from tests.signaling.envelopes import MESSAGES, envelope
 
 fast = settings(
@@ -85,6 +92,12 @@ def spoilt(*right: bytes) -> st.SearchStrategy[bytes]:
 
     changed = st.builds(of, st.sampled_from([*right, *UNICODE]), st.integers(0, 2**32))
     return st.one_of(st.sampled_from(UNICODE), st.binary(max_size=200), changed)
+
+
+def spoilt_text(*right: str) -> st.SearchStrategy[str]:
+    """The same of texts."""
+    changed = spoilt(*[one.encode() for one in right]).map(lambda one: one.decode(errors="replace"))
+    return st.one_of(st.text(max_size=200), changed)
 
 
 def spoilt_json(*right: Mapping[str, Any]) -> st.SearchStrategy[bytes]:
@@ -165,6 +178,68 @@ def test_plain_commands(payload: bytes) -> None:
             continue
 
 
+TOPICS = Topics("appliance")
+
+
+def levels_of(*known: str) -> st.SearchStrategy[str]:
+    """A topic below the root, of few or too many levels."""
+    level = st.sampled_from(["", "door", "+", *known]) | st.text(max_size=4)
+    return st.lists(level, max_size=4).map(lambda levels: "/".join(["appliance", *levels]))
+
+
+@fast
+@given(levels_of("call", "presence") | spoilt_text(TOPICS.inbox("door", "alice")))
+@example("appliance/call/door/alice")
+@example("appliance/call/door/")
+@example("appliance/presence/alice/phone-1/x")
+def test_topics(topic: str) -> None:
+    """Whoever is read out of one is whom it was made for; the broker's filter lets no other in."""
+    sender, owner = TOPICS.inbox_sender(topic), TOPICS.presence_owner(topic)
+    assert (sender is not None) is matches(TOPICS.inbox("+", "+"), topic)
+    assert (owner is not None) is matches(TOPICS.presence("+", "+"), topic)
+    if sender is not None:
+        assert topic == TOPICS.inbox(topic.split("/")[2], sender)
+    if owner is not None:
+        assert topic == TOPICS.presence(*owner)
+
+
+TOKEN = f"front-door.c1.{'s' * 32}.alice.1060.{'0' * 64}"
+NO_NUMBERS = ("", "٣", "-1", "1e9", "0x9", "inf", " 9", "9_9")
+
+
+def token_with(part: int, said: str) -> str:
+    """A token of which one part is another."""
+    parts = TOKEN.split(".")
+    return ".".join([*parts[:part], said, *parts[part + 1 :]])
+
+
+@fast
+@given(
+    spoilt_text(TOKEN)
+    | st.builds(token_with, st.integers(0, 6), st.sampled_from(NO_NUMBERS) | st.text(max_size=9))
+)
+@example(TOKEN)
+@example(token_with(4, "9" * 400))
+@example(token_with(4, "1e9"))
+@example(token_with(4, "٣"))
+@example(token_with(2, ""))
+def test_tokens(text: str) -> None:
+    """Six parts, none empty, the fifth a number: then it is read as it was written, or it is none."""
+    parts = text.split(".")
+    try:
+        found = tokens.read(text)
+    except Refused:
+        assert text != TOKEN
+        return
+    assert [found.host, found.call_id, found.session_id, found.uid] == parts[:4]
+    assert len(parts) == 6
+    assert all(parts)
+    assert parts[4] not in NO_NUMBERS
+    assert found.text == text
+    assert math.isfinite(found.expires_s)
+    assert found.expires_s >= 0
+
+
 # -------------------- the local socket, and the page's own
 
 REQUESTS: tuple[dict[str, Any], ...] = (
@@ -216,6 +291,48 @@ def test_who_asks_the_web_server(host: str | None, origin: str | None, address: 
 
 
 # -------------------- media
+
+SDP = (sdp(), sdp("answer"))
+
+
+@fast
+@given(
+    st.one_of(
+        st.builds(
+            lambda right, seed: mutations.of_sdp(right, Random(seed)),
+            st.sampled_from(SDP),
+            st.integers(0, 2**32),
+        ),
+        spoilt_text(*SDP),
+        st.lists(st.sampled_from(["m=", "m=audio", "a=mid:", "a=group:BUNDLE", ""])).map("\n".join),
+    )
+)
+@example(SDP[0])
+@example("a=x\n \nm=\x0ba=mid:0\r\r\n\x85m=\r")
+def test_sections(text: str) -> None:
+    """Any text is taken apart, and put together again; what the firewall lets through can be rejected."""
+    found = Description.parse(text)
+    lines = [line for section in found.sections for line in section.lines]
+    assert [*found.head, *lines] == [one for one in text.replace("\r\n", "\n").split("\n") if one]
+    assert not any(line.startswith("m=") for line in found.head)
+    assert sum(line.startswith("m=") for line in lines) == len(found.sections)
+    assert Description.parse(found.text) == found
+    numbers = range(len(found.sections))
+    assert set(found.together(numbers)) <= set(numbers)
+    assert found.first_bundled is None or found.first_bundled in numbers
+    for number, section in enumerate(found.sections):
+        assert section.kind in section.lines[0]
+        assert section.is_rejected in (True, False)
+        assert all(isinstance(one, str | frozenset) for one in found.identity(number))
+    told = Description.parse(found.for_the_other_side({}))
+    assert [one.mid for one in told.sections] == [one.mid for one in found.sections]
+    try:
+        check_description(text, "offer", "the offer")
+    except Blocked:
+        assert text != SDP[0]
+        return
+    for section in found.sections:
+        assert section.rejected().is_rejected
 
 
 @fast
