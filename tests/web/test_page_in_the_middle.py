@@ -68,6 +68,8 @@ async def test_neither_door_nor_page_believes_what_is_changed(
             await the_page_believes_nothing(tab, one, between, warned)
 
             await between.begins_anew()
+            # the page is idle again, and the door hears of it a moment later
+            await one.until_true(lambda: not one.appliance.engine.state.calls)
             await one.appliance.board.press("bell_alice", Gesture.PRESS)
             await shows(tab, "incoming")
             await part(tab, "answer").click()
