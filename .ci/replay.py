@@ -23,7 +23,8 @@ RARE = (
     "tests/test_power_cut.py",
     "tests/test_in_the_middle.py",
 )
-"""What looks for that which happens once in a hundred times, and waits for whatever it waits for."""
+"""What looks for that which happens once in a hundred times, and waits for whatever it waits for. Those of
+the network and of browsers are forgiven: a busy machine misses limits that are the product's own."""
 
 
 def failed() -> set[str]:

@@ -33,8 +33,8 @@ pytestmark = pytest.mark.broker
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The shipped configuration, on ports of its own."""
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """The shipped configuration, on ports of its own: MQTT's, and that for web pages."""
     program = need.program("mosquitto")
     mqtt, pages = free_ports()
     text = SHIPPED.read_text().replace("listener 1883 ", f"listener {mqtt} ")
@@ -52,9 +52,15 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         try:
             until_it_listens(broker, mqtt)
             assert not re.search(COMPLAINT, log.read_text()), log.read_text()
-            yield mqtt
+            yield mqtt, pages
         finally:
             broker.terminate()
+
+
+@pytest.fixture(scope="module")
+def port(ports: tuple[int, int]) -> int:
+    """MQTT's."""
+    return ports[0]
 
 
 def until_it_listens(broker: subprocess.Popen[bytes], port: int) -> None:
@@ -170,14 +176,16 @@ def test_who_has_no_name_has_nothing_to_say(port: int) -> None:
         assert not nobody.may_publish("appliance/call/front-door/")
 
 
-def test_the_broker_is_for_this_machine_only(port: int) -> None:
+def test_the_broker_is_for_this_machine_only(ports: tuple[int, int]) -> None:
     listeners = re.findall(r"^\s*listener (.*)$", SHIPPED.read_text(), re.MULTILINE)
     assert [address.split()[1:] for address in listeners] == [["127.0.0.1"], ["127.0.0.1"]]
     # `port`, `bind_address` and `bind_interface` would be a listener of another kind
     assert not re.search(r"^\s*(port|bind_\w+|include_dir)\b", SHIPPED.read_text(), re.MULTILINE)
-    with socket.socket() as guest:  # who is not on loopback
-        guest.settimeout(30)
-        assert guest.connect_ex((need.own_address(), port)) == errno.ECONNREFUSED
+    for port in ports:
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
+        with socket.socket() as guest:  # who is not on loopback
+            guest.settimeout(30)
+            assert guest.connect_ex((need.own_address(), port)) == errno.ECONNREFUSED
 
 
 def test_no_other_configuration_lets_anybody_in_unnamed_and_no_package_has_this_one() -> None:
