@@ -248,28 +248,29 @@ async def lost(door: House, alice: Phone, number: int) -> None:
 
 
 async def cancelled(door: House, alice: Phone, number: int) -> None:
-    await alice.call(f"{number:032x}")
-    await alice.hear("ringing")
-    await alice.send("cancel", f"{number:032x}", {"reason": "cancelled", "by": None})
-    await over(door, alice, CallEndReason.CANCELLED)
+    await takes_back(door, alice, number, CallEndReason.CANCELLED, None)
 
 
 async def taken_elsewhere(door: House, alice: Phone, number: int) -> None:
     """She rings here and at another of the same group, where somebody answers."""
-    await alice.call(f"{number:032x}")
-    await alice.hear("ringing")
-    body = {"reason": "answered_elsewhere", "by": {"uid": "bob", "endpoint": "main"}}
-    await alice.send("cancel", f"{number:032x}", body)
-    await over(door, alice, CallEndReason.ANSWERED_ELSEWHERE)
+    by = {"uid": "bob", "endpoint": "main"}
+    await takes_back(door, alice, number, CallEndReason.ANSWERED_ELSEWHERE, by)
 
 
 async def refused_elsewhere(door: House, alice: Phone, number: int) -> None:
     """She rings at two endpoints of this device, and the other one says no."""
+    by = {"uid": "front-door", "endpoint": "hall"}
+    await takes_back(door, alice, number, CallEndReason.REJECTED_ELSEWHERE, by)
+
+
+async def takes_back(
+    door: House, alice: Phone, number: int, reason: CallEndReason, by: Message | None
+) -> None:
+    """She calls, and takes it back for that reason."""
     await alice.call(f"{number:032x}")
     await alice.hear("ringing")
-    body = {"reason": "rejected_elsewhere", "by": {"uid": "front-door", "endpoint": "hall"}}
-    await alice.send("cancel", f"{number:032x}", body)
-    await over(door, alice, CallEndReason.REJECTED_ELSEWHERE)
+    await alice.send("cancel", f"{number:032x}", {"reason": reason, "by": by})
+    await over(door, alice, reason)
 
 
 async def kicked_out(door: House, alice: Phone, number: int) -> None:
