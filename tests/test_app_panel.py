@@ -21,6 +21,7 @@ from appliance.errors import Refused
 from appliance.model import Gesture
 from appliance.panel.inputs import InputPin as InputSwitch
 from tests.panel.chatter import burst
+from tests.parts.ear import Ear
 from tests.parts.house import PATIENCE_S, House, config_for, house
 
 NOBODY = "192.0.2.1"
@@ -29,19 +30,6 @@ NAMED = "broker.house.invalid"
 """A name for which the resolver waits without end."""
 BOUNCE_MS = 200
 """A loaded machine may stretch the gaps of the chatter: it is not to look like rest."""
-
-
-class Ear:
-    """What is heard at the door."""
-
-    def __init__(self) -> None:
-        self.heard: list[Sound] = []
-
-    def play(self, sound: Sound) -> None:
-        self.heard.append(sound)
-
-    def stop(self, sound: Sound) -> None:
-        """It ends."""
 
 
 class Resolver:

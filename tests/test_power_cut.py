@@ -29,6 +29,7 @@ from appliance.service.memory import Memory
 from appliance.signaling import sequence
 from appliance.trust import book, keys
 from appliance.trust.keys import DeviceKey
+from tests.parts.ear import Ear
 from tests.parts.house import House, config_for, house
 from tests.parts.powercut import Left, instants
 from tests.parts.writes import Record, recorded
@@ -262,19 +263,6 @@ async def starts(folder: Path, left: Left, told: Mapping[str, Mapping[str, Any]]
 
 
 # -------------------- and the bell waits for none of it
-
-
-class Ear:
-    """What is heard at the door."""
-
-    def __init__(self) -> None:
-        self.heard: list[Sound] = []
-
-    def play(self, sound: Sound) -> None:
-        self.heard.append(sound)
-
-    def stop(self, sound: Sound) -> None:
-        """It ends."""
 
 
 async def test_a_disk_that_hangs_keeps_nobody_from_ringing(

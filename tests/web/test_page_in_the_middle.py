@@ -68,11 +68,7 @@ async def test_neither_door_nor_page_believes_what_is_changed(
             await the_page_believes_nothing(tab, one, between, warned)
 
             await between.begins_anew()
-            # the page is idle again, and the door hears of it a moment later
-            await one.until_true(lambda: not one.appliance.engine.state.calls)
-            await one.appliance.board.press("bell_alice", Gesture.PRESS)
-            await shows(tab, "incoming")
-            await part(tab, "answer").click()
+            await rung_and_answered(tab, one)
             await shows(tab, "in_call")
             await part(tab, "picture").evaluate(ADVANCES)
             assert between.passed["accept"], "it goes over the middle, which changes nothing"
@@ -81,6 +77,14 @@ async def test_neither_door_nor_page_believes_what_is_changed(
     finally:
         await tab.close()
         other.kill()
+
+
+async def rung_and_answered(tab: Page, one: House) -> None:
+    """The bell, once the door has heard of the end of the call before, and she takes it."""
+    await one.until_true(lambda: not one.appliance.engine.state.calls)
+    await one.appliance.board.press("bell_alice", Gesture.PRESS)
+    await shows(tab, "incoming")
+    await part(tab, "answer").click()
 
 
 async def the_door_believes_nothing(tab: Page, one: House, between: Middle) -> None:
@@ -103,9 +107,7 @@ async def the_door_believes_nothing(tab: Page, one: House, between: Middle) -> N
     await part(tab, "call").wait_for()
 
     await between.begins_anew(["accept"])
-    await one.appliance.board.press("bell_alice", Gesture.PRESS)
-    await shows(tab, "incoming")
-    await part(tab, "answer").click()
+    await rung_and_answered(tab, one)
     await refused("accept")
     await shows(tab, "connecting")
     await one.appliance.session.end_call()
@@ -141,9 +143,7 @@ async def the_page_believes_nothing(
     await part(tab, "call").wait_for()
 
     await between.begins_anew(["answer"])
-    await one.appliance.board.press("bell_alice", Gesture.PRESS)
-    await shows(tab, "incoming")
-    await part(tab, "answer").click()
+    await rung_and_answered(tab, one)
     await refused("answer")
     await part(tab, "hang-up").click()
     await part(tab, "call").wait_for()
