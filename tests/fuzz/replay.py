@@ -1,4 +1,4 @@
-"""All that went over the broker is said again: at once, after a minute, after a year, after a restart.
+"""All that went over the broker is said again: at once, after a minute, a year, a restart, a reboot.
 
 A whole daemon with keys, as a process whose time of day is set (libfaketime), a real mosquitto, and a phone
 that is paired, is rung, answers, opens the door, hangs up, calls, and gives signed commands. Whatever was
@@ -16,8 +16,8 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,10 @@ HARMLESS = frozenset({"error"})
 SETTLE_S = 1.0
 """So long a program goes on by the clock that it has read."""
 LAST = b"the last of it"
+HOUR_S = 3600
+BACK = ("a reboot", "a restart")
+UP_S = 9
+"""How long a machine has been up when its daemon starts."""
 
 
 class Here:
@@ -49,13 +53,40 @@ class Here:
     def __init__(self, folder: Path, library: Path) -> None:
         self._file = folder / "clock"
         self._library = library
+        self._within: list[str | Path] = []
         self.set(0)
 
     def set(self, ahead_s: int) -> None:
         """The time of day of the programs; clocks that only rise are the machine's."""
         new = self._file.with_suffix(".new")
-        new.write_text(f"+{ahead_s}\n")
+        new.write_text(f"{ahead_s:+}\n")
         new.rename(self._file)
+
+    @contextmanager
+    def rebooted(self) -> Iterator[bool]:
+        """What is started meanwhile has clocks that only rise begun anew; False where none can be.
+
+        By a namespace of time (time_namespaces(7)): of `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME`.
+        """
+        clocks = {"monotonic": time.CLOCK_MONOTONIC, "boottime": time.CLOCK_BOOTTIME}
+        back = [f"--{name}={UP_S - int(time.clock_gettime(one))}" for name, one in clocks.items()]
+        unshare = str(program("unshare", "util-linux"))
+        holder = subprocess.Popen(
+            [unshare, "--time", *back, "--fork", "--kill-child",
+             "sh", "-c", "echo $$ && exec sleep infinity"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        try:
+            assert holder.stdout is not None
+            there = holder.stdout.readline().strip()  # nothing where it ended
+            if there:
+                enter = f"--time=/proc/{there}/ns/time"
+                self._within = [program("nsenter", "util-linux"), enter]
+            yield bool(there)
+        finally:
+            self._within = []
+            holder.kill()
+            holder.communicate()
 
     def start(self, words: Sequence[str | Path], **options: Any) -> subprocess.Popen[bytes]:
         """Start a program by that clock."""
@@ -65,7 +96,7 @@ class Here:
             "FAKETIME_CACHE_DURATION": str(int(SETTLE_S)),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        return subprocess.Popen(list(map(str, words)), **options)
+        return subprocess.Popen([str(one) for one in (*self._within, *words)], **options)
 
 
 def faketime() -> Path:
@@ -228,6 +259,12 @@ class Scene:
         for told in codes:
             self.outcome.counts[f"{when}: {told['code']}"] += told.get("count", 1)
 
+    async def anew(self, when: str, said: list[Kept]) -> None:
+        """A daemon that was started just now, to which it is said again."""
+        async with self.door() as door:
+            await self.again(door, when, said)
+            await self.is_well(door, when)
+
     async def _what_is(self, door: FarDoor) -> dict[str, Any]:
         status = await door.status()
         contacts = await door.ask(contacts=True)
@@ -296,17 +333,23 @@ async def _play(folder: Path, times: int, outcome: Outcome, whole: bool) -> None
                     await scene.is_well(door, "after a year")
             if whole:
                 here.set(0)
-                async with scene.door() as door:
-                    await scene.again(door, "after a restart", said)
-                    await scene.is_well(door, "after a restart")
+                await scene.anew("after a restart", said)
+                with (
+                    here.rebooted() as is_so
+                ):  # and a computer without a battery is behind the time
+                    here.set(-HOUR_S)
+                    outcome.expect(
+                        is_so, "this kernel has namespaces of time, so a reboot is played"
+                    )
+                    await scene.anew("after a reboot", said)
             here.set(YEAR_S)
-            async with scene.door() as door:
-                await scene.again(door, "after a restart and a year", said)
-                await scene.is_well(door, "after a restart and a year")
+            with here.rebooted() as is_so:
+                how = BACK[not is_so]
+                await scene.anew(f"after {how} and a year", said)
 
 
 def run(count: int, seed: int, *, whole: bool = True) -> Outcome:
-    """So many times the story; not `whole`, it is said again at once, and after a restart and a year."""
+    """So many times the story; not `whole`, it is said again at once, and after a reboot and a year."""
     outcome = Outcome("Replay: all that went over the broker, said again", seed)
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_play(Path(folder), count, outcome, whole))
