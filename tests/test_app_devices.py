@@ -20,7 +20,8 @@ from appliance.commands import (
     SwitchCamera,
 )
 from appliance.errors import Refused
-from appliance.model import AudioMode, Gesture
+from appliance.media.card import read_facing
+from appliance.model import AudioMode, CameraFacing, Gesture
 from appliance.signaling.broker import EmbeddedBroker
 from tests.media.reading import read
 from tests.parts.house import House, config_for, house
@@ -53,6 +54,10 @@ async def bob_calls(door: House) -> AsyncIterator[Phone]:
         yield one
 
 
+def seen(phone: Phone) -> CameraFacing | None:
+    return read_facing(phone.media.latest) if phone.media.latest else None
+
+
 def media(door: House) -> dict[str, Any]:
     status = door.appliance.session.status()["media"]
     assert isinstance(status, dict)
@@ -66,14 +71,14 @@ def heard(door: House) -> float | None:
 
 async def test_the_camera_is_switched_in_a_call(door: House) -> None:
     async with bob_calls(door) as bob:
-        before = bob.media.counters[-1]
+        assert seen(bob) is CameraFacing.FRONT
         assert await door.appliance.session.command(SwitchCamera()) == {"facing": "rear"}
         told = await door.until("camera_facing_changed")
         assert told["data"]["facing"] == "rear"
         assert media(door)["camera_facing"] == "rear"
-        await bob.media.until(lambda: bob.media.counters[-1] < before)
-        seen = len(bob.media.counters)
-        await bob.media.until(lambda: len(bob.media.counters) > seen + 10)
+        await bob.media.until(lambda: seen(bob) is CameraFacing.REAR)
+        shown = len(bob.media.counters)
+        await bob.media.until(lambda: len(bob.media.counters) > shown + 10)
         await door.appliance.session.command(EndCall())
         await door.until_true(lambda: media(door)["camera_facing"] == "front")
 
