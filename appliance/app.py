@@ -34,7 +34,7 @@ from appliance.panel.board import Board
 from appliance.panel.chime import LateOutput
 from appliance.policy import hold_of, policy_of
 from appliance.reporting.log import write as write_log
-from appliance.service import journal, systemd
+from appliance.service import heap, journal, systemd
 from appliance.service.heartbeats import Heartbeats
 from appliance.service.vitals import Vitals
 from appliance.session import CallSession
@@ -224,6 +224,7 @@ async def running(
     path = socket_path or listening_path()
     async with AsyncExitStack() as stack:
         stack.enter_context(only_one(path))  # before anything of a running one is touched
+        heap.few()  # before there are threads
         stack.callback(loop.set_exception_handler, loop.get_exception_handler())
         loop.set_exception_handler(Orphans(engine.post))
         await stack.enter_async_context(bus)

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import subprocess
+import sys
 
 import psutil
 import pytest
 
-from appliance.service.heap import Heap, trimmer
+from appliance.service.heap import HEAPS, Heap, trimmer
 
 PIECE, PIECES = 4000, 20_000
+THREADS = f"""
+import ctypes, sys, threading
+from appliance.service import heap
+known = heap.few() if {{few}} else hasattr(ctypes.CDLL(None), "mallopt")
+libc = ctypes.CDLL(None)
+libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+all_there = threading.Barrier({HEAPS + 4})
+
+def wants() -> None:
+    held = libc.malloc({PIECE})
+    all_there.wait()
+    libc.free(held)
+
+threads = [threading.Thread(target=wants) for _ in range({HEAPS + 4})]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+if known: libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+"""Threads that want memory at the same time; the C library says of what it is made (malloc_info(3))."""
 
 
 def resident() -> int:
@@ -37,6 +60,17 @@ def test_what_was_freed_in_pieces_is_given_back() -> None:
 
     assert resident() < held - PIECE * PIECES // 2
     libc.free(last)
+
+
+def test_threads_share_few_heaps() -> None:
+    def heaps(few: bool) -> int:
+        words = [sys.executable, "-c", THREADS.format(few=few)]
+        return subprocess.run(words, check=True, capture_output=True).stdout.count(b"<heap ")
+
+    if (each_its_own := heaps(few=False)) == 0:
+        pytest.skip("this C library does not say how many heaps it has")
+    assert each_its_own > HEAPS
+    assert heaps(few=True) == HEAPS
 
 
 async def test_it_is_given_back_once_the_last_call_is_over_and_not_before() -> None:
