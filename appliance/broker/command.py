@@ -1,4 +1,4 @@
-"""`appliance broker`: a first broker for a house, and who may log in at it."""
+"""`appliance broker`: a first broker for a house, or for one computer, and who may log in at it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ T = TypeVar("T")
 def add_to(parser: ArgumentParser) -> None:
     """What `appliance broker` takes."""
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of the broker ({FOLDER})")
-    parser.add_argument("--pid-file", type=Path, default=PID_FILE, help="of a running mosquitto")
+    parser.add_argument("--pid-file", type=Path, help=f"of a running mosquitto ({PID_FILE})")
     what = parser.add_subparsers(title="what", metavar="WHAT", required=True)
 
     new = what.add_parser("new", help="configuration, ACL, authority and certificate of a broker")
-    new.add_argument(
-        "--host", action="append", required=True, help="its name or address; repeatable"
+    where = new.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--host", action="append", help="of a house: its name or address; repeatable"
+    )
+    where.add_argument(
+        "--local",
+        nargs="+",
+        metavar="NAME",
+        help="for this computer alone, on loopback: who has an account, as NAME.password in the folder",
     )
     new.add_argument(
         "--device", default="front-door", help="whose commands the automation may give"
@@ -54,6 +61,8 @@ def add_to(parser: ArgumentParser) -> None:
 
 def _new(options: Namespace) -> int:
     house = _house(options)
+    if options.local:
+        return _new_local(house, options)
     _writing(lambda: house.new(options.host, device=options.device, root=options.root))
     folder = house.folder
     _say(
@@ -67,6 +76,23 @@ def _new(options: Namespace) -> int:
         f"  above (without systemd: the file itself),\n"
         f'  websocket_url = "wss://{options.host[0]}:8884/"\n'
         f"Phones have to trust ca.crt. {folder / 'ca.key'} signs for all of them: keep it to yourself."
+    )
+    return 0
+
+
+def _new_local(house: House, options: Namespace) -> int:
+    names, device, root = options.local, options.device, options.root
+    files = _writing(lambda: house.new_local(names, device=device, root=root))
+    if house.reload(options.pid_file):
+        _say("The broker that runs has read its accounts anew.")
+        return 0
+    _say(
+        f"A broker's files are in {house.folder}: it listens on this computer alone. What is left to do:\n"
+        f"  /usr/sbin/mosquitto -c {house.folder / CONFIGURATION}\n"
+        f'  in the device\'s configuration: [mqtt] password_file = "{files.get(device, files[names[0]])}",\n'
+        '  websocket_url = "ws://localhost:8083/"\n'
+        "Who is paired needs an account too:\n"
+        f"  appliance pair {names[-1]} --password-file {files[names[-1]]}"
     )
     return 0
 

@@ -1,4 +1,7 @@
-"""The folder of a house's broker, as mosquitto reads it: configuration, authority, accounts."""
+"""The folder of a broker, as mosquitto reads it: configuration, accounts, and of a house its authority.
+
+Law: whatever is made here lets nobody in without an account, and speaks in plain text on loopback alone.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import os
 import pwd
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from appliance.broker.authority import Authority
-from appliance.broker.passwords import NAME, PasswordFile, check_name
+from appliance.broker.passwords import NAME, PasswordFile, check_name, fits, new_password
 from appliance.broker.places import BROKER_USER, CONFIGURATION, FOLDER, PID_FILE
 from appliance.errors import ApplianceError
 from appliance.loading.shipped import shipped
@@ -23,6 +26,10 @@ log = logging.getLogger(__name__)
 ACL, PASSWORDS = "acl", "passwords"
 CERTIFICATES = "certificates"
 """In the folder: the certificates that were given to devices, without their keys."""
+OF_A_HOUSE, OF_ONE_COMPUTER = "new --host", "new --local"
+"""How the shipped configuration names the one of its two parts that is left out of the other's."""
+OWN_PID_FILE = "mosquitto.pid"
+"""In the folder, of a broker that its owner starts by hand."""
 HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 ROOT = re.compile(r"[^+#\s/\x00]+(/[^+#\s/\x00]+)*")
 
@@ -49,21 +56,57 @@ class House:
         for host in hosts:
             if not HOST.fullmatch(host):
                 raise NoBroker(f'"{host}" is no name of a host, and no address')
-        if not (NAME.fullmatch(device) and ROOT.fullmatch(root)):
-            raise NoBroker(f"{root}/device/{device} is no topic of a device")
-        private_folder(self.folder)
-        self.folder.chmod(0o700)
-        self.belong()  # what is written into it follows
+        self._begin(device, root)
         authority = self._authority_or_new(hosts[0])
         private_folder(self.folder / CERTIFICATES)
         issued = authority.for_server(hosts)
         self._write("server.key", issued.key)
         self._write("server.crt", issued.certificate)
-        for name in (CONFIGURATION, ACL):
-            self._write(name, self._filled(name, device, root).encode())
+        self._lay_out(device, root, without=OF_ONE_COMPUTER)
+
+    def new_local(
+        self, names: Sequence[str], *, device: str, root: str = "appliance"
+    ) -> Mapping[str, Path]:
+        """The same for this computer alone: on loopback, so without TLS, and to be started by hand.
+
+        Gives the files with the passwords of `names`; those that are good stay. Raises NoAccount, NoBroker.
+        """
+        for name in names:
+            check_name(name)
+        self._begin(device, root)
+        self._lay_out(device, root, without=OF_A_HOUSE, head=self._by_hand())
+        files = {name: self.folder / f"{name}.password" for name in names}
+        for name, file in files.items():
+            kept = self.passwords.accounts().get(name)
+            if kept is None or not file.exists() or not fits(file.read_text().strip(), kept):
+                password = new_password()
+                self._write(file.name, f"{password}\n".encode())
+                self.passwords.make(name, password)
+        self.belong()
+        return files
+
+    def _begin(self, device: str, root: str) -> None:
+        """The folder itself. Raises NoBroker."""
+        if not (NAME.fullmatch(device) and ROOT.fullmatch(root)):
+            raise NoBroker(f"{root}/device/{device} is no topic of a device")
+        private_folder(self.folder)
+        self.folder.chmod(0o700)
+        self.belong()  # what is written into it follows
+
+    def _lay_out(self, device: str, root: str, *, without: str, head: str = "") -> None:
+        """Configuration, ACL and accounts, the last only where there are none."""
+        text = _without(without, self._filled(CONFIGURATION, device, root))
+        self._write(CONFIGURATION, f"{head}{text}".encode())
+        self._write(ACL, self._filled(ACL, device, root).encode())
         if not (self.folder / PASSWORDS).exists():
             self._write(PASSWORDS, b"")
         self.belong()
+
+    def _by_hand(self) -> str:
+        """What the system's own configuration says of a broker that it starts."""
+        # root's broker would become somebody who cannot read what is in root's home
+        user = "" if os.geteuid() else "user root\n"
+        return f"{user}pid_file {self.folder / OWN_PID_FILE}\nlog_dest stderr\n\n"
 
     def authority(self) -> Authority:
         """Who signs for this house. Raises NoAuthority."""
@@ -102,20 +145,14 @@ class House:
         self.belong()
         return there or bool(given)
 
-    def reload(self, pid_file: Path = PID_FILE) -> bool:
+    def reload(self, pid_file: Path | None = None) -> bool:
         """Have the broker read passwords and revoked certificates anew; False where none runs.
 
-        Who is connected by what is good no more is thrown out.
+        Without a `pid_file` it is the one that was started by hand, else the system's. Who is connected by
+        what is good no more is thrown out.
         """
-        try:
-            pid = int(pid_file.read_text())
-            if Path(f"/proc/{pid}/comm").read_text().strip() != "mosquitto":
-                return False  # it has ended, and another has its number
-            os.kill(pid, signal.SIGHUP)
-        except (OSError, ValueError) as error:
-            log.info("no broker was told to read its accounts anew: %s", error)
-            return False
-        return True
+        files = (pid_file,) if pid_file else (self.folder / OWN_PID_FILE, PID_FILE)
+        return any(_tell(file) for file in files)
 
     def belong(self) -> None:
         """Where root has written: what is in the folder belongs to the broker, which is to read it."""
@@ -154,3 +191,23 @@ class House:
 
     def _write(self, name: str, data: bytes) -> None:
         write_whole(self.folder / name, data)
+
+
+def _without(part: str, text: str) -> str:
+    """The shipped configuration without one of its two parts, each of which goes up to the next heading."""
+    found = re.search(rf"(?ms)^# -+ [^\n]*\(`{part}`\)\n.*?(?=^# -{{20}} )", text)
+    assert found is not None, f"the shipped configuration has no part of {part}"
+    return text.replace(found[0], "")
+
+
+def _tell(pid_file: Path) -> bool:
+    """That something has changed; False where nobody was told."""
+    try:
+        pid = int(pid_file.read_text())
+        if Path(f"/proc/{pid}/comm").read_text().strip() != "mosquitto":
+            return False  # it has ended, and another has its number
+        os.kill(pid, signal.SIGHUP)
+    except (OSError, ValueError) as error:
+        log.info("no broker was told to read its accounts anew: %s", error)
+        return False
+    return True
