@@ -27,6 +27,7 @@ from appliance.broker.authority import Authority as BrokersAuthority
 from appliance.broker.authority import NoAuthority
 from appliance.broker.handing_out import HandedOut
 from appliance.broker.house import House
+from appliance.broker.passwords import fits
 from appliance.config import Config
 from appliance.erasing import _delete, kept
 from appliance.media.movie import Growing
@@ -72,6 +73,7 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "broker.handing_out:HandedOut._key write_whole": (KEPT, ""),
     "broker.handing_out:HandedOut._write write_whole": (KEPT, ""),
     "broker.house:House.new private_folder": (KEPT, ""),
+    "broker.house:House._begin private_folder": (KEPT, ""),
     "broker.house:House.certify write_whole": (KEPT, ""),
     "broker.house:House.remove rename": (KEPT, ""),
     "broker.house:House._write write_whole": (KEPT, ""),
@@ -363,6 +365,22 @@ def _founds_a_broker(folder: Path) -> None:
     House(folder / "broker").new(["broker.lan"], device="door")
 
 
+def _lays_out_a_local_broker(folder: Path) -> None:
+    names = ["door", *(["alice"] if (folder / "broker").exists() else [])]
+    House(folder / "broker").new_local(names, device="door")
+
+
+def _local(folder: Path) -> object:
+    house = House(folder / "broker")
+    kept = house.passwords.accounts()
+    good = sorted(
+        file.stem
+        for file in house.folder.glob("*.password")
+        if fits(file.read_text().strip(), kept.get(file.stem, ""))
+    )
+    return good if (house.folder / "appliance.conf").exists() else None
+
+
 def _house(folder: Path) -> object:
     house = House(folder / "broker")
     try:
@@ -581,6 +599,12 @@ SCENARIOS: dict[str, Scenario] = {
     "another set-up": Scenario(_sets_up, _set_up, _sets_up),
     "an update that is tried": Scenario(_tries, _before),
     "a broker": Scenario(_founds_a_broker, _house),
+    "a broker for one computer": Scenario(
+        _lays_out_a_local_broker, _local, between=lambda value: value == []
+    ),
+    "one more account for one computer": Scenario(
+        _lays_out_a_local_broker, _local, _lays_out_a_local_broker
+    ),
     "an account": Scenario(
         lambda folder: House(folder / "broker").make("bob"), _accounts, _founds_a_broker
     ),

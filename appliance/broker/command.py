@@ -86,10 +86,11 @@ def _new_local(house: House, options: Namespace) -> int:
     if house.reload(options.pid_file):
         _say("The broker that runs has read its accounts anew.")
         return 0
+    of_device = files.get(device, files[names[0]])
     _say(
         f"A broker's files are in {house.folder}: it listens on this computer alone. What is left to do:\n"
         f"  /usr/sbin/mosquitto -c {house.folder / CONFIGURATION}\n"
-        f'  in the device\'s configuration: [mqtt] password_file = "{files.get(device, files[names[0]])}",\n'
+        f'  in the device\'s configuration: [mqtt] password_file = "{of_device}",\n'
         '  websocket_url = "ws://localhost:8083/"\n'
         "Who is paired needs an account too:\n"
         f"  appliance pair {names[-1]} --password-file {files[names[-1]]}"

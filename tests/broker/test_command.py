@@ -44,6 +44,23 @@ def test_an_account_with_its_password_on_the_screen_or_in_a_file(
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_broker_for_one_computer_says_what_is_left_to_do(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    folder = tmp_path / "broker"
+    assert run(folder, "new", "--local", "front-door", "alice") == 0
+    said = capsys.readouterr().out
+    assert f"mosquitto -c {folder}/appliance.conf" in said
+    assert f'password_file = "{folder}/front-door.password"' in said
+    assert f"appliance pair alice --password-file {folder}/alice.password" in said
+    with pytest.raises(SystemExit):
+        run(folder, "new", "--local", "alice", "--host", "broker.lan")
+    with pytest.raises(SystemExit):
+        run(folder, "new")
+    assert run(folder, "new", "--local", "Alice") == FAILED
+    assert "no name of an account" in capsys.readouterr().err
+
+
 def test_certificates_and_their_end(folder: Path, tmp_path: Path, capsys: Captured) -> None:
     assert run(folder, "certificate", "front-door", "--to", str(tmp_path)) == 0
     assert capsys.readouterr().out.split() == [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.broker.house import House, NoBroker
-from appliance.broker.passwords import NoAccount
+from appliance.broker.passwords import NoAccount, fits
 
 
 @pytest.fixture
@@ -51,6 +51,42 @@ def test_made_again_it_keeps_authority_and_accounts(house: House) -> None:
     }
     house.new(["other.lan"], device="back-door", root="home/calls")
     assert {name: (house.folder / name).read_bytes() for name in before} == before
+
+
+def test_one_for_one_computer_has_an_account_for_each_and_what_is_good_stays(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path / "broker")
+    files = house.new_local(["front-door", "alice"], device="front-door")
+    kept = house.passwords.accounts()
+    told = {name: file.read_text().strip() for name, file in files.items()}
+    assert all(fits(told[name], kept[name]) for name in ("front-door", "alice"))
+    assert {file.stat().st_mode & 0o777 for file in files.values()} == {0o600}
+    files["front-door"].unlink()
+    again = house.new_local(["front-door", "alice", "bob"], device="front-door")
+    assert again["alice"].read_text().strip() == told["alice"]
+    assert fits(told["alice"], house.passwords.accounts()["alice"])
+    assert again["front-door"].read_text().strip() != told["front-door"]
+    for name, file in again.items():
+        assert fits(file.read_text().strip(), house.passwords.accounts()[name])
+    with pytest.raises(NoAccount):
+        house.new_local(["front-door", "../alice"], device="front-door")
+
+
+def test_one_for_one_computer_becomes_a_houses_and_back(tmp_path: Path) -> None:
+    house = House(tmp_path / "broker")
+    alice = house.new_local(["alice"], device="front-door")["alice"].read_text().strip()
+    configuration = house.folder / "appliance.conf"
+    assert "certfile" not in configuration.read_text()
+    house.new(["broker.lan"], device="front-door")
+    text = configuration.read_text()
+    assert "certfile" in text
+    assert "listener 8083" not in text
+    assert "mosquitto.pid" not in text
+    assert fits(alice, house.passwords.accounts()["alice"])
+    house.new_local(["alice"], device="front-door")
+    assert "certfile" not in configuration.read_text()
+    assert house.authority()
 
 
 def test_certificates_are_given_and_taken_back_by_name(house: House, tmp_path: Path) -> None:

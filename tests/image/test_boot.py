@@ -61,8 +61,11 @@ def test_it_comes_up_whole_from_slot_a(machine: CardMachine) -> None:
     assert machine.started.partition == 2
     assert machine.check("systemctl is-system-running --wait").strip() == "running"
     assert machine.check("systemctl list-units --state=failed --plain --no-legend").strip() == ""
-    assert "broker connected" in machine.until(
-        "systemctl show -P StatusText appliance | grep 'broker connected'"
+    assert "broker offline, idle" in machine.until(
+        "systemctl show -P StatusText appliance | grep 'broker offline, idle'"
+    )
+    assert machine.check("systemctl show -P ConditionResult mosquitto").strip() == "no", (
+        "without a configuration it would let in every program of this machine"
     )
     assert machine.check("systemctl show -P NRestarts appliance").strip() == "0"
     root = machine.check("lsblk -no PARTLABEL $(findmnt -no SOURCE /)").strip()
@@ -125,6 +128,9 @@ def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
     assert "alice:" in machine.check("cat /etc/mosquitto/appliance/passwords")
     refused = machine.run(asks.format("nobody", "nogroup", "nogroup"))
     assert "PermissionError" in refused.out
+    machine.check("ln -s /etc/mosquitto/appliance/appliance.conf /etc/mosquitto/conf.d/")
+    machine.check("systemctl restart mosquitto && systemctl is-active mosquitto")
+    machine.check("rm /etc/mosquitto/conf.d/appliance.conf && systemctl stop mosquitto")
     machine.check("find /etc/mosquitto/appliance -mindepth 1 -delete")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.parts import need
 from tests.parts.need import skip_or_fail
 
 PLACE = Path(__file__).parents[2] / "image-build"
@@ -201,6 +202,28 @@ def test_units_of_the_image_start_what_is_in_it() -> None:
             r"(?m)^Exec\w+=[-+!@:]*(/usr/lib/appliance\S+)", unit.read_text()
         ):
             assert os.access(OVERLAY / program.lstrip("/"), os.X_OK), program
+
+
+def test_the_broker_of_an_image_is_not_started_before_it_has_a_configuration(
+    tmp_path: Path,
+) -> None:
+    """Without one mosquitto lets every program of its machine in, whatever it is told of the anonymous."""
+    drop_in = OVERLAY / "etc" / "systemd" / "system" / "mosquitto.service.d" / "appliance.conf"
+    [condition] = re.findall(r"(?m)^Condition\w+=.*$", drop_in.read_text())
+    folder = condition.partition("=")[2]
+    shared = OVERLAY / "etc" / "rpi-image-gen" / "slot-shared.d" / "appliance.conf"
+    assert f"Path={folder}" in shared.read_text().splitlines(), "an image has nothing in it"
+
+    def holds() -> bool:
+        words = [need.program("systemd-analyze", "systemd"), "condition", condition]
+        words[-1] = condition.replace(folder, str(tmp_path))
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert "Conditions" in done.stdout + done.stderr, done.stderr
+        return done.returncode == 0
+
+    assert not holds()
+    (tmp_path / "appliance.conf").symlink_to(tmp_path / "elsewhere")
+    assert holds()
 
 
 def test_the_firmware_is_told_in_its_own_words() -> None:

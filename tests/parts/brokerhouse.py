@@ -28,7 +28,9 @@ PATIENCE_S = 30.0
 NOT_AUTHORIZED = 135
 """MQTT 5, 2.4: the reason code of a PUBACK or a CONNACK."""
 PLAIN, TLS, PAGES, CERTIFICATES = 1883, 8883, 8884, 8885
-"""The listeners, by their ports in the shipped file."""
+"""The listeners of a house, by their ports in the shipped file."""
+LOCAL_PAGES = 8083
+"""With PLAIN those of one computer."""
 
 
 class ShippedBroker(Mosquitto):
