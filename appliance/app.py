@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,7 @@ from appliance.updating import slots
 
 if TYPE_CHECKING:
     from appliance.accounts import SocketAccounts
+    from appliance.inviting import Page
     from appliance.media.base import Devices
     from appliance.media.studio import Studio
     from appliance.reporting.asking import Open
@@ -119,6 +120,9 @@ class Appliance:
         self.screen: Screen | None = None
         self.calls: CallLog | None = None
         self.page: str | None = None
+        """Its address, once it is served."""
+        self.find_page: Callable[[], Awaitable[Page]] | None = None
+        """Opens it, where that was left to whoever is invited."""
         self.accounts: SocketAccounts | None = None
         """Who makes accounts at the broker for whom this device pairs."""
         self.moved: list[Callable[[frozenset[str]], None]] = []

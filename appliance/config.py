@@ -350,7 +350,8 @@ class Http(Struct, frozen=True):
     """[http]: the page and its endpoints."""
 
     host: str = "127.0.0.1"
-    """Where the page is served. Beyond this machine (`0.0.0.0`) only with a certificate, or `local_ca`."""
+    """Where the page is served. Beyond this machine (`0.0.0.0`) only with a certificate, which without a
+    `cert_file` is of an authority of this device's own; `appliance pair` makes it."""
     port: Port = 8080
     """And at which port."""
     cert_file: str | None = None
@@ -358,8 +359,8 @@ class Http(Struct, frozen=True):
     key_file: str | None = None
     """And its key."""
     local_ca: bool = False
-    """Make a certificate authority of this device's own, where there is none, and use it without a
-    `cert_file`; one that was made is used in any case."""
+    """Make that authority at the start, and serve the page before anybody is paired; one that was made is
+    used in any case."""
     login: Literal["remote", "always"] = "remote"
     """Who has to log in: who comes from another machine, or whoever asks."""
     origins: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +52,23 @@ class NoAccounts:
     async def remove(self, uid: str) -> None:
         """Nothing."""
         del uid
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a phone finds the page; without a `url` it is not served, and `why` may say why not.
+
+    `authority` is what a phone has to trust first, where the page's certificate is of this device's own:
+    `url` of the authority's certificate, and its fingerprint, `sha256`, as hexadecimal pairs.
+    """
+
+    url: str | None
+    authority: Mapping[str, str] | None = None
+    why: str | None = None
+
+
+async def _no_page() -> Page:
+    return Page(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +132,12 @@ class Inviting:
         *,
         configured: Mapping[str, Contact] | None = None,
         groups: Iterable[str] = (),
-        page: Callable[[], str | None] = lambda: None,
+        page: Callable[[], Awaitable[Page]] = _no_page,
         websocket_url: str | None = None,
         accounts: Accounts | None = None,
         screen: Callable[[str | None], None] = lambda _: None,
     ) -> None:
-        """`configured` are the contacts of the configuration; `page` gives the page's address;
+        """`configured` are the contacts of the configuration; `page` opens the page where it is not open;
         `websocket_url` is where it finds the broker, else [mqtt]; `screen` shows a link as a code, None
         none any more.
         """
@@ -167,9 +184,9 @@ class Inviting:
         if self._websocket_url is None:
             sentence = "a phone would not find the broker: set [mqtt] websocket_url"
             raise Refused("no_websocket", sentence)
-        uid, shown = self._who(name)
-        known = self._contacts.of(uid)
-        rights = self._rights(uid, known, asked)
+        self._asked_for(name, asked)  # what cannot be is refused before a page is opened for it
+        page = await self._page()
+        uid, shown, known, rights = self._asked_for(name, asked)
         if known is None:
             if uid in self._newcomers:
                 sentence = f"{shown} is invited already: one phone first, then the others"
@@ -210,19 +227,28 @@ class Inviting:
         expiry = loop.call_at(one.expires_s, self._expire)
         told = {
             "invitation": self._words(one, password),
-            "page": self._page(),
+            "page": page.url,
+            "page_error": page.why,
+            "authority": page.authority,
             "device": self._device.name,
             "may": list(rights),
             "known": known is not None,
             "expires_s": lasts_s,
         }
         invited = Invited(told, ended)
-        page = told["page"]
-        if on_screen and isinstance(page, str):
+        if on_screen and page.url is not None:
             self._on_screen = ended
-            self._screen(link_of(page, self._words(one, password)))
+            self._screen(link_of(page.url, self._words(one, password)))
         invited.may_be_withdrawn_by(lambda: invitations.end(one, "withdrawn"))
         return invited
+
+    def _asked_for(
+        self, name: str, asked: tuple[Right, ...] | None
+    ) -> tuple[str, str, Contact | None, tuple[Right, ...]]:
+        """Whom it means, by uid and name, as what they are known, and what they may. Raises Refused."""
+        uid, shown = self._who(name)
+        known = self._contacts.of(uid)
+        return uid, shown, known, self._rights(uid, known, asked)
 
     async def _account(self, uid: str, known: Contact | None) -> str | None:
         """A password for the phone; who is known may have one by other hands. Raises Refused."""

@@ -34,7 +34,10 @@ def pair(
             invitation = {**invitation, "password": password}
         address = page or made["page"]
         if address is None:
-            raise ApplianceError("the page is not served; where a phone finds it, say with --page")
+            why = f" ({made['page_error']})" if made["page_error"] else ""
+            raise ApplianceError(
+                f"the page is not served{why}; where a phone finds it, say with --page"
+            )
         try:
             _show(made, invitation, address)
             outcome = client.outcome()
@@ -49,6 +52,8 @@ def _show(made: Mapping[str, Any], invitation: Mapping[str, Any], page: str) -> 
     link = link_of(page, invitation)
     who = f"one more phone of {invitation['name']}" if made["known"] else invitation["name"]
     _say(f"{made['device']} invites {who} ({_rights(made['may'])}).")
+    if page == made["page"] and (trust := to_trust(made["authority"])):
+        _say(f"\n{trust}\n")
     if sys.stdout.isatty():
         code = qr_code(link, shutil.get_terminal_size().columns)
         if code is not None:
@@ -58,7 +63,8 @@ def _show(made: Mapping[str, Any], invitation: Mapping[str, Any], page: str) -> 
                 "Open the link below in the phone's browser. A wider window shows it as a code, too."
             )
     _say(f"\n{link}\n")
-    for warning in warnings_of(page, str(invitation["websocket_url"])):
+    own = made["authority"] is not None
+    for warning in warnings_of(page, str(invitation["websocket_url"]), own=own):
         _say(f"note: {warning}")
     _say(
         f"It is good once, for {_time(made['expires_s'])}: whoever opens it first is"
@@ -66,18 +72,39 @@ def _show(made: Mapping[str, Any], invitation: Mapping[str, Any], page: str) -> 
     )
 
 
-def warnings_of(page: str, websocket_url: str) -> list[str]:
-    """What will keep a phone from it, as far as the addresses tell."""
+def to_trust(authority: Mapping[str, str] | None) -> str | None:
+    """What a phone has to do first, where the page's certificate is of this device's own authority."""
+    if authority is None:
+        return None
+    return (
+        "First, once for each phone: it has to trust this device. Open on it, past the browser's warning,\n"
+        f"  {authority['url']}\n"
+        "and install that as a CA certificate. It is the right one where its SHA-256 fingerprint is\n"
+        f"  {authority['sha256']}"
+    )
+
+
+def warnings_of(page: str, websocket_url: str, *, own: bool = False) -> list[str]:
+    """What will keep a phone from it, as far as the addresses tell; `own`: the page has a certificate of
+    this device's own authority.
+    """
     here_only = "works on this machine only"
     warnings = []
     if _is_here_only(page):
-        warnings.append(f"{page} {here_only}; for phones: [http] host, with TLS, or --page.")
+        warnings.append(
+            f"{page} {here_only}. For phones, whose browsers give the microphone where there is https:"
+            ' [http] host = "0.0.0.0", port = 8443, a restart, and pair again; or --page.'
+        )
     elif urlsplit(page).scheme != "https":
         warnings.append(
             "a browser makes keys, and gives the microphone, only where there is https."
         )
     if _is_here_only(websocket_url) and not _is_here_only(page):
         warnings.append(f"the broker's {websocket_url} {here_only}: see [mqtt] websocket_url.")
+    elif own and urlsplit(websocket_url).scheme == "wss":
+        warnings.append(
+            f"the phone has to trust the broker's certificate at {websocket_url} as well."
+        )
     return warnings
 
 

@@ -35,6 +35,7 @@ from appliance.service.memory import Kept, Memory
 
 if TYPE_CHECKING:
     from appliance.app import Appliance
+    from appliance.inviting import Page
     from appliance.media.feeding import FrameEncoder
     from appliance.media.studio import Studio
     from appliance.reporting.conversation import Conversation
@@ -280,12 +281,19 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
             pairing,
             configured=config.contacts,
             groups=config.groups,
-            page=lambda: appliance.page,
+            page=lambda: _page_of(appliance),
             websocket_url=appliance.websocket_url,
             accounts=appliance.accounts,
             screen=lambda link: appliance.screen.show_code(link) if appliance.screen else None,
         )
         appliance.invite = (await stack.enter_async_context(inviting)).invite
+
+
+async def _page_of(appliance: Appliance) -> Page:
+    """Where it is served, or can be."""
+    from appliance.inviting import Page
+
+    return Page(None) if appliance.find_page is None else await appliance.find_page()
 
 
 def _prepare_to_sign(appliance: Appliance) -> int:
@@ -424,11 +432,13 @@ async def page(
     """The page and its endpoints; without them the device rings all the same."""
     # 0.1 s of imports, for which no call has to wait
     web = await asyncio.to_thread(importlib.import_module, "appliance.web.server")
+    from appliance.opening import Opening
     from appliance.reporting.metrics import Metrics
-    from appliance.trust.authority import FOLDER
+    from appliance.trust.authority import FOLDER, lacks_authority
     from appliance.web.views import Views
 
-    config = appliance.config
+    config, folder = appliance.config, appliance.folder / FOLDER
+    waits = lacks_authority(config.http, folder)
     engine = appliance.engine
     metrics = Metrics(
         appliance.session.status,
@@ -441,7 +451,7 @@ async def page(
     server: WebServer = web.WebServer(
         config.device,
         config.mqtt,
-        config.http,
+        replace(config.http, local_ca=config.http.local_ca or waits),
         status=appliance.session.status,
         registry=metrics.registry,
         websocket_url=appliance.websocket_url,
@@ -450,19 +460,32 @@ async def page(
         demo=demo(appliance, local.converse) if demo else None,
         contacts=appliance.contacts,
         views=views,
-        tls_folder=appliance.folder / FOLDER,
+        tls_folder=folder,
         ice_servers=lambda uid: relaying.told(config.media.ice_servers, uid, time.time()),
     )
+
+    def opened(url: str) -> None:
+        appliance.page = url
+
+    def failed(error: ApplianceError) -> None:
+        # a door that rings without its page is better than none
+        log.warning("the page is not served: %s", error)
+        engine.post(FaultReported("page_not_served", str(error), "http"))
+
+    opening = await stack.enter_async_context(Opening(server, opened, failed))
+    appliance.find_page = opening.place
+    if waits:
+        log.info(
+            "the page is opened when a phone is invited: `appliance pair` makes this device's own"
+            " certificate authority then"
+        )
+        return
     try:
-        await stack.enter_async_context(server)
+        await opening.open()
     except ApplianceError as error:
         if demo is not None:
             raise
-        # a door that rings without its page is better than none
-        log.warning("the page is not served: %s", error)
-        appliance.engine.post(FaultReported("page_not_served", str(error), "http"))
-    else:
-        appliance.page = server.url
+        failed(error)
 
 
 def _check_message(message: Message) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.config import Contact, Device, Mqtt
 from appliance.errors import Refused
-from appliance.inviting import LONGEST_S, Inviting
+from appliance.inviting import LONGEST_S, Inviting, Page
 from appliance.messages import Address
 from appliance.model import Right
 from appliance.signaling.pairing import PairBody, PairedBody, Pairing, proof_of
@@ -26,6 +26,13 @@ CONFIGURED = {
     "bob": Contact(name="Bob"),
     "bob-2": Contact(name="Bob"),
 }
+
+
+AUTHORITY = {"url": "https://door.local/ca.crt", "sha256": "3F:A0:77"}
+
+
+async def the_page() -> Page:
+    return Page("https://door.local/", AUTHORITY)
 
 
 @dataclass
@@ -73,7 +80,7 @@ async def desk(accounts: Accounts | None = None, **changes: Any) -> AsyncIterato
     options: dict[str, Any] = {
         "configured": CONFIGURED,
         "groups": ["family"],
-        "page": lambda: "https://door.local/",
+        "page": the_page,
         "websocket_url": "wss://door.local:8884/",
         "accounts": accounts,
     }
@@ -99,6 +106,7 @@ async def test_an_invitation_says_all_that_a_phone_has_to_know() -> None:
             "name": "Zoë",
         }
         assert invited.told["page"] == "https://door.local/"
+        assert invited.told["authority"] == AUTHORITY
         assert invited.told["may"] == ["call", "answer"]
         assert (invited.told["known"], invited.told["expires_s"]) == (False, 600.0)
 
@@ -140,9 +148,16 @@ async def test_a_name_is_a_contact_who_has_it_or_somebody_new(
 async def test_what_cannot_be_is_refused(
     name: str, may: Sequence[str] | None, lasts_s: float | None, code: str
 ) -> None:
-    async with desk() as one:
+    opened: list[str] = []
+
+    async def page() -> Page:
+        opened.append(name)
+        return Page(None)
+
+    async with desk(page=page) as one:
         with pytest.raises(Refused) as refused:
             await one.inviting.invite(name, may, lasts_s)
+        assert opened == [], "no page is opened for it"
         assert refused.value.code == code
         assert len(one.pairing.invitations) == 0
 

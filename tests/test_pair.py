@@ -13,7 +13,7 @@ import struct
 import sys
 import termios
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ import pytest
 
 from appliance.bus import Bus
 from appliance.config import Contact, Device, Mqtt
-from appliance.inviting import Inviting
+from appliance.inviting import Inviting, Page
 from appliance.messages import Address
 from appliance.model import Right
 from appliance.reporting.socket import LocalSocket
@@ -86,8 +86,35 @@ def words_of(link: str) -> dict[str, Any]:
     return words
 
 
+AUTHORITY = {"url": "https://door.local/ca.crt", "sha256": "3F:A0:77"}
+
+
+async def the_page() -> Page:
+    """One that others vouch for."""
+    return Page("https://door.local/")
+
+
+async def own_page() -> Page:
+    """One for which the device itself vouches."""
+    return Page("https://door.local/", AUTHORITY)
+
+
+async def page_here() -> Page:
+    return Page("http://localhost:8080/")
+
+
+async def broken_page() -> Page:
+    return Page(None, why="its authority: No space left on device")
+
+
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
+    async with door_with(tmp_path, the_page) as one:
+        yield one
+
+
+@asynccontextmanager
+async def door_with(tmp_path: Path, page: Callable[[], Awaitable[Page]]) -> AsyncIterator[Door]:
     key, contacts = DeviceKey.make(), Contacts(CONFIGURED)
     pairing = Pairing("door", key, contacts)
     device = Device(id="door", name="Front door")
@@ -101,7 +128,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
             contacts,
             pairing,
             configured=CONFIGURED,
-            page=lambda: "https://door.local/",
+            page=page,
             websocket_url="wss://door.local:8884/",
         ) as inviting,
         LocalSocket(path, Desk(bus), invite=inviting.invite),
@@ -170,6 +197,38 @@ async def test_a_password_of_the_brokers_and_another_address_go_into_the_link(
         note = (await process.stdout.readline()).decode()
         assert note.startswith("note: ")
         assert "https" in note
+
+
+async def test_what_a_phone_has_to_trust_first_is_said_with_its_fingerprint(tmp_path: Path) -> None:
+    async with door_with(tmp_path, own_page) as door:
+        async with door.typed("Zoe", "--expires", "1s") as process:
+            said, _ = await until_link(process)
+            assert f"\n  {AUTHORITY['url']}\n" in said
+            assert f"\n  {AUTHORITY['sha256']}\n" in said
+            rest, _ = await process.communicate()
+            assert b"trust the broker's certificate at wss://door.local:8884/ as well" in rest
+        async with door.typed("Zoe", "--page", "https://proxy.lan/", "--expires", "1s") as process:
+            said, _ = await until_link(process)
+            assert "fingerprint" not in said, "the proxy has a certificate of its own"
+
+
+async def test_of_a_page_that_no_phone_reaches_it_says_what_to_do(tmp_path: Path) -> None:
+    async with (
+        door_with(tmp_path, page_here) as door,
+        door.typed("Zoe", "--expires", "1s") as process,
+    ):
+        await until_link(process)
+        rest, _ = await process.communicate()
+        assert b"http://localhost:8080/ works on this machine only" in rest
+        assert b'[http] host = "0.0.0.0", port = 8443, a restart, and pair again' in rest
+
+
+async def test_of_a_page_that_is_not_served_it_says_why(tmp_path: Path) -> None:
+    async with door_with(tmp_path, broken_page) as door, door.typed("Zoe") as process:
+        out, err = await process.communicate()
+        assert (process.returncode, out) == (1, b"")
+        assert b"the page is not served (its authority: No space left on device)" in err
+        await door.until_none_is_open()
 
 
 @pytest.mark.parametrize(

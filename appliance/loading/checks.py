@@ -24,7 +24,7 @@ from appliance.model import CONTROLS, QUIET_HOURS, Notice, ReceiverType, Right
 from appliance.prompts import ENDINGS, LANGUAGES
 from appliance.state_directory import state_directory
 from appliance.trust.authority import FOLDER as AUTHORITY
-from appliance.trust.authority import Authority
+from appliance.trust.authority import lacks_authority
 
 NEVER_PLAIN = ("generate_token", "start_session")
 KEY_BYTES = 32
@@ -275,23 +275,19 @@ def updates(config: Config) -> Iterator[Finding]:
 
 
 def certificates(config: Config) -> Iterator[Finding]:
-    """A certificate comes with its key; the page leaves this machine only with both."""
+    """A certificate comes with its key; the page leaves this machine only with both, or an authority."""
     sections: list[tuple[str, Mqtt | Http]] = [("mqtt", config.mqtt), ("http", config.http)]
     for name, section in sections:
         if bool(section.cert_file) != bool(section.key_file):
             has, lacks = ("cert", "key") if section.cert_file else ("key", "cert")
             yield Finding((name, f"{has}_file"), f"is of no use without {lacks}_file")
-    if not (_is_local(config.http.host) or config.http.cert_file or _has_authority(config.http)):
+    if lacks_authority(config.http, state_directory() / AUTHORITY):
         sentence = (
-            f"{config.http.host} is more than this machine: that needs cert_file and key_file, or"
-            " local_ca = true"
+            f"{config.http.host} is more than this machine: the page is not served before `appliance pair`"
+            " has made a certificate authority of this device's own (local_ca = true: at the start),"
+            " unless cert_file and key_file are set"
         )
-        yield Finding(("http", "host"), sentence)
-
-
-def _has_authority(http: Http) -> bool:
-    """The device has an authority of its own, or is to make one."""
-    return http.local_ca or Authority.is_in(state_directory() / AUTHORITY)
+        yield Finding(("http", "host"), sentence, warning=True)
 
 
 def pictures(config: Config) -> Iterator[Finding]:

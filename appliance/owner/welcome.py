@@ -23,7 +23,7 @@ from typing import Any
 from appliance.client import Client, NotAllowed, Unreachable
 from appliance.errors import Refused
 from appliance.invitation import link_of, qr_code, qr_plain
-from appliance.pair import warnings_of
+from appliance.pair import to_trust, warnings_of
 
 LOOKS_EVERY_S = 5.0
 """How soon it is noticed that a phone was paired elsewhere, and that the appliance runs."""
@@ -79,7 +79,9 @@ class Welcome:
         with self._client() as client:
             made = client.ask(pair={"name": self.name, "on_screen": True})
             if made["page"] is None:
-                raise Refused("no_page", "the page is not served: see [http]")
+                raise Refused(
+                    "no_page", f"the page is not served: {made['page_error'] or 'see [http]'}"
+                )
             self._show(made)
             outcome: list[Mapping[str, Any]] = []
             ended = threading.Event()
@@ -110,9 +112,13 @@ class Welcome:
             f"It is good once, for {made['expires_s'] / 60:g} minutes; then there is another. Who opens it"
             f" may: {', '.join(made['may'])}."
         )
-        notes = [
-            f"note: {one}" for one in warnings_of(made["page"], made["invitation"]["websocket_url"])
-        ]
+        warnings = warnings_of(
+            made["page"],
+            made["invitation"]["websocket_url"],
+            own=made["authority"] is not None,
+        )
+        trust = to_trust(made["authority"])
+        notes = [*(trust.split("\n") if trust else []), *(f"note: {one}" for one in warnings)]
         plain = qr_plain(link, WIDE)
         self.say("\n".join([first, *([plain] if plain else []), link, *notes, last]))
         columns = self._columns()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, GeneralName, Name
 
+    from appliance.config import Http
+
 log = logging.getLogger(__name__)
 
 FOLDER = "tls"
@@ -155,6 +157,13 @@ class Authority:
 
         return certificate_pem(self.certificate)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of its certificate, by SHA-256, in pairs as a phone shows them (`3F:A0:..`)."""
+        from cryptography.hazmat.primitives import hashes
+
+        return self.certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
     # -------------------- the page's certificate
 
     def covers(self, name: str) -> bool:
@@ -221,6 +230,21 @@ class Authority:
             authority_key=self.key,
         )
         return certificates.certificate_pem(leaf) + certificates.key_pem(key)
+
+
+def lacks_authority(http: Http, folder: Path) -> bool:
+    """Whether other machines are to reach the page of [http], and nothing vouches for it before the first
+    phone is invited; `folder` is the authority's.
+    """
+    named = http.cert_file or http.key_file or http.local_ca
+    return not (named or _is_this_machine(http.host) or Authority.is_in(folder))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _own(host: str) -> list[str]:

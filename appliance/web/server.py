@@ -207,6 +207,14 @@ class WebServer:
             host = f"[{host}]"
         return f"{self._guard.scheme}://{host}:{self._guard.port}/"
 
+    @property
+    def authority(self) -> dict[str, str] | None:
+        """What a phone has to trust for this page, where it is of this device's own: `url`, `sha256`."""
+        fingerprint = self._tls.authority_fingerprint if self._tls else None
+        if fingerprint is None:
+            return None
+        return {"url": f"{self.url}ca.crt", "sha256": fingerprint}
+
     def _application(self) -> web.Application:
         """The routes, and what stands around all of them."""
         application = web.Application(middlewares=[self._check], client_max_size=MAX_BODY_BYTES)

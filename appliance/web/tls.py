@@ -92,6 +92,11 @@ class Tls:
         """The certificate of the device's authority, where it is in use."""
         return self._authority.pem if self._authority else None
 
+    @property
+    def authority_fingerprint(self) -> str | None:
+        """Of that certificate, by SHA-256."""
+        return self._authority.fingerprint if self._authority else None
+
     def renew(self, *, first: bool = False) -> bool:
         """Look whether the certificate is still right; else who connects from now on gets a new one.
 

@@ -29,7 +29,7 @@ from appliance.signaling.rejected import Rejected
 from appliance.trust.contacts import Contacts
 from appliance.trust.keys import DeviceKey
 from tests.parts.desk import Desk
-from tests.test_pair import CONFIGURED, Door, words_of
+from tests.test_pair import AUTHORITY, CONFIGURED, Door, own_page, words_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +54,7 @@ async def appliance_at(
             contacts,
             pairing,
             configured=CONFIGURED,
-            page=lambda: "https://door.local/",
+            page=own_page,
             websocket_url="wss://door.local:8884/" if is_set_up else None,
             screen=shown,
         ) as inviting,
@@ -111,6 +111,7 @@ async def test_the_first_phone_comes_by_what_the_log_and_the_console_show(tmp_pa
         running = started(one)
         said = await log.until(1)
         assert said.startswith("Front door waits for its first phone")
+        assert AUTHORITY["sha256"] in said, "which it has to trust"
         assert "may: call, answer." in said, "and no more: who sees it may be anybody"
         assert "\x1b" not in said, "the journal shows no such line"
         assert len([line for line in said.split("\n") if re.search("[▀▄█]", line)]) > 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import ssl
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from appliance.config import Http
 from appliance.trust.authority import (
     BEFORE,
     CERTIFICATE_FILE,
@@ -18,6 +20,7 @@ from appliance.trust.authority import (
     LEAF_FILE,
     Authority,
     AuthorityUnusable,
+    lacks_authority,
 )
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -153,3 +156,24 @@ def test_what_is_broken_is_told_and_never_replaced(authority: Authority, tmp_pat
         Authority.load_or_make(folder, "Front door", "raspberrypi")
     assert (folder / CERTIFICATE_FILE).read_bytes() == kept
     assert (folder / LEAF_FILE).exists()
+
+
+def test_where_the_page_is_to_be_reached_and_nothing_vouches_for_it_one_is_lacking(
+    tmp_path: Path,
+) -> None:
+    for http, lacks in (
+        (Http(), False),
+        (Http(host="::1"), False),
+        (Http(host="127.0.0.53"), False),
+        (Http(host="localhost"), False),
+        (Http(host="192.168.1.2"), True),
+        (Http(host="door.local"), True),
+        (Http(host="192.168.1.2", local_ca=True), False),
+        (Http(host="192.168.1.2", cert_file="a.pem"), False),
+    ):
+        assert lacks_authority(http, tmp_path / "tls") is lacks, http
+    made = Authority.load_or_make(tmp_path / "tls", "door", "door")
+    assert not lacks_authority(Http(host="192.168.1.2"), tmp_path / "tls")
+    shown = ssl.PEM_cert_to_DER_cert(made.pem.decode())
+    assert made.fingerprint.replace(":", "").lower() == hashlib.sha256(shown).hexdigest()
+    assert len(made.fingerprint) == 32 * 3 - 1

@@ -4,10 +4,15 @@ microphone, and a player of go2rtc's protocol; and no rule of its content policy
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import os
 import socket
+import ssl
+import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 from playwright.async_api import Browser, Page, expect
 
-from appliance.config import Camera, Contact, Http, Media
+from appliance.config import Camera, Contact, Http, Media, Security
 from appliance.model import Right
-from appliance.trust.authority import FOLDER, Authority
+from appliance.trust.authority import FOLDER, KEY_FILE, Authority, lacks_authority
 from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto, free_port
 from tests.web.conftest import WITH_CONSENT, chromium
@@ -109,6 +114,13 @@ async def door(mosquitto: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 async def browser(door: House) -> AsyncIterator[Browser]:
     """A Chromium that believes the door's authority, and no other unknown one."""
+    async with believing(door) as one:
+        yield one
+
+
+@asynccontextmanager
+async def believing(door: House, *flags: str) -> AsyncIterator[Browser]:
+    """The same, whenever the door has one."""
     authority = Authority.load(door.appliance.folder / FOLDER)
     leaf = x509.load_pem_x509_certificate((authority.folder / "page.pem").read_bytes())
     pins = [
@@ -120,7 +132,7 @@ async def browser(door: House) -> AsyncIterator[Browser]:
         for one in (authority.certificate, leaf)
     ]
     trusting = f"--ignore-certificate-errors-spki-list={','.join(pins)}"
-    async with chromium(*WITH_CONSENT, trusting) as one:
+    async with chromium(*WITH_CONSENT, trusting, *flags) as one:
         yield one
 
 
@@ -190,3 +202,62 @@ async def test_a_policy_that_is_broken_would_be_seen(door: House, browser: Brows
     )
     assert await page.evaluate("window.broken") is None
     assert "script-src" in str(await page.evaluate("window.violations"))
+
+
+async def test_a_fresh_device_makes_its_authority_when_it_pairs_and_the_phone_has_a_microphone(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """`appliance pair`, as somebody types it, where the page is open and no certificate is named."""
+    config = config_for(mosquitto.port, security=Security("refuse"))
+    http = Http(host=EVERYWHERE, port=free_port())
+    url = f"ws://127.0.0.1:{mosquitto.websocket_port}/"
+    async with house(replace(config, http=http), tmp_path, websocket_url=url) as door:
+        await door.until_true(lambda: door.appliance.find_page is not None)
+        assert door.appliance.page is None
+        assert lacks_authority(http, door.appliance.folder / FOLDER)
+        assert not (door.appliance.folder / FOLDER).exists()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", http.port))
+
+        pairing = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "appliance", "pair", "alice"),
+            env=os.environ | {"APPLIANCE_SOCKET": str(tmp_path / "appliance.sock")},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert pairing.stdout is not None
+        said = ""
+        while "#pair=" not in said:
+            line = await pairing.stdout.readline()
+            assert line, said
+            said += line.decode()
+        link = said.split()[-1]
+        authority = Authority.load(door.appliance.folder / FOLDER)
+        assert authority.folder.joinpath(KEY_FILE).stat().st_mode & 0o777 == 0o600
+        host = f"{socket.gethostname().lower().partition('.')[0]}.local:{http.port}"
+        assert link.startswith(f"https://{host}/#pair=")
+        assert f"https://{host}/ca.crt" in said
+        assert authority.fingerprint in said
+
+        trusted = ssl.create_default_context(cadata=authority.pem.decode())
+        for context, is_believed in ((trusted, True), (ssl.create_default_context(), False)):
+            connecting = asyncio.open_connection(
+                "127.0.0.1", http.port, ssl=context, server_hostname=host.partition(":")[0]
+            )
+            if not is_believed:
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await connecting
+                continue
+            _, writer = await connecting
+            writer.close()
+            await writer.wait_closed()
+
+        by_name = "--host-resolver-rules=MAP *.local 127.0.0.1"
+        async with believing(door, by_name) as browser:
+            page = await browser.new_page()
+            await page.goto(link)
+            await part(page, "pair").click()
+            rest, _ = await pairing.communicate()
+            assert (pairing.returncode, b"Paired: Alice's phone" in rest) == (0, True)
+            assert await page.evaluate(MICROPHONE) == [True, "live"]
+            assert (await page.evaluate(LOG_IN))[0] == 200
+        assert not lacks_authority(http, authority.folder), "from now on it is served at the start"

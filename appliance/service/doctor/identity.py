@@ -94,6 +94,9 @@ def _authority(config: Config, folder: Path, machine: Machine) -> Iterator[Findi
             yield fault(AUTHORITY, f"{folder} is not whole: {missing} is not there", advice)
         elif config.http.local_ca:
             yield ok(AUTHORITY, "none yet; it is made at the first start")
+        elif authority.lacks_authority(config.http, folder):
+            said = "none yet; `appliance pair` makes it, and the page is served from then on"
+            yield ok(AUTHORITY, said)
         return
     except OSError as error:
         yield _unreadable(AUTHORITY, folder, error)

@@ -74,6 +74,8 @@ def test_one_that_has_not_is_well_too(tmp_path: Path) -> None:
         "none yet; it is made at the first start"
     ] * 2
     assert len([*identity(Config(), fresh)]) == 1, "on loopback there is no authority"
+    _, waits = identity(Config(http=Http(host="192.168.1.2")), fresh)
+    assert "`appliance pair` makes it" in waits.finding
 
 
 async def test_a_key_that_is_gone_is_missed_by_whoever_is_paired(
