@@ -53,7 +53,6 @@ def revoke(config: Path | None, uid: str, key: str | None) -> list[str]:
         contacts = _on_file(config)
         try:
             kids = asyncio.run(contacts.revoke(uid, key))
-            _give_back(_file())
         except OSError as error:
             raise CannotKeep(f"{_file()} cannot be written: {error.strerror}") from None
     return list(kids)
@@ -74,10 +73,3 @@ def _file() -> Path:
     if not said and not own.exists() and SYSTEM_FOLDER.exists():
         return SYSTEM_FOLDER / book.FILE
     return own
-
-
-def _give_back(file: Path) -> None:
-    """What root has written belongs to whom the folder belongs: the daemon is to read it."""
-    if os.geteuid() == 0:
-        owner = file.parent.stat()
-        os.chown(file, owner.st_uid, owner.st_gid)

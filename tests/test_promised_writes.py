@@ -77,10 +77,16 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "broker.house:House.certify write_whole": (KEPT, ""),
     "broker.house:House.remove rename": (KEPT, ""),
     "broker.house:House._write write_whole": (KEPT, ""),
+    "broker.house:House._begin chmod": (LOST, "it was made so; mended by the next `new`"),
+    "broker.house:House.belong os.chown": (
+        LOST,
+        "done again by the next command, and by whole_file",
+    ),
     "broker.passwords:PasswordFile._write write_whole": (KEPT, ""),
     "calls.drawing:main write_text": (NONE, "a document of the project's"),
     "cli:main os.open": (NONE, "/dev/null"),
     "demo:_as_wav open wb": (NONE, "in memory"),
+    "demo:_run TemporaryDirectory": (NONE, "scratch"),
     "erasing:_delete unlink": (KEPT, ""),
     "media.movie:Growing.write os.write": (SOON, ""),
     "media.movie:Growing.close os.ftruncate": (KEPT, ""),
@@ -94,6 +100,8 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "owner.dropin:checked write_text": (NONE, "scratch"),
     "owner.dropin:write private_folder": (KEPT, ""),
     "owner.dropin:write write_whole": (KEPT, ""),
+    "owner.dropin:checked TemporaryDirectory": (NONE, "scratch"),
+    "owner.evidence:output subprocess.run": (NONE, "programs that only tell"),
     "owner.learning:_telling.moved os.write": (NONE, "a pipe"),
     "owner.report:report write_whole": (KEPT, "whole_file:write_whole"),
     "owner.report:bundle open w:gz": (NONE, "in memory"),
@@ -101,10 +109,16 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "owner.restoring:_write private_folder": (KEPT, ""),
     "owner.restoring:_write write_whole": (KEPT, ""),
     "owner.restoring:_put_aside rename": (KEPT, ""),
+    "owner.restoring:_belongs_to_broker os.chown": (
+        LOST,
+        "`restore` that was cut off is done again",
+    ),
+    "owner.restoring:_with_revocations TemporaryDirectory": (NONE, "scratch"),
     "owner.twin:_reaching_the_broker private_folder": (NONE, "scratch, in memory"),
     "owner.twin:_reaching_the_broker write_whole": (NONE, "scratch, in memory"),
     "owner.twin:_reaching_the_broker mkdir": (NONE, "scratch, in memory"),
     "owner.twin:_reaching_the_broker rename": (NONE, "scratch, in memory"),
+    "owner.twin:_reaching_the_broker TemporaryDirectory": (NONE, "scratch, in memory"),
     "owner.welcome:Welcome._columns os.open": (NONE, "a terminal"),
     "owner.welcome:Welcome._write os.open": (NONE, "a terminal"),
     "owner.welcome:Welcome._write os.write": (NONE, "a terminal"),
@@ -126,11 +140,20 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "reporting.ledger:Ledger.drop_pictures unlink": (LOST, "the next start sweeps it up"),
     "reporting.ledger:Ledger.drop_strays unlink": (LOST, "the next start sweeps it up"),
     "reporting.programs:Program.__init__ os.write": (NONE, "a pipe"),
+    "reporting.programs:Program.__init__ subprocess.Popen": (
+        NONE,
+        "hooks, which are their owner's",
+    ),
     "reporting.socket:_listener unlink": (NONE, "a socket"),
+    "reporting.socket:_permit chmod": (NONE, "a socket"),
+    "reporting.socket:_permit os.chown": (NONE, "a socket"),
     "screen.frames:Frames._write mkdir": (LOST, "pictures of a display that is a folder"),
     "screen.frames:Frames._write write_bytes": (KILL, "the next picture"),
     "screen.frames:Frames._write replace": (KILL, "the next picture"),
+    "screen.frames:Frames.latest_jpeg save": (NONE, "in memory"),
     "service.doctor.device_files:_opened os.open": (NONE, "a device"),
+    "service.doctor.machine:ThisMachine.output subprocess.run": (NONE, "programs that only tell"),
+    "service.doctor.machine:_apart subprocess.run": (NONE, "this program, which only looks"),
     "service.memory:Memory._load rename": (KEPT, ""),
     "service.memory:Memory._put private_folder": (KEPT, ""),
     "service.memory:Memory._put write_whole": (KEPT, ""),
@@ -138,26 +161,42 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "signaling.sequence:first_number write_whole": (KEPT, ""),
     "socket_path:prepare_folder mkdir": (NONE, "a socket's folder"),
     "socket_path:only_one os.open": (NONE, "a lock"),
+    "socket_path:prepare_folder chmod": (NONE, "a socket's folder"),
     "trust.authority:Authority.load_or_make private_folder": (KEPT, ""),
     "trust.authority:Authority.load_or_make write_whole": (KEPT, ""),
     "trust.authority:Authority.leaf write_whole": (KEPT, ""),
+    "trust.authority:Authority.load chmod": (LOST, "mended at each start"),
     "trust.book:write private_folder": (KEPT, ""),
     "trust.book:write write_whole": (KEPT, ""),
     "trust.keys:DeviceKey.load_or_make private_folder": (KEPT, ""),
     "trust.keys:DeviceKey.load_or_make write_whole": (KEPT, ""),
+    "trust.keys:_keep_private chmod": (LOST, "mended at each start"),
     "updating.installing:_try write_whole": (KEPT, ""),
     "updating.installing:_alone mkdir": (NONE, "in /run"),
     "updating.installing:_alone os.open": (NONE, "a lock in /run"),
+    "updating.installing:restart subprocess.run": (NONE, "systemctl reboot"),
+    "updating.rauc:install subprocess.Popen": (NONE, "the other slot: tests/image/test_cuts.py"),
+    "updating.rauc:run subprocess.run": (NONE, "RAUC's own state: tests/image/test_cuts.py"),
+    "updating.slots:ask subprocess.run": (
+        NONE,
+        "what the firmware reads: tests/image/test_cuts.py",
+    ),
+    "updating.wellness:_run subprocess.run": (NONE, "the doctor, which only looks"),
     "video_device:read_video_device open rb+": (NONE, "a device"),
     "web.vendor:bring mkdir": (LOST, "what is not as it was pinned is brought anew"),
     "web.vendor:_write_whole write_bytes": (KILL, "what is not as it was pinned is brought anew"),
     "web.vendor:_write_whole replace": (KILL, "what is not as it was pinned is brought anew"),
+    "web.vendor:_download subprocess.run": (LOST, "what is not as it was pinned is brought anew"),
+    "web.vendor:bring TemporaryDirectory": (NONE, "scratch"),
     "whole_file:write_whole open wb": (KEPT, ""),
     "whole_file:write_whole rename": (KEPT, ""),
     "whole_file:rename replace": (KEPT, ""),
     "whole_file:private_folder private_folder": (KEPT, ""),
     "whole_file:private_folder mkdir": (KEPT, ""),
     "whole_file:private os.open": (KEPT, ""),
+    "whole_file:_belongs os.fchmod": (KEPT, ""),
+    "whole_file:_belongs os.fchown": (KEPT, ""),
+    "whole_file:private_folder os.chown": (KEPT, "whole_file:private_folder"),
 }
 """Each write with its promise; behind it who else's scenarios show it, or why nothing is promised."""
 
@@ -181,11 +220,21 @@ file.rename(other)                          file.replace(other)           os.rep
 file.unlink()                               os.remove(file)               os.link(a, b)
 shutil.move(a, b)                           write_whole(file, b'')        rename(a, b)
 tarfile.open(file, 'w:gz')                  os.ftruncate(1, 2)            folder.mkdir()
+open(file, how)                             io.open(file, how)            file.open(mode=how)
+file.chmod(0o600)                           os.chown(file, 1, 2)          os.utime(file)
+picture.save(file)                          tempfile.mkstemp()            TemporaryDirectory()
+subprocess.run(['tee', file])               logging.FileHandler(file)     os.system('rm x')
+asyncio.create_subprocess_exec('tee')       subprocess.Popen(['tee'])     zipfile.ZipFile(file)
+"""
+BROUGHT_IN = """
+from os import write                        from os import open as o      from shutil import rmtree
+from subprocess import run                  from asyncio import create_subprocess_exec
 """
 READ = """
 open(file)                                  open(file, 'rb')              file.open()
 os.open(file, os.O_RDONLY)                  text.replace('a', 'b')        time.replace(hour=3)
 self._views.open(uid, sdp)                  self._open(effect)            file.read_bytes()
+shelf.open(name)                            open(file, 'r')               tempfile.gettempdir()
 """
 
 
@@ -193,6 +242,9 @@ def test_a_write_is_found_in_the_code_and_what_reads_is_none() -> None:
     for code in re.split(r"  +|\n", WRITE.strip()):
         found = [*written_in(f"class A:\n def b(self):\n  return [{code}]")]
         assert [where for where, _ in found] == ["A.b"], code
+        assert MAY_WRITE.search(code), code
+    for code in re.split(r"  +|\n", BROUGHT_IN.strip()):
+        assert [*written_in(f"def b():\n {code}")], code
         assert MAY_WRITE.search(code), code
     for code in re.split(r"  +|\n", READ.strip()):
         assert [*written_in(f"def b():\n return [{code}]")] == [], code
