@@ -1,13 +1,14 @@
 """Every module that takes apart what others wrote is known here, with the test that spoils its input.
 
 Found in the source by what it calls; one that nobody has entered fails, and so does an entry whose module
-parses no more, or whose test is gone. Who only splits a text, or matches it, cannot be told from whoever
-does that with words of its own: those that read foreign ones are entered by hand.
+parses no more, or whose test is gone. Who only splits a text, or matches it, is found too, and either reads
+what others wrote or has words of its own: which of the two is entered by hand.
 """
 
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import appliance
@@ -34,7 +35,14 @@ PARSING = frozenset(
         "from_bytes",
     ]
 )
-"""Called by whatever reads what somebody else wrote. To split a text tells nothing: that is everywhere."""
+"""Called by whatever reads what somebody else wrote."""
+SPLITTING = frozenset(
+    [
+        *("split", "rsplit", "partition", "rpartition"),
+        *("fullmatch", "match", "search", "findall", "finditer"),
+    ]
+)
+"""Called by whatever takes a text apart, whoever wrote it."""
 
 HTTP, BESIDE, PARSERS = "test_http.py", "test_beside.py", "test_parsers.py"
 
@@ -118,6 +126,9 @@ TESTED: dict[str, tuple[str, str]] = {
 """By the module, below `appliance`: where its input is spoilt."""
 
 BY_HAND: dict[str, tuple[str, str]] = {
+    "actions": (BESIDE, "test_actions_of_buttons"),
+    "calls.moderating": ("test_core.py", "test_commands"),
+    "calls.own": ("test_core.py", "test_commands"),
     "calls.tokens": (PARSERS, "test_tokens"),
     "firewall.candidates": (
         "../firewall/test_candidates.py",
@@ -131,13 +142,60 @@ BY_HAND: dict[str, tuple[str, str]] = {
         "../firewall/test_descriptions.py",
         "test_aiortc_can_read_whatever_is_let_through",
     ),
+    "loading.extensions": (PARSERS, "test_configurations"),
+    "loading.pins": (PARSERS, "test_configurations"),
+    "inviting": ("../test_inviting.py", "test_what_cannot_be_is_refused"),
     "media.agreement": ("test_programs.py", "test_offers_that_are_spoilt"),
     "media.sections": (PARSERS, "test_sections"),
+    "media.shelf": (PARSERS, "test_names_of_recordings"),
     "nesting": ("../test_nesting.py", "test_anything_gets_an_answer"),
+    "panel.patterns": (PARSERS, "test_configurations"),
+    "policy": (PARSERS, "test_configurations"),
+    "reporting.shares": (PARSERS, "test_in_whose_name_a_command_comes"),
+    "signaling.pairing": (
+        "../signaling/test_pairing.py",
+        "test_an_endpoint_is_told_only_where_it_has_a_name_that_can_be_written_to",
+    ),
     "signaling.topics": (PARSERS, "test_topics"),
     "updating.versions": ("../updating/test_versions.py", "test_never_both"),
 }
-"""The same of whoever only splits what others wrote, or matches it; nobody notices one that is missing."""
+"""The same of whoever only splits what others wrote, or matches it."""
+
+OWN_WORDS: dict[str, str] = {
+    "broker.house": "the shipped configuration; what the owner types is matched whole",
+    "calls.drawing": "a document of the project's",
+    "calls.relays": "where a fault of this device's own is",
+    "hook_files": "the name of a file that the owner has put there",
+    "loading.findings": "the path of a key of the configuration",
+    "media.causes": "what libraries and the kernel say of their own errors",
+    "media.pcm": "what ALSA says of its own errors",
+    "media.sound_cards": "a name of ALSA's as the owner wrote it, looked up and not opened",
+    "media.wideband": "numpy's matrices",
+    "orphans": "errors of this program's own",
+    "owner.pressing": "what the owner types",
+    "owner.restoring": "names of a backup whose seal was right: test_restoring.py",
+    "owner.settings": "keys of the configuration, told from secrets: test_redaction.py",
+    "owner.setup": "what the owner types",
+    "panel.board": "the name of a button of the configuration",
+    "reference.documented": "documents of the project's",
+    "reference.elsewhere": "documents of the project's",
+    "reference.refusals": "the project's own annotations",
+    "reference.spelling": "the project's own docstrings",
+    "screen.banner": "words to be set in lines, whoever wrote them: test_banner.py",
+    "screen.lettering": "a name to be drawn, whoever gave it: test_lettering.py",
+    "screen.symbols": "drawings of this program's own",
+    "service.doctor.broker": "the path of a file as the owner wrote it",
+    "service.doctor.cameras": "what the kernel says of processes",
+    "service.doctor.heat": "what the firmware says, as test_what_the_kernel_says_of_heat spoils it",
+    "service.journal": "lines of this program's own log",
+    "service.systemd": "a sentence of this program's own",
+    "socket_path": "folders that systemd names",
+    "state_directory": "folders that systemd names",
+    "web.addresses": "an address as the kernel tells it",
+    "web.server": "this machine's own name",
+    "web.tls": "this machine's own name",
+}
+"""Who takes apart what no stranger wrote, and what it is."""
 
 NOTHING_FOREIGN: dict[str, str] = {
     "cli": "the first lines of this program's own docstrings",
@@ -165,32 +223,45 @@ NOTHING_FOREIGN: dict[str, str] = {
 """Modules that call the same things without reading what others wrote, and what it is."""
 
 
-def parsing_modules() -> set[str]:
-    """Whoever calls one of these, by its name below the package."""
-    found = set()
+@cache
+def called() -> dict[str, set[str]]:
+    """What each module calls, by its name below the package."""
+    names: dict[str, set[str]] = {}
     for file in ROOT.rglob("*.py"):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        names[module] = set()
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                called = node.func
-                name = called.attr if isinstance(called, ast.Attribute) else None
-                name = called.id if isinstance(called, ast.Name) else name
-                if name in PARSING:
-                    found.add(".".join(file.relative_to(ROOT).with_suffix("").parts))
-    return found
+            match node:
+                case ast.Call(ast.Attribute(_, name)) | ast.Call(ast.Name(name)):
+                    names[module].add(name)
+    return names
+
+
+def calling(some: frozenset[str]) -> set[str]:
+    """The modules that call one of these."""
+    return {module for module, names in called().items() if names & some}
 
 
 def test_each_parser_has_its_test() -> None:
-    found = parsing_modules()
+    found = calling(PARSING)
     entered = TESTED.keys() | NOTHING_FOREIGN.keys()
     assert not TESTED.keys() & NOTHING_FOREIGN.keys()
     assert sorted(found - entered) == [], "spoil what it reads, and enter it here"
     assert sorted(entered - found) == [], "these parse nothing any more"
 
 
+def test_who_takes_a_text_apart_is_entered_once() -> None:
+    found = calling(SPLITTING)
+    entered = [*TESTED, *NOTHING_FOREIGN, *BY_HAND, *OWN_WORDS]
+    assert sorted(found - {*entered}) == [], "whose text is it? spoil it, and enter it in BY_HAND"
+    assert len({*entered}) == len(entered), "somebody is entered twice"
+    assert sorted(OWN_WORDS.keys() - found) == [], "these take nothing apart any more"
+
+
 def test_who_is_entered_by_hand_is_there_and_not_found_anyhow() -> None:
     for module in BY_HAND:
         assert ROOT.joinpath(*module.split(".")).with_suffix(".py").exists(), module
-    assert sorted(BY_HAND.keys() & parsing_modules()) == [], "these belong to those that are found"
+    assert sorted(BY_HAND.keys() & calling(PARSING)) == [], "these belong to those that are found"
 
 
 def test_each_test_is_there() -> None:

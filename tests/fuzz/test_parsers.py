@@ -30,7 +30,7 @@ from appliance.bus import Bus
 from appliance.calls import tokens
 from appliance.calls.inputs import Input, Started
 from appliance.calls.state import DoNotDisturb
-from appliance.commands import parse_command
+from appliance.commands import COMMANDS, parse_command
 from appliance.config import Http, load
 from appliance.errors import ApplianceError, ConfigError, Refused
 from appliance.firewall.blocked import Blocked
@@ -42,9 +42,11 @@ from appliance.media.opus import BadPacket, decoder, duration
 from appliance.media.sections import Description
 from appliance.media.shelf import Shelf
 from appliance.media.voice_packets import voice_packet
+from appliance.policy import policy_of
 from appliance.reporting.asking import _read
 from appliance.reporting.conversation import Conversation
 from appliance.reporting.ledger import Ledger
+from appliance.reporting.shares import Shares
 from appliance.service.memory import Memory
 from appliance.signaling import orders, presence
 from appliance.signaling.rejected import Rejected
@@ -185,6 +187,23 @@ def levels_of(*known: str) -> st.SearchStrategy[str]:
     """A topic below the root, of few or too many levels."""
     level = st.sampled_from(["", "door", "+", *known]) | st.text(max_size=4)
     return st.lists(level, max_size=4).map(lambda levels: "/".join(["appliance", *levels]))
+
+
+SHARES = Shares({"set_volume"}, lambda kid: kid == KEY.kid)
+
+
+@fast
+@given(
+    levels_of("command", "unlock", "set_volume") | st.text(max_size=40),
+    st.binary(max_size=300) | spoilt(seal(b"{}", KEY), b"{}", b"eyJ", b"eyJ.eyJ."),
+)
+@example("appliance/device/door/command/unlock", b"eyJ\xff.\xff.")
+def test_in_whose_name_a_command_comes(topic: str, payload: bytes) -> None:
+    """Asked of everything, before anything is verified: what is no command's is nobody's."""
+    source = SHARES.source_of(topic, payload)
+    name = topic.rsplit("/", 1)[-1]
+    assert source in ("", f"{name}, plain", f"{name} by {KEY.kid}")
+    assert source == "" or name in COMMANDS
 
 
 @fast
@@ -429,7 +448,7 @@ def test_configurations(data: bytes) -> None:
         file = Path(folder) / "a.toml"
         file.write_bytes(data)
         with contextlib.suppress(ConfigError):
-            load(file, {"STATE_DIRECTORY": folder})
+            policy_of(load(file, {"STATE_DIRECTORY": folder}))
 
 
 @fast
