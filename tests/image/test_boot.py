@@ -130,6 +130,7 @@ def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
     assert "PermissionError" in refused.out
     machine.check("ln -s /etc/mosquitto/appliance/appliance.conf /etc/mosquitto/conf.d/")
     machine.check("systemctl restart mosquitto && systemctl is-active mosquitto")
+    assert "ct count over 32" in machine.check("nft list table inet appliance_broker")
     machine.check("rm /etc/mosquitto/conf.d/appliance.conf && systemctl stop mosquitto")
     machine.check("find /etc/mosquitto/appliance -mindepth 1 -delete")
 

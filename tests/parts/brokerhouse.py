@@ -95,8 +95,12 @@ class Endpoint:
         will: tuple[str, bytes] | None = None,
         pages: bool = False,
         client_id: str = "",
+        host: str = "127.0.0.1",
+        source: str = "",
     ) -> None:
-        """Connect; `code` is the answer, None where there was none (`why` says why)."""
+        """Connect; `code` is the answer, None where there was none (`why` says why). `source` is the own
+        address, where that matters.
+        """
         self.heard: Queue[Heard] = Queue()
         self.code: int | None = None
         self.why = ""
@@ -126,7 +130,7 @@ class Endpoint:
         )
         self._ended: Queue[str] = Queue()
         try:
-            self.client.connect("127.0.0.1", port)
+            self.client.connect(host, port, bind_address=source)
         except (OSError, ValueError) as error:
             self.why = str(error)
             self.close()

@@ -113,6 +113,20 @@ def analyzed(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([analyze, *words], capture_output=True, text=True, check=False)
 
 
+def test_the_brokers_unit_is_given_rules_that_the_package_brings() -> None:
+    text = (UNITS / "appliance-broker.conf").read_text()
+    [rules] = re.findall(r"(?m)^ExecStartPre=-\+/usr/sbin/nft -f (\S+)$", text)
+    root = UNITS.parent
+    files = (root / "image-build" / "debian" / "appliance.install").read_text().split("\n")
+    brought = {
+        f"/{where}/{Path(what).name}": what
+        for what, where in (line.split() for line in files if line)
+    }
+    assert (root / brought[rules]).is_file()
+    assert "systemd/appliance-broker.conf usr/share/appliance" in files
+    assert "appliance-broker.conf" in (root / "image-build" / "layer" / "settle").read_text()
+
+
 @pytest.mark.parametrize(
     ("unit", "drop_ins"),
     [
