@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +27,7 @@ from amqtt.adapters import (
 from amqtt.broker import Broker
 from websockets import Subprotocol
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,9 @@ _MQTT_3_1_1 = 4
 _CONNACK_UNACCEPTABLE_PROTOCOL = bytes([0x20, 2, 0, 1])
 """MQTT 3.1.1, section 3.2.2.3: what a server says to a version that it does not know."""
 
+_PAGES_HERE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
+"""The origins of pages of this machine: a browser says which page asks."""
+
 _NOISY = ("amqtt", "transitions", "websockets")
 _CONFIG: dict[str, Any] = {
     "listeners": {"default": {"type": "external", "bind": ""}},
@@ -44,7 +50,7 @@ _CONFIG: dict[str, Any] = {
 
 
 class EmbeddedBroker:
-    """A broker for this machine alone: anybody on it may connect, nothing is kept.
+    """A broker for this machine alone: any program and page of it may connect, nothing is kept.
 
     The ports are those given, or free ones for 0; they are known once the block is entered.
     """
@@ -91,6 +97,7 @@ class EmbeddedBroker:
             self.host,
             self.websocket_port,
             subprotocols=[Subprotocol("mqtt")],
+            process_request=_pages_of_this_machine,
             compression=None,
         )
         stack.push_async_callback(server.wait_closed)
@@ -137,6 +144,14 @@ class EmbeddedBroker:
             writer.transport.abort()
         if self._connections:
             await asyncio.wait(self._connections, timeout=SHUTDOWN_S)
+
+
+def _pages_of_this_machine(connection: ServerConnection, request: Request) -> Response | None:
+    """Whatever page is open in a browser reaches loopback: those from elsewhere are refused."""
+    origin = request.headers.get("Origin")
+    if origin is None or _PAGES_HERE.fullmatch(origin):
+        return None
+    return connection.respond(HTTPStatus.FORBIDDEN, "This broker is for pages of this machine.\n")
 
 
 @contextlib.asynccontextmanager

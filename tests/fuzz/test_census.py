@@ -152,6 +152,7 @@ BY_HAND: dict[str, tuple[str, str]] = {
     "panel.patterns": (PARSERS, "test_configurations"),
     "policy": (PARSERS, "test_configurations"),
     "reporting.shares": (PARSERS, "test_in_whose_name_a_command_comes"),
+    "signaling.broker": ("../signaling/test_broker.py", "test_pages_of_elsewhere_are_refused"),
     "signaling.pairing": (
         "../signaling/test_pairing.py",
         "test_an_endpoint_is_told_only_where_it_has_a_name_that_can_be_written_to",

@@ -13,6 +13,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from websockets import Subprotocol
 from websockets.asyncio.client import connect as connect_websocket
+from websockets.exceptions import InvalidStatus
 
 from appliance.signaling.broker import EmbeddedBroker
 from tests.parts.mosquitto import free_port
@@ -51,6 +52,37 @@ async def test_it_listens_where_it_is_told_to_or_says_where_it_does() -> None:
         assert told.websocket_url == f"ws://127.0.0.1:{websocket_port}/mqtt"
         assert len({port, websocket_port, free.port, free.websocket_port, 0}) == 5
         assert await answer_to(free.port, CONNECT_V3) == CONNACK_V3
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_let_in"),
+    [
+        (None, True),
+        ("http://localhost:8080", True),
+        ("http://127.0.0.1:8080", True),
+        ("https://[::1]", True),
+        ("https://evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("http://localhost:8080.evil.example", False),
+        ("https://evil.example/http://localhost:8080", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+async def test_pages_of_elsewhere_are_refused(origin: str | None, is_let_in: bool) -> None:
+    """A browser lets any page ask loopback; it says which one asks."""
+    headers = {} if origin is None else {"Origin": origin}
+    async with EmbeddedBroker() as broker:
+        asking = connect_websocket(
+            broker.websocket_url, subprotocols=[Subprotocol("mqtt")], additional_headers=headers
+        )
+        if is_let_in:
+            async with asking as websocket:
+                await websocket.send(CONNECT_V3)
+                assert await websocket.recv() == CONNACK_V3
+        else:
+            with pytest.raises(InvalidStatus, match="403"):
+                await asking
 
 
 async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_behind() -> None:
