@@ -20,8 +20,4 @@ KERNEL = Item(
 
 def user_mode_kernel() -> Path:
     """The program. Raises CannotBuildHere, and RuntimeError with what the compiler said."""
-    if (
-        KERNEL.is_there
-    ):  # it is asked for at each start, and somebody may be building another just now
-        return KERNEL.path
     return KERNEL.get(lambda made, room: build(made, room, CONFIG, KERNEL.log))
