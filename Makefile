@@ -81,7 +81,7 @@ fuzz: $(TEST) packages $(if $(filter guided,$(FUZZ)),$(ATHERIS)) ## mutated, for
 cuts: $(TEST) packages image-packages ## power that is lost at random instants of updates, in the stand-in machine; CUTS=200 SEED=1
 	@$(BIN)/python -m tests.image.cuts
 
-outages: $(TEST) packages image-packages ## likewise while a door starts, is configured and rings; CUTS=200 SEED=1
+outages: $(TEST) packages image-packages ## likewise while a door starts, is configured and rings; CUTS=200 SEED=1 ARCH=arm64
 	@$(BIN)/python -m tests.image.outages
 
 soak: $(TEST) packages ## ten thousand calls in one process, a day of everything, and what they leave; SOAK=day
@@ -195,7 +195,7 @@ packages: $(ALSA)
 
 .PHONY: lab-packages
 lab-packages:
-	@.ci/packages mmdebstrap sqfstar:squashfs-tools gcc flex bison bc xz:xz-utils dpkg-deb:dpkg unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+	@.ci/packages mmdebstrap sqfstar:squashfs-tools gcc flex bison bc xz:xz-utils dpkg-deb:dpkg mke2fs:e2fsprogs unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 
 # -------------------- the stand-in machine: likewise
 

@@ -25,6 +25,7 @@ LAYER = ROOT / "image-build" / "layer"
 UPDATE = ROOT / "image-build" / "update"
 PACKAGING = ROOT / "image-build" / "debian"
 AGENT = ROOT / "tests" / "lab" / "rootfs" / "lab" / "agent.py"
+BUSY = ROOT / "tests" / "parts" / "busydoor.py"
 ARCHITECTURES = ("amd64", "arm64")
 _HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _BASE_RECIPE = "1"
@@ -45,6 +46,7 @@ def image_item(architecture: str) -> Item:
             (update_keys() / "authority.crt").read_bytes(),
             (LAYER / "settle").read_bytes(),
             AGENT.read_bytes(),
+            BUSY.read_bytes(),
         ),
         kept=2,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.image.machine import CardMachine
 from tests.lab.machine import MachineError
 
 CONFIG = (Path(__file__).parents[2] / "config" / "simulated.toml").read_text()
+BUSY = "/opt/appliance/bin/python /usr/lib/stand-in/busydoor.py"
+"""The program of tests/parts that the image has."""
 LOOK_S = 0.2
 WAITED_S = 1200.0
 """For a whole update, on a machine that is emulated beside other work; only a fault waits for it."""
@@ -24,9 +27,9 @@ class Door(CardMachine):
         super().__enter__()
         return self
 
-    def configure(self) -> None:
+    def configure(self, config: str = CONFIG) -> None:
         """Make a door station of it whose bell rings three people."""
-        self.put("/etc/appliance/appliance.toml", CONFIG)
+        self.put("/etc/appliance/appliance.toml", config)
         self.check("systemctl restart appliance")
         self.ready()
 
@@ -34,6 +37,16 @@ class Door(CardMachine):
         """Wait until the appliance is, and it is told how the slots are."""
         self.until("systemctl is-active appliance appliance-update-settle")
         self.until("appliance status")
+
+    def lives_busily(self) -> None:
+        """Have it do what a door does, all the time, until its power goes."""
+        self.start(f"{BUSY} live", 24 * 3600)
+
+    def look(self) -> Mapping[str, Any]:
+        """Wait until it is ready; then ring, and see what there is (`busydoor.look`), in one step."""
+        patience = f"{WAITED_S:.0f} appliance appliance-update-settle"
+        found: Mapping[str, Any] = json.loads(self.check(f"{BUSY} look {patience}", 2 * WAITED_S))
+        return found
 
     def slots(self) -> dict[str, Any]:
         """What `appliance update status` says."""
@@ -57,16 +70,18 @@ class Door(CardMachine):
         return bool(began)
 
     def install(self, bundle: str) -> None:
-        """Have it begin with an update, and do not wait."""
-        self.bundles()
-        self.start(f"appliance update install /run/bundles/{bundle} > /run/update.log 2>&1", 3600)
+        """Have it begin with an update, of the second disk or at a URL, and do not wait."""
+        self.start(f"appliance update install {self._source(bundle)} > /run/update.log 2>&1", 3600)
 
     def refused(self, bundle: str) -> str:
         """An update that is not made; why."""
-        self.bundles()
-        done = self.run(f"appliance update install /run/bundles/{bundle}")
+        done = self.run(f"appliance update install {self._source(bundle)}", WAITED_S)
         assert done.code == 1, done.out
         return done.out
+
+    def _source(self, bundle: str) -> str:
+        self.bundles()
+        return bundle if "://" in bundle else f"/run/bundles/{bundle}"
 
     def lives(self, seconds: float) -> int:
         """Let it be for so long, and do what its firmware does when it restarts; how often it did."""

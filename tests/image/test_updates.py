@@ -15,6 +15,13 @@ from tests.parts.need import skip_or_fail
 
 pytestmark = pytest.mark.timeout(3600)
 
+SERVER = Path(__file__).parents[1] / "parts" / "rangeserver.py"
+TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+CERTIFICATE = (
+    "-x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost"
+    " -addext subjectAltName=DNS:localhost -keyout /run/key -out /run/server.crt"
+)
+
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -132,3 +139,48 @@ def test_what_was_left_is_not_booted_by_a_stray_tryboot(door: Door) -> None:
     door.restart("0 tryboot")
     door.ready()
     assert door.slots()["slot"] == "B"
+
+
+# -------------------- by a URL: RAUC reads by the kernel's nbd what its own program fetches
+
+
+@pytest.fixture
+def server(door: Door) -> str:
+    """Where the bundles are by https, of an authority that the machine trusts until it restarts.
+
+    It ends after 40 MB.
+    """
+    door.bundles()
+    door.put("/run/server.py", SERVER.read_text())
+    door.check(f"openssl req {CERTIFICATE}; cat /run/key /run/server.crt > /run/server.pem")
+    door.check(f"cat {TRUSTED} /run/server.crt > /run/trusted; mount --bind /run/trusted {TRUSTED}")
+    served(door, 40_000_000)
+    return "https://localhost:8443"
+
+
+def served(door: Door, length: int | None = None) -> None:
+    """Have the bundles served from now on, or until so much of them was."""
+    more = length or ""
+    door.start(f"python3 /run/server.py /run/bundles /run/server.pem 8443 {more}", 3600)
+    door.until("bash -c ': < /dev/tcp/127.0.0.1/8443'")
+
+
+def test_one_at_a_url_is_written_as_it_comes(door: Door, server: str) -> None:
+    """What it is told by its end; where the network ends meanwhile, it is nothing, and is had anew."""
+    before = door.slots()
+    assert "9.0 is to be had" in door.check(f"appliance update check {server}/good.raucb")
+    assert "key that this device does not know" in door.refused(f"{server}/foreign.raucb")
+    assert "is refused" in door.refused(f"{server}/none.raucb")
+    assert door.slots() == before, "nothing has been written"
+    assert "is refused" in door.refused(f"{server}/good.raucb")
+    assert door.slots()["other_slot"] == "bad", "it was begun, and the network has ended"
+    assert door.rings()
+    served(door)
+    door.install(f"{server}/good.raucb")
+    door.followed(1)
+    door.ready()
+    door.until('appliance update status | grep \'"default_slot": "A"\'', 1200)
+    slots = door.slots()
+    assert (before["slot"], slots["slot"]) == ("B", "A")
+    assert (slots["other_slot"], slots["trial"]) == ("good", False)
+    assert door.rings()

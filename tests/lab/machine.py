@@ -20,7 +20,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -81,12 +81,12 @@ class Step:
 class Machine:
     """One guest. Whoever drives it waits for it."""
 
-    def __init__(self, folder: Path, *, virtual: bool = False) -> None:
-        """`folder` is made, and gets its console and what is shared.
+    def __init__(self, folder: Path, *, virtual: bool = False, words: Sequence[str] = ()) -> None:
+        """`folder` is made, and gets its console and what is shared. `words` are more for its kernel.
 
         `virtual` time passes only while a step is being done, and jumps whenever all of the guest waits.
         """
-        self.folder, self.virtual = folder, virtual
+        self.folder, self.virtual, self._words = folder, virtual, words
         self.shared = folder / "shared"
         """What the guest has as /host: each sees what the other writes."""
         self._numbers = iter(range(1, 1 << 31))
@@ -202,6 +202,7 @@ class Machine:
             "systemd.getty_auto=no",
             *(f"systemd.mask={unit}.service" for unit in _NEEDLESS),
             *(["time-travel=inf-cpu"] if self.virtual else []),
+            *self._words,
         ]
         with theirs, (self.folder / "console").open("wb") as console:
             self._process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -70,6 +71,9 @@ class Item:
 
     def get(self, make: Callable[[Path, Path], None]) -> Path:
         """The file, built now where it has to be: `make(file, room)`. Raises what `make` does."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self.path)
+            return self.path  # and who builds another version just now is not waited for
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(self.path.parent / f"{self.name}.lock"):
             if not self.is_there:

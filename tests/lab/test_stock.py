@@ -40,6 +40,17 @@ def test_it_is_built_once_for_each_version(cache: Path) -> None:
     }
 
 
+def test_what_is_there_is_had_while_another_version_is_being_built(cache: Path) -> None:
+    def make(made: Path, room: Path) -> None:
+        made.write_text("it")
+
+    def looks_at_the_other(made: Path, room: Path) -> None:
+        made.write_text(thing("a").get(make).name)
+
+    thing("a").get(make)
+    assert thing("b").get(looks_at_the_other).read_text() == "thing-a"
+
+
 def test_what_could_not_be_built_is_not_there_and_leaves_nothing(cache: Path) -> None:
     def fails(made: Path, room: Path) -> None:
         made.write_text("half of")

@@ -1,0 +1,104 @@
+"""Power that is lost while the lab's door is configured and rings: it rings again, and all is kept.
+
+Of the long form, `python -m tests.image.outages`, what can be played in every run: three cuts of a machine
+whose system is in memory, and whose state and configuration lie on a disk with a card's file system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.machine import Machine, MachineError
+from tests.lab.stock import CannotBuildHere, NotAllowedHere
+from tests.lab.trial import CannotStartHere, memory
+from tests.parts.busydoor import CALL, Promised
+from tests.parts.need import program, skip_or_fail
+
+CUTS = 3
+LONGEST_S = 3.0
+DISK_MB = 64
+UP_S = 600
+"""Only a fault, and a computer that is very busy, waits so long."""
+BUSY = "/opt/appliance/bin/python /opt/source/tests/parts/busydoor.py"
+UP = """
+set -e
+mount -o noatime,lazytime,commit=60,errors=remount-ro /dev/ubdc /mnt
+mkdir -p /mnt/etc /mnt/state
+if [ ! -s /mnt/etc/appliance.toml ]; then
+  (cat /opt/source/config/simulated.toml; printf '[panel]\\nmax_presses = 0\\n') > /mnt/etc/appliance.toml
+  sync
+fi
+mount --bind /mnt/etc /etc/appliance
+mount --bind /mnt/state /var/lib/appliance
+systemctl start --no-block mosquitto appliance
+"""
+"""The disk is mounted as an image's data partition is (image-build/vm/rootfs)."""
+
+
+class Blackout(Machine):
+    """A machine with a disk that outlives its power."""
+
+    def __init__(self, folder: Path, disk: Path) -> None:
+        """`disk` is made: a file."""
+        super().__init__(folder, virtual=True, words=(f"ubd2={disk}", "systemd.unit=basic.target"))
+        maker = str(program("mke2fs", "e2fsprogs"))
+        subprocess.run([maker, "-q", "-t", "ext4", str(disk), f"{DISK_MB}M"], check=True)
+
+    def lives(self, promised: Promised, longer_s: float) -> Promised:
+        """Have it do all that a door does until it has kept something more, and so much longer."""
+        self.start(f"{BUSY} live", UP_S)
+        until_s = time.monotonic() + UP_S
+        while not CALL.search(self.console()):
+            if time.monotonic() > until_s:
+                raise MachineError(f"nothing is kept\n{self.journal('appliance')}")
+            time.sleep(0.05)
+        time.sleep(longer_s)  # the instant that was drawn
+        self._end()
+        return promised.and_then(self.console())
+
+    def comes_back(self) -> Mapping[str, Any]:
+        """Switch it on; what there is when the door is up."""
+        self._answers.clear()
+        self._heard = b""
+        self._boot()
+        self.check(UP)
+        found: Mapping[str, Any] = json.loads(self.check(f"{BUSY} look {UP_S} appliance", 2 * UP_S))
+        return found
+
+
+@pytest.fixture
+def door() -> Iterator[Blackout]:
+    if not os.environ.get("CI"):
+        pytest.skip("a minute, which is continuous integration's: CI=true")
+    with (
+        tempfile.TemporaryDirectory(prefix="lab-") as made,
+        tempfile.TemporaryDirectory(dir=memory([Path(made)], DISK_MB)) as place,
+    ):
+        try:
+            with Blackout(Path(made) / "machine", Path(place) / "disk") as machine:
+                machine.check(UP)
+                yield machine
+        except (CannotStartHere, NotAllowedHere) as reason:  # nobody can mend that, in CI neither
+            pytest.skip(str(reason))
+        except CannotBuildHere as reason:
+            skip_or_fail(f"no lab can be built here: {reason}")
+
+
+def test_what_a_door_has_promised_outlives_its_power(door: Blackout) -> None:
+    dice = random.Random()
+    promised = Promised()
+    for _ in range(CUTS):
+        promised = door.lives(promised, dice.uniform(0, LONGEST_S))
+        assert promised.number
+        assert promised.calls
+        promised = promised.kept(door.comes_back())
