@@ -15,10 +15,9 @@ RUN = "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.flus
 def passes(lab: Machine, what: str) -> None:
     """They pass, none skipped. Nobody looks after coroutines there (asyncio's debug mode): that is dear."""
     python = f"LAB={os.environ.get('LAB', '')} /opt/appliance/bin/python -c '{RUN}'"
-    options = "-s -p no:cacheprovider -o asyncio_debug=false -q --tb=short"
+    options = "-p no:cacheprovider -o asyncio_debug=false -q --tb=short"
     run = f"cd /opt/source && {python} {options} {what}"
     done = lab.run(run, LONG_S if lab.virtual else 900)
-    print(done.out)
     assert done.ok, done.out
     assert " passed" in done.out, done.out
     assert "skipped" not in done.out, done.out
