@@ -115,7 +115,7 @@ class IdleMachine(Machine):
         self.run(f"sleep {SETTLES_S}; sync; touch /run/idle-begins", PATIENCE_S)
         before, begun_s = self._sectors(), self._clock_s()
         while (ended_s := self._clock_s()) < begun_s + lasts_s:
-            self.check(f"sleep {min(PIECE_S, begun_s + lasts_s - ended_s + 1)}; sync", PATIENCE_S)
+            self.check(f"sleep {min(PIECE_S, begun_s + lasts_s - ended_s + 1)}", PATIENCE_S)
             after = self._sectors()
             so_far = {disk: (after[disk] - before[disk]) * SECTOR for disk in after}
             say(f"{self._clock_s() - begun_s:.0f} s: {so_far} bytes")
