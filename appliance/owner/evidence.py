@@ -21,6 +21,7 @@ from appliance.loading.reading import read
 from appliance.owner.places import Places
 from appliance.owner.settings import told
 from appliance.reporting.ledger import Ledger
+from appliance.service import throttling
 from appliance.service.doctor.findings import table
 
 Part = str | Mapping[str, Any] | Sequence[Any]
@@ -158,7 +159,15 @@ def _machine() -> str:
     zones = sorted(Path("/sys/class/thermal").glob("thermal_zone*"))
     texts += [f"== {zone}\n{_read(zone / 'type')} {_read(zone / 'temp')}" for zone in zones]
     texts.append(f"== throttled\n{output('vcgencmd', 'get_throttled')}")
+    texts += [f"== {one}\n{_read(one)}" for one in _flag_files()]
     return "\n".join(texts)
+
+
+def _flag_files() -> list[Path]:
+    """Where this kernel tells what the firmware says of heat and supply."""
+    sys_root = Path("/sys")
+    found = sorted((sys_root / throttling.FIRMWARE).glob(f"*/{throttling.FLAGS}"))
+    return found + sorted((sys_root / throttling.MONITORS).glob(f"*/{throttling.ALARM}"))
 
 
 def _storage(places: Places) -> str:

@@ -20,6 +20,7 @@ from appliance.loading.pins import gpio
 from appliance.loading.reading import read
 from appliance.owner import dropin, hearing, pressing
 from appliance.owner.dialog import Dialog
+from appliance.owner.left import left
 from appliance.owner.places import Places, stopped
 from appliance.panel.pins import open_factory
 from appliance.service.doctor.cameras import cameras
@@ -93,6 +94,8 @@ def set_up(
         f"{file} is written, and no file has a fault that it had not before. It counts from the next start:"
         " sudo systemctl restart appliance && sudo appliance doctor"
     )
+    if missing := left(read(places.file, places.environ, checks).config, places):
+        dialog.say(missing)
     return WRITTEN
 
 

@@ -8,8 +8,8 @@ that of the Pi's firmware, 80 °C. The firmware's flags: `service/throttling.py`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.calls.inputs import Input, PressureChanged
@@ -20,7 +20,9 @@ LIMIT_C = 80.0
 HYSTERESIS_C = 5.0
 """It is over only when every zone is so much cooler: the camera would switch up and down all day."""
 
-THROTTLED = Path("devices/platform/soc/soc:firmware/get_throttled")
+WEAK_LASTS_S = 60.0
+"""Likewise for a weak supply: the alarm comes and goes while the voltage stays where it is."""
+
 THERMAL = Path("class/thermal")
 
 _SLOWS_DOWN = ("passive", "hot")
@@ -37,7 +39,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the kernel said at one moment; `throttled` None where the firmware has no such flags."""
+    """What the kernel said at one moment; `throttled` None where it tells no flags of a firmware's."""
 
     zones: tuple[Zone, ...] = ()
     throttled: int | None = None
@@ -59,12 +61,20 @@ def read(root: Path) -> Reading:
     """What there is below `root` (/sys); what cannot be read is left out."""
     folders = sorted((root / THERMAL).glob("thermal_zone*"))
     zones = (zone for folder in folders if (zone := _zone(folder)) is not None)
-    words = _text(root / THROTTLED)
-    try:
-        throttled = int(words, 16) if words else None
-    except ValueError:
-        throttled = None
-    return Reading(tuple(zones), throttled)
+    return Reading(tuple(zones), throttling.read(_Files(), str(root)))
+
+
+class _Files:
+    """The kernel's own."""
+
+    def text(self, path: str) -> str | None:
+        return _text(Path(path))
+
+    def names(self, folder: str) -> Sequence[str]:
+        try:
+            return sorted(one.name for one in Path(folder).iterdir())
+        except OSError:
+            return ()
 
 
 def _zone(folder: Path) -> Zone | None:
@@ -103,11 +113,19 @@ async def watch(
     root: Path = Path("/sys"),
     interval_s: float = LOOK_S,
     seen: Callable[[Reading, bool], None] = lambda reading, pressed: None,
+    weak_lasts_s: float = WEAK_LASTS_S,
 ) -> None:
     """Tell when there is pressure and when it is over, until cancelled; `seen` is told of each look."""
+    now_s = asyncio.get_running_loop().time
+    weak_until_s = now_s()
     pressed = False
     while True:
         reading = await asyncio.to_thread(read, root)
+        flags = reading.throttled or 0
+        if flags & throttling.WEAK:
+            weak_until_s = now_s() + weak_lasts_s
+        elif now_s() < weak_until_s:
+            reading = replace(reading, throttled=flags | throttling.WEAK)
         message = judge(reading, pressed)
         seen(reading, message is not None)
         if (message is not None) is not pressed:

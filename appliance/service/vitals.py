@@ -36,7 +36,7 @@ class Vitals:
         self._now_c: float | None = None
         self._hottest_c: float | None = None
         self._hours: deque[tuple[int, float]] = deque(maxlen=HOURS)
-        self._flags = 0
+        self._flags = self._ever = 0
         self._slow_s = 0.0
         self._slow_since_s: float | None = None
         self._left: Mapping[str, float | None] = {}
@@ -49,6 +49,8 @@ class Vitals:
             self._slow_s += now_s - self._slow_since_s
         self._slow_since_s = now_s if pressed else None
         self._flags = reading.throttled or 0
+        # the kernel's own word forgets within seconds what was (service/throttling.py)
+        self._ever |= self._flags | self._flags >> throttling.SINCE_START
         if not reading.zones:
             return
         self._now_c = max(zone.temperature_c for zone in reading.zones)
@@ -70,7 +72,7 @@ class Vitals:
             "hottest_c": self._hottest_c,
             "hottest_by_hour_c": {str(hour - now): degrees for hour, degrees in self._hours},
             "throttled": throttling.words(self._flags) or None,
-            "throttled_since_boot": throttling.words(self._flags >> throttling.SINCE_START) or None,
+            "throttled_since_boot": throttling.words(self._ever) or None,
             "under_pressure_s": round(self._slow_s, 1),
             **self._left,
         }

@@ -43,7 +43,7 @@ from appliance.service import pressure
 from appliance.service.doctor.certificates import certificates
 from appliance.service.doctor.clock import clock
 from appliance.service.doctor.findings import Finding
-from appliance.service.doctor.heat import FLAGS, ZONE, heat
+from appliance.service.doctor.heat import ZONE, heat
 from appliance.service.doctor.identity import identity
 from appliance.service.doctor.unit import unit
 from appliance.signaling.topics import Topics, matches
@@ -52,7 +52,7 @@ from appliance.trust.keys import DeviceKey, KeyUnusable
 from tests.fuzz.offers import CHROMIUM
 from tests.fuzz.test_parsers import DEEP, NOT_UTF8, spoilt, spoilt_json
 from tests.parts.play import Play
-from tests.service.doctor.paper import CONFIG, PaperMachine
+from tests.service.doctor.paper import CONFIG, FIRMWARE, MONITORS, PaperMachine
 
 fast = settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -200,9 +200,11 @@ def test_answers_to_the_command_line(line: bytes) -> None:
 def test_what_the_kernel_says_of_heat(degrees: bytes, flags: bytes) -> None:
     machine = PaperMachine()
     machine.files[ZONE] = degrees.decode(errors="replace")
-    machine.files[FLAGS] = flags.decode(errors="replace")
+    told = f"{FIRMWARE}/soc:firmware/get_throttled"
+    alarm = f"{MONITORS}/hwmon1/in0_lcrit_alarm"
+    machine.files |= dict.fromkeys((told, alarm), flags.decode(errors="replace"))
     assert all(isinstance(one, Finding) for one in heat(CONFIG, machine))
-    del machine.files[FLAGS]
+    del machine.files[told]
     machine.outputs["vcgencmd"] = flags.decode(errors="replace")
     assert all(isinstance(one, Finding) for one in heat(CONFIG, machine))
     with tempfile.TemporaryDirectory() as folder:

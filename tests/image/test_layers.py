@@ -1,10 +1,13 @@
 """What image-build has for rpi-image-gen, against the rules by which that reads it; what it names exists.
 
-The rules are rpi-image-gen's own, of commit 262d4df: fields in site/metadata_parser.py (SUPPORTED_FIELDS,
-SUPPORTED_FIELD_PATTERNS), policies in site/env_types.py, keys of `mmdebstrap` in docs/layer/index.adoc and
-bdebstrap(1), configuration in docs/config/index.adoc, shared paths in image/gpt/ab_userdata/image.adoc. It
-is no package of any archive; with RPI_IMAGE_GEN=/path/to/a/checkout its own linter and its own resolver of
-layers are asked as well.
+The rules are rpi-image-gen's own, of commit 262d4df: headers in layer_rules.py; keys of `mmdebstrap` in
+docs/layer/index.adoc and bdebstrap(1), configuration in docs/config/index.adoc, shared paths in
+image/gpt/ab_userdata/image.adoc. It is no package of any archive; with a checkout of it its own linter and
+its own resolver of layers are asked as well:
+
+    git clone https://github.com/raspberrypi/rpi-image-gen /tmp/rpi-image-gen
+    sudo apt install python3-debian python3-yaml
+    RPI_IMAGE_GEN=/tmp/rpi-image-gen .venv/bin/pytest tests/image/test_layers.py
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.parts import need
+from tests.image.layer_rules import Wrong, check_value, faults, listed, loaded, metadata
 from tests.parts.need import skip_or_fail
 
 PLACE = Path(__file__).parents[2] / "image-build"
@@ -27,13 +30,17 @@ FIRMWARE = PLACE / "device" / "device" / "rootfs-overlay" / "boot" / "firmware"
 LAYERS = sorted((PLACE / "layer").glob("*.yaml"))
 CONFIGS = sorted((PLACE / "config").glob("*.yaml"))
 
-LAYER_FIELDS = {
-    *("Name", "Description", "Desc", "Category", "Version", "Requires", "Provides"),
-    *("RequiresProvider", "AfterProvider", "Conflicts", "Type", "Generator", "Sets"),
+WORK = "$(realpath --canonicalize-missing ./work)"
+VERSION = "$(git describe --tags --always --dirty 2>/dev/null || date +%Y-%m-%d)"
+SAID_IN_README = {
+    "IGconf_image_outputdir": f"{WORK}/image-appliance",
+    "IGconf_image_suffix": "img",
+    "IGconf_deploy_dir": f"{WORK}/deploy-{VERSION}",
+    "IGconf_deploy_compression": "zstd",
+    "IGconf_target_dir": f"{WORK}/chroot-{VERSION}",
+    "IGconf_sbom_filename": f"filesystem-{VERSION}.sbom",
 }
-VARIABLE_FIELDS = {"Desc", "Required", "Valid", "Set", "Anchor", "Conflicts", "Triggers"}
-OTHERS = {"X-Env-VarPrefix", "X-Env-VarRequires", "X-Env-VarRequires-Valid"}
-POLICIES = {"immediate", "y", "lazy", "force", "skip", "n"}
+"""Where README.md says that things are, as rpi-image-gen resolves it."""
 STEPS = {
     *("packages", "mirrors", "suite", "variant", "architectures", "mode", "keyrings", "components"),
     *("setup-hooks", "extract-hooks", "essential-hooks", "customize-hooks", "cleanup-hooks"),
@@ -45,79 +52,34 @@ THEIRS = {
     *("rpi4", "rpi5", "image-rota"),
 }
 """The layers of rpi-image-gen that are named here, of layer/, device/ and image/."""
+PROVIDED = {"systemd", "image", "device"}
+"""What their layers and the boards' provide of what ours ask for."""
 VARIABLES = {
-    "device": {"layer", "assetdir", "hostname", "user1", "user1sudo"},
-    "ssh": {"pubkey_only"},
+    "device": {
+        "layer": "string",
+        "assetdir": "string",
+        "hostname": "string",
+        "user1": "string",
+        "user1sudo": "none,passwd,nopasswd",
+    },
+    "ssh": {"pubkey_only": "bool"},
     "image": {
-        "layer",
-        "name",
-        "boot_part_size",
-        "system_part_size",
-        "data_part_size",
-        "rootfs_type",
+        "layer": "string",
+        "name": "string",
+        "boot_part_size": "size",
+        "system_part_size": "size",
+        "data_part_size": "size",
+        "rootfs_type": "ext4,erofs",
     },
 }
-"""Of what the named layers declare (and registry.defs: `layer`) what is set here."""
-
-
-def metadata(text: str) -> dict[str, str]:
-    """The fields of the header: DEB822 in comments; a line that begins with a space goes on."""
-    header = re.fullmatch(r"# METABEGIN\n(.*?)# METAEND\n---\n.*", text, re.DOTALL)
-    assert header, "a layer begins with its header, and its YAML with a line of its own"
-    fields: dict[str, str] = {}
-    name = ""
-    for line in header[1].splitlines():
-        assert line.startswith("#"), line
-        line = line[2:]
-        if line.startswith(" "):
-            fields[name] += " " + line.strip()
-        elif line.strip():
-            name, colon, value = line.partition(":")
-            assert colon, f"no field: {line}"
-            assert name not in fields, f"twice: {name}"
-            fields[name] = value.strip()
-    return fields
-
-
-def faults(fields: dict[str, str]) -> list[str]:
-    """What rpi-image-gen would say of a header."""
-    found = []
-    variables = {
-        name.removeprefix("X-Env-Var-")
-        for name in fields
-        if re.fullmatch(r"X-Env-Var-[A-Za-z0-9_]+", name)
-    }
-    for name, value in fields.items():
-        if kind := re.fullmatch(r"X-Env-Layer-(\w+)", name):
-            if kind[1] not in LAYER_FIELDS:
-                found.append(f"unsupported: {name}")
-        elif kind := re.fullmatch(r"X-Env-Var-([A-Za-z0-9_]+)-(\w+)", name):
-            if kind[2] not in VARIABLE_FIELDS or kind[1] not in variables:
-                found.append(f"unsupported: {name}")
-            if kind[2] == "Set" and value not in POLICIES:
-                found.append(f"no policy: {value}")
-            if kind[2] == "Required" and value not in {"y", "n"}:
-                found.append(f"neither y nor n: {name}")
-        elif name not in OTHERS and name.removeprefix("X-Env-Var-") not in variables:
-            found.append(f"unsupported: {name}")
-    if variables and "X-Env-VarPrefix" not in fields:
-        found.append("variables without a prefix")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", fields.get("X-Env-Layer-Name", "")):
-        found.append("no name")
-    if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", fields.get("X-Env-Layer-Version", "")):
-        found.append("no version")
-    return found
+"""Of what the named layers declare what is set here, each with its rule; registry.defs has none of them."""
 
 
 def body(layer: Path) -> dict[str, Any]:
-    loaded = yaml.safe_load(layer.read_text())
-    assert set(loaded) <= {"mmdebstrap", "env", "name"}, layer
-    mmdebstrap: dict[str, Any] = loaded["mmdebstrap"]
+    read = loaded(layer.read_text())
+    assert set(read) <= {"mmdebstrap", "env", "name"}, layer
+    mmdebstrap: dict[str, Any] = read["mmdebstrap"]
     return mmdebstrap
-
-
-def listed(value: str) -> list[str]:
-    return [word for word in re.split(r"[,\s]+", value) if word]
 
 
 OURS = {metadata(layer.read_text())["X-Env-Layer-Name"]: layer for layer in LAYERS}
@@ -130,6 +92,8 @@ def test_a_layer_is_as_rpi_image_gen_reads_it(layer: Path) -> None:
     assert fields["X-Env-Layer-Name"] == layer.stem
     for needed in listed(fields.get("X-Env-Layer-Requires", "")):
         assert needed in OURS or needed in THEIRS, needed
+    for capability in listed(fields.get("X-Env-Layer-RequiresProvider", "")):
+        assert capability in PROVIDED, capability
     steps = body(layer)
     assert set(steps) <= STEPS
     assert len(set(steps["packages"])) == len(steps["packages"])
@@ -137,22 +101,87 @@ def test_a_layer_is_as_rpi_image_gen_reads_it(layer: Path) -> None:
         assert all(isinstance(one, str) for one in hooks), name
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("# X-Env-Layer-Colour: red", "unsupported"),
-        ("# X-Env-Var-deb-Purpose: a package", "unsupported"),
-        ("# X-Env-Var-other-Desc: of nothing", "unsupported"),
-        ("# X-Env-Something: else", "unsupported"),
-        (
-            "# X-Env-Var-deb-Conflicts:\n# X-Env-Var-more: 1\n# X-Env-Var-more-Set: perhaps",
-            "policy",
-        ),
-    ],
+DEB, MORE = "# X-Env-Var-deb", "# X-Env-Var-more: 1\n# X-Env-Var-more"
+
+WHEN = "#  when=IGconf_a in ['a set b', 'c'] set IGconf_d=\"e f\" policy=lazy"
+
+BAD = (
+    ("# X-Env-Layer-Colour: red", "unsupported"),
+    ("# X-Env-Layer-Description: long", "unsupported"),
+    (f"{DEB}-Purpose: a package", "unsupported"),
+    ("# X-Env-Var-other-Desc: of nothing", "unsupported"),
+    ("# X-Env-Something: else", "unsupported"),
+    ("# X-Env-Trait-x-Colour: red", "unsupported"),
+    ("# X-Env-Layer-Name: again", "twice"),
+    ("# Package: x", "no field"),
+    ("# X-Env-Layer-Type: growing", "no type"),
+    ("# X-Env-Layer-Type: dynamic", "generates"),
+    ("# X-Env-Layer-Provides: door bell", "no comma"),
+    ("# X-Env-Layer-Provides: bell when=IGconf_a == 'b'", "only what is required"),
+    ("# X-Env-Layer-AfterProvider: hw:bell", "a trait"),
+    ("# X-Env-Layer-Sets: IGconf_x=1", "of its own"),
+    ("# X-Env-VarRequires: 1st", "no variable's name"),
+    ("# X-Env-VarRequires-Valid: string", "more rules"),
+    ("# X-Env-VarOptional: IGconf_a\n# X-Env-VarOptional-Valid: colour", "no rule: colour"),
+    (f"{MORE}-Set: perhaps", "no policy: perhaps"),
+    (f"{MORE}-Required: perhaps", "neither y nor n"),
+    (f"{MORE}-Anchor: WORK", "begins with @"),
+    (f"{MORE}-Valid: colour", "no rule: colour"),
+    (f"{MORE}-Valid: int:1", "no rule: int:1"),
+    (f"{MORE}-Valid: regex:(", "no expression"),
+    (f"{MORE}-Valid: int:2-9", "is not int:2-9"),
+    (f"{MORE}-Valid: keywords:a,b", "is not keywords"),
+    (f"{MORE}-Valid: list:a,b", "is not list"),
+    (f"{MORE}-Valid: a,b", "is not a,b"),
+    (f"{MORE}-Valid: regex:[a-z]", "is not regex"),
+    (f"{MORE}-Valid: capacity", "is not capacity"),
+    (f"{MORE}-Conflicts: IGconf_a > 'b'", "cannot have Compare"),
+    (f"{MORE}-Conflicts: IGconf_a == 1", "cannot have Constant"),
+    (f"{MORE}-Conflicts: IGconf_a", "no condition"),
+    (f"{MORE}-Conflicts: not IGconf_a", "cannot have UnaryOp"),
+    (f"{MORE}-Conflicts: had('hw:x')", "cannot have Call"),
+    (f"{MORE}-Triggers: IGconf_a=b", "no action"),
+    (f"{MORE}-Triggers: set 1a=b", "no action"),
+    (f"{MORE}-Triggers: when=IGconf_a == 'b' IGconf_c=d", "no condition and action"),
+    (f"{MORE}-Triggers: when=IGconf_a set IGconf_c=d", "no condition: IGconf_a"),
+    (f"{MORE}-Triggers:\n#  set IGconf_c=d\n#  set IGconf_c=d policy=perhaps", "no policy"),
 )
-def test_what_it_would_not_take_is_found(line: str, said: str) -> None:
-    text = OURS["appliance"].read_text().replace("# METAEND", f"{line}\n# METAEND")
-    assert said in " ".join(faults(metadata(text)))
+"""What may not be in a header, and a word of what is said of it."""
+
+
+@pytest.mark.parametrize(("lines", "said"), BAD)
+def test_what_it_would_not_take_is_found(lines: str, said: str) -> None:
+    text = OURS["appliance"].read_text().replace("# METAEND", f"{lines}\n# METAEND")
+    try:
+        found = "\n".join(faults(metadata(text)))
+    except Wrong as wrong:
+        found = str(wrong)
+    assert said in found
+
+
+GOOD = (
+    f"{MORE}-Valid: int:0-9",
+    f"{MORE}-Valid: regex:[0-9]",
+    f"{MORE}-Valid: size\n{DEB}-Conflicts: has('hw:bell') and not has('hw:x') or IGconf_a in ['b']",
+    f"{MORE}-Valid: 1,\n{DEB}-Anchor: @DEB\n{DEB}-Triggers:\n#  set IGconf_a=b\n{WHEN}",
+    f"{MORE}-Valid: colour,\n{MORE.partition(chr(10))[2]}-Set: skip",
+    "# X-Env-Layer-Sets: A=b C=d",
+    "# X-Env-VarOptional: IGconf_a,IGconf_b\n# X-Env-VarOptional-Valid: bool,file-nzero",
+    "# X-Env-Trait-bell: y\n# X-Env-Trait-bell-Desc: It rings\n# X-Env-Trait-bell-Valid: bool",
+)
+
+
+@pytest.mark.parametrize("lines", GOOD)
+def test_and_what_it_takes_is_taken(lines: str) -> None:
+    text = OURS["appliance"].read_text().replace("# METAEND", f"{lines}\n# METAEND")
+    assert faults(metadata(text)) == []
+
+
+def test_a_key_that_comes_twice_is_found_in_whatever_depth() -> None:
+    assert loaded("layer:\n  a: 1\n  b: 1\n") == {"layer": {"a": 1, "b": 1}}
+    for text in ("a: 1\na: 1\n", "layer:\n  a: 1\n  b: 2\n  a: 1\n"):
+        with pytest.raises(Wrong, match="twice: a"):
+            loaded(text)
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda path: path.stem)
@@ -167,16 +196,17 @@ def test_the_commands_of_a_layer_are_shell(layer: Path) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_a_configuration_names_layers_and_variables_that_exist(config: Path) -> None:
-    settings = yaml.safe_load(config.read_text())
+    settings = loaded(config.read_text())
     if (include := settings.pop("include", None)) is not None:
         assert (config.parent / include["file"]).is_file()
     for section, values in settings.items():
         if section == "layer":
             assert set(values.values()) <= set(OURS)
             continue
-        assert set(values) <= VARIABLES[section], section
+        assert set(values) <= set(VARIABLES[section]), section
         assert values.get("layer", "rpi4") in THEIRS
-        for value in values.values():
+        for name, value in values.items():
+            check_value(VARIABLES[section][name], str(value))
             if str(value).startswith("${@SRCROOT}/"):
                 assert (PLACE / value.removeprefix("${@SRCROOT}/")).is_dir(), value
 
@@ -252,7 +282,9 @@ def test_scripts_are_shell(name: str) -> None:
 def checkout() -> Path:
     if not (named := os.environ.get("RPI_IMAGE_GEN")):
         pytest.skip(
-            "rpi-image-gen is no package: RPI_IMAGE_GEN=/path/to/a/checkout asks its own linter"
+            "rpi-image-gen itself is not asked, only our copy of its rules: it is in no archive of"
+            " packages. With a checkout of github.com/raspberrypi/rpi-image-gen and python3-debian:"
+            " RPI_IMAGE_GEN=/path/to/it .venv/bin/pytest tests/image/test_layers.py"
         )
     place = Path(named)
     asked = [str(place / "bin" / "ig"), "--help"]
@@ -266,6 +298,22 @@ def test_its_own_linter_finds_nothing(checkout: Path) -> None:
         words = [str(checkout / "bin" / "ig"), "metadata", "--lint", str(layer)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_own_linter_says_the_same_as_ours(checkout: Path, tmp_path: Path) -> None:
+    """But for what ours alone refuses, and for values, which it looks at when an image is built."""
+    stricter = ("twice", "perhaps", "is not ", "more rules", "no variable's name", "no name")
+    file = tmp_path / "appliance.yaml"
+    cases = [(lines, True) for lines in GOOD]
+    cases += [
+        (lines, False) for lines, said in BAD if not any(one in said + lines for one in stricter)
+    ]
+    for lines, taken in cases:
+        text = OURS["appliance"].read_text().replace("# METAEND", f"{lines}\n# METAEND")
+        file.write_text(text)
+        words = [str(checkout / "bin" / "ig"), "metadata", "--lint", str(file)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is taken, f"{lines}\n{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("board", ["appliance-pi4", "appliance-pi5"])
@@ -298,9 +346,8 @@ def test_its_own_resolver_makes_a_plan_of_it(checkout: Path, tmp_path: Path, boa
     }
     lines = "".join(f'{name}="{value}"\n' for name, value in given.items())
     whole.write_text(registry + user.read_text() + lines)
-    layers = re.findall(
-        r'(?m)^IGconf_(?:layer_\w+|device_layer|image_layer)="(.*)"', user.read_text()
-    )
+    named = r'(?m)^IGconf_(?:layer_\w+|device_layer|image_layer)="(.*)"'
+    layers = ["essential", *re.findall(named, user.read_text())]  # it puts that one before all
     search = ":".join(
         [
             f"DYNlayer={tmp_path / 'dynamic' / 'layer'}",
@@ -314,5 +361,12 @@ def test_its_own_resolver_makes_a_plan_of_it(checkout: Path, tmp_path: Path, boa
     assert order.index("rpi-boot-firmware") < order.index("appliance")
     assert order.index("appliance-deps") < order.index("appliance")
     assert set(OURS) <= set(order)
+    # what gives the paths that README.md names
+    assert {"essential", "target-config", "deploy-base", "sbom-base"} <= set(order)
     resolved = (tmp_path / "resolved").read_text()
+    said = dict(
+        line.replace('"', "").split("=", 1) for line in resolved.splitlines() if "=" in line
+    )
+    assert {name: said[name] for name in SAID_IN_README} == SAID_IN_README
+    assert said["IGconf_linux_page_size"] == ("16384" if board == "appliance-pi5" else "4096")
     assert f"IGconf_appliance_settle={PLACE / 'layer' / 'settle'}" in resolved.replace('"', "")

@@ -13,7 +13,7 @@ import pytest
 from tests.lab import archive
 from tests.lab.archive import TRIES, NotToBeHad, download, mirror
 from tests.lab.stock import CannotBuildHere
-from tests.parts.need import program
+from tests.parts.need import program, skip_or_fail
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_who_does_not_answer_is_asked_again_and_told_of(
     if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists() or not shutil.which(
         "apt-get"
     ):
-        pytest.skip("Debian's keys are missing (apt install debian-archive-keyring)")
+        skip_or_fail("Debian's keys are missing (apt install debian-archive-keyring)")
     monkeypatch.setenv("LAB_MIRROR", f"http://127.0.0.1:{busy.server_port}/debian")
     monkeypatch.setattr(archive, "PAUSE_S", 0.01)
     monkeypatch.setattr(archive, "PATIENT", ())

@@ -21,6 +21,7 @@ from appliance.media.encoding import H264Encoder
 from appliance.media.movie import FRAGMENT_S, Growing, Movie
 from appliance.whole_file import sync_folder
 from tests.media.reading import Read, read
+from tests.parts.need import program
 from tests.parts.powercut import instants
 from tests.parts.writes import recorded
 
@@ -179,7 +180,6 @@ def test_a_disk_that_is_full_leaves_a_file_that_plays(
     assert found.numbers == list(range(len(found.numbers)))
 
 
-@pytest.mark.skipif(not shutil.which("ffprobe"), reason="there is no ffprobe")
 @pytest.mark.parametrize("closed", [True, False])
 def test_another_program_finds_nothing_wrong(
     tmp_path: Path, units: list[AccessUnit], closed: bool
@@ -190,9 +190,13 @@ def test_another_program_finds_nothing_wrong(
     shutil.copy(path, tmp_path / "cut.mp4")
     movie.close()
     file.close()
-    probe = "ffprobe -v error -count_packets -show_entries stream=codec_name -of csv=p=0"
+    probe = "-v error -count_packets -show_entries stream=codec_name -of csv=p=0"
     done = subprocess.run(
-        [*probe.split(), str(path if closed else tmp_path / "cut.mp4")],
+        [
+            program("ffprobe", "ffmpeg"),
+            *probe.split(),
+            str(path if closed else tmp_path / "cut.mp4"),
+        ],
         capture_output=True,
         text=True,
         check=True,

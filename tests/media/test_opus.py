@@ -30,6 +30,7 @@ from appliance.media.opus import (
 )
 from appliance.media.synthetic import dominant_hz
 from tests.media.speech import likeness_db, packets_of, speech, tone
+from tests.parts.need import skip_or_fail
 
 SYSTEM, *BUNDLED = names(Path(av.__file__).parent)
 
@@ -37,11 +38,11 @@ SYSTEM, *BUNDLED = names(Path(av.__file__).parent)
 def libopus(name: str | None) -> Callable[[], VoiceDecoder]:
     def make() -> VoiceDecoder:
         if name is None:
-            pytest.skip("this PyAV has brought no libopus along")
+            skip_or_fail("this PyAV has brought no libopus along")
         try:
             return LibopusDecoder(Libopus(name))
         except NoLibopus as fault:
-            pytest.skip(f"{fault} (apt install libopus0)")
+            skip_or_fail(f"{fault} (apt install libopus0)")
 
     return make
 

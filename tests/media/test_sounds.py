@@ -19,6 +19,7 @@ from appliance.media.base import FRAME_BYTES, SAMPLE_RATE_HZ
 from appliance.media.sounds import decoded, length_s, pcm_of
 from appliance.model import Notice
 from appliance.prompts import LANGUAGES, PROMPTS, WORDS, spoken_file
+from tests.parts.need import program
 
 EVERY = [(language, notice) for language in LANGUAGES for notice in Notice]
 
@@ -84,8 +85,7 @@ def test_the_tones_are_not_much_louder_than_the_words() -> None:
 
 
 def test_the_script_makes_the_same_again(tmp_path: Path) -> None:
-    if shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng is missing: apt install espeak-ng")
+    program("espeak-ng")
     script = Path(__file__).parents[2] / ".ci" / "sounds.py"
     subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True)
     for language, notice in EVERY:

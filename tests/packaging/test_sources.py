@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import struct
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.cli import _parser, main
@@ -197,3 +200,66 @@ def test_a_line_that_is_neither_key_nor_comment_is_refused(tmp_path: Path) -> No
     done = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "id: 7" in done.stderr
+
+
+# -------------------- pages of 16 KiB, as a Pi 5's own kernel has them
+
+
+ALIGNED = PACKAGING / "aligned.py"
+
+
+def library(*parts: tuple[int, int]) -> bytes:
+    """The head of a shared library for arm64 with these parts: of which kind, and aligned to what."""
+    head = struct.pack(
+        "<16sHHIQQQIHHHHHH",
+        b"\x7fELF\x02\x01\x01", 3, 183, 1, 0, 64, 0, 0, 64, 56, len(parts), 64, 0, 0,
+    )  # fmt: skip
+    return head + b"".join(
+        struct.pack("<IIQQQQQQ", kind, 5, 0, 0, 0, 0, 0, aligned) for kind, aligned in parts
+    )
+
+
+def asked(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ALIGNED), str(folder), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_library_that_a_pi_5_cannot_map_is_named(tmp_path: Path) -> None:
+    """Only what is loaded counts; what is no library of 64 bit is none."""
+    (tmp_path / "within").mkdir()
+    (tmp_path / "within" / "good.so.1").write_bytes(library((1, 0x10000), (1, 0x4000), (2, 8)))
+    (tmp_path / "text.so").write_text("INPUT(good.so.1)")
+    (tmp_path / "no.so").write_bytes(b"\x7fELF\x01\x01")
+    (tmp_path / "good.py").write_bytes(library((1, 0x1000)))
+    done = asked(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("1 libraries, 0 of them")
+    (tmp_path / "within" / "bad.cpython-313-aarch64-linux-gnu.so").write_bytes(
+        library((1, 0x10000), (1, 0x1000))
+    )
+    done = asked(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("within/bad.cpython-313-aarch64-linux-gnu.so is aligned to 4096")
+    assert asked(tmp_path, "4096").returncode == 0
+
+
+def test_a_folder_without_libraries_is_no_proof(tmp_path: Path) -> None:
+    assert asked(tmp_path).returncode == 1
+
+
+def test_this_machines_own_libraries_can_be_asked() -> None:
+    """Wheels are built by their own machine's rules: these are read as they are, on whatever it is."""
+    folder = Path(msgspec.__file__).parent
+    done = asked(folder, "4096")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert asked(folder, str(1 << 30)).returncode == 1
+
+
+def test_whoever_builds_the_package_for_a_pi_is_told() -> None:
+    rules = (PACKAGING / "rules").read_text()
+    asks = (
+        "ifeq ($(DEB_HOST_ARCH),arm64)\n\tpython3 debian/aligned.py $(BUILT)/opt/appliance\nendif"
+    )
+    assert asks in rules
+    [environment] = re.findall(r"(?m)^environment: .*\n((?:.+\n)+)", rules)
+    assert asks in environment

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.parts.need import program
+from tests.parts.need import program, skip_where_forbidden
 
 _COUNT = itertools.count()
 
@@ -61,7 +59,7 @@ def cable() -> Iterator[Cable]:
     try:
         run("netns", "add", name)
     except subprocess.CalledProcessError as refusal:
-        pytest.skip(f"networks can only be made by root, with CAP_SYS_ADMIN: {refusal.stderr}")
+        skip_where_forbidden("no network can be made", refusal.stderr)
     try:
         near = f"near-{os.getpid()}-{count}"[-15:]
         run("link", "add", near, "type", "veth", "peer", "name", "wire", "netns", name)

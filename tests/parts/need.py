@@ -1,4 +1,8 @@
-"""What a test needs from the machine: skipped with a visible reason at home, a failure in CI."""
+"""What a test needs from the machine: skipped with a visible reason at home, a failure in CI.
+
+A machine that forbids something is let off in CI as well, in one sentence: nobody can mend that from within
+it. Whatever else is missing there, or does not work, is a fault.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,28 @@ def skip_or_fail(reason: str) -> NoReturn:
     if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         pytest.fail(f"CI must have everything: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+REFUSALS = (
+    *("Operation not permitted", "Permission denied", "Operation not supported", "not supported"),
+    *("Function not implemented", "No such device", "Invalid argument", "Read-only file system"),
+    *("unknown filesystem type", "Could not process rule", "No space left on device"),
+)
+"""How a kernel refuses what not every machine lets a test do, as programs tell it (errno(3), nft(8))."""
+
+
+def skip_where_forbidden(what: str, said: object) -> NoReturn:
+    """End the running test, which this machine did not let be: `said` is what was told about it.
+
+    Where it is the kernel that refuses, or only root may, it is skipped, also in CI; otherwise as
+    `skip_or_fail`.
+    """
+    text = str(said).strip()
+    if os.geteuid() != 0:
+        pytest.skip(f"{what}: only root may here ({text})")
+    if any(word in text for word in REFUSALS):
+        pytest.skip(f"{what}, since this machine's kernel forbids it: {text[-1000:]}")
+    skip_or_fail(f"{what}: {text}")
 
 
 def program(name: str, package: str | None = None) -> Path:

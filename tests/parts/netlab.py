@@ -20,9 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.parts.need import program
+from tests.parts.need import program, skip_where_forbidden
 
 _COUNT = itertools.count()
 _PREFIX = "lab"
@@ -261,7 +259,7 @@ def netlab(*names: str) -> Iterator[Netlab]:
             lab._try()
         except (OSError, subprocess.CalledProcessError) as refusal:
             why = getattr(refusal, "stderr", None) or refusal
-            pytest.skip(f"this machine makes no networks (root and nftables are wanted): {why}")
+            skip_where_forbidden("this machine makes no networks", why)
         lab._make(names)
         yield lab
     finally:

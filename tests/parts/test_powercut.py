@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.need import program
+from tests.parts.need import program, skip_where_forbidden
 from tests.parts.powercut import instants
 from tests.parts.writes import Made, Synced, Wrote, recorded
 
@@ -168,8 +168,8 @@ def test_it_is_what_the_kernel_was_asked_for(tmp_path: Path) -> None:
     """The same, in the same order, as strace has it; where that may look into a process."""
     strace = str(program("strace"))
     tried = subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True, check=False)
-    if tried.returncode:  # a machine may forbid ptrace, in CI as well
-        pytest.skip(f"strace may look into no process here: {tried.stderr.decode().strip()}")
+    if tried.returncode:
+        skip_where_forbidden("strace may look into no process", tried.stderr.decode())
     folder = tmp_path / "of"
     folder.mkdir()
     words = [strace, "-f", "-y", "-e", f"trace={','.join(CALLS)}", "-o"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from appliance.calls.inputs import Input, PressureChanged
-from appliance.service.pressure import THERMAL, THROTTLED, Reading, Zone, judge, read, watch
+from appliance.service.pressure import THERMAL, Reading, Zone, judge, read, watch
+from appliance.service.throttling import WEAK
+from tests.parts.firmware_files import alarm, firmware
 
 
 class Machine:
@@ -25,9 +27,7 @@ class Machine:
             (folder / "new").rename(folder / name)  # in /sys nobody reads half a number
 
     def throttled(self, flags: str) -> None:
-        path = self.root / THROTTLED
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{flags}\n")
+        firmware(self.root, flags)
 
 
 @pytest.fixture
@@ -105,3 +105,62 @@ async def test_a_change_is_told_and_nothing_else(machine: Machine) -> None:
         watching.cancel()
     hot = "cpu-thermal is at 81 °C, its limit is 80 °C"
     assert told == [PressureChanged(hot), PressureChanged(None)]
+
+
+@pytest.mark.parametrize("device", ["soc/soc:firmware", "soc@107c000000/soc@107c000000:firmware"])
+def test_the_firmwares_word_is_found_by_whatever_name_it_has(machine: Machine, device: str) -> None:
+    firmware(machine.root, "50005", device)
+    assert read(machine.root).throttled == 0x50005
+
+
+def test_where_the_kernel_has_no_word_its_alarm_counts(machine: Machine) -> None:
+    firmware(machine.root, None)
+    alarm(machine.root, "0", beside=("cpu_thermal", "rp1_adc"))
+    assert read(machine.root).throttled == 0
+    alarm(machine.root, "1", beside=("cpu_thermal", "rp1_adc"))
+    assert read(machine.root).throttled == WEAK
+    firmware(machine.root, "4")
+    assert read(machine.root).throttled == WEAK | 4
+    alarm(machine.root, "nonsense")
+    assert read(machine.root).throttled == 4
+
+
+async def test_a_weak_supply_that_comes_and_goes_is_told_once(machine: Machine) -> None:
+    """The voltage stays where it is, and the alarm does not."""
+    told: list[Input] = []
+    seen: list[int | None] = []
+
+    def note(reading: Reading, pressed: bool) -> None:
+        assert pressed is bool((reading.throttled or 0) & WEAK)
+        seen.append(reading.throttled)
+
+    async def looks(count: int) -> None:
+        async with asyncio.timeout(30):
+            until = len(seen) + count
+            while len(seen) < until:  # noqa: ASYNC110 - files tell nobody
+                await asyncio.sleep(0.001)
+
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watch(told.append, machine.root, 0.001, note, 1e6))
+        await looks(2)
+        for said in ("1", "0", "1", "0"):
+            alarm(machine.root, said)
+            await looks(2)
+        watching.cancel()
+    assert told == [PressureChanged("the device is under pressure: its supply is too weak")]
+    assert not seen[0]
+    assert seen[-1] == WEAK
+
+
+async def test_and_is_over_in_the_end(machine: Machine) -> None:
+    told: list[Input] = []
+    alarm(machine.root, "1")
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watch(told.append, machine.root, 0.001, weak_lasts_s=0.01))
+        for count in (1, 2):
+            async with asyncio.timeout(30):
+                while len(told) < count:  # noqa: ASYNC110 - files tell nobody
+                    await asyncio.sleep(0.001)
+            alarm(machine.root, "0")
+        watching.cancel()
+    assert told[1:] == [PressureChanged(None)]

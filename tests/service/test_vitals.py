@@ -50,6 +50,10 @@ def test_how_long_it_was_too_much_is_counted(tmp_path: Path) -> None:
     assert told["under_pressure_s"] == 15
     assert told["throttled"] == "its supply is too weak, the processor is throttled"
     assert told["throttled_since_boot"] == told["throttled"]
+    vitals.note(reading(50, 0), False)
+    told = vitals.status()
+    assert told["throttled"] is None
+    assert told["throttled_since_boot"], "the kernel's word may have forgotten it"
 
 
 def test_a_machine_that_tells_nothing_is_unknown_and_not_cold(tmp_path: Path) -> None:

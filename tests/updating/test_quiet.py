@@ -11,16 +11,14 @@ import pytest
 
 from appliance.commands import EndCall
 from appliance.model import Gesture
-from appliance.service.pressure import THROTTLED
 from appliance.updating import quiet
+from tests.parts.firmware_files import firmware
 from tests.parts.house import config_for, house
 from tests.parts.mosquitto import free_port
 
 
 def supply(folder: Path, flags: str) -> Path:
-    file = folder / THROTTLED
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(flags)
+    firmware(folder, flags)
     return folder
 
 

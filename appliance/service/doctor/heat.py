@@ -10,7 +10,7 @@ from appliance.service.doctor.findings import Finding, fault, ok, warning
 from appliance.service.doctor.machine import Machine
 
 ZONE = "/sys/class/thermal/thermal_zone0/temp"
-FLAGS = "/sys/devices/platform/soc/soc:firmware/get_throttled"
+MODEL = "/proc/device-tree/model"
 HOT_C, TOO_HOT_C = 75.0, 80.0
 
 
@@ -24,6 +24,8 @@ def heat(config: Config, machine: Machine) -> Iterator[Finding]:
         yield _temperature(degrees, (flags or 0) & throttling.HEAT)
     if flags is not None:
         yield _supply(flags)
+    else:
+        yield from _supply_now(throttling.alarm(machine), machine)
     if degrees is None and flags is None:
         yield ok("temperature", "this machine does not tell")
 
@@ -55,12 +57,24 @@ def _supply(flags: int) -> Finding:
     return ok("supply", "strong enough since the start")
 
 
+def _supply_now(weak: bool | None, machine: Machine) -> Iterator[Finding]:
+    """Of the kernel's alarm alone; of no alarm on a Pi, which could tell."""
+    if weak:
+        yield _supply(throttling.WEAK)
+    elif weak is not None:
+        yield ok("supply", "strong enough now; the firmware's other flags cannot be read")
+    elif "Raspberry Pi" in (machine.text(MODEL) or ""):
+        advice = "Install vcgencmd, which reads them: sudo apt install raspi-utils-core."
+        said = "the firmware's flags cannot be read: nobody tells whether it is strong enough"
+        yield warning("supply", said, advice)
+
+
 def _flags(machine: Machine) -> int | None:
-    said = machine.text(FLAGS)
-    if said is None:
-        asked = machine.output("vcgencmd", "get_throttled")
-        said = asked.partition("=")[2] if asked else None
-    try:
-        return int(said, 16) if said else None
-    except ValueError:
+    """The firmware's, by the kernel and by its own program, which alone knows what was since the start."""
+    asked = machine.output("vcgencmd", "get_throttled")
+    told = throttling.parsed(asked.partition("=")[2]) if asked else None
+    kernel = throttling.firmware(machine)
+    if told is None and kernel is None:
         return None
+    weak = throttling.WEAK if throttling.alarm(machine) else 0
+    return (told or 0) | (kernel or 0) | weak

@@ -20,10 +20,12 @@ from appliance.config import (
     Screen,
 )
 from appliance.model import AudioMode
+from appliance.service import throttling
 from appliance.service.doctor.device_files import Chip
 from appliance.service.doctor.knocking import Knock, Step
 from appliance.video_device import VideoDevice
 
+FIRMWARE, MONITORS = f"/sys/{throttling.FIRMWARE}", f"/sys/{throttling.MONITORS}"
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 CONFIG = Config(
@@ -51,7 +53,10 @@ class PaperMachine:
         default_factory=lambda: {
             "/proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4",
             "/sys/class/thermal/thermal_zone0/temp": "48312",
-            "/sys/devices/platform/soc/soc:firmware/get_throttled": "0",
+            f"{FIRMWARE}/soc:firmware/get_throttled": "0",
+            f"{MONITORS}/hwmon0/name": "cpu_thermal",
+            f"{MONITORS}/hwmon1/name": "rpi_volt",
+            f"{MONITORS}/hwmon1/in0_lcrit_alarm": "0",
             "/run/systemd/timesync/synchronized": "",
             "/var/lib/appliance": "",
         }
@@ -62,6 +67,8 @@ class PaperMachine:
             "/dev/snd": ["pcmC0D0p"],
             "/dev/dri": ["card1", "renderD128"],
             "/dev/input": ["event0"],
+            FIRMWARE: ["bind", "soc:firmware", "uevent", "unbind"],
+            MONITORS: ["hwmon0", "hwmon1"],
         }
     )
     closed: set[str] = field(default_factory=set)

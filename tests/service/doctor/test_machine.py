@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.service.doctor.machine import DriverError, Machine, ThisMachine
+from tests.parts.need import skip_or_fail
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_drivers_may_print_hang_and_crash(
 
 def test_the_real_alsa_opens_what_leads_nowhere(machine: Machine) -> None:
     if not machine.has_module("alsaaudio"):
-        pytest.skip("pyalsaaudio is not installed: pip install 'appliance[pi]'")
+        skip_or_fail("pyalsaaudio is not installed: pip install 'appliance[pi]'")
     for capture in (False, True):
         machine.open_sound("null", capture=capture)
         with pytest.raises(DriverError, match="nonsense"):

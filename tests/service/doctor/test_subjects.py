@@ -28,10 +28,10 @@ from appliance.service.doctor.findings import Finding, Verdict
 from appliance.service.doctor.knocking import Knock, Step
 from appliance.service.pressure import Reading, judge
 from appliance.video_device import VideoDevice
-from tests.service.doctor.paper import CONFIG, NOON, PaperMachine
+from tests.service.doctor.paper import CONFIG, FIRMWARE, MONITORS, NOON, PaperMachine
 
 RUNNING = {"mqtt": "connected", "device": {"id": "front-door", "version": "1.0"}, "failures": {}}
-FAULT, WARNING = Verdict.FAULT, Verdict.WARNING
+FAULT, WARNING, OK = Verdict.FAULT, Verdict.WARNING, Verdict.OK
 
 
 def look(machine: PaperMachine, config: Config = CONFIG, check: str | None = None) -> list[Finding]:
@@ -253,7 +253,59 @@ def test_a_machine_that_tells_flags_alone_is_heard() -> None:
 
 
 def flags(machine: PaperMachine, value: str) -> None:
-    machine.files["/sys/devices/platform/soc/soc:firmware/get_throttled"] = value
+    machine.files[f"{FIRMWARE}/soc:firmware/get_throttled"] = value
+
+
+def on_a_pi_5(machine: PaperMachine, flags: str | None = None, alarm: str | None = None) -> None:
+    """Its device tree has another name for the firmware; not every kernel has the file and the alarm."""
+    machine.files["/proc/device-tree/model"] = "Raspberry Pi 5 Model B Rev 1.0"
+    machine.folders[FIRMWARE] = ["bind", "soc@107c000000:firmware", "uevent", "unbind"]
+    for name in [one for one in machine.files if one.startswith((FIRMWARE, MONITORS))]:
+        del machine.files[name]
+    if flags is not None:
+        machine.files[f"{FIRMWARE}/soc@107c000000:firmware/get_throttled"] = flags
+    names = ["cpu_thermal", "rp1_adc", "pwmfan", *(["rpi_volt"] if alarm is not None else [])]
+    machine.folders[MONITORS] = [f"hwmon{number}" for number in range(len(names))]
+    for number, name in enumerate(names):
+        machine.files[f"{MONITORS}/hwmon{number}/name"] = f"{name}\n"
+    if alarm is not None:
+        machine.files[f"{MONITORS}/hwmon3/in0_lcrit_alarm"] = alarm
+
+
+@pytest.mark.parametrize(
+    ("told", "alarm", "asked", "supply"),
+    [
+        ("0", "0", None, (OK, "strong enough since the start")),
+        ("1", "0", None, (FAULT, "the voltage is too low now")),
+        ("0", "1", None, (FAULT, "the voltage is too low now")),
+        (None, "1", None, (FAULT, "the voltage is too low now")),
+        (None, "0", None, (OK, "the firmware's other flags cannot be read")),
+        (None, "0", "throttled=0x50000", (WARNING, "too weak, or too hot, at some time")),
+        ("0", "0", "throttled=0x50000", (WARNING, "too weak, or too hot, at some time")),
+        (None, "1", "throttled=0x0", (FAULT, "the voltage is too low now")),
+        (None, None, "throttled=0x0", (OK, "strong enough since the start")),
+        (None, None, None, (WARNING, "the firmware's flags cannot be read")),
+        ("nonsense", "?", "no", (WARNING, "the firmware's flags cannot be read")),
+    ],
+)
+def test_a_pi_5_is_asked_wherever_its_kernel_tells(
+    told: str | None, alarm: str | None, asked: str | None, supply: tuple[Verdict, str]
+) -> None:
+    machine = PaperMachine()
+    on_a_pi_5(machine, told, alarm)
+    if asked:
+        machine.outputs["vcgencmd"] = asked
+    found = {one.component: one for one in look(machine, check="temperature")}
+    assert found["temperature"].verdict is OK
+    assert found["supply"].verdict is supply[0]
+    assert supply[1] in found["supply"].finding
+
+
+def test_where_there_is_no_firmware_none_is_missed() -> None:
+    machine = PaperMachine()
+    on_a_pi_5(machine)
+    machine.files["/proc/device-tree/model"] = "Another board"
+    assert [one.component for one in look(machine, check="temperature")] == ["temperature"]
 
 
 def slots(machine: PaperMachine, *, other: str = "good", trial: str = "no") -> None:

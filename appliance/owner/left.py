@@ -1,0 +1,46 @@
+"""What a device that is set up still has not, for a phone to ring: in a sentence, with the commands.
+
+`appliance setup` asks for what is wired, since that is what is here to be tried. A broker, a page and a
+first phone are others' affairs as well (names, certificates, who looks after the house): docs/install.md
+has them in order; but whoever ends setup is to know that they are missing.
+"""
+
+from __future__ import annotations
+
+from appliance.config import Config
+from appliance.owner.places import Places
+from appliance.trust import book
+
+BROKER = (
+    "a broker that phones reach (sudo appliance broker new --host <this device's name>.local, or the"
+    " house's, and [mqtt] websocket_url)"
+)
+PAGE = "a page that they open ([http] host and a certificate)"
+FIRST = "a first phone (sudo appliance pair NAME)"
+HERE = ("127.", "localhost", "::1", "[::1]")
+
+
+def left(config: Config, places: Places) -> str | None:
+    """The sentence; None: nothing is."""
+    missing = [
+        one
+        for one, is_there in (
+            (BROKER, config.mqtt.websocket_url is not None),
+            (PAGE, not config.http.host.startswith(HERE)),
+            (FIRST, _somebody_is_paired(config, places)),
+        )
+        if not is_there
+    ]
+    if not missing:
+        return None
+    what = "; ".join(missing)
+    return f"For phones to ring there is still to come: {what}. The order is in docs/install.md."
+
+
+def _somebody_is_paired(config: Config, places: Places) -> bool:
+    if any(contact.keys for contact in config.contacts.values()):
+        return True
+    try:
+        return b"keys = [" in (places.state / book.FILE).read_bytes()
+    except OSError:  # none yet, or not for this user to read
+        return False

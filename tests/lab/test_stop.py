@@ -1,0 +1,10 @@
+"""A stop in a call, by a clock that no busy computer hurries or holds up."""
+
+from __future__ import annotations
+
+from tests.lab.inside import passes
+from tests.lab.machine import Machine
+
+
+def test_a_stop_in_a_call_takes_less_than_three_seconds(night: Machine) -> None:
+    passes(night, "tests/lab/within/stop.py")
