@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from tests.parts import need
 from tests.image.layer_rules import Wrong, check_value, faults, listed, loaded, metadata
+from tests.parts import need
 from tests.parts.need import skip_or_fail
 
 PLACE = Path(__file__).parents[2] / "image-build"
