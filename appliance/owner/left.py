@@ -7,6 +7,8 @@ has them in order; but whoever ends setup is to know that they are missing.
 
 from __future__ import annotations
 
+import tomllib
+
 from appliance.config import Config
 from appliance.owner.places import Places
 from appliance.trust import book
@@ -41,6 +43,13 @@ def _somebody_is_paired(config: Config, places: Places) -> bool:
     if any(contact.keys for contact in config.contacts.values()):
         return True
     try:
-        return b"keys = [" in (places.state / book.FILE).read_bytes()
-    except OSError:  # none yet, or not for this user to read
+        known = tomllib.loads((places.state / book.FILE).read_text("utf-8"))
+    except (
+        OSError,
+        ValueError,
+    ):  # none yet, or not for this user to read; the doctor tells what is broken
         return False
+    contacts = known.get("contacts")
+    if not isinstance(contacts, dict):
+        return False
+    return any(isinstance(one, dict) and one.get("keys") for one in contacts.values())
