@@ -64,10 +64,13 @@ check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where 
 	  4) echo "the lab is SKIPPED: it has not been built on this computer (make lab: some minutes, once)" ;; \
 	  *) exit 1 ;; esac
 
-lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=long, TESTS=tests/lab/test_door.py
+# whoever names some of it has all of that
+NAMED := $(filter tests/lab%,$(TESTS))
+lab: export LAB := $(or $(LAB),$(if $(NAMED),all))
+lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=all for all of it, LAB=long
 	@$(BUILD_LAB)
-	@echo "two machines are started, and played with: three minutes where nobody else wants the processor"
-	@$(call play,--durations=8 $(or $(filter tests/lab%,$(TESTS)),tests/lab))
+	@$(BIN)/python -m tests.lab.extent $(NAMED)
+	@$(call play,--durations=8 $(or $(NAMED),tests/lab))
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

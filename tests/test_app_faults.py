@@ -31,9 +31,10 @@ from appliance.panel.indicators import Indicator
 from appliance.service import pressure
 from appliance.signaling.broker import EmbeddedBroker
 from tests.parts.breakable import BreakableCamera, BreakableMicrophone, BreakableSpeaker
-from tests.parts.house import House, Item, config_for, house
+from tests.parts.house import House, config_for, house
 from tests.parts.leftovers import descriptors
 from tests.parts.phone import Phone, phone
+from tests.parts.told import Item
 
 Breakable: TypeAlias = BreakableCamera | BreakableMicrophone
 

@@ -26,10 +26,11 @@ from appliance.config import Config, Group, Security
 from appliance.invitation import link_of
 from tests.parts.cable import cable
 from tests.parts.guest import Guest, guest
-from tests.parts.house import House, Item, config_for, house, name_of
+from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto, mosquitto
 from tests.parts.pen import Pen
 from tests.parts.proxy import proxy_to
+from tests.parts.told import Item, name_of
 from tests.parts.urgency import urgent, urgently
 from tests.web.conftest import CHROMIUM, WITH_CONSENT, chromium
 from tests.web.visiting import part, shows

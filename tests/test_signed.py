@@ -18,9 +18,10 @@ from appliance.errors import Refused
 from appliance.model import CallType, Right
 from appliance.trust.jws import is_sealed
 from appliance.trust.keys import DeviceKey
-from tests.parts.house import House, config_for, house, name_of
+from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto, mosquitto
 from tests.parts.recorder import Kept, Recorder, recording
+from tests.parts.told import name_of
 
 __all__ = ["mosquitto"]
 

@@ -35,8 +35,9 @@ from tests.conformance.rows import (
 )
 from tests.parts.guest import Guest, guest
 from tests.parts.hosted import Hosted
-from tests.parts.house import PATIENCE_S, House, house, name_of
+from tests.parts.house import PATIENCE_S, House, house
 from tests.parts.mosquitto import Mosquitto
+from tests.parts.told import name_of
 
 __all__ = ["Item", "Stage", "stage"]
 

@@ -35,11 +35,12 @@ from appliance.signaling.presence import MAX_ENDPOINTS
 from tests.fuzz.flooder import Told
 from tests.fuzz.table import Outcome
 from tests.media.reading import read
-from tests.parts.house import House, config_for, house, name_of, strict
+from tests.parts.house import House, config_for, house, strict
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
 from tests.parts.pen import Pen
 from tests.parts.phone import Phone, phone
+from tests.parts.told import name_of
 
 ROOT = Path(__file__).parents[2]
 LASTS_S = 5.0

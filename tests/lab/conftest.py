@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.extent import EXTENT, MARK, Extent
 from tests.lab.guest import GUEST, guest
 from tests.lab.kernel import KERNEL, kernel
 from tests.lab.machine import Machine
@@ -20,7 +21,7 @@ from tests.parts.need import skip_or_fail
 
 TOLD = ROOT / ".cache" / "lab"
 """What a test that failed brings back: console, journal, and the state of the units."""
-NIGHTS = ("test_networks.py", "test_night.py", "test_stop.py", "test_unit.py")
+NIGHTS = ("test_board.py", "test_networks.py", "test_night.py", "test_stop.py", "test_unit.py")
 """Whose tests take `night`."""
 PATIENCE_S = 900
 """A machine boots in seconds, and in minutes where everything else is busy, too."""
@@ -84,11 +85,15 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        ours = Path(__file__).parent in item.path.parents
-        if ours and item.get_closest_marker("timeout") is None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in ours:
+        if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
+    if EXTENT is Extent.SHORT:
+        left_out = {item for item in ours if item.get_closest_marker(MARK)}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(optionalhook=True)  # the guest's pytest has no xdist

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from tests.lab.extent import EXTENT
 from tests.lab.machine import Machine
 
 LONG_S = 1e6
@@ -14,7 +13,7 @@ RUN = "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.flus
 
 def passes(lab: Machine, what: str) -> None:
     """They pass, none skipped. Nobody looks after coroutines there (asyncio's debug mode): that is dear."""
-    python = f"LAB={os.environ.get('LAB', '')} /opt/appliance/bin/python -c '{RUN}'"
+    python = f"LAB={EXTENT} /opt/appliance/bin/python -c '{RUN}'"
     options = "-p no:cacheprovider -o asyncio_debug=false -q --tb=short"
     run = f"cd /opt/source && {python} {options} {what}"
     done = lab.run(run, LONG_S if lab.virtual else 900)

@@ -224,12 +224,7 @@ class Machine:
             raise
 
     def stop(self) -> None:
-        """Shut it down; it is killed where it does not."""
-        with contextlib.suppress(MachineError):
-            # time is to pass until it is off
-            self._ask(command=f"systemctl poweroff --no-block; sleep {RUN_S}", timeout=RUN_S)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(PATIENCE_S)
+        """End it as when its power is cut: all that it has is in memory, and of no use any more."""
         self._end()
 
     def _end(self) -> None:

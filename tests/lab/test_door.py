@@ -8,6 +8,8 @@ import pytest
 
 from tests.lab.machine import Machine
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def door(lab: Machine) -> Iterator[Machine]:

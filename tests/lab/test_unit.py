@@ -19,6 +19,9 @@ __all__ = ["stopped"]
 APPLIANCE = "/opt/appliance/bin/appliance"
 SOCKET = "/run/appliance/appliance.sock"
 HOOK = "/etc/appliance/hooks.d/call_ended"
+MORE = "/etc/appliance/conf.d/unit.toml"
+RELAY = "/run/lab-pins/sim_gpio27/value"
+LONG_PULSE = '[relays.door]\npin = "GPIO27"\npulse_s = 60\n'
 SOONER = '    systemd.notify("WATCHDOG_USEC=200000")\n'
 """What a container does to wait no half minute. Here the unit's own limit is waited for, in no time."""
 OWN = {"disk": ("b", 98, 0), "screen": ("c", 29, 0)}
@@ -65,6 +68,8 @@ def machine(night: Machine) -> Iterator[Guest]:
     guest.put(FILE, configured)
     guest.put("/etc/credstore/appliance.mqtt.password", PASSWORD, 0o600)
     guest.put(HOOK, "#!/bin/sh\n", 0o755)
+    guest.put(MORE, LONG_PULSE)
+    guest.run("echo pull-down > /run/lab-pins/sim_gpio27/pull")  # as a Pi's is by itself
     assert SOONER in HANGS
     guest.put(f"{SITE}/hanging.py", HANGS.replace(SOONER, ""))
     guest.put(f"{SITE}/source.pth", f"{SOURCE}\n")  # what tries the sandbox is there
@@ -82,7 +87,7 @@ def machine(night: Machine) -> Iterator[Guest]:
     guest.as_shipped()
     guest.run("ip link delete near")
     guest.put(FILE, before)
-    made = f"{SITE}/hanging.py {SITE}/source.pth {HOOK} /etc/credstore/* /etc/credstore.encrypted/*"
+    made = f"{SITE}/hanging.py {SITE}/source.pth {HOOK} {MORE} /etc/credstore/* /etc/credstore.encrypted/*"
     guest.run(f"rm -f {made}; systemctl reset-failed")
 
 
@@ -145,9 +150,14 @@ def test_it_is_ready_when_its_devices_are_in_its_hand(alone: Guest) -> None:
     alone.until("systemctl show -P StatusText appliance", holds="broker offline")
 
 
-def test_who_is_killed_is_back(alone: Guest) -> None:
+def test_who_is_killed_releases_its_relay_and_is_back(alone: Guest) -> None:
+    """In mid-pulse: a line keeps its level until the unit's last word, before anything is started anew."""
     before, restarts = alone.shows("MainPID"), int(alone.shows("NRestarts"))
+    alone.run(f"{APPLIANCE} ctl unlock relay=door")
+    assert alone.read(RELAY).strip() == "1"
     alone.run(f"kill -9 {before}")
+    state = alone.until(f"grep -q 0 {RELAY} && systemctl show -P SubState appliance").strip()
+    assert state in {"stop-post", "auto-restart"}
     alone.until("systemctl show -P NRestarts appliance", holds=str(restarts + 1))
     alone.until("systemctl is-active appliance", holds="active")
     assert alone.shows("MainPID") not in ("0", before)

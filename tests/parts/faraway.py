@@ -19,16 +19,14 @@ from typing import Any, Protocol
 
 from appliance.loading.shipped import shipped
 from tests.parts.certificates import Authority
-from tests.parts.house import name_of
 from tests.parts.mosquitto import Mosquitto, free_port
 from tests.parts.need import program
 from tests.parts.netlab import Netlab
 from tests.parts.pen import Pen
+from tests.parts.told import Item, name_of
 
 PATIENCE_S = 60.0
 """Far longer than anything takes; only a fault waits for it."""
-
-Item = dict[str, Any]
 
 
 class Broker(Mosquitto):

@@ -17,11 +17,10 @@ from appliance.loading.shipped import shipped
 from tests.parts.mosquitto import free_port
 from tests.parts.pen import Pen
 from tests.parts.privacy import PrivacyWatch
+from tests.parts.told import Item, name_of
 
 PATIENCE_S = 30.0
 """Far longer than anything takes; only a fault waits for it."""
-
-Item = dict[str, Any]
 
 
 @dataclass
@@ -70,10 +69,6 @@ class House:
         async with asyncio.timeout(PATIENCE_S):
             while not true():  # noqa: ASYNC110 - a pin or a meter tells nobody that it changed
                 await asyncio.sleep(0.02)
-
-
-def name_of(item: Item) -> str:
-    return str(item["type"]).removeprefix("appliance.")
 
 
 def config_for(port: int, **changes: Any) -> Config:

@@ -34,12 +34,13 @@ from appliance.reporting.ledger import SPARE_LINES
 from appliance.signaling.pairing import proof_of
 from appliance.trust.keys import decoded
 from tests.media.stranger import Stranger, until
-from tests.parts.house import House, config_for, house, name_of, strict
+from tests.parts.house import House, config_for, house, strict
 from tests.parts.leaping import Clock, leaping
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
 from tests.parts.pen import Pen
 from tests.parts.phone import Phone, phone
+from tests.parts.told import name_of
 from tests.soak import calls
 from tests.soak.calls import over, put_away, things
 

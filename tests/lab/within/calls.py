@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,13 +22,13 @@ from tests.lab.within.front import (
     LED,
     PATIENCE_S,
     bars,
-    camera_is_back,
     card_in_use,
     failures,
     front,
     let_go_of,
     press,
     somebody_says,
+    the_camera_is_there,
     told,
     unplug_the_camera,
     until_heard,
@@ -43,8 +42,6 @@ pytestmark = pytest.mark.leaves(
 )
 
 DOOR_HZ, ALICE_HZ = 660, 880
-LONG = os.environ.get("LAB") == "long"
-"""In a short run a camera vanishes in two states of a call, in a long one in four."""
 
 
 @pytest.fixture
@@ -139,6 +136,7 @@ async def test_a_whole_call(door: Overheard, alice: Phone) -> None:
         await told(door, "session_joined")
         await sees(alice)
         assert alice.media.latest is not None
+        assert (alice.media.latest.width, alice.media.latest.height) == (320, 240)
         assert bars(alice.media.latest) == BARS
         await until_heard(ALICE_HZ)
         await hears(alice)
@@ -185,11 +183,12 @@ async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
     assert failures(await door.status()) == {}
 
 
-@pytest.mark.parametrize("when", ["idle", "ringing"] if LONG else ["ringing"])
+@pytest.mark.parametrize("when", [pytest.param("idle", marks=pytest.mark.thorough), "ringing"])
 async def test_a_camera_that_vanishes_before_anybody_looks_leaves_a_call_of_voices(
     when: str,
 ) -> None:
     """One that comes in opens no camera before it is answered, and nothing ends it."""
+    await the_camera_is_there()
     async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
         if when == "idle":
             await unplug_the_camera()
@@ -202,19 +201,15 @@ async def test_a_camera_that_vanishes_before_anybody_looks_leaves_a_call_of_voic
         await alice.connected()
         await told(door, "session_joined")
         await is_heard(door, alice)
-    await camera_is_back()
 
 
-@pytest.mark.parametrize("when", ["ringing", "in a call"] if LONG else ["in a call"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("when", ["ringing", "in a call"])
 async def test_a_camera_that_vanishes_while_it_films_leaves_a_door_that_rings_and_is_heard(
     when: str,
 ) -> None:
-    """One that goes out films while it rings. libcamera may end the program, which is started again.
-
-    The last: it is gone for good.
-    """
-    if when == "in a call":
-        await camera_is_back()
+    """One that goes out films while it rings. libcamera may end the program, which is started again."""
+    await the_camera_is_there()
     async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
         invite = await rings(door, alice)
         if when == "in a call":

@@ -198,11 +198,12 @@ async def unplug_the_camera() -> None:
     await asyncio.to_thread((CAMERA / "unbind").write_text, SENSOR)
 
 
-async def camera_is_back() -> None:
-    """And a daemon that has not had it before."""
+async def the_camera_is_there() -> None:
+    """Where it is gone it comes back, to a daemon that has not had it before."""
+    if (CAMERA / SENSOR).exists():
+        return
     await _systemctl("stop", "appliance")
-    if not (CAMERA / SENSOR).exists():
-        await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
+    await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
     await _systemctl("start", "appliance")
     async with asyncio.timeout(3 * PATIENCE_S):
         while True:

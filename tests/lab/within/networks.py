@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +15,8 @@ import numpy as np
 import paho.mqtt.subscribe as subscribe
 import pytest
 
-from tests.lab.within.unit import SIMULATED, running, shell
+from tests.lab.extent import EXTENT, Extent
+from tests.lab.within.unit import SIMULATED, overheard, shell, started
 from tests.parts.certificates import Authority
 from tests.parts.faraway import Overheard
 from tests.parts.guest import Guest, guest
@@ -29,8 +29,7 @@ HERE, THERE = "198.18.0.1", "198.18.0.2"
 PORT = 8883
 OURS_HZ = 880
 PIECE = RATE // 50
-LONG = os.environ.get("LAB") == "long"
-LOOKS_S = 4 if LONG else 2
+LOOKS_S = 4 if EXTENT is Extent.LONG else 2
 SMALL = SIMULATED.replace("320", "160").replace("240", "120").replace("rate = 10", "rate = 5")
 """What is lost is told by sound; pictures have to come."""
 LEAST = {2: (0.95, 0.7), 5: (0.95, 0.6), 20: (0.9, 0.15)}
@@ -70,14 +69,22 @@ def broker(wire: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mos
     one.kill()
 
 
+@pytest.fixture(scope="module")
+def unit(broker: Mosquitto) -> Iterator[Mosquitto]:
+    """It runs at one end of the wire; the broker that it reaches at the other."""
+    mqtt = f'[mqtt]\nhost = "{HERE}"\nport = {PORT}\nca_file = "/etc/appliance/broker.pem"\n'
+    with started(SMALL + mqtt, "[Service]\nNetworkNamespacePath=/run/netns/door\n"):
+        yield broker
+
+
 @asynccontextmanager
 async def at_the_door(broker: Mosquitto) -> AsyncIterator[tuple[Overheard, Guest]]:
-    """The unit at one end of the wire, alice at the other."""
-    mqtt = f'[mqtt]\nhost = "{HERE}"\nport = {PORT}\nca_file = "/etc/appliance/broker.pem"\n'
-    there = "[Service]\nNetworkNamespacePath=/run/netns/door\n"
+    """A call between the unit at one end of the wire, and alice at the other."""
     shape("")
-    async with running(SMALL + mqtt, there) as door:
+    plug("up")
+    async with overheard() as door:
         await door.until_mqtt(True)
+        await door.until_status(lambda status: status["call"] is None)
         async with guest("alice", broker.port) as alice:
             await talk(door, alice)
             yield door, alice
@@ -148,8 +155,8 @@ async def tick() -> bool:
     return True
 
 
-async def test_a_call_bears_loss_and_delay(broker: Mosquitto) -> None:
-    async with at_the_door(broker) as (door, alice):
+async def test_a_call_bears_loss_and_delay(unit: Mosquitto) -> None:
+    async with at_the_door(unit) as (door, alice):
         shares: dict[int, tuple[float, float]] = {}
         for loss in LEAST:
             shape(f"delay 60ms 15ms loss {loss}%")
@@ -169,8 +176,8 @@ async def test_a_call_bears_loss_and_delay(broker: Mosquitto) -> None:
         await door.until("call_ended")
 
 
-async def test_a_cable_that_is_pulled_out_and_put_in_again(broker: Mosquitto) -> None:
-    async with at_the_door(broker) as (door, alice):
+async def test_a_cable_that_is_pulled_out_and_put_in_again(unit: Mosquitto) -> None:
+    async with at_the_door(unit) as (door, alice):
         plug("down")
         await door.until("connection_lost")
         await asyncio.sleep(15)
@@ -183,8 +190,9 @@ async def test_a_cable_that_is_pulled_out_and_put_in_again(broker: Mosquitto) ->
         await door.until("call_ended")
 
 
-async def test_a_cable_that_is_out_for_a_minute(broker: Mosquitto) -> None:
-    async with at_the_door(broker) as (door, alice):
+@pytest.mark.thorough
+async def test_a_cable_that_is_out_for_a_minute(unit: Mosquitto) -> None:
+    async with at_the_door(unit) as (door, alice):
         plug("down")
         lost_s = await door.until("connection_lost")
         await asyncio.sleep(60)
@@ -198,14 +206,14 @@ async def test_a_cable_that_is_out_for_a_minute(broker: Mosquitto) -> None:
         await door.until("call_ended")
 
 
-async def test_a_stop_in_a_call_is_polite(broker: Mosquitto) -> None:
+async def test_a_stop_in_a_call_is_polite(unit: Mosquitto) -> None:
     """The other side is told, the broker too, the relay goes back, and nothing has to be killed."""
-    async with at_the_door(broker) as (_, alice):
+    async with at_the_door(unit) as (_, alice):
         cursor = shell("journalctl --lines=0 --show-cursor").split("cursor: ")[1].strip()
         await asyncio.to_thread(shell, "systemctl stop appliance")
         await alice.hear("end")
         presence = await asyncio.to_thread(
-            subscribe.simple, "appliance/presence/front-door/+", port=broker.port
+            subscribe.simple, "appliance/presence/front-door/+", port=unit.port
         )
         assert json.loads(read(bytes(presence.payload)))["state"] == "offline"
         shell("journalctl --sync")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -17,15 +16,16 @@ from pathlib import Path
 import pytest
 
 from appliance.media.seams.timing import go_steadily
-from tests.lab.within.unit import SIMULATED, running, shell
+from tests.lab.extent import EXTENT, Extent
+from tests.lab.within.unit import SIMULATED, overheard, shell, started
 from tests.parts.faraway import Overheard
 from tests.parts.guest import Guest, guest
-from tests.parts.house import name_of
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
 from tests.parts.phone import Message
+from tests.parts.told import name_of
 
-CALLS, WITH_MEDIA = (3000, 20) if os.environ.get("LAB") == "long" else (48, 4)
+CALLS, WITH_MEDIA = {Extent.SHORT: (100, 2), Extent.ALL: (100, 4), Extent.LONG: (3000, 20)}[EXTENT]
 PAUSE_S = 40 if CALLS > 1000 else 5
 RING_S, IDLE_S, TALK_S = 30, 15, 2
 GRACE_S = 2.0
@@ -252,30 +252,31 @@ async def night_of(
     config = config.replace('[call]\nreceiver = "user:alice"\n', MORE)
     shell("systemctl clean --what=state appliance || true")
     go_steadily()  # her aiortc, too, which would not survive a year: it is the door that is tested
-    async with (
-        running(f"{config}\n[mqtt]\nport = {broker.port}\n") as door,
-        guest("alice", broker.port) as alice,
-    ):
-        await door.until_mqtt(True)
-        night = Night(door, alice)
-        before: Held | None = None
-        for number, call in enumerate(calls):
-            if number == min(SETTLED, len(calls) // 4):
-                before = await held(night)
-            if number in clock:
-                asyncio.get_running_loop().call_later(5, set_clock, clock[number])
-            await call(night)
-            await night.pauses()
-            if number == len(calls) // 2:
-                await jump(night, "1 year")
-                night.door.told.clear()
-        after = await held(night)
-        assert before is not None
-        assert logged() == Counter(night.ended.items())
-        assert len(night.ended) == len(calls)
-        assert after.descriptors <= before.descriptors
-        assert after.threads <= before.threads
-        assert after.kib - before.kib < MOST_KIB
+    with started(f"{config}\n[mqtt]\nport = {broker.port}\n"):
+        async with (
+            overheard() as door,
+            guest("alice", broker.port) as alice,
+        ):
+            await door.until_mqtt(True)
+            night = Night(door, alice)
+            before: Held | None = None
+            for number, call in enumerate(calls):
+                if number == min(SETTLED, max(1, len(calls) // 4)):
+                    before = await held(night)
+                if number in clock:
+                    asyncio.get_running_loop().call_later(5, set_clock, clock[number])
+                await call(night)
+                await night.pauses()
+                if number == len(calls) // 2:
+                    await jump(night, "1 year")
+                    night.door.told.clear()
+            after = await held(night)
+            assert before is not None
+            assert logged() == Counter(night.ended.items())
+            assert len(night.ended) == len(calls)
+            assert after.descriptors <= before.descriptors
+            assert after.threads <= before.threads
+            assert after.kib - before.kib < MOST_KIB
 
 
 async def test_a_night_of_calls_that_nobody_takes(broker: Mosquitto) -> None:

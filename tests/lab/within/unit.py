@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from tests.parts.faraway import Overheard
@@ -51,8 +51,8 @@ def shell(command: str) -> str:
     return done.stdout
 
 
-@asynccontextmanager
-async def running(config: str, drop_in: str = "") -> AsyncIterator[Overheard]:
+@contextmanager
+def started(config: str, drop_in: str = "") -> Iterator[None]:
     """The unit runs with that configuration, for as long as the block lasts."""
     before = CONFIG.read_text()
     CONFIG.write_text(config)
@@ -60,22 +60,28 @@ async def running(config: str, drop_in: str = "") -> AsyncIterator[Overheard]:
         DROP_INS.mkdir(parents=True, exist_ok=True)
         (DROP_INS / "lab.conf").write_text(drop_in)
     try:
-        await asyncio.to_thread(shell, "systemctl daemon-reload; systemctl restart appliance")
-        reader, writer = await _connected()
-        door = Overheard(reader, writer)
-        reading = asyncio.get_running_loop().create_task(door.read())
-        try:
-            await door.ask(subscribe=["*"])
-            yield door
-        finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-            writer.close()
+        shell("systemctl daemon-reload; systemctl restart appliance")
+        yield
     finally:
-        await asyncio.to_thread(shell, "systemctl stop appliance; systemctl reset-failed")
+        shell("systemctl stop appliance; systemctl reset-failed")
         CONFIG.write_text(before)
         (DROP_INS / "lab.conf").unlink(missing_ok=True)
         shell("systemctl daemon-reload")
+
+
+@asynccontextmanager
+async def overheard() -> AsyncIterator[Overheard]:
+    """The unit that runs, and all that it tells from now on."""
+    reader, writer = await _connected()
+    door = Overheard(reader, writer)
+    reading = asyncio.get_running_loop().create_task(door.read())
+    try:
+        await door.ask(subscribe=["*"])
+        yield door
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        writer.close()
 
 
 async def _connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
