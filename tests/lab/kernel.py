@@ -22,7 +22,6 @@ _RECIPE = "2"
 
 _DISK, _IDLE = "arch/um/drivers/ubd_kern.c", "arch/um/kernel/process.c"
 _PINS = "drivers/gpio/gpio-sim.c"
-_CAMERA = "drivers/media/test-drivers/vimc/vimc-streamer.c"
 _EDITS = (
     (_IDLE, "void um_idle_sleep(void)\n{\n", "atomic_t lab_reads;\n\n{old}{guard}"),
     (
@@ -33,11 +32,9 @@ _EDITS = (
     (_DISK, "\tret = os_write_file(thread_fd, &io_req, sizeof(io_req));\n", "{begun}{old}{failed}"),
     (_PINS, "\t\t__assign_bit(offset, chip->value_map,\n", "{unless_driven}{old}"),
     (_PINS, "\t\t__set_bit(offset, chip->direction_map);\n", "\t{{\n{old}{pulled}\t}}\n"),
-    (_CAMERA, "\t\tset_current_state(TASK_UNINTERRUPTIBLE);\n", "{rests}{old}"),
 )
 """What is put into its source. Its time does not jump while its disk is read; a line that was driven keeps
-its level when it is let go, until it is driven or read anew, as a Pi's do; its camera rests between two
-pictures, where it would take thirty a second on a processor that has other things to do.
+its level when it is let go, until it is driven or read anew, as a Pi's do.
 
 By itself a kernel whose time jumps (time-travel=) takes waiting for its disk for having nothing to do, and
 goes on to what comes next: to systemd's limits, all within the first second.
@@ -50,7 +47,6 @@ _WORDS = {
     "unless_driven": "\t\tif (test_bit(offset, chip->direction_map))\n",
     "pulled": "\t\t__assign_bit(offset, chip->value_map, !!test_bit(offset, chip->pull_map));\n",
     "ended": "\tatomic_dec(&lab_reads);\n",
-    "rests": "\t\tschedule_timeout_uninterruptible(HZ / 12);\n",
 }
 
 

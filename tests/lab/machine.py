@@ -39,8 +39,12 @@ PATIENCE_S = 120.0
 
 PINS = "/run/lab-pins"
 
-_NEEDLESS = ("getty@tty1", "ldconfig", "systemd-journal-catalog-update", "systemd-hwdb-update")
-"""What a system does at its first start, which each of the guest's is."""
+_NEEDLESS = (
+    *("getty@tty1", "ldconfig", "systemd-journal-catalog-update", "systemd-hwdb-update"),
+    *("systemd-update-done", "systemd-binfmt", "systemd-random-seed", "systemd-pstore"),
+    *("modprobe@drm", "modprobe@fuse", "modprobe@efi_pstore"),
+)
+"""What a system does at its first start, which each of the guest's is, and for what it does not have."""
 
 
 class MachineError(Exception):
@@ -197,7 +201,7 @@ class Machine:
             *("con=null", "con0=null,fd:1", "console=tty0", "quiet"),
             *("ssl=null", f"ssl0=fd:{theirs.fileno()}"),
             f"hostfs={self.shared}",
-            *("snd_dummy.enable=0", "vivid.n_devs=1", "vicodec.multiplanar=1"),
+            *("snd_dummy.enable=0", "vivid.n_devs=1", "nbd.nbds_max=0", "vicodec.multiplanar=1"),
             "seccomp=auto",
             "systemd.getty_auto=no",
             *(f"systemd.mask={unit}.service" for unit in _NEEDLESS),

@@ -16,7 +16,7 @@ import paho.mqtt.subscribe as subscribe
 import pytest
 
 from tests.lab.extent import EXTENT, Extent
-from tests.lab.within.unit import SIMULATED, overheard, shell, started
+from tests.lab.within.unit import SMALL, overheard, shell, started
 from tests.parts.certificates import Authority
 from tests.parts.faraway import Overheard
 from tests.parts.guest import Guest, guest
@@ -30,8 +30,6 @@ PORT = 8883
 OURS_HZ = 880
 PIECE = RATE // 50
 LOOKS_S = 4 if EXTENT is Extent.LONG else 2
-SMALL = SIMULATED.replace("320", "160").replace("240", "120").replace("rate = 10", "rate = 5")
-"""What is lost is told by sound; pictures have to come."""
 LEAST = {2: (0.95, 0.7), 5: (0.95, 0.6), 20: (0.9, 0.15)}
 """By percent lost: how much of the time each is to be heard, she at the door, and the door by her. Her
 aiortc waits for what is lost, and is silent meanwhile; what plays at the door is the project's own."""

@@ -17,7 +17,7 @@ import pytest
 
 from appliance.media.seams.timing import go_steadily
 from tests.lab.extent import EXTENT, Extent
-from tests.lab.within.unit import SIMULATED, overheard, shell, started
+from tests.lab.within.unit import SIMULATED, SMALL, overheard, shell, started
 from tests.parts.faraway import Overheard
 from tests.parts.guest import Guest, guest
 from tests.parts.mosquitto import Mosquitto
@@ -291,4 +291,4 @@ async def test_calls_that_somebody_takes(broker: Mosquitto) -> None:
     kinds: list[Outcome] = [they_talk] * WITH_MEDIA
     kinds[1::7] = [she_vanishes] * len(kinds[1::7])
     kinds[WITH_MEDIA // 2] = the_clock_is_set_while_they_talk
-    await night_of(SIMULATED, broker, kinds, {})
+    await night_of(SMALL, broker, kinds, {})

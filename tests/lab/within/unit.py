@@ -42,6 +42,8 @@ playback = "silence"
 capture = "tone"
 """
 """No device of the guest's: what the lab's own are good for is tested elsewhere."""
+SMALL = SIMULATED.replace("320", "160").replace("240", "120").replace("rate = 10", "rate = 5")
+"""Pictures that come, and cost little."""
 
 
 def shell(command: str) -> str:
