@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.leaves(
 )
 
 LINES = (17, 18, 22, 23, 24, 25, 27)
+MOVES_S = 0.001
+"""What a contact takes. By a clock that jumps all of its chatter would be one instant, and none else."""
 LAST = 5
 """Which no bench has: its change is the last."""
 
@@ -32,9 +35,11 @@ class SimulatedWires:
 
     def to_ground(self, pin: int) -> None:
         pull(pin, "down")
+        time.sleep(MOVES_S)
 
     def let_go(self, pin: int) -> None:
         pull(pin, "up")
+        time.sleep(MOVES_S)
 
     def high(self, pin: int) -> bool | None:
         return lit(pin) if self.factory.pin(pin).function == "output" else None
