@@ -118,16 +118,19 @@ def test_what_the_sandbox_grants_and_denies(attempt: str, found: Mapping[str, st
     assert found[attempt] == HERE[attempt]
 
 
+@pytest.mark.thorough
 def test_a_screen_s_devices_are_its_drop_in_s(machine: Guest) -> None:
     text = UNIT.read_text() + (UNIT.parent / "appliance-screen.conf").read_text()
     found = probed(machine, text, "'open a keyboard' 'open a terminal'")
     assert found == {"open a keyboard": "granted", "open a terminal": "EPERM"}
 
 
-test_who_starts_no_end_of_threads_is_stopped = (
+test_who_starts_no_end_of_threads_is_stopped = pytest.mark.thorough(
     elsewhere.test_who_starts_no_end_of_threads_is_stopped
 )
-test_who_grows_without_end_is_ended = elsewhere.test_who_grows_without_end_is_ended
+test_who_grows_without_end_is_ended = pytest.mark.thorough(
+    elsewhere.test_who_grows_without_end_is_ended
+)
 
 
 # -------------------- what it tells, and what it survives
@@ -165,10 +168,10 @@ def test_who_is_killed_releases_its_relay_and_is_back(alone: Guest) -> None:
 
 
 test_what_hangs_is_ended_and_started_anew = elsewhere.test_what_hangs_is_ended_and_started_anew
-test_a_fault_of_the_configuration_is_told_once = (
+test_a_fault_of_the_configuration_is_told_once = pytest.mark.thorough(
     elsewhere.test_a_fault_of_the_configuration_is_told_once
 )
 # the last: what it leaves would be in the place of the plain secret
-test_a_secret_may_be_encrypted_to_this_machine = (
+test_a_secret_may_be_encrypted_to_this_machine = pytest.mark.thorough(
     elsewhere.test_a_secret_may_be_encrypted_to_this_machine
 )
