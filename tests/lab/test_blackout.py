@@ -94,6 +94,7 @@ def door() -> Iterator[Blackout]:
             skip_or_fail(f"no lab can be built here: {reason}")
 
 
+@pytest.mark.thorough
 def test_what_a_door_has_promised_outlives_its_power(door: Blackout) -> None:
     dice = random.Random()
     promised = Promised()

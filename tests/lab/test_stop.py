@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.inside import passes
 from tests.lab.machine import Machine
 
 
+@pytest.mark.thorough
 def test_a_stop_in_a_call_takes_less_than_three_seconds(night: Machine) -> None:
     passes(night, "tests/lab/within/stop.py")
