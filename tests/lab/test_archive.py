@@ -71,6 +71,7 @@ def busy() -> Iterator[ThreadingHTTPServer]:
     server.server_close()
 
 
+@pytest.mark.thorough
 def test_who_does_not_answer_is_asked_again_and_told_of(
     busy: ThreadingHTTPServer,
     tmp_path: Path,
