@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.lab.archive import SUITE, NotToBeHad, download
@@ -68,20 +67,20 @@ def kernel() -> Path:
 
 
 def build(made: Path, room: Path, config: Path, log: Path) -> None:
-    """Build one with what `config` adds to Linux's own configuration for user mode, of unchanged source."""
-    _build(made, room, config, _first(room, lambda tree: None), log)
+    """Build one with what `config` adds to Linux's own configuration for user mode."""
+    _build(made, room, config, _unpacked(room, SOURCE, download(SOURCE, room)), log)
 
 
 def _ours(made: Path, room: Path) -> None:
-    _build(made, room, CONFIG, _first(room, _edit), KERNEL.log)
+    _build(made, room, CONFIG, _edited(room), KERNEL.log)
 
 
-def _first(room: Path, edit: Callable[[Path], None]) -> Path:
+def _edited(room: Path) -> Path:
     """The first source that is to be had and is as the edits know it."""
     for number, (suite, source) in enumerate(SOURCES, 1):
         try:
             tree = _unpacked(room, source, download(source, room / suite, suite))
-            edit(tree)
+            _edit(tree)
         except (NotToBeHad, OtherSource) as reason:
             if number == len(SOURCES):
                 raise
