@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from appliance.client import Client
 from appliance.errors import ApplianceError
 from appliance.invitation import link_of, qr_code
+from appliance.owner.first_start import is_ours
 
 PAIRED, NOT_PAIRED = 0, 1
 
@@ -101,7 +102,7 @@ def warnings_of(page: str, websocket_url: str, *, own: bool = False) -> list[str
         )
     if _is_here_only(websocket_url) and not _is_here_only(page):
         warnings.append(f"the broker's {websocket_url} {here_only}: see [mqtt] websocket_url.")
-    elif own and urlsplit(websocket_url).scheme == "wss":
+    elif own and urlsplit(websocket_url).scheme == "wss" and not is_ours(websocket_url):
         warnings.append(
             f"the phone has to trust the broker's certificate at {websocket_url} as well."
         )

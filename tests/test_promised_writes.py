@@ -34,7 +34,9 @@ from appliance.media.movie import Growing
 from appliance.media.shelf import Shelf
 from appliance.owner import baggage, dropin, restoring
 from appliance.owner.baggage import Target
-from appliance.owner.places import places
+from appliance.owner.card import Taken
+from appliance.owner.first_start import FirstStart
+from appliance.owner.places import Places, places
 from appliance.panel import safe
 from appliance.reporting.ledger import Ledger
 from appliance.service.memory import Kept, Memory
@@ -95,6 +97,11 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "media.shelf:Shelf._create os.open": (KEPT, ""),
     "media.shelf:Shelf.make_room unlink": (LOST, "it is deleted again with the next recording"),
     "owner.backup:backup write_whole": (KEPT, "whole_file:write_whole"),
+    "owner.card:Taken.take unlink": (LOST, "it is taken once more"),
+    "owner.card:Taken.take write_text": (LOST, "it is told again at the next start"),
+    "owner.card:Taken._door write_whole": (KEPT, ""),
+    "owner.card:Taken._connection private_folder": (KEPT, ""),
+    "owner.card:Taken._connection write_whole": (KEPT, ""),
     "owner.dropin:checked symlink_to": (NONE, "scratch"),
     "owner.dropin:checked mkdir": (NONE, "scratch"),
     "owner.dropin:checked write_text": (NONE, "scratch"),
@@ -102,6 +109,17 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "owner.dropin:write write_whole": (KEPT, ""),
     "owner.dropin:checked TemporaryDirectory": (NONE, "scratch"),
     "owner.evidence:output subprocess.run": (NONE, "programs that only tell"),
+    "owner.first_start:FirstStart._run write_whole": (KEPT, ""),
+    "owner.first_start:FirstStart._lay_out private_folder": (KEPT, ""),
+    "owner.first_start:FirstStart._lay_out write_whole": (KEPT, ""),
+    "owner.first_start:FirstStart._lay_out symlink_to": (
+        LOST,
+        "synced before the note, without which it is made again",
+    ),
+    "owner.first_start:FirstStart._wire private_folder": (KEPT, ""),
+    "owner.first_start:FirstStart._wire write_whole": (KEPT, ""),
+    "owner.first_start:FirstStart._tell write_whole": (KEPT, ""),
+    "owner.first_start:FirstStart._tell unlink": (LOST, "it counts only where there is no note"),
     "owner.learning:_telling.moved os.write": (NONE, "a pipe"),
     "owner.report:report write_whole": (KEPT, "whole_file:write_whole"),
     "owner.report:bundle open w:gz": (NONE, "in memory"),
@@ -119,9 +137,8 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "owner.twin:_reaching_the_broker mkdir": (NONE, "scratch, in memory"),
     "owner.twin:_reaching_the_broker rename": (NONE, "scratch, in memory"),
     "owner.twin:_reaching_the_broker TemporaryDirectory": (NONE, "scratch, in memory"),
-    "owner.welcome:Welcome._columns os.open": (NONE, "a terminal"),
-    "owner.welcome:Welcome._write os.open": (NONE, "a terminal"),
-    "owner.welcome:Welcome._write os.write": (NONE, "a terminal"),
+    "owner.terminals:Terminal._open os.open": (NONE, "a terminal"),
+    "owner.terminals:Terminal.show os.write": (NONE, "a terminal"),
     "panel.safe:note private_folder": (KEPT, ""),
     "panel.safe:note write_bytes": (KILL, "a power cut releases every relay"),
     "panel.safe:note replace": (KILL, "a power cut releases every relay"),
@@ -417,6 +434,49 @@ def _founds_a_broker(folder: Path) -> None:
     House(folder / "broker").new(["broker.lan"], device="door")
 
 
+def _starts_first(folder: Path) -> None:
+    here = _first_places(folder)
+    private_folder(here.file.parent)
+    here.file.write_text("")
+    (folder / "state").mkdir(exist_ok=True)
+    parts = (folder / "mosquitto" / "broker", folder / "mosquitto" / "conf.d")
+    FirstStart(here, "gate", *parts, lambda _: None).run()
+
+
+def _first_places(folder: Path) -> Places:
+    environ = {"STATE_DIRECTORY": str(folder / "state")}
+    return places(folder / "etc" / "appliance.toml", environ, credstore=folder / "store")
+
+
+def _started_first(folder: Path) -> object:
+    """Whether it is in use, which is only where all of it fits together; and whether it is done."""
+    here = _first_places(folder)
+    in_use = (here.drop_ins / "10-first-start.toml").exists()
+    if in_use:
+        text = (here.drop_ins / "10-first-start.toml").read_text()
+        assert 'websocket_url = "wss://gate.local:8884/"' in text
+        house = House(folder / "mosquitto" / "broker")
+        password = (here.credstore / "appliance.mqtt.password").read_text().strip()
+        assert fits(password, house.passwords.accounts()["gate"])
+        assert b"PRIVATE KEY" in (house.folder / "pages.pem").read_bytes()
+        assert "pages.pem" in (house.folder / "appliance.conf").read_text()
+        Authority.load(folder / "state" / "tls")
+    return in_use, (here.file.parent / "first-start.txt").exists()
+
+
+def _takes_a_card(folder: Path) -> None:
+    for name in ("card", "etc"):
+        (folder / name).mkdir()
+    door = '[wifi]\nname="x"\npassword="12345678"\ncountry="DE"\n'
+    (folder / "card" / "door.txt").write_text(f'name = "gate"\n{door}')
+    Taken(folder / "etc", folder / "nm", lambda _: None).take(folder / "card")
+
+
+def _took_a_card(folder: Path) -> object:
+    taken = [folder / "nm" / "appliance-wifi.nmconnection", folder / "etc" / "hostname"]
+    return [file.read_bytes() for file in taken if file.exists()]
+
+
 def _lays_out_a_local_broker(folder: Path) -> None:
     names = ["door", *(["alice"] if (folder / "broker").exists() else [])]
     House(folder / "broker").new_local(names, device="door")
@@ -651,6 +711,10 @@ SCENARIOS: dict[str, Scenario] = {
     "another set-up": Scenario(_sets_up, _set_up, _sets_up),
     "an update that is tried": Scenario(_tries, _before),
     "a broker": Scenario(_founds_a_broker, _house),
+    "a first start": Scenario(
+        _starts_first, _started_first, between=lambda value: value == (True, False)
+    ),
+    "a card": Scenario(_takes_a_card, _took_a_card, between=lambda value: len(value) == 1),  # type: ignore[arg-type]
     "a broker for one computer": Scenario(
         _lays_out_a_local_broker, _local, between=lambda value: value == []
     ),

@@ -55,6 +55,12 @@ def add_to(parser: ArgumentParser) -> None:
     remove.add_argument("name", metavar="NAME")
     remove.set_defaults(run=_remove)
 
+    pages = what.add_parser(
+        "pages", help="take the page's certificate anew, where pages meet it at the broker"
+    )
+    pages.add_argument("file", type=Path, metavar="FILE", help="with the certificate and its key")
+    pages.set_defaults(run=_pages)
+
     accounts = what.add_parser("accounts", help="answer one request of a device, at a socket")
     accounts.set_defaults(run=_accounts)
 
@@ -122,6 +128,14 @@ def _remove(options: Namespace) -> int:
         raise ApplianceError(f"{options.name} has no account and no certificate")
     if not house.reload(options.pid_file):
         _say("No running mosquitto was found: it is told when it starts.")
+    return 0
+
+
+def _pages(options: Namespace) -> int:
+    house = _house(options)
+    if _writing(lambda: house.renew_pages(options.file.read_bytes())):
+        told = house.reload(options.pid_file)
+        _say(f"Pages meet a new certificate at the broker{'' if told else ', once it is started'}.")
     return 0
 
 

@@ -11,12 +11,18 @@ import os
 import pwd
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from appliance.broker.authority import Authority
 from appliance.broker.passwords import NAME, PasswordFile, check_name, fits, new_password
-from appliance.broker.places import BROKER_USER, CONFIGURATION, FOLDER, PID_FILE
+from appliance.broker.places import (
+    BROKER_USER,
+    CONFIGURATION,
+    FOLDER,
+    PID_FILE,
+    SYSTEM_CONFIGURATION,
+)
 from appliance.errors import ApplianceError
 from appliance.loading.shipped import shipped
 from appliance.whole_file import private_folder, rename, sync_folder, write_whole
@@ -30,6 +36,10 @@ OF_A_HOUSE, OF_ONE_COMPUTER = "new --host", "new --local"
 """How the shipped configuration names the one of its two parts that is left out of the other's."""
 OWN_PID_FILE = "mosquitto.pid"
 """In the folder, of a broker that its owner starts by hand."""
+PAGES = "pages.pem"
+"""In the folder, where pages are to meet another certificate than everybody else: it, and its key."""
+FOR_PAGES = "8884"
+"""The listener of a house that pages come to, as the shipped configuration has it."""
 HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 ROOT = re.compile(r"[^+#\s/\x00]+(/[^+#\s/\x00]+)*")
 
@@ -48,10 +58,18 @@ class House:
         self.folder = folder.absolute()
         self.passwords = PasswordFile(self.folder / PASSWORDS)
 
-    def new(self, hosts: Sequence[str], *, device: str, root: str = "appliance") -> None:
+    def new(
+        self,
+        hosts: Sequence[str],
+        *,
+        device: str,
+        root: str = "appliance",
+        pages: bytes | None = None,
+    ) -> None:
         """Make everything that is not there yet; an authority and passwords that are there stay.
 
-        `hosts` are the names and addresses under which the broker is reached. Raises NoBroker.
+        `hosts` are the names and addresses under which the broker is reached. `pages` (PEM) is another
+        certificate, and its key, for who comes over WebSocket; one that is there stays. Raises NoBroker.
         """
         for host in hosts:
             if not HOST.fullmatch(host):
@@ -62,7 +80,18 @@ class House:
         issued = authority.for_server(hosts)
         self._write("server.key", issued.key)
         self._write("server.crt", issued.certificate)
+        if pages is not None:
+            self._write(PAGES, pages)
         self._lay_out(device, root, without=OF_ONE_COMPUTER)
+
+    def renew_pages(self, pem: bytes) -> bool:
+        """Take another certificate for pages, where they have their own; False where it is the same."""
+        file = self.folder / PAGES
+        if not file.exists() or file.read_bytes() == pem:
+            return False
+        self._write(PAGES, pem)
+        self.belong()
+        return True
 
     def new_local(
         self, names: Sequence[str], *, device: str, root: str = "appliance"
@@ -151,8 +180,10 @@ class House:
         Without a `pid_file` it is the one that was started by hand, else the system's. Who is connected by
         what is good no more is thrown out.
         """
-        files = (pid_file,) if pid_file else (self.folder / OWN_PID_FILE, PID_FILE)
-        return any(_tell(file) for file in files)
+        if pid_file is not None:
+            return _tell_by(pid_file)
+        files = (self.folder / OWN_PID_FILE, PID_FILE)
+        return any(_tell_by(file) for file in files) or any(_tell(pid) for pid in _started_with())
 
     def belong(self) -> None:
         """Where root has written: what is in the folder belongs to the broker, which is to read it."""
@@ -184,6 +215,8 @@ class House:
         """A shipped file with this folder, this root and this device in it."""
         text = shipped(f"mosquitto/{name}").read_text("utf-8")
         text = text.replace(str(FOLDER), str(self.folder))
+        if name == CONFIGURATION and (self.folder / PAGES).exists():
+            text = _with_pages(text)
         if name == ACL:
             text = re.sub(r"\bappliance/(?=call|presence|device)", lambda _: f"{root}/", text)
             text = text.replace("/front-door/", f"/{device}/")
@@ -200,14 +233,40 @@ def _without(part: str, text: str) -> str:
     return text.replace(found[0], "")
 
 
-def _tell(pid_file: Path) -> bool:
-    """That something has changed; False where nobody was told."""
+def _with_pages(text: str) -> str:
+    """The configuration with pages' own certificate at the listener that they come to."""
+    before, listener, rest = text.partition(f"\nlistener {FOR_PAGES}\n")
+    of_pages, blank, after = rest.partition("\n\n")
+    changed = re.sub(r"(?m)^(certfile|keyfile) (.*)/server\.\w+$", rf"\1 \2/{PAGES}", of_pages)
+    assert changed.count(PAGES) == 2, "the shipped configuration has no listener for pages"
+    return f"{before}{listener}{changed}{blank}{after}"
+
+
+def _tell_by(pid_file: Path) -> bool:
+    """Tell the one whose number is in a file; False where nobody was told."""
     try:
-        pid = int(pid_file.read_text())
-        if Path(f"/proc/{pid}/comm").read_text().strip() != "mosquitto":
-            return False  # it has ended, and another has its number
-        os.kill(pid, signal.SIGHUP)
+        return _tell(int(pid_file.read_text()))
     except (OSError, ValueError) as error:
         log.info("no broker was told to read its accounts anew: %s", error)
         return False
+
+
+def _tell(pid: int) -> bool:
+    """That something has changed; False where that is no broker, or none that may be told."""
+    try:
+        if Path(f"/proc/{pid}/comm").read_text().strip() != "mosquitto":
+            return False  # it has ended, and another has its number
+        os.kill(pid, signal.SIGHUP)
+    except OSError as error:
+        log.info("no broker was told to read its accounts anew: %s", error)
+        return False
     return True
+
+
+def _started_with() -> Iterator[int]:
+    """The numbers of those who were started with the system's configuration."""
+    wanted = os.fsencode(SYSTEM_CONFIGURATION)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if wanted in (process / "cmdline").read_bytes().split(b"\0"):
+                yield int(process.name)

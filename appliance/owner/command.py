@@ -1,4 +1,4 @@
-"""The command line of whoever owns a device: report, backup, restore, setup, welcome."""
+"""The command line of whoever owns a device; what an image does at its start is part of it."""
 
 from __future__ import annotations
 
@@ -88,6 +88,35 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
     _config(setup)
     setup.set_defaults(run=lambda options: _setup(options, checks()))
 
+    first = commands.add_parser(
+        "first-start",
+        help="make a device that nobody has configured ready for its first phone",
+        description="Lay out a broker on this machine with an account for the device, and serve the page to"
+        " the house, both with an authority of the device's own. Once: where anything of it is configured,"
+        " nothing is changed. An image does it at its first start, before the broker and the appliance.",
+    )
+    first.add_argument("--host", help="the machine's name in the network, without .local")
+    _config(first)
+    first.set_defaults(run=_first_start)
+
+    card = commands.add_parser(
+        "card",
+        help="take name and Wi-Fi from the card's first partition",
+        description="Take door.txt (the machine's name, its Wi-Fi) and *.nmconnection from a folder that"
+        " any computer can write, and remove them there. What has faults stays, and door-faults.txt beside"
+        " it says which. An image does it at each start.",
+    )
+    card.add_argument("folder", type=Path, metavar="FOLDER")
+    card.add_argument("--etc", type=Path, default=Path("/etc/appliance"), metavar="FOLDER")
+    card.add_argument(
+        "--connections",
+        type=Path,
+        default=Path("/etc/NetworkManager/system-connections"),
+        metavar="FOLDER",
+        help="of NetworkManager",
+    )
+    card.set_defaults(run=_card)
+
     welcome = commands.add_parser(
         "welcome",
         help="invite the first phone of a device that has none, until it has come",
@@ -95,7 +124,14 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
         " every ten minutes, until a phone is paired. Where one is, it ends at once. systemd starts it.",
     )
     welcome.add_argument("--name", default="Owner", help="of the person whose phone it will be")
-    welcome.add_argument("--terminal", type=Path, metavar="TTY", help="such as /dev/tty1")
+    welcome.add_argument(
+        "--terminal",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="TTY",
+        help="such as /dev/tty1; repeatable",
+    )
     welcome.add_argument(
         "--hours", type=float, default=24.0, help="after which it ends all the same (24)"
     )
@@ -163,4 +199,25 @@ def _setup(options: Namespace, checks: Sequence[Check]) -> int:
 def _welcome(options: Namespace) -> int:
     from appliance.owner.welcome import Welcome
 
-    return Welcome(options.name, options.hours * 3600.0, options.terminal).run()
+    return Welcome(options.name, options.hours * 3600.0, tuple(options.terminal)).run()
+
+
+def _first_start(options: Namespace) -> int:
+    import socket
+
+    from appliance.owner.first_start import FirstStart
+    from appliance.owner.places import places
+
+    host = options.host or socket.gethostname().lower().partition(".")[0]
+    return FirstStart(places(options.config, os.environ), host).run()
+
+
+def _card(options: Namespace) -> int:
+    from appliance.errors import ApplianceError
+    from appliance.owner.card import Taken
+
+    try:
+        return Taken(options.etc, options.connections).take(options.folder)
+    except OSError as error:
+        where = error.filename or options.folder
+        raise ApplianceError(f"{where}: {error.strerror}") from None

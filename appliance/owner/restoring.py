@@ -38,6 +38,7 @@ from appliance.owner.baggage import (
     Baggage,
     Target,
 )
+from appliance.owner.card import HOSTNAME
 from appliance.owner.places import Places, stopped
 from appliance.owner.sealed import CannotBeOpened, check, unseal
 from appliance.owner.twin import Kept, refuse_twin
@@ -222,16 +223,23 @@ def _say_what_is_left(content: Baggage, target: Target) -> None:
         _say(f"note: {sentence}")
     made = datetime.fromtimestamp(content.made_at_ms / 1000, UTC)
     if socket.gethostname() != content.host:
-        _say(
-            "note: phones look for the page at the old machine's name: sudo hostnamectl set-hostname"
-            f" {content.host}"
-        )
+        how = _named(content.host, target.places.file.parent / HOSTNAME)
+        _say(f"note: phones look for the page at the old machine's name: {how}")
     _say(f"""It is put back. What is left to do:
   Start it: sudo systemctl restart appliance && sudo appliance doctor
   Whoever was revoked on the old device after {made:%Y-%m-%d %H:%M} UTC is believed again:
     appliance contacts, and revoke once more.
   Was the old device stolen, and is not just dead? Then its key is somebody else's too: do not go on
     with it, but stop this one, appliance erase --keys, and pair the phones anew.""")
+
+
+def _named(host: str, kept: Path) -> str:
+    """How this machine is given a name: that of an image is in `kept`, and read when it starts."""
+    if not kept.exists():
+        return f"sudo hostnamectl set-hostname {host}"
+    if kept.read_text("utf-8", "replace").strip() == host:
+        return "sudo reboot, and it has it"
+    return f"echo {host} | sudo tee {kept}, and then sudo reboot"
 
 
 def _say(text: str) -> None:

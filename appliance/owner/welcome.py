@@ -1,4 +1,4 @@
-"""`appliance welcome`: a device that no phone is paired with invites its first one, at its own console.
+"""`appliance welcome`: a device that no phone is paired with invites its first one, at its own terminals.
 
 Laws: an invitation is good once and for ten minutes, and never longer than this program holds it open: a
 code that somebody photographed yesterday is worth nothing. As soon as any phone is paired it is over.
@@ -7,12 +7,8 @@ code that somebody photographed yesterday is worth nothing. As soon as any phone
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import select
-import struct
-import sys
-import termios
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,25 +18,20 @@ from typing import Any
 
 from appliance.client import Client, NotAllowed, Unreachable
 from appliance.errors import Refused
-from appliance.invitation import link_of, qr_code, qr_plain
-from appliance.pair import to_trust, warnings_of
+from appliance.owner.sheet import Sheet
+from appliance.owner.terminals import there
 
 LOOKS_EVERY_S = 5.0
 """How soon it is noticed that a phone was paired elsewhere, and that the appliance runs."""
-WIDE = 100
-"""Columns of a log that is looked at in a terminal."""
-TAKES_S = 10.0
-"""A serial line is slow."""
-CLEARED = "\x1b[2J\x1b[H"
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What is said, and where: to the log (standard output), and at a terminal where there is one."""
+    """What is said, and where: to the log (standard output), and at each terminal that there is."""
 
     name: str = "Owner"
     lasts_s: float = 24 * 3600.0
-    terminal: Path | None = None
+    terminals: tuple[Path, ...] = ()
     looks_every_s: float = LOOKS_EVERY_S
     say: Callable[[str], None] = lambda text: print(text, flush=True)  # noqa: T201
     environ: Mapping[str, str] | None = None
@@ -48,7 +39,7 @@ class Welcome:
     def run(self) -> int:
         """Until somebody is paired, or it has gone on for long enough. Raises NotAllowed."""
         ends_s = time.monotonic() + self.lasts_s
-        why = ""
+        why = said = ""
         while time.monotonic() < ends_s:
             try:
                 if self._is_paired():
@@ -57,15 +48,32 @@ class Welcome:
             except NotAllowed:
                 raise
             except (Unreachable, Refused) as error:
-                if str(error) != why:  # once: it may be so for days
-                    why = str(error)
-                    self.say(f"No phone can be invited yet: {why}")
+                # not at once, for the page comes after the bell; and once, for it may be so for days
+                if str(error) == why != said:
+                    said = why
+                    self._say_everywhere(
+                        f"No phone can be invited yet: {why}.\n{self._what_to_do()}"
+                    )
+                why = str(error)
                 time.sleep(self.looks_every_s)
-        self.say(
+        self._say_everywhere(
             "No phone came, and the invitation is not shown any more. Start the device anew, or type"
             " `appliance pair NAME`."
         )
         return 0
+
+    def _what_to_do(self) -> str:
+        """The next step of whoever reads that it does not work."""
+        host = socket.gethostname().partition(".")[0]
+        return (
+            f"This machine is {host}.local. Who may log in there finds more by `sudo appliance doctor` and"
+            " `journalctl -b -u 'appliance*'`; as soon as it is put right the code appears here."
+        )
+
+    def _say_everywhere(self, text: str) -> None:
+        self.say(text)
+        for terminal in there(self.terminals):
+            terminal.show(f"{text}\n")
 
     def _client(self) -> Client:
         return Client(os.environ if self.environ is None else self.environ)
@@ -102,63 +110,10 @@ class Welcome:
                 client.hang_up()
                 waiting.join()
         if outcome and outcome[0]["outcome"] == "paired":
-            self._write(f"{CLEARED}A phone is paired: {outcome[0]['name']}.\r\n")
-            self.say(f"The first phone is paired: {outcome[0]['name']}.")
+            self._say_everywhere(f"The first phone is paired: {outcome[0]['name']}.")
 
     def _show(self, made: Mapping[str, Any]) -> None:
-        link = link_of(made["page"], made["invitation"])
-        first = f"{made['device']} waits for its first phone. Scan this, or open the link below it:"
-        last = (
-            f"It is good once, for {made['expires_s'] / 60:g} minutes; then there is another. Who opens it"
-            f" may: {', '.join(made['may'])}."
-        )
-        warnings = warnings_of(
-            made["page"],
-            made["invitation"]["websocket_url"],
-            own=made["authority"] is not None,
-        )
-        trust = to_trust(made["authority"])
-        notes = [*(trust.split("\n") if trust else []), *(f"note: {one}" for one in warnings)]
-        plain = qr_plain(link, WIDE)
-        self.say("\n".join([first, *([plain] if plain else []), link, *notes, last]))
-        columns = self._columns()
-        if columns:
-            code = qr_code(link, columns)
-            lines = [first, *(code.split("\n") if code else []), "", link, "", *notes, last, ""]
-            self._write(CLEARED + "\r\n".join(lines))
-
-    def _columns(self) -> int:
-        """Of the terminal; 0 where there is none."""
-        if self.terminal is None:
-            return 0
-        try:
-            descriptor = os.open(self.terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-        except OSError:
-            return 0
-        try:
-            size = fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8))
-            return int(struct.unpack("HHHH", size)[1]) or 80
-        except OSError:
-            return 0
-        finally:
-            os.close(descriptor)
-
-    def _write(self, text: str) -> None:
-        """To the terminal, which nobody may be looking at: what it does not take is lost."""
-        if self.terminal is None:
-            return
-        try:
-            descriptor = os.open(self.terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-        except OSError as error:
-            sys.stderr.write(f"{self.terminal} cannot be written to: {error.strerror}\n")
-            return
-        left = text.encode()
-        ends_s = time.monotonic() + TAKES_S
-        try:
-            while left and time.monotonic() < ends_s:
-                if select.select([], [descriptor], [], 0.5)[1]:
-                    left = left[os.write(descriptor, left) :]
-        except OSError as error:
-            sys.stderr.write(f"{self.terminal} takes nothing: {error.strerror}\n")
-        finally:
-            os.close(descriptor)
+        sheet = Sheet.of(made)
+        self.say(sheet.plain())
+        for terminal in there(self.terminals):
+            terminal.show(sheet.drawn(*terminal.size()))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from appliance.broker.house import House, NoBroker
 from appliance.broker.passwords import NoAccount, fits
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.need import program
 
 
 @pytest.fixture
@@ -51,6 +55,55 @@ def test_made_again_it_keeps_authority_and_accounts(house: House) -> None:
     }
     house.new(["other.lan"], device="back-door", root="home/calls")
     assert {name: (house.folder / name).read_bytes() for name in before} == before
+
+
+def test_pages_meet_a_certificate_of_their_own_where_there_is_one(house: House) -> None:
+    before = (house.folder / "appliance.conf").read_text()
+    assert not house.renew_pages(b"a certificate and its key"), "they meet everybody's here"
+    house.new(["broker.lan"], device="back-door", root="home/calls", pages=b"the first")
+    text = (house.folder / "appliance.conf").read_text()
+    changed = [
+        line
+        for line, old in zip(text.splitlines(), before.splitlines(), strict=True)
+        if line != old
+    ]
+    pem = house.folder / "pages.pem"
+    assert changed == [f"certfile {pem}", f"keyfile {pem}"]
+    assert text.index("listener 8884") < text.index(changed[0]) < text.index("listener 8885")
+    assert house.renew_pages(b"the second")
+    assert pem.read_bytes() == b"the second"
+    assert not house.renew_pages(b"the second"), "nobody has to be told"
+    house.new(["other.lan"], device="back-door", root="home/calls")
+    assert (house.folder / "appliance.conf").read_text() == text
+    assert pem.read_bytes() == b"the second"
+
+
+@pytest.mark.broker
+def test_the_systems_broker_is_told_though_no_file_has_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Debian 13 starts it: by the configuration that it was started with."""
+    house = House(tmp_path / "broker")
+    house.new_local(["door"], device="door")
+    broker = Mosquitto(program("mosquitto"), tmp_path)
+    other = Mosquitto(program("mosquitto"), Path(tempfile.mkdtemp(dir=tmp_path)))
+    broker.start()
+    other.start()
+    try:
+        monkeypatch.setattr("appliance.broker.house.PID_FILE", tmp_path / "none")
+        monkeypatch.setattr("appliance.broker.house.SYSTEM_CONFIGURATION", tmp_path / "none.conf")
+        assert not house.reload()
+        file = tmp_path / "mosquitto.conf"
+        monkeypatch.setattr("appliance.broker.house.SYSTEM_CONFIGURATION", file)
+        assert house.reload()
+        deadline = time.monotonic() + 30
+        while "Reloading config" not in broker.log and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "Reloading config" in broker.log
+        assert "Reloading config" not in other.log
+    finally:
+        broker.kill()
+        other.kill()
 
 
 def test_one_for_one_computer_has_an_account_for_each_and_what_is_good_stays(

@@ -42,6 +42,7 @@ from appliance.media.opus import BadPacket, decoder, duration
 from appliance.media.sections import Description
 from appliance.media.shelf import Shelf
 from appliance.media.voice_packets import voice_packet
+from appliance.owner import card
 from appliance.policy import policy_of
 from appliance.reporting.asking import _read
 from appliance.reporting.conversation import Conversation
@@ -449,6 +450,26 @@ def test_configurations(data: bytes) -> None:
         file.write_bytes(data)
         with contextlib.suppress(ConfigError):
             policy_of(load(file, {"STATE_DIRECTORY": folder}))
+
+
+@fast
+@given(
+    spoilt(
+        b'name = "front-door"\n[wifi]\nname = "x"\npassword = "12345678"\ncountry = "DE"\n',
+        b'[wifi]\nname = "\xc3\xbc; ="\npassword = " \\\\ "\ncountry = "DE"\n',
+    )
+)
+@example(b"x = " + b"[" * 3000)
+def test_what_is_on_the_card(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "door.txt"
+        file.write_bytes(data)
+        with contextlib.suppress(ConfigError):
+            said = card.read(file)
+            if said.wifi is not None:  # no line of it is of anybody else
+                lines = card.keyfile(said.wifi).splitlines()
+                assert len([line for line in lines if line.startswith("[")]) in (4, 5)
+                assert all(re.match(r"\[[a-z0-9-]+\]$|[a-z-]+=|$", line) for line in lines)
 
 
 @fast

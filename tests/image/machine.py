@@ -143,13 +143,13 @@ class CardMachine(Lab):
         self._line, theirs = socket.socketpair()
         self._line.settimeout(RUN_S)
         words = self._in_user_mode if self.user_mode else self._emulated
-        with theirs, self._console.open("wb") as said:
+        with theirs, self._console.open("wb") as said, self._terminal.open("wb") as shown:
             self._process = subprocess.Popen(
-                words(self.started, theirs.fileno()),
+                words(self.started, theirs.fileno(), shown.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), shown.fileno()],
                 start_new_session=True,
                 env={**os.environ, "TMPDIR": str(memory([self.folder], MEMORY_MB))},
             )
@@ -213,7 +213,7 @@ class CardMachine(Lab):
                     self._process.wait(END_S)
         self._end()
 
-    def _in_user_mode(self, what: firmware.Start, line: int) -> list[str]:
+    def _in_user_mode(self, what: firmware.Start, line: int, terminal: int) -> list[str]:
         """It has no initramfs: of the slot's names the kernel itself knows that of its root's partition."""
         root = {2: "system_a", 3: "system_b"}[what.partition]
         words = [
@@ -224,12 +224,15 @@ class CardMachine(Lab):
         return [
             str(user_mode_kernel()),
             *(f"mem={MEMORY_MB}M", f"uml_dir={self.folder}", f"umid=uml-{self.starts}", "noreboot"),
-            *("con=null", "con0=null,fd:1", "console=tty0", "ssl=null", f"ssl0=fd:{line}"),
+            "seccomp=auto",  # it need not trace its processes, where this host allows that
+            *("con=null", "con0=null,fd:1", f"con1=null,fd:{terminal}", "console=tty0"),
+            *("ssl=null", f"ssl0=fd:{line}"),
             *((f"ubd1r={self._beside}",) if self._beside else ()),
             *(f"ubd0={self.disk}", f"root=PARTLABEL={root}", *words, "stand_in_line=ttyS0", *_SLOW),
         ]
 
-    def _emulated(self, what: firmware.Start, line: int) -> list[str]:
+    def _emulated(self, what: firmware.Start, line: int, _terminal: int) -> list[str]:
+        """Its first terminal is shown nowhere."""
         qemu, *board = _BOARDS[self.architecture]
         forwards = "".join(
             f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self._ports.items()
@@ -284,6 +287,14 @@ class CardMachine(Lab):
     def console(self) -> str:
         """What the kernel and the firmware's stand-in say of the last start."""
         return self._console.read_text(errors="replace") if self._console.exists() else ""
+
+    @property
+    def _terminal(self) -> Path:
+        return self.folder / f"terminal-{self.starts}"
+
+    def terminal(self) -> str:
+        """What was shown on its first terminal in the last start, in user mode."""
+        return self._terminal.read_text(errors="replace")
 
     def consoles(self, target: Path) -> None:
         """Bring back those of all starts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.image import newcomer
 from tests.image.build import image
 from tests.image.card import Card
 from tests.image.machine import CardMachine
 from tests.lab.stock import ROOT, CannotBuildHere
+from tests.parts import pen
 from tests.parts.need import skip_or_fail
 
 pytestmark = pytest.mark.timeout(3600)
@@ -32,6 +35,21 @@ with socket.socket(socket.AF_UNIX) as line:
     print(line.makefile().readline())
 """
 IDENTITY = "cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"
+MADE = (
+    "cat /etc/credstore/appliance.mqtt.password; for one in /var/lib/appliance/tls"
+    " /etc/mosquitto/appliance; do openssl x509 -noout -fingerprint -sha256 -in $one/ca.crt; done"
+)
+"""At the first start, as first-start.txt has it."""
+FINGERPRINT = r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}"
+NEWCOMER, PEN = Path(newcomer.__file__), Path(pen.__file__)
+DOOR = """\
+name = "front-door"
+[wifi]
+name = "Müllers; Netz"
+password = " in the house only"
+country = "DE"
+"""
+OWNERS = "/etc/systemd/system/appliance.service.d/mine.conf"
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +79,8 @@ def test_it_comes_up_whole_from_slot_a(machine: CardMachine) -> None:
     assert machine.started.partition == 2
     assert machine.check("systemctl is-system-running --wait").strip() == "running"
     assert machine.check("systemctl list-units --state=failed --plain --no-legend").strip() == ""
-    assert "broker offline, idle" in machine.until(
-        "systemctl show -P StatusText appliance | grep 'broker offline, idle'"
-    )
-    assert machine.check("systemctl show -P ConditionResult mosquitto").strip() == "no", (
-        "without a configuration it would let in every program of this machine"
+    assert "broker connected" in machine.until(
+        "systemctl show -P StatusText appliance | grep 'broker connected, idle'"
     )
     assert machine.check("systemctl show -P NRestarts appliance").strip() == "0"
     root = machine.check("lsblk -no PARTLABEL $(findmnt -no SOURCE /)").strip()
@@ -113,6 +128,55 @@ def test_no_password_is_the_same_twice_for_there_is_none(machine: CardMachine) -
         assert password.startswith(("*", "!")), name
 
 
+def test_a_new_one_shows_what_a_phone_needs_and_one_is_paired_by_it(machine: CardMachine) -> None:
+    """Nobody has logged in: on the first terminal, on the console, and in the journal."""
+    log = "journalctl -b -o cat -u appliance-welcome --no-pager"
+    said = machine.until(f"{log} | grep -q '#pair=' && {log}")
+    host = machine.check("cat /proc/sys/kernel/hostname").strip()
+    assert re.fullmatch(r"appliance-[0-9a-f]{4}", host)
+    assert f"its name: {host}.local" in machine.get("/etc/appliance/first-start.txt").decode()
+    [*_, link] = re.findall(r"https://\S+#pair=\S+", said)
+    assert link.startswith(f"https://{host}.local:8443/#pair=")
+    [*_, fingerprint] = re.findall(FINGERPRINT, said)
+    for shown in (machine.terminal(), machine.console()):
+        assert link in shown
+        assert fingerprint in shown
+        assert f"https://{host}.local:8443/ca.crt" in shown
+    assert len([line for line in said.split("\n") if re.search("[▀▄█]", line)]) > 40, "two codes"
+    for file in (NEWCOMER, PEN):
+        machine.put(f"/tmp/newcomer/{file.name}", file.read_text())
+    came = machine.check(
+        f"/opt/appliance/bin/python /tmp/newcomer/newcomer.py '{link}' {fingerprint}"
+    )
+    told = json.loads(came)
+    assert told["told"] == {"kid": told["kid"], "may": ["call", "answer"], "error": None}
+    assert told["uid"] == "owner"
+    assert told["kid"][:8] in machine.check("appliance contacts")
+    machine.until("systemctl show -P ActiveState appliance-welcome | grep -x inactive")
+    assert "The first phone is paired: Owner." in machine.terminal()
+
+
+def test_without_its_authority_nobody_is_believed(machine: CardMachine) -> None:
+    """The page and the broker are not believed by who does not trust the device."""
+    asks = "openssl s_client -connect 127.0.0.1:{} -servername x -verify_return_error"
+    trusts = f"{asks} -CAfile /var/lib/appliance/tls/ca.crt -verify_hostname $(hostname).local"
+    for port in (8443, 8884):
+        assert machine.run(f"{trusts.format(port)} < /dev/null").ok, port
+        assert not machine.run(f"{asks.format(port)} < /dev/null").ok, port
+
+
+def test_the_broker_follows_where_the_page_has_a_new_certificate(machine: CardMachine) -> None:
+    page = "/var/lib/appliance/tls/page.pem"
+    serial = "openssl x509 -noout -serial -in"
+    before = machine.check(f"{serial} /etc/mosquitto/appliance/pages.pem")
+    machine.check(f"rm {page}; systemctl restart appliance")
+    now = machine.until(f"{serial} {page}")
+    assert now != before
+    meets = "openssl s_client -connect 127.0.0.1:8884 < /dev/null 2> /dev/null"
+    machine.until(f"{meets} | openssl x509 -noout -serial", holds=now.strip())
+    up(machine)
+
+
 def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
     machine: CardMachine,
 ) -> None:
@@ -120,7 +184,6 @@ def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
     group = machine.check("getent group appliance-accounts").split(":")[2]
     daemon = "/proc/$(systemctl show -P MainPID appliance)/status"
     assert group in machine.check(f"grep Groups {daemon}").split()
-    machine.check("appliance broker new --host door.local --host localhost")
     machine.put("/tmp/asked.py", ASKED_FOR_ACCOUNT)
     asks = "setpriv --reuid {} --regid {} --groups {} python3 /tmp/asked.py"
     given = machine.check(asks.format("appliance", "appliance", "appliance-accounts"))
@@ -128,11 +191,9 @@ def test_its_broker_gives_the_daemon_accounts_for_phones_and_nobody_else(
     assert "alice:" in machine.check("cat /etc/mosquitto/appliance/passwords")
     refused = machine.run(asks.format("nobody", "nogroup", "nogroup"))
     assert "PermissionError" in refused.out
-    machine.check("ln -s /etc/mosquitto/appliance/appliance.conf /etc/mosquitto/conf.d/")
-    machine.check("systemctl restart mosquitto && systemctl is-active mosquitto")
-    assert "ct count over 32" in machine.check("nft list table inet appliance_broker")
-    machine.check("rm /etc/mosquitto/conf.d/appliance.conf && systemctl stop mosquitto")
-    machine.check("find /etc/mosquitto/appliance -mindepth 1 -delete")
+    machine.check("appliance broker remove alice")
+    # this kernel follows no connections, so what the rules do is seen elsewhere
+    assert "connections.conf" in machine.check("systemctl show -P DropInPaths mosquitto")
 
 
 def test_its_list_of_parts_has_what_is_installed(
@@ -165,15 +226,17 @@ def test_its_list_of_parts_has_what_is_installed(
 def test_another_machine_of_the_same_image_is_somebody_else(
     machine: CardMachine, card: Path, tmp_path: Path
 ) -> None:
-    asked = f"{IDENTITY}; sha256sum < /var/lib/systemd/random-seed"
+    asked = f"{IDENTITY}; sha256sum < /var/lib/systemd/random-seed; {MADE}"
+    name = machine.check("cat /proc/sys/kernel/hostname")
     machine.until("systemctl is-active stand-in-ssh-keys.service")
     mine = machine.check(asked).splitlines()
-    assert len(mine) == 5, "an id, three keys, a seed"
+    assert len(mine) == 8, "an id, three keys, a seed, a password, two authorities"
     with CardMachine(tmp_path / "another", card, user_mode=True) as another:
         up(another)
         another.until("systemctl is-active stand-in-ssh-keys.service")
         theirs = another.check(asked).splitlines()
-    assert len(theirs) == 5
+        assert another.check("cat /proc/sys/kernel/hostname") != name
+    assert len(theirs) == 8
     # what a key has beside itself names its kind and the host, which are the same
     assert not {word for line in mine for word in line.split() if len(word) > 24} & {
         word for line in theirs for word in line.split() if len(word) > 24
@@ -191,6 +254,65 @@ def test_what_it_keeps_outlives_a_restart(machine: CardMachine) -> None:
     assert machine.check(IDENTITY) == before
     assert machine.check("cat /var/lib/appliance/kept") == "kept\n"
     assert "Garden gate" in machine.until("appliance status | grep 'Garden gate'")
+
+
+def test_what_its_owner_wants_otherwise_is_so_after_the_next_start(machine: CardMachine) -> None:
+    """By files: on the card, which any computer writes, and on the data partition."""
+    mosquittos = "stat -c '%U %a' /etc/mosquitto/appliance /etc/mosquitto/appliance/passwords"
+    whose = machine.check(mosquittos)
+    assert whose == "mosquitto 700\nmosquitto 600\n"
+    assert machine.check("id -u mosquitto appliance; id -g mosquitto appliance").split() == [
+        *("872", "871", "872", "871")
+    ]
+    # as another build might have had it
+    machine.check(
+        "chown -R 4321:4321 /etc/mosquitto/appliance /var/lib/mosquitto; chmod 755 /etc/credstore"
+    )
+    machine.put(OWNERS, "[Service]\nEnvironment=DOOR=mine\n")
+    device = machine.check("appliance status | grep -m1 '\"id\"'")
+    before = machine.check(MADE)
+    machine.stop()
+    door = machine.folder / "door.txt"
+    door.write_text(DOOR, "utf-8-sig", newline="\r\n")
+    machine.card.write("bootconfig", "door.txt", door)
+    machine.power_on()
+    up(machine)
+    assert machine.check("cat /proc/sys/kernel/hostname /etc/hostname") == "front-door\n" * 2
+    assert machine.check("getent hosts front-door").split()[0] == "127.0.1.1"
+    assert machine.check("systemctl is-system-running --wait").strip() == "running"
+    assert machine.run("ls /bootfs/door*").code != 0, "it has a password in it"
+    assert machine.check("cat /etc/appliance/wifi-country") == "DE\n"
+    machine.until("systemctl is-active NetworkManager")
+    asked = "nmcli -s -g 802-11-wireless.ssid,802-11-wireless-security.psk connection show appliance-wifi"
+    assert machine.check(asked).splitlines() == ["Müllers; Netz", " in the house only"]
+    assert machine.check(mosquittos) == whose
+    assert machine.check("stat -c %a /etc/credstore") == "700\n"
+    assert "DOOR=mine" in machine.check("systemctl show -P Environment appliance")
+    assert machine.check("systemctl show -P NRestarts appliance").strip() == "0"
+    machine.until("systemctl show -P StatusText appliance | grep 'broker connected'")
+    # what phones are told has the new name, and what they trust is the same
+    network = machine.get("/etc/appliance/conf.d/10-first-start.toml").decode()
+    assert "wss://front-door.local:8884/" in network
+    assert machine.check("appliance status | grep -m1 '\"id\"'") == device
+    assert machine.check(MADE).splitlines()[1:] == before.splitlines()[1:]
+    trusts = "-CAfile /var/lib/appliance/tls/ca.crt -verify_hostname front-door.local"
+    for port in (8443, 8884):
+        words = f"openssl s_client -connect 127.0.0.1:{port} -verify_return_error {trusts}"
+        machine.until(f"{words} < /dev/null")
+
+
+def test_what_is_wrong_on_the_card_is_told_there(machine: CardMachine) -> None:
+    machine.stop()
+    door = machine.folder / "door.txt"
+    door.write_text('name = "Front door"\n')
+    machine.card.write("bootconfig", "door.txt", door)
+    machine.power_on()
+    up(machine)
+    assert machine.get("/bootfs/door.txt") == door.read_bytes()
+    assert "door.txt: " in machine.get("/bootfs/door-faults.txt").decode()
+    assert "this was not taken" in machine.console()
+    assert machine.check("cat /proc/sys/kernel/hostname") == "front-door\n"
+    machine.check("rm /bootfs/door*")
 
 
 def test_tryboot_is_for_once_and_has_the_same_data(machine: CardMachine) -> None:

@@ -8,15 +8,20 @@ IMAGE_ARCH=arm64 has the other image do it.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 from av import AudioFrame
 
+from tests.image import newcomer
 from tests.image.build import image
 from tests.image.machine import CardMachine
-from tests.lab.stock import CannotBuildHere
+from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts import phone as parts
 from tests.parts.need import skip_or_fail
 
@@ -73,7 +78,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CardMachine]:
         skip_or_fail(str(error))
     folder = tmp_path_factory.mktemp("machine")
     with CardMachine(
-        folder / "one", card, architecture=architecture, ports=(1883,), size_mb=4096
+        folder / "one", card, architecture=architecture, ports=(1883, 8443, 8884), size_mb=4096
     ) as one:
         one.until("systemctl is-active multi-user.target appliance.service", PATIENCE_S)
         yield one
@@ -83,7 +88,28 @@ def test_it_comes_up_whole_with_debians_kernel(machine: CardMachine) -> None:
     assert machine.check("systemctl is-system-running --wait", PATIENCE_S).strip() == "running"
     assert machine.check("systemctl list-units --state=failed --plain --no-legend").strip() == ""
     assert machine.check("findmnt -no OPTIONS /").startswith("ro,")
+    assert "ct count over 32" in machine.check("nft list table inet appliance_broker")
     assert machine.check("readlink -e /dev/disk/by-slot/active/system").strip() == "/dev/vda4"
+
+
+def test_a_phone_outside_is_paired_by_what_a_new_one_shows(machine: CardMachine) -> None:
+    """It trusts the device, opens the page and asks the broker, by the name and through forwarded ports."""
+    log = "journalctl -b -o cat -u appliance-welcome --no-pager"
+    said = machine.until(f"{log} | grep -q '#pair=' && {log}", PATIENCE_S)
+    [*_, link] = re.findall(r"https://\S+#pair=\S+", said)
+    [*_, fingerprint] = re.findall(r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", said)
+    ports = json.dumps({port: machine.port(port) for port in (8443, 8884)})
+    done = subprocess.run(
+        [sys.executable, newcomer.__file__, link, fingerprint, ports],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "parts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["told"] == {"kid": told["kid"], "may": ["call", "answer"], "error": None}
+    assert told["kid"][:8] in machine.check("appliance contacts", PATIENCE_S)
 
 
 async def test_a_phone_outside_is_rung_and_sees_and_hears(
@@ -107,6 +133,8 @@ async def test_a_phone_outside_is_rung_and_sees_and_hears(
 
 
 def _configure(machine: CardMachine) -> None:
+    # a phone of the simplest kind in the place of the one that was paired
+    machine.check("rm -f /etc/mosquitto/conf.d/appliance.conf /etc/appliance/conf.d/*.toml")
     machine.put("/etc/mosquitto/conf.d/outside.conf", BROKER)
     machine.put("/etc/appliance/appliance.toml", CONFIG)
     machine.check("systemctl restart mosquitto; systemctl restart appliance", PATIENCE_S)

@@ -22,7 +22,7 @@ SOON = {
         "[Service]\nEnvironment=APPLIANCE_TRIAL_S=20\nTimeoutStartSec=60\n"
     ),
     # the stand-in machine has a longer patience, by a drop-in of its own
-    "/etc/systemd/system/appliance.service.d/z-soon.conf": "[Service]\nTimeoutStartSec=30\n",
+    "/usr/lib/systemd/system/appliance.service.d/z-soon.conf": "[Service]\nTimeoutStartSec=30\n",
 }
 """What is waited for in a trial, in seconds in place of minutes."""
 NEVER_READY: Mapping[str, str | None] = {

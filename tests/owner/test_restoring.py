@@ -273,3 +273,25 @@ def test_the_command(
     assert "cannot be read" in capsys.readouterr().err
     assert main(["restore", str(file), "--config", str(new.file)]) == 1
     assert "--passphrase-file" in capsys.readouterr().err
+
+
+def test_how_a_machine_gets_the_old_name_is_said_for_an_image_too(
+    old: Used, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There `/etc/hostname` is only read, and the name in a file that may have come with the backup."""
+    content = baggage.read(sealed.unseal(file.read_bytes(), PASSPHRASE))
+    renamed = msgspec.structs.replace(content, host="front-door")
+    said = {}
+    for kept in ("", "appliance-1f3a\n", "front-door\n"):
+        new = empty(tmp_path / f"new-{kept.strip()}")
+        if kept:
+            (new.file.parent / "hostname").write_text(kept)
+        sent = tmp_path / "renamed.backup"
+        sent.write_bytes(sealed.seal(baggage.written(renamed), PASSPHRASE, CHEAP))
+        assert put_back(sent, new, old) == 0
+        [said[kept]] = [
+            line for line in capsys.readouterr().out.splitlines() if "old machine's" in line
+        ]
+    assert said[""].endswith("sudo hostnamectl set-hostname front-door")
+    assert "echo front-door | sudo tee" in said["appliance-1f3a\n"]
+    assert said["front-door\n"].endswith("sudo reboot, and it has it")

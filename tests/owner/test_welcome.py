@@ -89,7 +89,8 @@ class Listener:
 def welcome(
     path: Path, log: Listener, terminal: Path | None = None, lasts_s: float = 60
 ) -> Welcome:
-    return Welcome("Zoe", lasts_s, terminal, 0.05, log, {"APPLIANCE_SOCKET": str(path)})
+    terminals = () if terminal is None else (terminal,)
+    return Welcome("Zoe", lasts_s, terminals, 0.05, log, {"APPLIANCE_SOCKET": str(path)})
 
 
 def started(one: Welcome) -> asyncio.Future[int]:
@@ -130,6 +131,41 @@ async def test_the_first_phone_comes_by_what_the_log_and_the_console_show(tmp_pa
         # at the next start there is nothing to say
         assert await asyncio.to_thread(welcome(path, log).run) == 0
         assert len(log.said) == 2
+    os.close(ours)
+    os.close(theirs)
+
+
+async def test_what_a_phone_has_to_trust_is_told_before_it_scans(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 67, 240, 0, 0))
+    log, path = Listener(), tmp_path / "s"
+    async with appliance_at(path, Contacts({})) as door:
+        running = started(welcome(path, log, Path(os.ttyname(theirs))))
+        said = await log.until(1)
+        console = b""
+        while b"It is good once" not in console:
+            console += await asyncio.to_thread(os.read, ours, 65536)
+        for shown in (said, console.decode()):
+            before, _, after = shown.partition("Scan this")
+            assert "https://door.local/ca.crt" in before
+            assert AUTHORITY["sha256"] in before
+            assert link_in(shown) in after
+        await door.takes(link_in(said))
+        assert await running == 0
+    os.close(ours)
+    os.close(theirs)
+
+
+async def test_what_is_missing_is_on_the_terminal_too_with_what_to_do(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    log, path = Listener(), tmp_path / "s"
+    async with appliance_at(path, Contacts({}), is_set_up=False):
+        one = welcome(path, log, Path(os.ttyname(theirs)), lasts_s=0.5)
+        assert await asyncio.to_thread(one.run) == 0
+    console = await asyncio.to_thread(os.read, ours, 65536)
+    assert b"set [mqtt] websocket_url" in console
+    assert b"sudo appliance doctor" in console
+    assert len([text for text in log.said if "websocket_url" in text]) == 1
     os.close(ours)
     os.close(theirs)
 

@@ -99,7 +99,9 @@ def laid_out(folder: Path, *drop_ins: str) -> Path:
     program = folder / "appliance"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    for file in (one for one in UNITS.iterdir() if one.suffix in (".service", ".socket", ".timer")):
+    for file in (
+        one for one in UNITS.iterdir() if one.suffix in (".service", ".socket", ".timer", ".path")
+    ):
         (folder / file.name).write_text(file.read_text().replace(PROGRAM, str(program)))
     beside = folder / f"{UNIT.name}.d"
     beside.mkdir()
@@ -135,6 +137,8 @@ def test_the_brokers_unit_is_given_rules_that_the_package_brings() -> None:
         ("appliance.service", DROP_INS),
         ("appliance-accounts.socket", ()),
         ("appliance-accounts@.service", ()),
+        ("appliance-broker-pages.path", ()),
+        ("appliance-broker-pages.service", ()),
         ("appliance-journal.service", ()),
         ("appliance-welcome.service", ()),
         ("appliance-journal.timer", ()),
@@ -165,7 +169,12 @@ def test_what_is_exposed_is_little(drop_ins: tuple[str, ...], tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "helper",
-    ["appliance-accounts@.service", "appliance-journal.service", "appliance-welcome.service"],
+    [
+        "appliance-accounts@.service",
+        "appliance-broker-pages.service",
+        "appliance-journal.service",
+        "appliance-welcome.service",
+    ],
 )
 def test_those_who_help_are_no_more_exposed(helper: str, tmp_path: Path) -> None:
     laid_out(tmp_path)

@@ -1,0 +1,146 @@
+"""The image's own scripts, each in a folder that stands for the machine's root."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = (
+    *(Path(__file__).parents[2] / "image-build" / "layer" / "appliance.rootfs-overlay")
+    .joinpath(*("usr", "lib", "appliance-image"))
+    .iterdir(),
+)
+NAME = next(file for file in SCRIPTS if file.name == "name")
+COUNTRY = next(file for file in SCRIPTS if file.name == "country")
+SETTLE = Path(__file__).parents[2] / "image-build" / "layer" / "settle"
+TOLD = '#!/bin/sh\necho "${0##*/} $*" >> "%s"\n%s\n'
+
+
+@dataclass
+class Root:
+    """Names of the machine's that a script has are below it; what is root's to do is written down."""
+
+    folder: Path
+
+    def runs(self, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        text = re.sub(r"(?<![\w$}])/(etc|run|proc/sys)/", rf"{self.folder}/\1/", script.read_text())
+        return subprocess.run(
+            ["sh", "-c", text, script.name, *words],
+            env={**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def kept(self) -> Path:
+        return self.folder / "etc" / "appliance" / "hostname"
+
+    @property
+    def kernel(self) -> str:
+        return (self.folder / "proc" / "sys" / "kernel" / "hostname").read_text()
+
+    @property
+    def told(self) -> list[str]:
+        return (self.folder / "told").read_text().splitlines()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    for name in ("etc/appliance", "run", "proc/sys/kernel", "bin"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "etc" / "hosts").write_text("127.0.0.1 localhost\n127.0.1.1 appliance\n")
+    for name, ends in (("mount", ""), ("mountpoint", "exit 1"), ("iw", ""), ("modprobe", "exit 1")):
+        (tmp_path / "bin" / name).write_text(TOLD % (tmp_path / "told", ends))
+        (tmp_path / "bin" / name).chmod(0o755)
+    return Root(tmp_path)
+
+
+def test_a_machine_without_a_name_is_given_one_that_stays(root: Root) -> None:
+    names = set()
+    for _ in range(3):
+        root.kept.unlink(missing_ok=True)
+        for _ in range(2):
+            done = root.runs(NAME)
+            assert (done.returncode, done.stderr) == (0, "")
+            names.add(root.kernel)
+            assert root.kept.read_text() == root.kernel
+    assert len(names) == 3, "no two are the same, and each has one"
+    assert all(re.fullmatch(r"appliance-[0-9a-f]{4}\n", name) for name in names)
+
+
+def test_its_owners_name_is_the_kernels_and_laid_over_what_the_image_says(root: Root) -> None:
+    root.kept.write_text("Front-Door \r\nand more\n")
+    assert root.runs(NAME).returncode == 0
+    assert root.kernel == "front-door\n"
+    run = root.folder / "run" / "appliance-image"
+    assert (run / "hostname").read_text() == "front-door\n"
+    assert (run / "hosts").read_text() == "127.0.0.1 localhost\n127.0.1.1 front-door\n"
+    laid = [line for line in root.told if line.startswith("mount ")]
+    assert laid == [
+        f"mount --bind {run}/{name} {root.folder}/etc/{name}" for name in ("hostname", "hosts")
+    ]
+
+
+@pytest.mark.parametrize("name", ["my door", "-door", "door-", "tür", "a/b", "door.lan"])
+def test_what_is_no_name_is_told_and_kept(name: str, root: Root) -> None:
+    root.kept.write_text(f"{name}\n")
+    done = root.runs(NAME)
+    if name == "my door":  # blanks are left out, as at the ends
+        assert (done.returncode, root.kernel) == (0, "mydoor\n")
+        return
+    assert done.returncode == 0
+    assert "is no name of a machine" in done.stderr
+    assert root.kernel == "appliance\n"
+    assert root.kept.read_text() == f"{name}\n"
+
+
+def test_the_first_start_is_asked_again_only_where_it_was_another_name(root: Root) -> None:
+    renamed = root.folder / "run" / "appliance-image" / "renamed"
+    note = root.folder / "etc" / "appliance" / "first-start.txt"
+    root.kept.write_text("gate\n")
+    root.runs(NAME)
+    assert not renamed.exists(), "there was no first start yet"
+    note.write_text("Somebody has configured this device, so nothing was changed\n")
+    root.runs(NAME)
+    assert not renamed.exists(), "it never had one of the first start"
+    note.write_text("done\n  its name: gate.local, at the broker gate\n")
+    root.runs(NAME)
+    assert not renamed.exists()
+    root.kept.write_text("front-gate\n")
+    root.runs(NAME)
+    assert renamed.exists()
+
+
+def test_the_kernel_is_told_the_country(root: Root) -> None:
+    (root.kept.parent / "wifi-country").write_text("DE\r\n")
+    assert root.runs(COUNTRY).returncode == 0
+    assert root.told[-1] == "iw reg set DE"
+
+
+def test_settle_refuses_a_system_whose_users_have_other_numbers(tmp_path: Path) -> None:
+    """What makes them so is seen in a machine: test_boot.py."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "usr" / "sbin").mkdir(parents=True)
+    (tmp_path / "usr" / "sbin" / "mosquitto").touch()
+
+    def settled(passwd: str, group: str) -> str:
+        (tmp_path / "etc" / "passwd").write_text(passwd)
+        (tmp_path / "etc" / "group").write_text(group)
+        done = subprocess.run(["sh", SETTLE, tmp_path], capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        return done.stderr
+
+    ours = "appliance:x:871:871::/:/bin/false\n", "appliance:x:871:\n"
+    assert "appliance has not its number" in settled("root:x:0:0::/:/bin/sh\n", "root:x:0:\n")
+    taken = f"{ours[0]}mosquitto:x:104:109::/:/bin/false\nother:x:872:872::/:/bin/false\n"
+    assert "872 is somebody else's" in settled(taken, f"{ours[1]}mosquitto:x:109:\n")
+    free = f"{ours[0]}mosquitto:x:104:109::/:/bin/false\n"
+    assert "settle:" not in settled(free, f"{ours[1]}mosquitto:x:109:\n"), "it goes on"
+    assert "mosquitto:x:872:872:" in (tmp_path / "etc" / "passwd").read_text()
+    assert "mosquitto:x:872:" in (tmp_path / "etc" / "group").read_text()
