@@ -224,7 +224,6 @@ class CardMachine(Lab):
         return [
             str(user_mode_kernel()),
             *(f"mem={MEMORY_MB}M", f"uml_dir={self.folder}", f"umid=uml-{self.starts}", "noreboot"),
-            "seccomp=auto",  # it need not trace its processes, where this host allows that
             *("con=null", "con0=null,fd:1", f"con1=null,fd:{terminal}", "console=tty0"),
             *("ssl=null", f"ssl0=fd:{line}"),
             *((f"ubd1r={self._beside}",) if self._beside else ()),
