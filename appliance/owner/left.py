@@ -44,11 +44,8 @@ def _somebody_is_paired(config: Config, places: Places) -> bool:
         return True
     try:
         known = tomllib.loads((places.state / book.FILE).read_text("utf-8"))
-    except (
-        OSError,
-        ValueError,
-    ):  # none yet, or not for this user to read; the doctor tells what is broken
-        return False
+    except (OSError, ValueError):
+        return False  # none yet, or not for this user to read; the doctor tells what is broken
     contacts = known.get("contacts")
     if not isinstance(contacts, dict):
         return False

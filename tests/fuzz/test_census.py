@@ -212,6 +212,7 @@ NOTHING_FOREIGN: dict[str, str] = {
     "owner.dialog": "what the owner types",
     "owner.dropin": "the file that setup itself has written",
     "owner.evidence": "what programs of the system print, to be shown",
+    "owner.left": "the contacts that this device itself has written",
     "owner.redaction": "secrets as this device has them; it reads nothing",
     "owner.terminals": "the size of a terminal: a structure of the kernel",
     "pair": "the page's address as the owner typed it",

@@ -21,8 +21,15 @@ from tests.parts.need import skip_or_fail
 
 TOLD = ROOT / ".cache" / "lab"
 """What a test that failed brings back: console, journal, and the state of the units."""
-NIGHTS = ("test_board.py", "test_networks.py", "test_night.py", "test_stop.py", "test_unit.py")
-"""Whose tests take `night`."""
+NIGHTS = (
+    "test_blackout.py",
+    "test_board.py",
+    "test_networks.py",
+    "test_night.py",
+    "test_stop.py",
+    "test_unit.py",
+)
+"""Whose tests take `night`, or before it is there one of their own."""
 PATIENCE_S = 900
 """A machine boots in seconds, and in minutes where everything else is busy, too."""
 
