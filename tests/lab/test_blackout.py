@@ -1,7 +1,8 @@
 """Power that is lost while the lab's door is configured and rings: it rings again, and all is kept.
 
-Of the long form, `python -m tests.image.outages`, what the lab plays in continuous integration: three cuts of a machine
-whose system is in memory, and whose state and configuration lie on a disk with a card's file system.
+Of the long form, `python -m tests.image.outages`, what the lab plays in continuous integration: three cuts
+of a machine whose system is in memory, and whose state and configuration lie on a disk with a card's file
+system.
 """
 
 from __future__ import annotations
