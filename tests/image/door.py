@@ -13,8 +13,6 @@ from tests.image.machine import CardMachine
 from tests.lab.machine import MachineError
 
 CONFIG = (Path(__file__).parents[2] / "config" / "simulated.toml").read_text()
-BROKER = "listener 1883 127.0.0.1\nallow_anonymous true\n"
-"""Without a configuration of its own the image's broker is not started."""
 BUSY = "/opt/appliance/bin/python /usr/lib/stand-in/busydoor.py"
 """The program of tests/parts that the image has."""
 LOOK_S = 0.2
@@ -32,9 +30,8 @@ class Door(CardMachine):
     def configure(self, config: str = CONFIG) -> None:
         """Make a door station of it whose bell rings three people."""
         self.check("rm -f /etc/appliance/conf.d/20-first-door.toml")
-        self.put("/etc/mosquitto/conf.d/trial.conf", BROKER)
         self.put("/etc/appliance/appliance.toml", config)
-        self.check("systemctl restart mosquitto appliance")
+        self.check("systemctl restart appliance")
         self.ready()
 
     def ready(self) -> None:
