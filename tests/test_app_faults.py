@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -485,8 +486,7 @@ async def test_without_aiortc_the_house_is_rung_and_the_door_opens(
 async def test_heat_is_told_in_a_call_and_over_when_it_is_cooler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unseen = (pressure.watch.__defaults__ or ())[2]
-    monkeypatch.setattr(pressure.watch, "__defaults__", (Path("/sys"), 0.05, unseen))
+    monkeypatch.setattr(pressure, "watch", partial(pressure.watch, interval_s=0.05))
     temperature = tmp_path / "sys" / pressure.THERMAL / "thermal_zone0" / "temp"
     temperature.parent.mkdir(parents=True)
     temperature.write_text("50000\n")

@@ -92,8 +92,13 @@ def _counted(
     while (passed_s := time.monotonic() - begun_s) < lasts_s:
         time.sleep(LOOKS_EVERY_S)
         now = _files(state)
+        named_before = {what: name for name, what in before.items()}
         for name, (inode, size, changed) in now.items():
             old = before.get(name)
+            first = named_before.get((inode, size, changed), name)
+            if first != name:  # it was seen under the name that it had until it was whole
+                written[name] += written.pop(first, 0)
+                continue
             if old != (inode, size, changed):
                 # another one in its place, or changed within, was written as a whole at the most
                 grown = old is not None and old[0] == inode and size > old[1]

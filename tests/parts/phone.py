@@ -86,9 +86,13 @@ class Media:
                 self.changed.notify_all()
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait for something to become true of what was received."""
-        async with asyncio.timeout(PATIENCE_S), self.changed:
-            await self.changed.wait_for(true)
+        """Wait for something to become true of what was received. Raises TimeoutError, with what came."""
+        try:
+            async with asyncio.timeout(PATIENCE_S), self.changed:
+                await self.changed.wait_for(true)
+        except TimeoutError:
+            shown = f"{self.pictures} pictures, of which {len(self.counters)} had a number"
+            raise TimeoutError(f"{shown}, and {len(self.samples)} packets of sound") from None
 
     def tone_hz(self) -> float:
         """The loudest frequency of the last second."""
