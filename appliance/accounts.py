@@ -30,6 +30,8 @@ class SocketAccounts:
     def __init__(self, socket: Path) -> None:
         """`socket` need not be there yet."""
         self._socket = socket
+        self._turn = asyncio.Lock()
+        """Each request is a process there: what is asked first is done first."""
 
     async def make(self, uid: str) -> str | None:
         """The password of an account: a new one, or again that of one that was made here.
@@ -61,7 +63,7 @@ class SocketAccounts:
 
     async def _ask(self, request: dict[str, str]) -> dict[str, Any]:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S), self._turn:
                 reader, writer = await asyncio.open_unix_connection(self._socket, limit=MAX_ANSWER)
                 try:
                     writer.write(msgspec.json.encode(request) + b"\n")

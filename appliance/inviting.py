@@ -1,13 +1,16 @@
 """Inviting a person's phone: who it is for, what it may, an account at the broker, and what came of it.
 
 It joins the contacts, the open invitations of signaling, and whoever makes accounts; the local socket
-asks it.
+asks it. Laws: whoever has no key keeps no account beyond the invitation that it was made for, and what
+anybody may see on a screen gives no more than the usual rights.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -29,7 +32,7 @@ MAX_NAME = 64
 
 
 class Accounts(Protocol):
-    """Who may log in at the broker, where this device can say so."""
+    """Who may log in at the broker, where this device can say so; it does what is asked first, first."""
 
     async def make(self, uid: str) -> str | None:
         """The password of a new account, or again of one that was made so; None where none is needed.
@@ -38,7 +41,7 @@ class Accounts(Protocol):
         """
 
     async def remove(self, uid: str) -> None:
-        """Take it back: nobody came."""
+        """Take it back: nobody came. What was made by hand stays; the next that is made is another."""
 
 
 class NoAccounts:
@@ -153,6 +156,8 @@ class Inviting:
         self._tasks = asyncio.TaskGroup()
         self._newcomers: dict[str, str] = {}
         """The names of those who are invited, and are no contacts yet, by uid."""
+        self._invited: Counter[str] = Counter()
+        """How many invitations of each uid want its account."""
 
     async def __aenter__(self) -> Inviting:
         await self._tasks.__aenter__()
@@ -175,7 +180,8 @@ class Inviting:
     ) -> Invited:
         """Open an invitation for a person, new or known, who may what is said here. Raises Refused.
 
-        With `on_screen` it is shown there as long as it is good.
+        With `on_screen` it is shown there as long as it is good, to whoever comes by: it is refused where
+        it would give more than the usual rights.
         """
         asked = None if may is None else rights_of(may)
         lasts_s = USUAL_S if lasts_s is None else lasts_s
@@ -184,45 +190,42 @@ class Inviting:
         if self._websocket_url is None:
             sentence = "a phone would not find the broker: set [mqtt] websocket_url"
             raise Refused("no_websocket", sentence)
-        self._asked_for(name, asked)  # what cannot be is refused before a page is opened for it
+        self._asked_for(
+            name, asked, on_screen
+        )  # what cannot be is refused before a page is opened for it
         page = await self._page()
-        uid, shown, known, rights = self._asked_for(name, asked)
+        uid, shown, known, rights = self._asked_for(name, asked, on_screen)
         if known is None:
             if uid in self._newcomers:
                 sentence = f"{shown} is invited already: one phone first, then the others"
                 raise Refused("invited", sentence)
             self._newcomers[uid] = shown
-        password = await self._account(uid, known)
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[Outcome] = loop.create_future()
 
         def end(how: Ending, what: str) -> None:
             expiry.cancel()
-            self._newcomers.pop(uid, None)
             if self._on_screen is ended:
                 self._on_screen = None
                 self._screen(None)
             if not ended.done():
                 ended.set_result(self._outcome(how, what, uid, shown))
-            if how != "paired" and password is not None and known is None:
-                self._tasks.create_task(self._accounts.remove(uid), name="account-removal")
+            self._release(uid)
 
         invitations = self._pairing.invitations
-        now_s = loop.time()
         try:
+            password = await self._account(uid, known)
             one = invitations.issue(
                 uid,
                 shown,
                 rights,
                 lasts_s=lasts_s,
-                now_s=now_s,
+                now_s=loop.time(),
                 ended=end,
                 barred=self._contacts.barred(uid),
             )
-        except Refused:
-            self._newcomers.pop(uid, None)
-            if password is not None and known is None:
-                await self._accounts.remove(uid)
+        except BaseException:  # whoever asked may have gone away meanwhile, too
+            self._release(uid)
             raise
         expiry = loop.call_at(one.expires_s, self._expire)
         told = {
@@ -243,23 +246,48 @@ class Inviting:
         return invited
 
     def _asked_for(
-        self, name: str, asked: tuple[Right, ...] | None
+        self, name: str, asked: tuple[Right, ...] | None, on_screen: bool
     ) -> tuple[str, str, Contact | None, tuple[Right, ...]]:
         """Whom it means, by uid and name, as what they are known, and what they may. Raises Refused."""
         uid, shown = self._who(name)
         known = self._contacts.of(uid)
-        return uid, shown, known, self._rights(uid, known, asked)
+        rights = self._rights(uid, known, asked)
+        if on_screen and (more := [right for right in rights if right not in USUAL_RIGHTS]):
+            sentence = (
+                f"{shown} may {' and '.join(more)} too, which no code gives that anybody may see: who is"
+                f" logged in types `appliance pair {shlex.quote(name)}`"
+            )
+            raise Refused("not_on_screen", sentence)
+        return uid, shown, known, rights
 
     async def _account(self, uid: str, known: Contact | None) -> str | None:
-        """A password for the phone; who is known may have one by other hands. Raises Refused."""
+        """A password for the phone; who is known may have one by other hands. Raises Refused.
+
+        It is one that nobody was shown before, except where a phone has it or is just being invited.
+        """
+        is_anew = not self._is_wanted(uid)
+        self._invited[uid] += 1
+        if is_anew:  # the last one's may be left: this program was ended, or the power failed
+            await self._accounts.remove(uid)
         try:
             return await self._accounts.make(uid)
         except Refused as fault:
-            self._newcomers.pop(uid, None)
             if known is None:
                 raise
             log.info("the phone of %s has to be told its password: %s", uid, fault)
             return None
+
+    def _is_wanted(self, uid: str) -> bool:
+        """Whether an account of it is somebody's: a phone's, or an invitation's."""
+        return bool(self._invited[uid] or self._contacts.keys_of(uid))
+
+    def _release(self, uid: str) -> None:
+        """One of its invitations is over, or was none after all."""
+        self._newcomers.pop(uid, None)
+        self._invited[uid] -= 1
+        if not self._is_wanted(uid):
+            del self._invited[uid]
+            self._tasks.create_task(self._accounts.remove(uid), name="account-removal")
 
     def _expire(self) -> None:
         self._pairing.invitations.expire(asyncio.get_running_loop().time())

@@ -15,9 +15,11 @@ import pytest
 from msgspec.structs import replace
 
 from appliance.accounts import Following, SocketAccounts
-from appliance.config import Contact, Mqtt, Security
+from appliance.config import Contact, Device, Mqtt, Security
 from appliance.errors import Refused
+from appliance.inviting import Inviting
 from appliance.model import Right
+from appliance.signaling.pairing import Pairing
 from appliance.trust.contacts import Contacts
 from appliance.trust.keys import DeviceKey
 from tests.parts.brokerhouse import NOT_AUTHORIZED, PLAIN, TLS, Endpoint, ShippedBroker
@@ -203,3 +205,39 @@ async def test_a_daemon_takes_back_the_account_of_whom_it_revokes(
         await until_in(broker, "alice", password, is_in=True)
         await contacts.revoke("alice")
         await until_in(broker, "alice", password, is_in=False)
+
+
+@pytest.mark.broker
+async def test_a_code_that_nobody_took_lets_nobody_in_at_the_broker(
+    broker: ShippedBroker, socket: Path
+) -> None:
+    """Of a contact as the first start writes it: configured, and without a key."""
+    by_hand = broker.house.make("bob")
+    configured = {"owner": Contact(name="Owner"), "bob": Contact(name="Bob")}
+    key, contacts = DeviceKey.make(), Contacts(configured)
+    async with Inviting(
+        Device(id="front-door"),
+        Mqtt(),
+        key,
+        contacts,
+        Pairing("front-door", key, contacts),
+        configured=configured,
+        websocket_url="wss://front-door.local:8884/",
+        accounts=SocketAccounts(socket),
+    ) as inviting:
+        first = await inviting.invite("Owner")
+        old = first.told["invitation"]["password"]
+        await until_in(broker, "owner", old, is_in=True)
+        first.withdraw()
+        second = await inviting.invite("Owner")  # at once, as the welcome does
+        new = second.told["invitation"]["password"]
+        assert new != old
+        await until_in(broker, "owner", new, is_in=True)
+        assert not await asyncio.to_thread(gets_in, broker, "owner", old)
+        second.withdraw()
+        await until_in(broker, "owner", new, is_in=False)
+        third = await inviting.invite("Bob")
+        assert third.told["invitation"]["password"] is None
+        third.withdraw()
+    assert sorted(broker.house.passwords.accounts()) == ["bob", "front-door"]
+    await until_in(broker, "bob", by_hand, is_in=True)

@@ -61,16 +61,38 @@ class Desk:
 class Accounts:
     """A broker whose accounts this device makes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *by_hand: str) -> None:
+        """Some were made by hand."""
+        self.by_hand = by_hand
+        self.good: dict[str, str] = {}
         self.made: list[str] = []
         self.removed: list[str] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self._lock = asyncio.Lock()
 
     async def make(self, uid: str) -> str | None:
-        self.made.append(uid)
-        return f"password-of-{uid}"
+        async with self._lock:
+            await asyncio.sleep(0)
+            if uid in self.by_hand:
+                raise Refused("no_account", f"{uid} has an account that was made by hand")
+            if uid not in self.good:
+                self.made.append(uid)
+                self.good[uid] = f"{uid}-{self.made.count(uid)}"
+            await self.answers.wait()
+            return self.good[uid]
 
     async def remove(self, uid: str) -> None:
-        self.removed.append(uid)
+        async with self._lock:
+            await asyncio.sleep(0)
+            if self.good.pop(uid, None):
+                self.removed.append(uid)
+
+    async def until_good(self, *uids: str) -> None:
+        """What is removed is removed by a task."""
+        async with asyncio.timeout(30):
+            while {*self.good} != {*uids}:  # noqa: ASYNC110 - no more than a dict
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -265,19 +287,103 @@ async def test_a_key_that_cannot_be_kept_is_told_to_both() -> None:
         assert (outcome["outcome"], "yan's already" in outcome["why"]) == ("failed", True)
 
 
-async def test_a_phone_gets_an_account_which_is_taken_back_where_nobody_new_came() -> None:
-    accounts = Accounts()
+@pytest.mark.parametrize("name", ["alice", "Zoe"], ids=["configured", "new"])
+async def test_who_has_no_key_keeps_no_account_beyond_the_invitation(name: str) -> None:
+    accounts, uid, had = Accounts(), name.lower(), set()
     async with desk(accounts) as one:
-        for name in ("alice", "Zoe", "Yan"):
+        for _ in range(3):  # as the welcome does: another one at once, and the old is worth nothing
             invited = await one.inviting.invite(name)
-            uid = name.lower()
-            assert invited.told["invitation"]["password"] == f"password-of-{uid}"
-            if name == "Zoe":
-                await one.comes(dict(invited.told))
+            password = invited.told["invitation"]["password"]
+            assert accounts.good == {uid: password}
+            assert password not in had
+            had.add(password)
             invited.withdraw()
             await invited.outcome()
-    assert accounts.made == ["alice", "zoe", "yan"]
-    assert accounts.removed == ["yan"], "neither who came nor who was there before"
+        invited = await one.inviting.invite(name, None, 0.01)
+        assert (await invited.outcome())["outcome"] == "expired"
+        await accounts.until_good()
+        invited = await one.inviting.invite(name)
+        await one.comes(dict(invited.told))
+        await invited.outcome()
+        second = await one.inviting.invite(name)
+        password = invited.told["invitation"]["password"]
+        assert second.told["invitation"]["password"] == password, "two phones, one account"
+        assert password not in had
+        second.withdraw()
+        await second.outcome()
+    assert accounts.good == {uid: password}, "it has a phone"
+
+
+async def test_an_account_is_there_as_long_as_one_of_its_invitations_is() -> None:
+    accounts = Accounts()
+    async with desk(accounts) as one:
+        first = await one.inviting.invite("alice")
+        other = await one.inviting.invite("alice")
+        assert first.told["invitation"]["password"] == other.told["invitation"]["password"]
+        first.withdraw()
+        third = await one.inviting.invite("alice")
+        assert third.told["invitation"]["password"] == other.told["invitation"]["password"]
+        other.withdraw()
+        assert accounts.removed == []
+        third.withdraw()
+        await accounts.until_good()
+
+
+async def test_what_was_left_of_an_invitation_before_a_restart_is_worth_nothing() -> None:
+    accounts = Accounts()
+    left = await accounts.make("alice")
+    async with desk(accounts) as one:
+        invited = await one.inviting.invite("alice")
+        assert invited.told["invitation"]["password"] not in (None, left)
+
+
+async def test_an_invitation_that_does_not_come_about_leaves_no_account() -> None:
+    accounts = Accounts()
+    async with desk(accounts) as one:
+        for number in range(16):
+            await one.inviting.invite(f"guest {number}")
+        with pytest.raises(Refused, match="open already"):
+            await one.inviting.invite("alice")
+        with pytest.raises(Refused, match="open already"):
+            await one.inviting.invite("Zoe")
+        await accounts.until_good(*(f"guest-{number}" for number in range(16)))
+        one.pairing.invitations.withdraw_all()
+        accounts.answers.clear()
+        asking = asyncio.get_running_loop().create_task(one.inviting.invite("Zoe"))
+        await accounts.until_good("zoe")
+        asking.cancel()  # whoever asked has gone away
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await accounts.until_good()
+        accounts.answers.set()
+        assert (await one.inviting.invite("Zoe")).told["invitation"]["uid"] == "zoe"
+
+
+async def test_who_has_an_account_by_hand_is_told_its_password_and_keeps_it() -> None:
+    accounts = Accounts("alice")
+    async with desk(accounts) as one:
+        invited = await one.inviting.invite("alice")
+        assert invited.told["invitation"]["password"] is None
+        invited.withdraw()
+        await invited.outcome()
+    assert (accounts.made, accounts.removed) == ([], [])
+
+
+@pytest.mark.parametrize("may", [None, ["call", "answer", "view"]])
+async def test_a_screen_gives_no_more_than_the_usual_rights(may: Sequence[str] | None) -> None:
+    """Whoever comes by may scan it."""
+    shown: list[str | None] = []
+    async with desk(screen=shown.append) as one:
+        name = "alice" if may is None else "Zoe"
+        with pytest.raises(Refused, match=f"logged in types `appliance pair {name}`") as refused:
+            await one.inviting.invite(name, may, on_screen=True)
+        assert refused.value.code == "not_on_screen"
+        assert (shown, len(one.pairing.invitations)) == ([], 0)
+        assert (await one.inviting.invite(name, may)).told["may"], "for who is logged in"
+        for other in ("bob", "Yan"):
+            invited = await one.inviting.invite(other, on_screen=True)
+            assert invited.told["may"] == ["call", "answer"]
+            invited.withdraw()
 
 
 async def test_without_an_account_nobody_new_is_invited_and_who_is_known_may_have_one() -> None:

@@ -22,6 +22,7 @@ import pytest
 from appliance.bus import Bus
 from appliance.config import Contact, Device, Mqtt
 from appliance.inviting import Inviting
+from appliance.model import Right
 from appliance.owner.welcome import Welcome
 from appliance.reporting.socket import LocalSocket
 from appliance.signaling.pairing import Pairing
@@ -219,6 +220,29 @@ async def test_what_is_missing_is_said_once_and_it_goes_on_when_it_is_there(tmp_
         await contacts.add("zoe", "Zoe", DeviceKey.make().public, ())
         assert await running == 0
     assert len([text for text in log.said if "no appliance" in text]) <= 2
+
+
+async def test_a_contact_who_may_open_the_door_is_not_invited_by_what_anybody_can_read(
+    tmp_path: Path,
+) -> None:
+    ours, theirs = pty.openpty()
+    log, path = Listener(), tmp_path / "s"
+    contacts = Contacts(CONFIGURED)
+    assert Right.UNLOCK in contacts.may("alice")
+    async with appliance_at(path, contacts) as door:
+        terminal = Path(os.ttyname(theirs))
+        one = Welcome("Alice", 60, (terminal,), 0.05, log, {"APPLIANCE_SOCKET": str(path)})
+        running = started(one)
+        said = await log.until(1)
+        assert "Alice may unlock too" in said
+        assert "`appliance pair Alice`" in said
+        assert b"`appliance pair Alice`" in await asyncio.to_thread(os.read, ours, 65536)
+        assert len(door.pairing.invitations) == 0
+        await contacts.add("alice", None, DeviceKey.make().public, ())
+        assert await running == 0
+        assert len(log.said) == 1
+    os.close(ours)
+    os.close(theirs)
 
 
 async def test_after_its_time_it_ends_and_takes_the_invitation_back(tmp_path: Path) -> None:
