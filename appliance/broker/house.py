@@ -140,7 +140,7 @@ class House:
     def rename(self, hosts: Sequence[str], pages: bytes) -> None:
         """Certificates for other names and addresses, of pages too where they have their own.
 
-        What has no name in it stays as it is: configuration, ACL and accounts. Raises NoAuthority, NoBroker.
+        What has no name in it stays: configuration, ACL and accounts. Raises NoAuthority, NoBroker.
         """
         self._must_be_there()
         issued = self.authority().for_server(hosts)

@@ -1,7 +1,8 @@
 """TOML of whoever wrote it: read, or refused with a sentence, whatever it says.
 
 Python's own reader raises more than its error: for a number in thousands of digits, and for what is nested
-too deep; and it takes what none can show, a long number in hexadecimal, or follow, a key of thousands of parts.
+too deep. And it takes what none can show, a long number in hexadecimal, or follow, a key of thousands of
+parts.
 """
 
 from __future__ import annotations

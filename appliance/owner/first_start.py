@@ -222,7 +222,7 @@ class FirstStart:
         )
 
     def _follow_name(self) -> None:
-        """The machine has another name now: what has the old one in it, as it was written here, gets that one.
+        """The machine has another name now: what has the old one in it, as it was written, gets that.
 
         Nothing else is written: the broker's configuration and its ACL, which have no name, may have been
         changed since.
@@ -248,8 +248,8 @@ class FirstStart:
         House(self.broker).rename(self._hosts, self._page(device))
         self._say_where(device)
         self._tell(
-            f"This device was {old}.local, and has another name. Its broker's configuration, accounts and ACL"
-            f" are as they were.\n{self._done(device)}"
+            f"This device was {old}.local, and has another name. Its broker's configuration,"
+            f" accounts and ACL are as they were.\n{self._done(device)}"
         )
 
     def _tell(self, text: str) -> None:
