@@ -137,6 +137,19 @@ class House:
         user = "" if os.geteuid() else "user root\n"
         return f"{user}pid_file {self.folder / OWN_PID_FILE}\nlog_dest stderr\n\n"
 
+    def rename(self, hosts: Sequence[str], pages: bytes) -> None:
+        """Certificates for other names and addresses, of pages too where they have their own.
+
+        What has no name in it stays: configuration, ACL and accounts. Raises NoAuthority, NoBroker.
+        """
+        self._must_be_there()
+        issued = self.authority().for_server(hosts)
+        self._write("server.key", issued.key)
+        self._write("server.crt", issued.certificate)
+        if (self.folder / PAGES).exists():
+            self._write(PAGES, pages)
+        self.belong()
+
     def authority(self) -> Authority:
         """Who signs for this house. Raises NoAuthority."""
         return Authority.load(self.folder)

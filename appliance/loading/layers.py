@@ -6,7 +6,6 @@ A value keeps its origin, so that a fault can name the file that has it.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -14,6 +13,7 @@ from string import Template
 from typing import Any
 
 from appliance.loading.findings import Path
+from appliance.loading.toml import NoToml, parsed
 
 DEFAULT_FILE = FilePath("/etc/appliance/appliance.toml")
 PREFIX = "APPLIANCE__"
@@ -52,7 +52,7 @@ def read_layers(file: FilePath | None, environ: Mapping[str, str]) -> Layers:
 
 def _read_file(layers: Layers, file: FilePath) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return parsed(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         hint = "" if file != DEFAULT_FILE else " (config/appliance.toml shows what it may hold)"
         fault = f"there is no such file{hint}"
@@ -60,10 +60,8 @@ def _read_file(layers: Layers, file: FilePath) -> dict[str, Any]:
         fault = f"cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:
         fault = f"is not UTF-8 at byte {error.start}"
-    except tomllib.TOMLDecodeError as error:
-        fault = f"is not TOML: {error}"
-    except RecursionError:
-        fault = "is nested too deep"
+    except NoToml as error:
+        fault = str(error)
     layers.faults.append((str(file), fault))
     return {}
 
@@ -85,10 +83,10 @@ def _read_variable(layers: Layers, name: str, environ: Mapping[str, str]) -> Non
 
 def _toml_value(text: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+        found = parsed(f"value = {text}")
+    except NoToml:
         return text
-    return parsed["value"] if parsed.keys() == {"value"} else text
+    return found["value"] if found.keys() == {"value"} else text
 
 
 def _merge(

@@ -8,7 +8,6 @@ fault is left there, with a sentence for each beside it, and nothing of that fil
 from __future__ import annotations
 
 import re
-import tomllib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from appliance.errors import ConfigError
+from appliance.loading.toml import NoToml, parsed
 from appliance.whole_file import private_folder, sync_folder, write_whole
 
 FILES = ("door.txt", "door.toml")
@@ -95,14 +95,11 @@ class Taken:
 def read(file: Path) -> Said:
     """What `door.txt` says. Raises ConfigError."""
     try:
-        values = tomllib.loads(_bytes(file).decode("utf-8-sig"))
-        said = msgspec.convert(values, Said)
+        said = msgspec.convert(parsed(_bytes(file).decode("utf-8-sig")), Said)
     except UnicodeDecodeError:
         raise ConfigError(["is not UTF-8: save it as such"]) from None
-    except RecursionError:
-        raise ConfigError(["is nested too deep"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"is not TOML: {error}"]) from None
+    except NoToml as error:
+        raise ConfigError([str(error)]) from None
     except msgspec.ValidationError as error:
         raise ConfigError([str(error)]) from None
     if said.wifi is not None and (faults := [*_of_password(said.wifi)]):

@@ -179,11 +179,8 @@ class FirstStart:
         """Each step may be done again; the configuration, by which it is in use, is the last."""
         from appliance.broker.house import House
 
-        names = [self.host, f"{self.host}.local", "localhost"]
-        authority = Authority.load_or_make(self.places.state / AUTHORITY, device, self.host)
-        page, _ = authority.leaf(names)
         house = House(self.broker)
-        house.new([f"{self.host}.local", "localhost"], device=device, pages=page.read_bytes())
+        house.new(self._hosts, device=device, pages=self._page(device))
         password = self.places.credstore / PASSWORD
         private_folder(password.parent)
         write_whole(password, f"{house.make(device)}\n".encode())
@@ -193,6 +190,20 @@ class FirstStart:
         if not link.is_symlink():
             link.symlink_to(self.broker / CONFIGURATION)
             sync_folder(self.links)
+        self._say_where(device)
+
+    @property
+    def _hosts(self) -> list[str]:
+        """Under which the broker is reached."""
+        return [f"{self.host}.local", "localhost"]
+
+    def _page(self, device: str) -> bytes:
+        """What the page is met with, at the broker too (PEM)."""
+        authority = Authority.load_or_make(self.places.state / AUTHORITY, device, self.host)
+        page, _ = authority.leaf([self.host, *self._hosts])
+        return page.read_bytes()
+
+    def _say_where(self, device: str) -> None:
         write_whole(self._drop_in, TEXT.format(device=device, host=self.host).encode(), MODE)
 
     def _wire(self, layers: Layers) -> None:
@@ -211,7 +222,13 @@ class FirstStart:
         )
 
     def _follow_name(self) -> None:
-        """The machine has another name now: what is as it was written here is written for that one."""
+        """The machine has another name now: what has the old one in it, as it was written, gets that.
+
+        Nothing else is written: the broker's configuration and its ACL, which have no name, may have been
+        changed since.
+        """
+        from appliance.broker.house import House
+
         try:
             text = self._drop_in.read_text("utf-8")
         except FileNotFoundError:
@@ -228,8 +245,12 @@ class FirstStart:
                 " it was written: where it has the old name, phones look in vain."
             )
             return
-        self._lay_out(device)
-        self._tell(f"This device was {old}.local, and has another name.\n{self._done(device)}")
+        House(self.broker).rename(self._hosts, self._page(device))
+        self._say_where(device)
+        self._tell(
+            f"This device was {old}.local, and has another name. Its broker's configuration,"
+            f" accounts and ACL are as they were.\n{self._done(device)}"
+        )
 
     def _tell(self, text: str) -> None:
         self.say(text)

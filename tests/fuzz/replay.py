@@ -14,6 +14,7 @@ import hmac
 import json
 import secrets
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -43,8 +44,11 @@ SETTLE_S = 1.0
 LAST = b"the last of it"
 HOUR_S = 3600
 BACK = ("a reboot", "a restart")
+NO_REBOOT = "no reboot is played"
+"""The figure that says why: this kernel has no namespaces of time, and it is a restart instead."""
 UP_S = 9
 """How long a machine has been up when its daemon starts."""
+READ = "from time import *; print(clock_gettime(CLOCK_MONOTONIC), clock_gettime(CLOCK_BOOTTIME))"
 
 
 class Here:
@@ -54,6 +58,8 @@ class Here:
         self._file = folder / "clock"
         self._library = library
         self._within: list[str | Path] = []
+        self._holds: Path | None = None
+        self._since_s = 0
         self.set(0)
 
     def set(self, ahead_s: int) -> None:
@@ -63,30 +69,47 @@ class Here:
         new.rename(self._file)
 
     @contextmanager
-    def rebooted(self) -> Iterator[bool]:
-        """What is started meanwhile has clocks that only rise begun anew; False where none can be.
+    def rebooted(self) -> Iterator[str]:
+        """What is started meanwhile has clocks that only rise begun anew; why not, where none can be.
 
         By a namespace of time (time_namespaces(7)): of `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME`.
         """
         clocks = {"monotonic": time.CLOCK_MONOTONIC, "boottime": time.CLOCK_BOOTTIME}
+        self._since_s = int(time.clock_gettime(time.CLOCK_BOOTTIME))
         back = [f"--{name}={UP_S - int(time.clock_gettime(one))}" for name, one in clocks.items()]
         unshare = str(program("unshare", "util-linux"))
         holder = subprocess.Popen(
             [unshare, "--time", *back, "--fork", "--kill-child",
              "sh", "-c", "echo $$ && exec sleep infinity"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
             assert holder.stdout is not None
             there = holder.stdout.readline().strip()  # nothing where it ended
             if there:
-                enter = f"--time=/proc/{there}/ns/time"
-                self._within = [program("nsenter", "util-linux"), enter]
-            yield bool(there)
+                self._holds = Path(f"/proc/{there}/ns/time")
+                self._within = [program("nsenter", "util-linux"), f"--time={self._holds}"]
+                yield ""
+            else:
+                yield _why(holder)
         finally:
-            self._within = []
+            self._within, self._holds = [], None
             holder.kill()
             holder.communicate()
+
+    def begun_anew(self, process: subprocess.Popen[bytes]) -> bool:
+        """Whether a program that was started meanwhile has those clocks, which began at `UP_S`.
+
+        By what the kernel says whose they are, and by what somebody reads who is given the same.
+        """
+        own = Path(f"/proc/{process.pid}/ns/time")
+        if self._holds is None or own.readlink() != self._holds.readlink():
+            return False
+        enter = [str(program("nsenter", "util-linux")), f"--time={own}"]
+        asked = [*enter, sys.executable, "-S", "-E", "-c", READ]
+        said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+        passed_s = time.clock_gettime(time.CLOCK_BOOTTIME) - self._since_s
+        return all(UP_S <= float(one) <= UP_S + passed_s for one in said.split())
 
     def start(self, words: Sequence[str | Path], **options: Any) -> subprocess.Popen[bytes]:
         """Start a program by that clock."""
@@ -97,6 +120,14 @@ class Here:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         return subprocess.Popen([str(one) for one in (*self._within, *words)], **options)
+
+
+def _why(holder: subprocess.Popen[str]) -> str:
+    """What is said where it could not make a namespace of time."""
+    _, said = holder.communicate()
+    if not Path("/proc/self/ns/time").exists():  # before Linux 5.6, or built without
+        return f"Function not implemented: namespaces of time ({said.strip()})"
+    return said.strip() or f"unshare ended with {holder.returncode}"
 
 
 def faketime() -> Path:
@@ -262,6 +293,9 @@ class Scene:
     async def anew(self, when: str, said: list[Kept]) -> None:
         """A daemon that was started just now, to which it is said again."""
         async with self.door() as door:
+            if "reboot" in when:
+                promise = f"{when}: the daemon's clocks began at {UP_S} s"
+                self.outcome.expect(self.here.begun_anew(door.process), promise)
             await self.again(door, when, said)
             await self.is_well(door, when)
 
@@ -334,18 +368,16 @@ async def _play(folder: Path, times: int, outcome: Outcome, whole: bool) -> None
             if whole:
                 here.set(0)
                 await scene.anew("after a restart", said)
-                with (
-                    here.rebooted() as is_so
-                ):  # and a computer without a battery is behind the time
+                with here.rebooted() as why_not:  # and without a battery it is behind the time
                     here.set(-HOUR_S)
-                    outcome.expect(
-                        is_so, "this kernel has namespaces of time, so a reboot is played"
-                    )
+                    promise = "this kernel has namespaces of time, so a reboot is played"
+                    outcome.expect(not why_not, promise)
                     await scene.anew("after a reboot", said)
             here.set(YEAR_S)
-            with here.rebooted() as is_so:
-                how = BACK[not is_so]
-                await scene.anew(f"after {how} and a year", said)
+            with here.rebooted() as why_not:
+                if why_not:
+                    outcome.figures[NO_REBOOT] = why_not
+                await scene.anew(f"after {BACK[bool(why_not)]} and a year", said)
 
 
 def run(count: int, seed: int, *, whole: bool = True) -> Outcome:

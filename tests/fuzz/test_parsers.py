@@ -444,6 +444,11 @@ def test_packets_of_sound(data: bytes) -> None:
 )
 @example(b"[mqtt]\nwebsocket_url = 'ws://['\n[http]\norigins = ['http://[', 'http://a:b']\n")
 @example(b"x = " + b"[" * 3000)
+@example(b"x = " + b"1" * 5000)
+@example(b"name = 0x" + b"1" * 5000)
+@example(b"[device]\nid = 0x" + b"1" * 5000)
+@example(b"[mqtt]\nport = 0x" + b"1" * 5000)
+@example(b"x" + b".x" * 3000 + b" = 1")
 def test_configurations(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.toml"
@@ -460,6 +465,11 @@ def test_configurations(data: bytes) -> None:
     )
 )
 @example(b"x = " + b"[" * 3000)
+@example(b"x = " + b"1" * 5000)
+@example(b"name = 0x" + b"1" * 5000)
+@example(b"[device]\nid = 0x" + b"1" * 5000)
+@example(b"[mqtt]\nport = 0x" + b"1" * 5000)
+@example(b"x" + b".x" * 3000 + b" = 1")
 def test_what_is_on_the_card(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "door.txt"
@@ -475,10 +485,12 @@ def test_what_is_on_the_card(data: bytes) -> None:
 @fast
 @given(
     st.dictionaries(
-        st.sampled_from(["APPLIANCE_DEVICE__ID", "APPLIANCE_CALL", "APPLIANCE_X"]), st.text()
+        st.sampled_from(["APPLIANCE__DEVICE__ID", "APPLIANCE__CALL", "APPLIANCE__X"]), st.text()
     )
 )
-@example({"APPLIANCE_CALL": "[" * 3000})
+@example({"APPLIANCE__CALL": "[" * 3000})
+@example({"APPLIANCE__CALL": "1" * 5000})
+@example({"APPLIANCE__MQTT__PORT": "0x" + "1" * 5000})
 def test_configurations_from_the_environment(environ: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(ConfigError):
         load(shipped("simulated.toml"), environ | {"STATE_DIRECTORY": folder})

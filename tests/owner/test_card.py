@@ -105,6 +105,7 @@ def test_a_connection_of_ones_own_is_taken_as_it_is(machine: Machine) -> None:
         (b'[wifi]\nname = "x"\ncountry = "Germany"\n', "country"),
         (b'[wifi]\nname = "' + "ü".encode() * 17 + b'"\ncountry = "DE"\n', "32 bytes"),
         (b'name = "\xfc"\n', "is not UTF-8"),
+        (b"x = " + b"1" * 5000, "a number that is too long"),
         (b"#" * 70_000, "no small file"),
     ],
 )

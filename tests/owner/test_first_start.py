@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import stat
 import subprocess
@@ -244,6 +245,45 @@ def test_with_another_name_what_was_written_for_the_old_one_follows(machine: Mac
     assert "its name: front-door.local, at the broker appliance-1f3a" in machine.note.read_text()
     machine.is_ready("front-door", "appliance-1f3a")
     assert (machine.places.state / "tls" / "ca.crt").read_bytes() == authority, "phones trust it"
+
+
+def test_with_another_name_its_broker_lets_in_whom_its_owner_lets_in(machine: Machine) -> None:
+    machine.starts("old")
+    House(machine.broker).make("kitchen")
+    mine = {
+        "acl": "\nuser kitchen\ntopic read appliance/#\n",
+        "appliance.conf": "\nlistener 1885 127.0.0.1\n",
+    }
+    for name, line in mine.items():
+        with (machine.broker / name).open("a") as file:
+            file.write(line)
+    kept = [
+        *(machine.broker / name for name in (*mine, "passwords", "ca.crt", "ca.key")),
+        machine.places.credstore / "appliance.mqtt.password",
+        machine.places.drop_ins / "20-first-door.toml",
+    ]
+    before = [file.read_bytes() for file in kept]
+    said = machine.starts("new")
+    assert "configuration, accounts and ACL are as they were" in said
+    assert [file.read_bytes() for file in kept] == before
+    machine.is_ready("new", "old")
+    for name in ("server.crt", "pages.pem"):
+        met = x509.load_pem_x509_certificate((machine.broker / name).read_bytes())
+        names = met.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert "new.local" in names.get_values_for_type(x509.DNSName)
+        assert "old.local" not in names.get_values_for_type(x509.DNSName)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(machine.broker / "server.crt", machine.broker / "server.key")
+
+
+def test_with_another_name_a_broker_that_its_owner_took_away_is_not_made_anew(
+    machine: Machine,
+) -> None:
+    machine.starts("old")
+    shutil.rmtree(machine.broker)
+    with pytest.raises(ApplianceError, match="no broker's folder"):
+        machine.starts("new")
+    assert not machine.broker.exists()
 
 
 def test_with_another_name_what_was_changed_is_not_touched(machine: Machine) -> None:

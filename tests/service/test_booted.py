@@ -284,6 +284,94 @@ def test_the_first_phone_is_invited_in_the_log_and_no_longer_than_somebody_invit
     stopped.run(f"rm {drop_in}")
 
 
+# -------------------- what those who help are kept from
+
+LOOK = """#!/bin/sh
+for each in "$@"; do
+  grep -qs secret "$each/kept" "$each" && echo "read $each"
+  ( : > "$each/written" ) 2> /dev/null && rm "$each/written" && echo "write $each"
+done
+exit 0
+"""
+OF_NOBODY = ("/etc/theirs", "/usr/theirs")
+HIDDEN = (
+    *("/etc/shadow-", "/etc/ssl/private", "/etc/credstore", "/etc/mosquitto/appliance", "/root"),
+    *("/var/log", "/var/lib/mosquitto", "/persistent/shared/etc/credstore", "/home/alice"),
+)
+NETWORKS, CARD = "/etc/NetworkManager/system-connections", "/bootfs"
+OVERLAY = UNIT.parents[1] / "image-build/layer/appliance.rootfs-overlay/usr/lib/systemd/system"
+
+
+def seen(machine: Machine, unit: str) -> set[str]:
+    """What can be read and written of all this by who is root, or passes over who may, in this unit."""
+    places = (*OF_NOBODY, *HIDDEN, NETWORKS, CARD, "/etc/appliance")
+    machine.run(
+        "umask 077; echo secret > /etc/shadow-; for each in"
+        f" {' '.join(places)}; do [ -f $each ] || (mkdir -p $each; echo secret > $each/kept); done"
+    )
+    machine.put("/opt/look", LOOK, 0o755)
+    text = unit if "\nType=" in unit else unit.replace("[Service]\n", "[Service]\nType=oneshot\n")
+    text = text.replace("RemainAfterExit=yes\n", "")
+    words = f"/opt/look {' '.join(places)}"
+    machine.put("/run/systemd/system/looks.service", unit_for(words, text))
+    machine.begin()
+    machine.run("systemctl daemon-reload && systemctl start looks")
+    assert machine.shows("Result", "looks") == "success"
+    told = machine.journal("looks")
+    machine.run("rm -f " + " ".join(f"{one}/kept" for one in places if one != "/etc/shadow-"))
+    return set(re.findall(r"(?m)(?:read|write) /\S+$", told))
+
+
+def test_who_invites_reads_no_secret_whoever_it_belongs_to(machine: Machine) -> None:
+    unit = (UNIT.parent / "appliance-welcome.service").read_text()
+    reads = {f"read {one}" for one in (*OF_NOBODY, "/etc/appliance")}
+    assert seen(machine, unit) == reads, "it may open any terminal, and so any file that it finds"
+    bare = re.sub(r"(?m)^(InaccessiblePaths|ProtectHome)=.*\n", "", unit)
+    assert seen(machine, bare) >= reads | {f"read {one}" for one in (*HIDDEN, NETWORKS, CARD)}
+
+
+@pytest.fixture
+def card(machine: Machine) -> Iterator[Machine]:
+    """With a first partition, as an image has it, and what an owner has written on it."""
+    machine.run(f"mkdir -p {CARD} {NETWORKS} && mount -t tmpfs tmpfs {CARD}")
+    machine.put(f"{CARD}/door.txt", 'name = "gate"\n[wifi]\nname = "x"\ncountry = "DE"\n')
+    yield machine
+    machine.run(
+        f"systemctl stop appliance-card; umount {CARD}; rm -r {NETWORKS}"
+        " /etc/appliance/hostname /etc/appliance/wifi-country",
+        check=False,
+    )
+
+
+def test_what_reads_the_card_as_root_reaches_nothing_else(card: Machine) -> None:
+    places = (NETWORKS, CARD, "/etc/appliance")
+    own = {f"{what} {one}" for what in ("read", "write") for one in places}
+    unit = (OVERLAY / "appliance-card.service").read_text()
+    assert seen(card, unit) == own | {f"read {one}" for one in OF_NOBODY}
+
+
+def test_what_is_on_the_card_is_taken_within_that_sandbox(card: Machine) -> None:
+    card.put(f"{CARD}/office.nmconnection", "[connection]\nid=office\n")
+    card.put(f"{CARD}/door.toml", f"x = {'1' * 5000}\n")
+    unit = (OVERLAY / "appliance-card.service").read_text()
+    card.put("/run/systemd/system/appliance-card.service", unit)
+    card.run("chown appliance /etc/appliance && systemctl daemon-reload")
+    card.begin()
+    card.run("systemctl start appliance-card")
+    assert card.shows("Result", "appliance-card") == "success"
+    assert card.run(f"ls {CARD}").out.split() == ["door-faults.txt", "door.toml"]
+    assert "door.toml: has a number that is too long" in card.read(f"{CARD}/door-faults.txt")
+    assert card.read("/etc/appliance/hostname") == "gate\n"
+    assert card.run("stat -c %U /etc/appliance/hostname").out == "appliance\n"
+    kept = card.run(f"stat -c '%U %a %n' {NETWORKS}/*").out.split("\n")
+    assert [line.rpartition("/")[2] for line in kept[:-1]] == [
+        "appliance-wifi.nmconnection",
+        "office.nmconnection",
+    ]
+    assert all(line.startswith("root 600 ") for line in kept[:-1])
+    card.run("chown root /etc/appliance")
+
+
 def test_who_starts_no_end_of_threads_is_stopped(machine: Machine) -> None:
     if not machine.controls("pids"):
         pytest.skip("this kernel lets no container limit processes: the lab's own does")

@@ -89,6 +89,7 @@ def test_the_watchdog_wants_to_hear_twice_as_often_as_it_bites(
 
 UNITS = UNIT.parent
 PROGRAM = "/opt/appliance/bin/appliance"
+OF_THE_IMAGE = UNITS.parent / "image-build/layer/appliance.rootfs-overlay/usr/lib/systemd/system"
 DROP_INS = ("appliance-accounts.conf", "appliance-lan-only.conf", "appliance-screen.conf")
 MOST_EXPOSED = 15
 """Tenths of what `systemd-analyze security` counts to ten."""
@@ -99,9 +100,8 @@ def laid_out(folder: Path, *drop_ins: str) -> Path:
     program = folder / "appliance"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    for file in (
-        one for one in UNITS.iterdir() if one.suffix in (".service", ".socket", ".timer", ".path")
-    ):
+    ours = [one for place in (UNITS, OF_THE_IMAGE) for one in place.iterdir()]
+    for file in (one for one in ours if one.suffix in (".service", ".socket", ".timer", ".path")):
         (folder / file.name).write_text(file.read_text().replace(PROGRAM, str(program)))
     beside = folder / f"{UNIT.name}.d"
     beside.mkdir()
@@ -139,6 +139,7 @@ def test_the_brokers_unit_is_given_rules_that_the_package_brings() -> None:
         ("appliance-accounts@.service", ()),
         ("appliance-broker-pages.path", ()),
         ("appliance-broker-pages.service", ()),
+        ("appliance-card.service", ()),
         ("appliance-journal.service", ()),
         ("appliance-welcome.service", ()),
         ("appliance-journal.timer", ()),
@@ -172,6 +173,7 @@ def test_what_is_exposed_is_little(drop_ins: tuple[str, ...], tmp_path: Path) ->
     [
         "appliance-accounts@.service",
         "appliance-broker-pages.service",
+        "appliance-card.service",
         "appliance-journal.service",
         "appliance-welcome.service",
     ],
