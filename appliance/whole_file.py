@@ -25,9 +25,7 @@ def write_whole(file: Path, data: bytes, mode: int = 0o600, *, of_folder: bool =
         writing.write(data)
         writing.flush()
         # before it has its name: none is to find it locked
-        os.fchmod(writing.fileno(), mode)
-        if of_folder:
-            _belongs(writing.fileno(), file.parent)
+        _belongs(writing.fileno(), file.parent if of_folder else None, mode)
         os.fsync(writing.fileno())
     rename(new, file)
 
@@ -70,7 +68,8 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
-def _belongs(descriptor: int, folder: Path) -> None:
-    if os.geteuid() == 0:
+def _belongs(descriptor: int, folder: Path | None, mode: int) -> None:
+    os.fchmod(descriptor, mode)
+    if os.geteuid() == 0 and folder is not None:
         owner = folder.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -148,7 +148,7 @@ def _pages(options: Namespace) -> int:
     authority = _writing(lambda: read_of(options.file.with_name(CERTIFICATE_FILE)))
     if _writing(lambda: house.renew_pages(pem, authority)):
         if options.changed is not None:
-            _writing(options.changed.touch)
+            _writing(lambda: write_whole(options.changed, b""))
         told = house.reload(options.pid_file)
         _say(f"Pages meet a new certificate at the broker{'' if told else ', once it is started'}.")
     return 0

@@ -169,7 +169,7 @@ def test_a_folder_that_is_swapped_for_a_link_meanwhile_gives_nothing_away(
         if Path(path).name == "alice.0.crt" and not certificates.is_symlink():
             certificates.rename(tmp_path / "aside")
             certificates.symlink_to(outside)
-        give(path, *given, **more)
+        give(path, *given, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "chown", swapped)
     house.belong()

@@ -187,7 +187,7 @@ def test_the_broker_is_started_anew_only_where_pages_meet_another_certificate(
     tmp_path: Path,
 ) -> None:
     text = (UNITS / "appliance-broker-pages.service").read_text()
-    assert "LoadCredential" not in text, "it follows links, as root"
+    assert "\nLoadCredential" not in text, "it follows links, as root"
     [told] = re.findall(r"--changed \$\{RUNTIME_DIRECTORY\}/(\S+)", text)
     [script] = re.findall(r"(?m)^ExecStartPost=\+/bin/sh -c '([^']*)'$", text)
     asked = tmp_path / "asked"
