@@ -270,7 +270,8 @@ def test_the_authoritys_key_stays_roots_at_each_start(tmp_path: Path) -> None:
         (folder / name).write_bytes(b"")
         os.chown(folder / name, 4321, 4321)
     lines = OVERLAY / "usr" / "lib" / "tmpfiles.d" / "appliance-image.conf"
-    words = [need.program("systemd-tmpfiles", "systemd"), "--create", f"--root={tmp_path}", lines]
+    tmpfiles = need.program("systemd-tmpfiles", "systemd")
+    words = [str(tmpfiles), "--create", f"--root={tmp_path}", str(lines)]
     for _ in range(2):
         subprocess.run(words, check=True, capture_output=True)
         found = {one.name: (one.stat().st_uid, one.stat().st_gid) for one in folder.iterdir()}
