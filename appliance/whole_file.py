@@ -13,9 +13,10 @@ NEW = ".new"
 """The ending of a file that is being written; one that is found was given up."""
 
 
-def write_whole(file: Path, data: bytes, mode: int = 0o600) -> None:
+def write_whole(file: Path, data: bytes, mode: int = 0o600, *, of_folder: bool = True) -> None:
     """Write beside `file`, synced, and put it in its place, readable by this user alone unless `mode` says
-    otherwise. What root writes belongs to whom the folder does, who is to read it.
+    otherwise. What root writes belongs to whom the folder does, who is to read it; or to root, without
+    `of_folder`.
 
     Blocks until the disk has it; raises OSError, and then the old file is there as it was.
     """
@@ -23,9 +24,8 @@ def write_whole(file: Path, data: bytes, mode: int = 0o600) -> None:
     with open(new, "wb", opener=private) as writing:
         writing.write(data)
         writing.flush()
-        _belongs(
-            writing.fileno(), file.parent, mode
-        )  # before it has its name: none is to find it locked
+        # before it has its name: none is to find it locked
+        _belongs(writing.fileno(), file.parent if of_folder else None, mode)
         os.fsync(writing.fileno())
     rename(new, file)
 
@@ -68,8 +68,8 @@ def private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
-def _belongs(descriptor: int, folder: Path, mode: int) -> None:
+def _belongs(descriptor: int, folder: Path | None, mode: int) -> None:
     os.fchmod(descriptor, mode)
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and folder is not None:
         owner = folder.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -68,10 +68,13 @@ class Promise(Enum):
 
 KEPT, SOON, KILL, LOST, NONE = Promise
 
+GIVEN_AGAIN = "done again by the next command, and by whole_file"
+
 CENSUS: dict[str, tuple[Promise, str]] = {
     "broker.authority:Authority.make write_whole": (KEPT, ""),
     "broker.authority:Authority._write_revoked write_whole": (KEPT, ""),
     "broker.command:_account write_whole": (KEPT, "whole_file:write_whole"),
+    "broker.command:_pages write_whole": (KEPT, "whole_file:write_whole"),
     "broker.handing_out:HandedOut._key write_whole": (KEPT, ""),
     "broker.handing_out:HandedOut._write write_whole": (KEPT, ""),
     "broker.house:House.new private_folder": (KEPT, ""),
@@ -80,10 +83,12 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "broker.house:House.remove rename": (KEPT, ""),
     "broker.house:House._write write_whole": (KEPT, ""),
     "broker.house:House._begin chmod": (LOST, "it was made so; mended by the next `new`"),
-    "broker.house:House.belong os.chown": (
-        LOST,
-        "done again by the next command, and by whole_file",
-    ),
+    "broker.house:House.belong os.fchown": (LOST, GIVEN_AGAIN),
+    "broker.house:_keep_key os.fchown": (LOST, GIVEN_AGAIN),
+    "broker.house:_keep_key os.fchmod": (LOST, GIVEN_AGAIN),
+    "broker.house:_give os.chown": (LOST, GIVEN_AGAIN),
+    "broker.pages:read_of os.open": (NONE, "a certificate, only read"),
+    "broker.pages:_try os.write": (NONE, "in memory"),
     "broker.passwords:PasswordFile._write write_whole": (KEPT, ""),
     "calls.drawing:main write_text": (NONE, "a document of the project's"),
     "cli:main os.open": (NONE, "/dev/null"),

@@ -60,6 +60,9 @@ def test_what_root_writes_belongs_to_whom_its_folder_does_and_is_read_by_whom_it
     here = tmp_path.stat()
     write_whole(tmp_path / "it", b"new", 0o644)
     assert done == [(here.st_uid, here.st_gid), "named"]
+    write_whole(tmp_path / "root's", b"new", of_folder=False)
+    assert done.pop() == "named"
+    assert len(done) == 2
     assert stat.S_IMODE((tmp_path / "it").stat().st_mode) == 0o644
     private_folder(tmp_path / "a" / "b")
     assert done[2:] == 2 * [(here.st_uid, here.st_gid)]

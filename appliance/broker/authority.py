@@ -1,6 +1,8 @@
 """A certificate authority for one house: the broker's certificate, those of devices, and who lost theirs.
 
-Its key never leaves the folder in which it was made. Everything is PEM, in files of mosquitto's words.
+Its key never leaves the folder in which it was made, and where root made it root alone reads it: the
+broker does not need it. It is believed for names and addresses of a house, and those that its owner gave
+the broker. Everything is PEM, in files of mosquitto's words.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from appliance.broker.places import AUTHORITY_KEY
 from appliance.errors import ApplianceError
+from appliance.trust.authority import may_vouch, of_a_house
 from appliance.trust.certificates import (
     FOR_CLIENTS,
     FOR_SERVERS,
@@ -61,17 +65,20 @@ class Authority:
         self._key = key
 
     @classmethod
-    def make(cls, folder: Path, name: str) -> Authority:
-        """A new one: `ca.crt`, `ca.key` and an empty list of revoked ones, `clients.crl`."""
+    def make(cls, folder: Path, name: str, hosts: Sequence[str] = ()) -> Authority:
+        """A new one: `ca.crt`, `ca.key` and an empty list of revoked ones, `clients.crl`.
+
+        It may vouch for `hosts`, which may lie outside the house, and for what no one owns on the internet.
+        """
         key, now = new_key(), _now()
-        certificate = begin_authority(
-            _common_name(name),
-            key,
-            now - CLOCK_SLACK,
-            now + dt.timedelta(days=365 * AUTHORITY_YEARS),
-        ).sign(key, hashes.SHA256())
+        end = now + dt.timedelta(days=365 * AUTHORITY_YEARS)
+        certificate = (
+            begin_authority(_common_name(name), key, now - CLOCK_SLACK, end)
+            .add_extension(of_a_house(host.lower() for host in hosts), critical=True)
+            .sign(key, hashes.SHA256())
+        )
         made = cls(folder, certificate, key)
-        write_whole(folder / "ca.key", key_pem(key))
+        write_whole(folder / AUTHORITY_KEY, key_pem(key), of_folder=False)
         write_whole(folder / "ca.crt", certificate_pem(certificate))
         made._write_revoked(())
         return made
@@ -81,20 +88,26 @@ class Authority:
         """The one of a folder. Raises NoAuthority."""
         try:
             certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
-            key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), None)
+            key = serialization.load_pem_private_key((folder / AUTHORITY_KEY).read_bytes(), None)
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise NoAuthority(f"{folder} has no authority that can be used: {error}") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise NoAuthority(f"{folder / 'ca.key'} is a key of another kind")
+            raise NoAuthority(f"{folder / AUTHORITY_KEY} is a key of another kind")
         return cls(folder, certificate, key)
+
+    def covers(self, host: str) -> bool:
+        """Whether it is believed for that name or address."""
+        return may_vouch(self._certificate, host.lower())
 
     def for_server(self, hosts: Sequence[str], *, days: int = LEAF_DAYS) -> Issued:
         """A certificate for a broker, by all names and addresses under which it is reached."""
-        return self._issue(hosts[0], FOR_SERVERS, days, hosts)
+        # no common name: beside addresses alone, OpenSSL would take it for a host, of outside the house
+        name = x509.NameAttribute(NameOID.ORGANIZATION_NAME, f"The broker of {hosts[0]}"[:64])
+        return self._issue(x509.Name([name]), FOR_SERVERS, days, hosts)
 
     def for_client(self, name: str, *, days: int = LEAF_DAYS) -> Issued:
         """A certificate for an account: its common name is the user name at the broker."""
-        return self._issue(name, FOR_CLIENTS, days, [name.replace("_", "-")])
+        return self._issue(_common_name(name), FOR_CLIENTS, days, ())  # it is no host
 
     def revoke(self, certificates: Sequence[bytes]) -> None:
         """Add certificates (PEM) to the list of those that are believed no more."""
@@ -125,12 +138,12 @@ class Authority:
         write_whole(self._folder / "clients.crl", revoked.public_bytes(serialization.Encoding.PEM))
 
     def _issue(
-        self, name: str, use: x509.ObjectIdentifier, days: int, names: Sequence[str]
+        self, subject: x509.Name, use: x509.ObjectIdentifier, days: int, names: Sequence[str]
     ) -> Issued:
         key, now = new_key(), _now()
         end = now + dt.timedelta(days=days)
         certificate = sign_leaf(
-            _common_name(name),
+            subject,
             key,
             min(now, end) - CLOCK_SLACK,
             end,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from appliance.broker.places import CONFIGURATION, FOLDER, PID_FILE
 from appliance.errors import ApplianceError
+from appliance.trust.authority import CERTIFICATE_FILE
 from appliance.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -58,7 +59,15 @@ def add_to(parser: ArgumentParser) -> None:
     pages = what.add_parser(
         "pages", help="take the page's certificate anew, where pages meet it at the broker"
     )
-    pages.add_argument("file", type=Path, metavar="FILE", help="with the certificate and its key")
+    pages.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="with the certificate and its key; ca.crt beside it is to have signed it",
+    )
+    pages.add_argument(
+        "--changed", type=Path, metavar="FILE", help="to be made where it was another one"
+    )
     pages.set_defaults(run=_pages)
 
     accounts = what.add_parser("accounts", help="answer one request of a device, at a socket")
@@ -132,8 +141,14 @@ def _remove(options: Namespace) -> int:
 
 
 def _pages(options: Namespace) -> int:
+    from appliance.broker.pages import read_of
+
     house = _house(options)
-    if _writing(lambda: house.renew_pages(options.file.read_bytes())):
+    pem = _writing(lambda: read_of(options.file))
+    authority = _writing(lambda: read_of(options.file.with_name(CERTIFICATE_FILE)))
+    if _writing(lambda: house.renew_pages(pem, authority)):
+        if options.changed is not None:
+            _writing(lambda: write_whole(options.changed, b""))
         told = house.reload(options.pid_file)
         _say(f"Pages meet a new certificate at the broker{'' if told else ', once it is started'}.")
     return 0
@@ -153,7 +168,9 @@ def _accounts(options: Namespace) -> int:
 def _house(options: Namespace) -> House:
     from appliance.broker.house import House  # slow: it brings certificates along
 
-    return House(options.folder)
+    house = House(options.folder)
+    _writing(house.belong)  # what an earlier version gave to others
+    return house
 
 
 def _writing(what: Callable[[], T]) -> T:

@@ -1,6 +1,8 @@
 """The folder of a broker, as mosquitto reads it: configuration, accounts, and of a house its authority.
 
-Law: whatever is made here lets nobody in without an account, and speaks in plain text on loopback alone.
+Laws: whatever is made here lets nobody in without an account, and speaks in plain text on loopback alone.
+The folder is the broker's, which may put anything there: root follows no link of it, and keeps the
+authority's key to itself.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ import os
 import pwd
 import re
 import signal
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from appliance.broker.authority import Authority
+from appliance.broker.pages import page_certificate
 from appliance.broker.passwords import NAME, PasswordFile, check_name, fits, new_password
 from appliance.broker.places import (
+    AUTHORITY_KEY,
     BROKER_USER,
     CONFIGURATION,
     FOLDER,
@@ -25,7 +30,7 @@ from appliance.broker.places import (
 )
 from appliance.errors import ApplianceError
 from appliance.loading.shipped import shipped
-from appliance.whole_file import private_folder, rename, sync_folder, write_whole
+from appliance.whole_file import private_folder, rename, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +74,21 @@ class House:
         """Make everything that is not there yet; an authority and passwords that are there stay.
 
         `hosts` are the names and addresses under which the broker is reached. `pages` (PEM) is another
-        certificate, and its key, for who comes over WebSocket; one that is there stays. Raises NoBroker.
+        certificate, and its key, for who comes over WebSocket; one that is there stays. Raises NoBroker,
+        NoPage where `pages` are not both, and belong together.
         """
         for host in hosts:
             if not HOST.fullmatch(host):
                 raise NoBroker(f'"{host}" is no name of a host, and no address')
+        if pages is not None:
+            pages = page_certificate(pages)
         self._begin(device, root)
-        authority = self._authority_or_new(hosts[0])
+        authority = self._authority_or_new(hosts)
+        if others := [host for host in hosts if not authority.covers(host)]:
+            raise NoBroker(
+                f"the authority in {self.folder} is not believed for {', '.join(others)}, only for names"
+                " and addresses of a house and those that it was made with; --folder makes another"
+            )
         private_folder(self.folder / CERTIFICATES)
         issued = authority.for_server(hosts)
         self._write("server.key", issued.key)
@@ -84,12 +97,18 @@ class House:
             self._write(PAGES, pages)
         self._lay_out(device, root, without=OF_ONE_COMPUTER)
 
-    def renew_pages(self, pem: bytes) -> bool:
-        """Take another certificate for pages, where they have their own; False where it is the same."""
+    def renew_pages(self, pem: bytes, authority: bytes) -> bool:
+        """Take another certificate for pages, where they have their own; False where it is the same.
+
+        `authority` (PEM) is to have signed it. Raises NoPage, and then nothing is changed.
+        """
         file = self.folder / PAGES
-        if not file.exists() or file.read_bytes() == pem:
+        if not file.exists():
             return False
-        self._write(PAGES, pem)
+        good = page_certificate(pem, authority)
+        if file.read_bytes() == good:
+            return False
+        self._write(PAGES, good)
         self.belong()
         return True
 
@@ -199,14 +218,21 @@ class House:
         return any(_tell_by(file) for file in files) or any(_tell(pid) for pid in _started_with())
 
     def belong(self) -> None:
-        """Where root has written: what is in the folder belongs to the broker, which is to read it."""
-        if os.geteuid() != 0:
+        """Where root has written: what is in the folder belongs to the broker, which is to read it, but for
+        the authority's key. Nothing is done where there is no folder.
+        """
+        if os.geteuid() != 0 or not self.folder.is_dir():
             return
         with contextlib.suppress(KeyError):  # without such a user root runs the broker
             broker = pwd.getpwnam(BROKER_USER)
-            for path in (self.folder, *self.folder.rglob("*")):
-                os.chown(path, broker.pw_uid, broker.pw_gid, follow_symlinks=False)
-            sync_folder(self.folder)
+            top = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fchown(top, broker.pw_uid, broker.pw_gid)
+                _keep_key(top)
+                _give(top, broker.pw_uid, broker.pw_gid)
+                os.fsync(top)
+            finally:
+                os.close(top)
 
     def _given_to(self, name: str) -> list[Path]:
         return sorted((self.folder / CERTIFICATES).glob(f"{name}.[0-9]*.crt"))
@@ -216,13 +242,13 @@ class House:
         if not (self.folder / PASSWORDS).exists():
             raise NoBroker(f"{self.folder} is no broker's folder: appliance broker new makes one")
 
-    def _authority_or_new(self, name: str) -> Authority:
-        if (self.folder / "ca.key").exists():
+    def _authority_or_new(self, hosts: Sequence[str]) -> Authority:
+        if (self.folder / AUTHORITY_KEY).exists():
             authority = self.authority()
             if not (self.folder / "clients.crl").exists():
                 authority.revoke(())
             return authority
-        return Authority.make(self.folder, f"The broker of {name}")
+        return Authority.make(self.folder, f"The broker of {hosts[0]}", hosts)
 
     def _filled(self, name: str, device: str, root: str) -> str:
         """A shipped file with this folder, this root and this device in it."""
@@ -253,6 +279,31 @@ def _with_pages(text: str) -> str:
     changed = re.sub(r"(?m)^(certfile|keyfile) (.*)/server\.\w+$", rf"\1 \2/{PAGES}", of_pages)
     assert changed.count(PAGES) == 2, "the shipped configuration has no listener for pages"
     return f"{before}{listener}{changed}{blank}{after}"
+
+
+def _keep_key(top: int) -> None:
+    """The authority's key in the folder that is open as `top`: root's, whosever it was before."""
+    try:
+        key = os.open(AUTHORITY_KEY, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=top)
+    except OSError:  # none; or a link, which is nobody's key
+        return
+    try:
+        if stat.S_ISREG(os.fstat(key).st_mode):
+            os.fchown(key, 0, 0)
+            os.fchmod(key, 0o600)
+    finally:
+        os.close(key)
+
+
+def _give(top: int, user: int, group: int) -> None:
+    """Give all that is below an open folder to a user, who may be changing it: by open folders, not by
+    paths. A hard link to what is another's the kernel lets nobody make (`fs.protected_hardlinks`).
+    """
+    for at, folders, files, folder in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+        for name in (*folders, *files):
+            if (at, name) != (".", AUTHORITY_KEY):
+                with contextlib.suppress(FileNotFoundError):  # it has another name by now
+                    os.chown(name, user, group, dir_fd=folder, follow_symlinks=False)
 
 
 def _tell_by(pid_file: Path) -> bool:

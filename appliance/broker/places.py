@@ -11,3 +11,5 @@ SYSTEM_CONFIGURATION = Path("/etc/mosquitto/mosquitto.conf")
 """What systemd starts it with. Debian 13's has no line for a file with its number any more."""
 BROKER_USER = "mosquitto"
 CONFIGURATION = "appliance.conf"
+AUTHORITY_KEY = "ca.key"
+"""The one file of the folder that the broker is not to read: where root laid it out, it stays root's."""

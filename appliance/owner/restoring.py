@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
-from appliance.broker.places import BROKER_USER
+from appliance.broker.places import AUTHORITY_KEY, BROKER_USER
 from appliance.broker.places import FOLDER as BROKER
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading.reading import read as read_config
@@ -46,6 +46,9 @@ from appliance.service.doctor.knocking import kept as kept_at_broker
 from appliance.signaling.sequence import successor
 from appliance.trust import book, keys
 from appliance.whole_file import private_folder, rename, write_whole
+
+AUTHORITY_OF_BROKER = f"{OF_BROKER}/{AUTHORITY_KEY}"
+"""Which stays root's, who alone may read it."""
 
 
 def restore(
@@ -183,7 +186,7 @@ def _write(content: Baggage, files: Mapping[str, bytes], target: Target) -> None
                 if place.read_bytes() == files[name]:
                     continue
                 _put_aside(place)
-            write_whole(place, files[name], mode)
+            write_whole(place, files[name], mode, of_folder=name != AUTHORITY_OF_BROKER)
             _belongs_to_broker(place, name)
         except OSError as error:
             raise ApplianceError(
@@ -205,7 +208,7 @@ def _put_aside(file: Path) -> None:
 
 def _belongs_to_broker(place: Path, name: str) -> None:
     """What root has written belongs to whom its folder does; the first folder is to be the broker's."""
-    if os.geteuid() != 0 or not name.startswith(f"{OF_BROKER}/"):
+    if os.geteuid() != 0 or not name.startswith(f"{OF_BROKER}/") or name == AUTHORITY_OF_BROKER:
         return
     with contextlib.suppress(KeyError):  # without such a user root runs the broker
         user = pwd.getpwnam(BROKER_USER)

@@ -20,7 +20,7 @@ from appliance.whole_file import private_folder, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.x509 import Certificate, GeneralName, Name
+    from cryptography.x509 import Certificate, GeneralName, Name, NameConstraints
 
     from appliance.config import Http
 
@@ -138,14 +138,12 @@ class Authority:
         from appliance.trust.certificates import FOR_SERVERS, begin_authority, new_key
 
         key = new_key()
-        names: list[GeneralName] = [x509.DNSName(one) for one in (*NAMES, *_own(host))]
-        names += [x509.IPAddress(ipaddress.ip_network(one)) for one in NETWORKS]
         end = _not_before_this_code(datetime.now(UTC)) + VALID_FOR
         subject = _name(f"{device} (only for this house)")
         certificate = (
             begin_authority(subject, key, VALID_FROM, end)
             .add_extension(x509.ExtendedKeyUsage([FOR_SERVERS]), critical=False)
-            .add_extension(x509.NameConstraints(names, None), critical=True)
+            .add_extension(of_a_house(_own(host)), critical=True)
             .sign(key, hashes.SHA256())
         )
         return cls(folder, certificate, key)
@@ -168,19 +166,12 @@ class Authority:
 
     def covers(self, name: str) -> bool:
         """Whether it may vouch for that host name or address."""
-        from cryptography import x509
-
-        permitted = self.certificate.extensions.get_extension_for_class(x509.NameConstraints)
-        trees = permitted.value.permitted_subtrees or []
         try:
-            address = ipaddress.ip_address(name)
+            ipaddress.ip_address(name)
         except ValueError:
             if not _HOST.fullmatch(name):
                 return False
-            trees_of_names = (one.value for one in trees if isinstance(one, x509.DNSName))
-            return any(name == one or name.endswith(f".{one}") for one in trees_of_names)
-        networks = (ipaddress.ip_network(str(one.value)) for one in trees if _is_address(one))
-        return any(address in network for network in networks)
+        return may_vouch(self.certificate, name)
 
     def leaf(self, names: Iterable[str], now: datetime | None = None) -> tuple[Path, bool]:
         """The file with the page's certificate and key, and whether it is a new one.
@@ -230,6 +221,38 @@ class Authority:
             authority_key=self.key,
         )
         return certificates.certificate_pem(leaf) + certificates.key_pem(key)
+
+
+def of_a_house(more: Iterable[str] = ()) -> NameConstraints:
+    """What an authority of a house may vouch for: `NAMES`, `NETWORKS`, and `more` names or addresses."""
+    from cryptography import x509
+
+    names: list[GeneralName] = [x509.DNSName(one) for one in NAMES]
+    names += [x509.IPAddress(ipaddress.ip_network(one)) for one in NETWORKS]
+    for one in more:
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_network(one)))
+        except ValueError:
+            names.append(x509.DNSName(one))
+    return x509.NameConstraints(names, None)
+
+
+def may_vouch(authority: Certificate, name: str) -> bool:
+    """Whether it is believed for that host name (in lower case) or address; one without limits is."""
+    from cryptography import x509
+
+    try:
+        permitted = authority.extensions.get_extension_for_class(x509.NameConstraints)
+    except x509.ExtensionNotFound:
+        return True
+    trees = permitted.value.permitted_subtrees or []
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        trees_of_names = (one.value for one in trees if isinstance(one, x509.DNSName))
+        return any(name == one or name.endswith(f".{one}") for one in trees_of_names)
+    networks = (ipaddress.ip_network(str(one.value)) for one in trees if _is_address(one))
+    return any(address in network for network in networks)
 
 
 def lacks_authority(http: Http, folder: Path) -> bool:

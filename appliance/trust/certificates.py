@@ -49,11 +49,12 @@ def sign_leaf(
 ) -> x509.Certificate:
     """One that signs nothing, for host names and addresses; `use` is `FOR_SERVERS` or `FOR_CLIENTS`."""
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
-    alternatives = x509.SubjectAlternativeName([_general_name(one) for one in names])
+    begun = _begin(subject, authority.subject, key, start, end)
+    if names:
+        alternatives = x509.SubjectAlternativeName([_general_name(one) for one in names])
+        begun = begun.add_extension(alternatives, critical=False)
     return (
-        _begin(subject, authority.subject, key, start, end)
-        .add_extension(alternatives, critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        begun.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
         .add_extension(issuer, critical=False)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 
 from appliance.broker.authority import Authority, Issued, NoAuthority
+from appliance.trust.certificates import begin_authority, certificate_pem, key_pem, new_key
 from tests.parts.need import program
 
 
@@ -33,6 +37,33 @@ def test_a_server_is_believed_by_its_names_and_as_a_server(tmp_path: Path) -> No
     assert verified(tmp_path, one, *as_server, "-verify_ip", "::1") == "OK"
     assert "mismatch" in verified(tmp_path, one, *as_server, "-verify_hostname", "other.lan")
     assert "purpose" in verified(tmp_path, one, "-purpose", "sslclient")
+
+
+def test_nobody_believes_it_outside_the_house(tmp_path: Path) -> None:
+    """Whoever has its key: phones trust it."""
+    authority = Authority.make(tmp_path, "house", ["mqtt.example.org", "203.0.113.7", "broker"])
+    for host in ("bank.example", "example.org", "8.8.8.8", "2001:db8::1", "203.0.113.8", "phone"):
+        assert not authority.covers(host)
+        assert "subtree violation" in verified(tmp_path, authority.for_server([host])), host
+    for host in ("mqtt.example.org", "203.0.113.7", "broker", "Gate.local", "fd00::5"):
+        assert authority.covers(host)
+        assert verified(tmp_path, authority.for_server([host])) == "OK", host
+    for name in ("alice", "front_door", "front-door"):
+        assert verified(tmp_path, authority.for_client(name), "-purpose", "sslclient") == "OK"
+
+
+def test_one_of_an_earlier_version_is_as_good_as_it_was(tmp_path: Path) -> None:
+    """It has no limits, and phones trust it."""
+    key, now = new_key(), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "The broker of mqtt.example.org")])
+    old = begin_authority(name, key, now - timedelta(2), now + timedelta(9)).sign(
+        key, hashes.SHA256()
+    )
+    (tmp_path / "ca.key").write_bytes(key_pem(key))
+    (tmp_path / "ca.crt").write_bytes(certificate_pem(old))
+    authority = Authority.load(tmp_path)
+    assert authority.covers("mqtt.example.org")
+    assert verified(tmp_path, authority.for_server(["mqtt.example.org"])) == "OK"
 
 
 def test_a_client_is_one_until_it_is_revoked(tmp_path: Path) -> None:

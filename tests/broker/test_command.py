@@ -12,6 +12,7 @@ import pytest
 from appliance.broker.house import House
 from appliance.broker.passwords import fits
 from appliance.cli import FAILED, main
+from appliance.trust.authority import Authority
 
 Captured = pytest.CaptureFixture[str]
 
@@ -70,6 +71,37 @@ def test_certificates_and_their_end(folder: Path, tmp_path: Path, capsys: Captur
     assert run(folder, "remove", "front-door") == 0
     assert run(folder, "remove", "front-door") == FAILED
     assert "has no account" in capsys.readouterr().err
+
+
+def test_pages_meet_another_certificate_only_where_it_is_good_and_another(
+    folder: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """And who starts the broker anew learns of that by a file."""
+    tls, changed = tmp_path / "state" / "tls", tmp_path / "changed"
+    authority = Authority.load_or_make(tls, "door", "gate")
+    page, _ = authority.leaf(["gate.local"])
+    words = ("pages", "--changed", str(changed), str(page))
+    assert run(folder, *words) == 0
+    assert not changed.exists(), "pages meet everybody's certificate here"
+    House(folder).new(["broker.lan"], device="front-door", pages=page.read_bytes())
+    assert run(folder, *words) == 0
+    assert not changed.exists(), "it is the same"
+    first = page.read_bytes()
+    for bad in (b"", first[:-200], b"root:x:0:0:\n"):
+        page.write_bytes(bad)
+        assert run(folder, *words) == FAILED
+        assert "no certificate of a page" in capsys.readouterr().err
+    page.unlink()
+    page.symlink_to(folder / "server.key")
+    assert run(folder, *words) == FAILED
+    assert "symbolic link" in capsys.readouterr().err
+    assert not changed.exists()
+    assert (folder / "pages.pem").read_bytes() == first
+    page.unlink()
+    authority.leaf(["gate.local"])
+    assert run(folder, *words) == 0
+    assert changed.exists()
+    assert (folder / "pages.pem").read_bytes() == page.read_bytes() != first
 
 
 def test_faults_are_sentences(folder: Path, tmp_path: Path, capsys: Captured) -> None:

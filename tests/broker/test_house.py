@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import tempfile
 import time
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from appliance.broker.house import House, NoBroker
+from appliance.broker.pages import NoPage
 from appliance.broker.passwords import NoAccount, fits
+from appliance.cli import main
+from appliance.trust.authority import Authority
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
 
@@ -57,10 +61,19 @@ def test_made_again_it_keeps_authority_and_accounts(house: House) -> None:
     assert {name: (house.folder / name).read_bytes() for name in before} == before
 
 
-def test_pages_meet_a_certificate_of_their_own_where_there_is_one(house: House) -> None:
+def page(folder: Path) -> tuple[bytes, bytes]:
+    """A page's certificate with its key, and who signed it."""
+    authority = Authority.load_or_make(folder, "door", "gate")
+    return authority.leaf(["gate.local"])[0].read_bytes(), authority.pem
+
+
+def test_pages_meet_a_certificate_of_their_own_where_there_is_one(
+    house: House, tmp_path: Path
+) -> None:
     before = (house.folder / "appliance.conf").read_text()
-    assert not house.renew_pages(b"a certificate and its key"), "they meet everybody's here"
-    house.new(["broker.lan"], device="back-door", root="home/calls", pages=b"the first")
+    first, authority = page(tmp_path / "tls")
+    assert not house.renew_pages(first, authority), "they meet everybody's here"
+    house.new(["broker.lan"], device="back-door", root="home/calls", pages=first)
     text = (house.folder / "appliance.conf").read_text()
     changed = [
         line
@@ -70,12 +83,109 @@ def test_pages_meet_a_certificate_of_their_own_where_there_is_one(house: House) 
     pem = house.folder / "pages.pem"
     assert changed == [f"certfile {pem}", f"keyfile {pem}"]
     assert text.index("listener 8884") < text.index(changed[0]) < text.index("listener 8885")
-    assert house.renew_pages(b"the second")
-    assert pem.read_bytes() == b"the second"
-    assert not house.renew_pages(b"the second"), "nobody has to be told"
+    (tmp_path / "tls" / "page.pem").unlink()
+    second, _ = page(tmp_path / "tls")
+    assert house.renew_pages(second, authority)
+    assert pem.read_bytes() == second
+    assert not house.renew_pages(second, authority), "nobody has to be told"
+    for bad in (b"a certificate and its key", page(tmp_path / "other")[0]):
+        with pytest.raises(NoPage):
+            house.renew_pages(bad, authority)
+        with pytest.raises(NoPage):
+            house.new(["broker.lan"], device="back-door", pages=bad[:-99])
     house.new(["other.lan"], device="back-door", root="home/calls")
     assert (house.folder / "appliance.conf").read_text() == text
-    assert pem.read_bytes() == b"the second"
+    assert pem.read_bytes() == second
+
+
+@pytest.fixture
+def mosquitto(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The broker's user, of whom this machine may know nothing; only root gives it files."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    one = pwd.struct_passwd(("mosquitto", "x", 12345, 12345, "", "/", "/"))
+    monkeypatch.setattr("pwd.getpwnam", lambda _: one)
+    return one.pw_uid
+
+
+def owners(folder: Path) -> dict[str, int]:
+    return {str(one.relative_to(folder)): one.lstat().st_uid for one in folder.rglob("*")}
+
+
+def test_all_is_the_brokers_but_for_the_authoritys_key(mosquitto: int, tmp_path: Path) -> None:
+    house = House(tmp_path / "broker")
+    house.new(["broker.lan"], device="door")
+    house.make("alice")
+    house.certify("alice", tmp_path)
+    key = house.folder / "ca.key"
+    found = owners(house.folder)
+    assert found.pop("ca.key") == 0
+    assert {"passwords", "server.key", "certificates/alice.0.crt"} < found.keys()
+    assert {house.folder.stat().st_uid, *found.values()} == {mosquitto}
+    # as an earlier version laid it out
+    os.chown(key, mosquitto, mosquitto)
+    key.chmod(0o640)
+    before = key.read_bytes()
+    assert main(["broker", "--folder", str(house.folder), "account", "bob"]) == 0
+    assert (key.stat().st_uid, key.stat().st_gid, key.stat().st_mode & 0o777) == (0, 0, 0o600)
+    assert key.read_bytes() == before
+
+
+def test_nothing_outside_is_given_away_whatever_the_broker_lays_in_its_folder(
+    mosquitto: int, tmp_path: Path
+) -> None:
+    house = House(tmp_path / "broker")
+    house.new(["broker.lan"], device="door")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "shadow").write_bytes(b"root's")
+    (outside / "shadow").chmod(0o640)
+    (house.folder / "certificates").rmdir()
+    (house.folder / "certificates").symlink_to(outside)
+    (house.folder / "other").symlink_to(outside / "shadow")
+    (house.folder / "ca.key").unlink()
+    (house.folder / "ca.key").symlink_to(outside / "shadow")
+    house.belong()
+    assert owners(outside) == {"shadow": 0}
+    assert outside.stat().st_uid == 0
+    assert (outside / "shadow").stat().st_mode & 0o777 == 0o640
+    assert (house.folder / "certificates").lstat().st_uid == mosquitto
+
+
+def test_a_folder_that_is_swapped_for_a_link_meanwhile_gives_nothing_away(
+    mosquitto: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between being found and being given, which is when a broker that was taken over would do it."""
+    house = House(tmp_path / "broker")
+    house.new(["broker.lan"], device="door")
+    house.certify("alice", tmp_path)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "alice.0.crt").write_bytes(b"root's")
+    certificates = house.folder / "certificates"
+    give = os.chown
+
+    def swapped(path: Path | str, *given: int, **more: int) -> None:
+        if Path(path).name == "alice.0.crt" and not certificates.is_symlink():
+            certificates.rename(tmp_path / "aside")
+            certificates.symlink_to(outside)
+        give(path, *given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "chown", swapped)
+    house.belong()
+    assert certificates.is_symlink(), "it was swapped"
+    assert owners(outside) == {"alice.0.crt": 0}
+
+
+def test_its_authority_is_believed_for_what_it_was_made_with_and_no_more(tmp_path: Path) -> None:
+    house = House(tmp_path / "broker")
+    house.new(["mqtt.example.org", "203.0.113.7"], device="door")
+    house.new(["mqtt.example.org", "Broker.lan", "192.168.1.2"], device="door")
+    before = {file: file.read_bytes() for file in house.folder.iterdir() if file.is_file()}
+    for host in ("mqtt.example.com", "203.0.113.8", "phone"):
+        with pytest.raises(NoBroker, match=host):
+            house.new(["broker.lan", host], device="door")
+    assert {file: file.read_bytes() for file in before} == before
 
 
 @pytest.mark.broker

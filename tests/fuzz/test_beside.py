@@ -27,6 +27,7 @@ from appliance.broker.authority import Authority as BrokersAuthority
 from appliance.broker.authority import NoAuthority
 from appliance.broker.handing_out import HandedOut
 from appliance.broker.house import House
+from appliance.broker.pages import NoPage, page_certificate
 from appliance.broker.passwords import PasswordFile, fits, hashed
 from appliance.calls import quiet, tokens
 from appliance.calls.turn import Turn
@@ -328,6 +329,19 @@ def test_the_authority_of_a_broker(der: bytes, key: bytes, revoked: bytes) -> No
             try:
                 BrokersAuthority.load(folder).revoked()
             except NoAuthority as fault:
+                is_said(fault)
+
+
+@settings(fast, max_examples=60)
+@given(spoilt(CERTIFICATE), spoilt(DER), spoilt(PRIVATE))
+def test_the_certificate_that_a_broker_is_given_for_pages(
+    pem: bytes, der: bytes, key: bytes
+) -> None:
+    for certificate, private in ((pem, PRIVATE), (_pem(der), PRIVATE), (CERTIFICATE, key)):
+        for authority in (CERTIFICATE, certificate, None):
+            try:
+                assert page_certificate(certificate + private, authority).endswith(b"KEY-----\n")
+            except NoPage as fault:
                 is_said(fault)
 
 

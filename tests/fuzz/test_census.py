@@ -50,6 +50,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "accounts": (BESIDE, "test_answers_of_who_makes_accounts"),
     "broker.authority": (BESIDE, "test_the_authority_of_a_broker"),
     "broker.handing_out": (BESIDE, "test_requests_for_accounts"),
+    "broker.pages": (BESIDE, "test_the_certificate_that_a_broker_is_given_for_pages"),
     "broker.passwords": (BESIDE, "test_the_file_of_passwords"),
     "calls.quiet": (BESIDE, "test_until_when_nobody_is_disturbed"),
     "calls.sessions": ("test_core.py", "test_commands"),

@@ -258,9 +258,9 @@ def test_what_it_keeps_outlives_a_restart(machine: CardMachine) -> None:
 
 def test_what_its_owner_wants_otherwise_is_so_after_the_next_start(machine: CardMachine) -> None:
     """By files: on the card, which any computer writes, and on the data partition."""
-    mosquittos = "stat -c '%U %a' /etc/mosquitto/appliance /etc/mosquitto/appliance/passwords"
+    mosquittos = "cd /etc/mosquitto/appliance && stat -c '%U %a' . passwords ca.key"
     whose = machine.check(mosquittos)
-    assert whose == "mosquitto 700\nmosquitto 600\n"
+    assert whose == "mosquitto 700\nmosquitto 600\nroot 600\n"
     assert machine.check("id -u mosquitto appliance; id -g mosquitto appliance").split() == [
         *("872", "871", "872", "871")
     ]

@@ -256,6 +256,29 @@ def test_the_broker_of_an_image_is_not_started_before_it_has_a_configuration(
     assert holds()
 
 
+def test_the_authoritys_key_stays_roots_at_each_start(tmp_path: Path) -> None:
+    """Though all around it is given to the broker's user."""
+    if os.geteuid() != 0:
+        need.skip_where_forbidden("files are given away", "by systemd-tmpfiles")
+    (tmp_path / "etc").mkdir()
+    users = "root:x:0:0::/:/bin/sh\nmosquitto:x:872:872::/:/bin/false\nappliance:x:871:871::/:/bin/false\n"
+    (tmp_path / "etc" / "passwd").write_text(users)
+    (tmp_path / "etc" / "group").write_text("root:x:0:\nmosquitto:x:872:\nappliance:x:871:\n")
+    folder = tmp_path / "etc" / "mosquitto" / "appliance"
+    folder.mkdir(parents=True)
+    for name in ("ca.key", "server.key"):
+        (folder / name).write_bytes(b"")
+        os.chown(folder / name, 4321, 4321)
+    lines = OVERLAY / "usr" / "lib" / "tmpfiles.d" / "appliance-image.conf"
+    tmpfiles = need.program("systemd-tmpfiles", "systemd")
+    words = [str(tmpfiles), "--create", f"--root={tmp_path}", str(lines)]
+    for _ in range(2):
+        subprocess.run(words, check=True, capture_output=True)
+        found = {one.name: (one.stat().st_uid, one.stat().st_gid) for one in folder.iterdir()}
+        assert found == {"ca.key": (0, 0), "server.key": (872, 872)}
+        assert (folder / "ca.key").stat().st_mode & 0o777 == 0o600
+
+
 def test_the_firmware_is_told_in_its_own_words() -> None:
     config = (FIRMWARE / "config.txt").read_text()
     for line in filter(None, (line.partition("#")[0].strip() for line in config.splitlines())):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 from pathlib import Path
 
 import msgspec
@@ -78,6 +80,24 @@ def test_everything_is_in_its_place(
     said = capsys.readouterr().out
     assert "elsewhere.pem" in said
     assert "is believed again" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_all_of_the_broker_is_its_users_but_for_the_authoritys_key(
+    old: Used, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = pwd.struct_passwd(("mosquitto", "x", 12345, 12345, "", "/", "/"))
+    monkeypatch.setattr("pwd.getpwnam", lambda _: one)
+    (old.broker / "ca.key").write_text("the house's")
+    (old.broker / "ca.key").chmod(0o600)
+    made = tmp_path / "one.backup"
+    backup(old.places, made, passphrase_file=old.passphrase, cost=CHEAP, broker=old.broker)
+    new = empty(tmp_path / "new")
+    assert put_back(made, new, old) == 0
+    broker = new.state.parent / "broker"
+    found = {file.name: file.stat().st_uid for file in (broker, *broker.iterdir())}
+    assert found == {"broker": 12345, "ca.crt": 12345, "passwords": 12345, "ca.key": 0}
+    assert (broker / "ca.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_its_numbers_begin_above_all_that_the_dead_one_may_have_used(

@@ -185,6 +185,24 @@ def test_those_who_help_are_no_more_exposed(helper: str, tmp_path: Path) -> None
     assert found.returncode == 0, found.stdout[-200:] + found.stderr
 
 
+def test_the_broker_is_started_anew_only_where_pages_meet_another_certificate(
+    tmp_path: Path,
+) -> None:
+    text = (UNITS / "appliance-broker-pages.service").read_text()
+    assert "\nLoadCredential" not in text, "it follows links, as root"
+    [told] = re.findall(r"--changed \$\{RUNTIME_DIRECTORY\}/(\S+)", text)
+    [script] = re.findall(r"(?m)^ExecStartPost=\+/bin/sh -c '([^']*)'$", text)
+    asked = tmp_path / "asked"
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RUNTIME_DIRECTORY": str(tmp_path)}
+    subprocess.run(["/bin/sh", "-c", script], env=environ, check=True)
+    assert not asked.exists()
+    (tmp_path / told).touch()
+    subprocess.run(["/bin/sh", "-c", script], env=environ, check=True)
+    assert asked.read_text() == "--no-block try-restart mosquitto.service\n"
+
+
 def test_a_unit_without_a_sandbox_would_be_refused(tmp_path: Path) -> None:
     unit = laid_out(tmp_path)
     unit.write_text(unit.read_text().replace("CapabilityBoundingSet=\n", ""))

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.broker.authority import Authority
+from appliance.broker.authority import Authority, _common_name
+from appliance.trust.certificates import FOR_SERVERS
 from appliance.whole_file import write_whole
 from tests.parts.brokerhouse import (
     CERTIFICATES,
@@ -357,7 +358,7 @@ def test_a_certificate_that_is_not_good_lets_nobody_in(
     issued = {
         "expired": broker.authority.for_client(ALICE, days=-1),
         "another authority's": stranger.for_client(ALICE),
-        "a server's": broker.authority.for_server([ALICE]),
+        "a server's": broker.authority._issue(_common_name(ALICE), FOR_SERVERS, 9, ["localhost"]),
     }
     for why, one in issued.items():
         with with_certificate(broker, one.certificate, one.key, tmp_path) as endpoint:
