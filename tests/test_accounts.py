@@ -241,3 +241,28 @@ async def test_a_code_that_nobody_took_lets_nobody_in_at_the_broker(
         third.withdraw()
     assert sorted(broker.house.passwords.accounts()) == ["bob", "front-door"]
     await until_in(broker, "bob", by_hand, is_in=True)
+
+
+async def test_requests_are_made_in_turn(tmp_path: Path) -> None:
+    """Each is a process there: what was made anew is not taken back by what was asked before."""
+    asked: list[bytes] = []
+    waiting = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal waiting
+        waiting += 1
+        assert waiting == 1
+        asked.append(await reader.readline())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        waiting -= 1
+        writer.write(b'{"removed": true, "password": "p"}\n')
+        writer.close()
+
+    async with listening(tmp_path / "s", answer) as socket:
+        accounts = SocketAccounts(socket)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(accounts.remove("alice"))
+                tasks.create_task(accounts.make("alice"))
+    assert asked == [b'{"remove":"alice"}\n', b'{"make":"alice"}\n'] * 3
