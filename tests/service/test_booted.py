@@ -332,7 +332,7 @@ def test_who_invites_reads_no_secret_whoever_it_belongs_to(machine: Machine) -> 
 
 @pytest.fixture
 def card(machine: Machine) -> Iterator[Machine]:
-    """With a first partition and a folder that outlives updates, as an image has them, and an owner's file."""
+    """With a first partition, and a folder of the one that outlives updates, as an image has them."""
     shared = f"/persistent/shared{NETWORKS}"
     machine.run(f"mkdir -p {CARD} {NETWORKS} {shared} && mount -t tmpfs tmpfs {CARD}")
     machine.run(f"mount --bind {shared} {NETWORKS}")
