@@ -121,6 +121,7 @@ CENSUS: dict[str, tuple[Promise, str]] = {
         LOST,
         "synced before the note, without which it is made again",
     ),
+    "owner.first_start:FirstStart._say_where write_whole": (KEPT, ""),
     "owner.first_start:FirstStart._wire private_folder": (KEPT, ""),
     "owner.first_start:FirstStart._wire write_whole": (KEPT, ""),
     "owner.first_start:FirstStart._tell write_whole": (KEPT, ""),

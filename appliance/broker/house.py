@@ -156,7 +156,7 @@ class House:
         user = "" if os.geteuid() else "user root\n"
         return f"{user}pid_file {self.folder / OWN_PID_FILE}\nlog_dest stderr\n\n"
 
-    def rename(self, hosts: Sequence[str], pages: bytes) -> None:
+    def renew(self, hosts: Sequence[str], pages: bytes) -> None:
         """Certificates for other names and addresses, of pages too where they have their own.
 
         What has no name in it stays: configuration, ACL and accounts. Raises NoAuthority, NoBroker.

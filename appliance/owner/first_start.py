@@ -245,7 +245,7 @@ class FirstStart:
                 " it was written: where it has the old name, phones look in vain."
             )
             return
-        House(self.broker).rename(self._hosts, self._page(device))
+        House(self.broker).renew(self._hosts, self._page(device))
         self._say_where(device)
         self._tell(
             f"This device was {old}.local, and has another name. Its broker's configuration,"

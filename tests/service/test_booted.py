@@ -332,12 +332,14 @@ def test_who_invites_reads_no_secret_whoever_it_belongs_to(machine: Machine) -> 
 
 @pytest.fixture
 def card(machine: Machine) -> Iterator[Machine]:
-    """With a first partition, as an image has it, and what an owner has written on it."""
-    machine.run(f"mkdir -p {CARD} {NETWORKS} && mount -t tmpfs tmpfs {CARD}")
+    """With a first partition, and a folder of the one that outlives updates, as an image has them."""
+    shared = f"/persistent/shared{NETWORKS}"
+    machine.run(f"mkdir -p {CARD} {NETWORKS} {shared} && mount -t tmpfs tmpfs {CARD}")
+    machine.run(f"mount --bind {shared} {NETWORKS}")
     machine.put(f"{CARD}/door.txt", 'name = "gate"\n[wifi]\nname = "x"\ncountry = "DE"\n')
     yield machine
     machine.run(
-        f"systemctl stop appliance-card; umount {CARD}; rm -r {NETWORKS}"
+        f"systemctl stop appliance-card; umount {CARD} {NETWORKS}; rm -r {shared}"
         " /etc/appliance/hostname /etc/appliance/wifi-country",
         check=False,
     )
