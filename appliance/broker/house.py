@@ -17,7 +17,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from appliance.broker.authority import Authority
+from appliance.broker.authority import Authority, Issued
 from appliance.broker.pages import page_certificate
 from appliance.broker.passwords import NAME, PasswordFile, check_name, fits, new_password
 from appliance.broker.places import (
@@ -83,14 +83,8 @@ class House:
         if pages is not None:
             pages = page_certificate(pages)
         self._begin(device, root)
-        authority = self._authority_or_new(hosts)
-        if others := [host for host in hosts if not authority.covers(host)]:
-            raise NoBroker(
-                f"the authority in {self.folder} is not believed for {', '.join(others)}, only for names"
-                " and addresses of a house and those that it was made with; --folder makes another"
-            )
+        issued = self._issue(self._authority_or_new(hosts), hosts)
         private_folder(self.folder / CERTIFICATES)
-        issued = authority.for_server(hosts)
         self._write("server.key", issued.key)
         self._write("server.crt", issued.certificate)
         if pages is not None:
@@ -159,10 +153,11 @@ class House:
     def renew(self, hosts: Sequence[str], pages: bytes) -> None:
         """Certificates for other names and addresses, of pages too where they have their own.
 
-        What has no name in it stays: configuration, ACL and accounts. Raises NoAuthority, NoBroker.
+        What has no name in it stays: configuration, ACL and accounts. Raises NoAuthority, NoBroker, NoPage.
         """
         self._must_be_there()
-        issued = self.authority().for_server(hosts)
+        pages = page_certificate(pages)
+        issued = self._issue(self.authority(), hosts)
         self._write("server.key", issued.key)
         self._write("server.crt", issued.certificate)
         if (self.folder / PAGES).exists():
@@ -241,6 +236,15 @@ class House:
         """Raises NoBroker."""
         if not (self.folder / PASSWORDS).exists():
             raise NoBroker(f"{self.folder} is no broker's folder: appliance broker new makes one")
+
+    def _issue(self, authority: Authority, hosts: Sequence[str]) -> Issued:
+        """The broker's own certificate. Raises NoBroker."""
+        if others := [host for host in hosts if not authority.covers(host)]:
+            raise NoBroker(
+                f"the authority in {self.folder} is not believed for {', '.join(others)}, only for names"
+                " and addresses of a house and those that it was made with; --folder makes another"
+            )
+        return authority.for_server(hosts)
 
     def _authority_or_new(self, hosts: Sequence[str]) -> Authority:
         if (self.folder / AUTHORITY_KEY).exists():

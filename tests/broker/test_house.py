@@ -185,6 +185,10 @@ def test_its_authority_is_believed_for_what_it_was_made_with_and_no_more(tmp_pat
     for host in ("mqtt.example.com", "203.0.113.8", "phone"):
         with pytest.raises(NoBroker, match=host):
             house.new(["broker.lan", host], device="door")
+        with pytest.raises(NoBroker, match=host):
+            house.renew([host], page(tmp_path / "tls")[0])
+    with pytest.raises(NoPage):
+        house.renew(["broker.lan"], b"root:x:0:0:")
     assert {file: file.read_bytes() for file in before} == before
 
 
