@@ -70,12 +70,17 @@ LIB = """() => {
       last().on_.message('r/presence/front-door/main', text, { retain: true });
       await settled();
     },
-    async hears(id, type, call_id = 'c1') {
+    announced() {
+      const own = window.clients.flatMap(({ said }) => said)
+        .filter(({ topic }) => topic === 'r/presence/alice/phone-1');
+      return own.map(({ payload }) => JSON.parse(payload).epoch);
+    },
+    async hears(id, type, call_id = 'c1', epoch = null) {
       window.seq = (window.seq ?? 0) + 1;
       const body = type === 'invite' ? { session_id: 's1', call_type: 'video',
         caller: { uid: 'front-door', name: null }, timeout_s: 30 } : {};
       const text = JSON.stringify({ v: 1, id, type, call_id, from: 'front-door', to: 'alice',
-        endpoint: 'main', to_endpoint: 'phone-1', epoch: null, seq: window.seq, sent_at: 1,
+        endpoint: 'main', to_endpoint: 'phone-1', epoch, seq: window.seq, sent_at: 1,
         ttl_s: 30, clock: 'synced', body });
       last().on_.message('r/call/alice/front-door', text, {});
       await settled();
@@ -127,6 +132,11 @@ class Phone:
         script = f"(words) => window.lib.{step}(...words)"
         await self.page.evaluate(script, list(words))
 
+    async def announced(self) -> list[str]:
+        """The epochs that its own presence has told."""
+        found: list[str] = await self.page.evaluate("() => window.lib.announced()")
+        return found
+
     async def said(self, *kinds: str) -> list[dict[str, Any]]:
         """Over the present connection, in order; of these types."""
         found: list[dict[str, Any]] = await self.page.evaluate("() => window.lib.said()")
@@ -142,6 +152,25 @@ async def phone(document: Page) -> AsyncIterator[Phone]:
     await one.does("presence", "e1")
     yield one
     await document.evaluate("() => window.link.close()")
+
+
+async def test_who_has_counted_and_connects_anew_is_given_an_epoch_to_count_in(
+    phone: Phone,
+) -> None:
+    """Once for each time: another page answers likewise, and neither may have the last word for ever."""
+    [first] = await phone.announced()
+    await phone.does("presence", "e2")
+    assert await phone.announced() == [first], "it has said nothing yet"
+    await phone.does("hears", "m1", "ringing", "c1", first)
+    await phone.does("presence", "e3")
+    [_, second] = await phone.announced()
+    assert second != first
+    for answer in range(5):  # the other side has a new one as soon as it sees ours
+        await phone.does("presence", f"answer-{answer}")
+    assert await phone.announced() == [first, second]
+    await phone.does("hears", "m2", "ringing", "c1", second)
+    await phone.does("presence", "e4")
+    assert len(await phone.announced()) == 3
 
 
 @pytest.mark.parametrize("kind", ["reject", "cancel", "end", "ringing", "chat", "candidate"])

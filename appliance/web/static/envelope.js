@@ -112,6 +112,17 @@ export class Gatekeeper {
     this.#forgetFormer();
   }
 
+  /**
+   * Whether an endpoint has been believed under the present epoch: begun anew, it might count from lower there.
+   *
+   * @param {string} from  its uid
+   * @param {string} endpoint
+   */
+  hasCounted(from, endpoint) {
+    const lines = [...(this.#of.get(from)?.highest.keys() ?? [])].map((line) => line.split(' '));
+    return lines.some(([counted, epoch]) => counted === endpoint && epoch === this.epoch);
+  }
+
   /** What nothing is believed under any more need not be counted under. */
   #forgetFormer() {
     for (const { highest } of this.#of.values()) {

@@ -400,7 +400,8 @@ export class Signaling {
 
   /**
    * Who has connected anew may have restarted with a clock that is behind, and count from lower than before:
-   * it is given a new epoch of ours, so that it need not, and nothing old is believed for it.
+   * it is given a new epoch of ours, so that it need not, and nothing old is believed for it. Only where it has
+   * counted in the present one: two pages that see each other would answer a new epoch by a new one without end.
    *
    * @param {string} uid @param {string} endpoint @param {string | null} epoch
    */
@@ -410,6 +411,7 @@ export class Signaling {
     const before = seen.get(endpoint);
     remember(seen, endpoint, epoch, 2 * MAX_ENDPOINTS);
     if (before === undefined || before === epoch || this.#link !== 'connected') return;
+    if (!this.gatekeeper.hasCounted(uid, endpoint)) return;
     this.gatekeeper.renew();
     this.#announce();
   }
