@@ -26,7 +26,7 @@ class Extent(StrEnum):
 
 PLAYED = {
     Extent.SHORT: (
-        "each subject once: about a minute\n"
+        "each subject once: a minute and a half\n"
         "lab: left out are the encoder, camera and card without a daemon, a camera that vanishes while"
         " nobody calls, while it rings and in a call, a cable that is out for a minute, phones that are"
         " gone without a word, how long a stop takes, and power cuts: LAB=all make lab"
