@@ -66,6 +66,23 @@ from tests.signaling.envelopes import MESSAGES, envelope
 fast = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+TOO_MUCH_TOML = (
+    b"x = " + b"[" * 3000,
+    b"x = " + b"1" * 5000,
+    b"name = 0x" + b"1" * 5000,
+    b"[device]\nid = 0x" + b"1" * 5000,
+    b"[mqtt]\nport = 0x" + b"1" * 5000,
+    b"x" + b".x" * 3000 + b" = 1",
+)
+
+
+def too_much_toml(test: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Has it tried with what Python's own reader gives up, without saying so in TOML's terms."""
+    for data in TOO_MUCH_TOML:
+        test = example(data)(test)
+    return test
+
+
 KEY = DeviceKey.make()
 RIGHT = [encode(envelope(message)) for message in MESSAGES]
 ORDER = {
@@ -443,12 +460,7 @@ def test_packets_of_sound(data: bytes) -> None:
     )
 )
 @example(b"[mqtt]\nwebsocket_url = 'ws://['\n[http]\norigins = ['http://[', 'http://a:b']\n")
-@example(b"x = " + b"[" * 3000)
-@example(b"x = " + b"1" * 5000)
-@example(b"name = 0x" + b"1" * 5000)
-@example(b"[device]\nid = 0x" + b"1" * 5000)
-@example(b"[mqtt]\nport = 0x" + b"1" * 5000)
-@example(b"x" + b".x" * 3000 + b" = 1")
+@too_much_toml
 def test_configurations(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "a.toml"
@@ -464,12 +476,7 @@ def test_configurations(data: bytes) -> None:
         b'[wifi]\nname = "\xc3\xbc; ="\npassword = " \\\\ "\ncountry = "DE"\n',
     )
 )
-@example(b"x = " + b"[" * 3000)
-@example(b"x = " + b"1" * 5000)
-@example(b"name = 0x" + b"1" * 5000)
-@example(b"[device]\nid = 0x" + b"1" * 5000)
-@example(b"[mqtt]\nport = 0x" + b"1" * 5000)
-@example(b"x" + b".x" * 3000 + b" = 1")
+@too_much_toml
 def test_what_is_on_the_card(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "door.txt"

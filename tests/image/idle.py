@@ -25,7 +25,6 @@ from tests.image.card import Card
 from tests.lab.kernel import kernel
 from tests.lab.machine import Machine
 from tests.lab.stock import say
-from tests.lab.trial import memory
 
 MEMORY_MB = 1024
 BOOT_S = 3600.0
@@ -83,16 +82,7 @@ class IdleMachine(Machine):
             *(f"systemd.mask={unit}" for unit in _NOT_HERE),
             "time-travel=inf-cpu",
         ]
-        with theirs, (self.folder / "console").open("wb") as console:
-            self._process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env={"PATH": os.defpath, "TMPDIR": str(memory([self.folder], MEMORY_MB))},
-            )
+        self._begin(words, theirs)
         ours.settimeout(BOOT_S)
         self._line = ours
         try:

@@ -208,16 +208,7 @@ class Machine:
             *(["time-travel=inf-cpu"] if self.virtual else []),
             *self._words,
         ]
-        with theirs, (self.folder / "console").open("wb") as console:
-            self._process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env={"PATH": os.defpath, "TMPDIR": str(memory([self.folder], MEMORY_MB))},
-            )
+        self._begin(words, theirs)
         ours.settimeout(PATIENCE_S)
         self._line = ours
         try:
@@ -226,6 +217,19 @@ class Machine:
         except BaseException:
             self._end()
             raise
+
+    def _begin(self, words: Sequence[str], line: socket.socket) -> None:
+        """Start its kernel, which answers at the other end of that line."""
+        with line, (self.folder / "console").open("wb") as console:
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                pass_fds=[line.fileno()],
+                start_new_session=True,
+                env={"PATH": os.defpath, "TMPDIR": str(memory([self.folder], MEMORY_MB))},
+            )
 
     def stop(self) -> None:
         """End it as when its power is cut: all that it has is in memory, and of no use any more."""

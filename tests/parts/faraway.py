@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from appliance.loading.shipped import shipped
 from tests.parts.certificates import Authority
@@ -137,6 +137,18 @@ class Overheard:
                 await asyncio.sleep(every_s)
         return time.monotonic()
 
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[Self]:
+        """Hear all that it tells from now on; at the end the connection is closed."""
+        reading = asyncio.get_running_loop().create_task(self.read())
+        try:
+            await self.ask(subscribe=["*"])
+            yield self
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            self.writer.close()
+
     async def until_mqtt(self, connected: bool) -> float:
         """When it was first seen to reach the broker, or no longer to."""
         return await self.until_status(lambda status: (status["mqtt"] == "connected") is connected)
@@ -170,15 +182,8 @@ async def far_door(
         )
     try:
         reader, writer = await _connected(path, process)
-        door = FarDoor(reader, writer, place=place, process=process)
-        reading = asyncio.get_running_loop().create_task(door.read())
-        try:
-            await door.ask(subscribe=["*"])
+        async with FarDoor(reader, writer, place=place, process=process).listening() as door:
             yield door
-        finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-            writer.close()
     finally:
         process.terminate()
         await asyncio.to_thread(_end, process)

@@ -70,17 +70,10 @@ async def press(pin: int = BUTTON, for_s: float = 0.15) -> None:
 async def front() -> AsyncIterator[Overheard]:
     """The daemon that systemd has started, and all that it tells from now on."""
     reader, writer = await asyncio.open_unix_connection(SOCKET)
-    door = Overheard(reader, writer)
-    reading = asyncio.get_running_loop().create_task(door.read())
-    try:
-        await door.ask(subscribe=["*"])
+    async with Overheard(reader, writer).listening() as door:
         yield door
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        writer.close()
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            await writer.wait_closed()
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        await writer.wait_closed()
 
 
 async def told(door: Overheard, name: str, **data: Any) -> Data:

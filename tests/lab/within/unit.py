@@ -74,16 +74,8 @@ def started(config: str, drop_in: str = "") -> Iterator[None]:
 @asynccontextmanager
 async def overheard() -> AsyncIterator[Overheard]:
     """The unit that runs, and all that it tells from now on."""
-    reader, writer = await _connected()
-    door = Overheard(reader, writer)
-    reading = asyncio.get_running_loop().create_task(door.read())
-    try:
-        await door.ask(subscribe=["*"])
+    async with Overheard(*await _connected()).listening() as door:
         yield door
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        writer.close()
 
 
 async def _connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
