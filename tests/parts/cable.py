@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.parts.aloof import keep_calls_off, let_calls_in
 from tests.parts.need import program, skip_where_forbidden
 
 _COUNT = itertools.count()
@@ -47,7 +49,7 @@ class Cable:
 @contextmanager
 def cable() -> Iterator[Cable]:
     """A cable for as long as the block lasts; the test is skipped where the machine allows none."""
-    ip = program("ip", "iproute2")
+    ip, nft = program("ip", "iproute2"), program("nft", "nftables")
     count = next(_COUNT)
     name = f"end-{os.getpid()}-{count}"
     # RFC 2544: addresses for measuring between networks, which nobody else has
@@ -60,9 +62,10 @@ def cable() -> Iterator[Cable]:
         run("netns", "add", name)
     except subprocess.CalledProcessError as refusal:
         skip_where_forbidden("no network can be made", refusal.stderr)
+    near = f"near-{os.getpid()}-{count}"[-15:]
     try:
-        near = f"near-{os.getpid()}-{count}"[-15:]
         run("link", "add", near, "type", "veth", "peer", "name", "wire", "netns", name)
+        keep_calls_off(nft, near, host)
         run("addr", "add", f"{host}/30", "dev", near)
         run("link", "set", near, "up")
         run("-n", name, "addr", "add", f"{end}/30", "dev", "wire")
@@ -71,3 +74,5 @@ def cable() -> Iterator[Cable]:
         yield Cable(ip, name, host)
     finally:
         run("netns", "delete", name)  # and with it both ends of the pair
+        with contextlib.suppress(subprocess.CalledProcessError):  # it was not made
+            let_calls_in(nft, near)

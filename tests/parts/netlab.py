@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.parts.aloof import keep_calls_off, let_calls_in
 from tests.parts.need import program, skip_where_forbidden
 
 _COUNT = itertools.count()
@@ -193,6 +194,11 @@ class Netlab:
         """The router's namespace."""
         return self.names("router")
 
+    @property
+    def _near(self) -> str:
+        """The interface by which this machine has its address."""
+        return f"near{self._number}"
+
     def address_of(self, last: int) -> str:
         """An address of this lab."""
         return f"{self._net}.{last}"
@@ -226,10 +232,11 @@ class Netlab:
 
     def _make(self, names: Sequence[str]) -> None:
         self._nft(f"delete table inet trial\n{_TABLE}")
-        near = f"near{self._number}"
+        near = self._near
         self.run(
             "link", "add", near, "type", "veth", "peer", "name", "uplink", "netns", self.router
         )
+        keep_calls_off(self.nft, near, self.host)
         self.run("addr", "add", f"{self.host}/28", "dev", near)
         self.run("link", "set", near, "up")
         self.run("-n", self.router, "addr", "add", f"{self.address_of(2)}/28", "dev", "uplink")
@@ -245,6 +252,8 @@ class Netlab:
         for name in [*map(self.names, self.places), self.router]:
             with contextlib.suppress(subprocess.CalledProcessError):
                 self.run("netns", "delete", name)
+        with contextlib.suppress(subprocess.CalledProcessError):  # it was not made
+            let_calls_in(self.nft, self._near)
 
 
 @contextmanager
