@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -136,7 +137,8 @@ async def outside(door: House, folder: Path, *command: str) -> AsyncIterator[asy
         yield process.stdout
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it ends by itself at this moment
+                os.killpg(process.pid, signal.SIGTERM)
         await process.communicate()
 
 

@@ -17,6 +17,7 @@ from appliance.media.base import FRAME_BYTES, FRAME_S, SILENT_FRAME
 from appliance.media.fanout import AudioFanout
 from appliance.media.lines import Role
 from appliance.media.peer import Peer
+from appliance.media.playout import Playout
 from appliance.media.reception import CATCH_UP_S, STALL_S, Reception
 from appliance.media.synthetic import dominant_hz
 from tests.media.speech import packets_of, tone
@@ -160,6 +161,23 @@ def lose_one(stranger: Stranger) -> Callable[[], bool]:
     return lambda: bool(lost)
 
 
+async def _until_one_is_missed(stranger: Stranger, playout: Playout) -> int:
+    """How many had to be lost: where playing catches up, the place of one may be left out."""
+    for lost in range(1, 6):
+        if await _is_missed(stranger, playout):
+            return lost
+    pytest.fail("five were lost, and nothing is in their place")
+
+
+async def _is_missed(stranger: Stranger, playout: Playout) -> bool:
+    """Whether something is in the place of a packet that is lost."""
+    gone, before = lose_one(stranger), playout.counts
+    holes, played = before.concealed + before.corrected, before.played
+    await until(gone, "the loss")
+    await until(lambda: playout.counts.played > played + 100, "two more seconds")
+    return playout.counts.concealed + playout.counts.corrected > holes
+
+
 async def test_one_packet_is_lost_and_the_sound_goes_on_without_a_delay(ear: Ear) -> None:
     peer = Peer(ear, AudioFanout(), None)
     async with Stranger(tone_hz=300) as alice, asyncio.TaskGroup() as tasks:
@@ -167,16 +185,12 @@ async def test_one_packet_is_lost_and_the_sound_goes_on_without_a_delay(ear: Ear
         listening = tasks.create_task(peer.listen())
         playout = peer._reception.playout
         await until(lambda: ear.hears(300), "the tone")
-        lost, played = lose_one(alice), playout.counts.played
-        holes = playout.counts.concealed + playout.counts.corrected
-        await until(lost, "the loss")
-        await until(lambda: playout.counts.played > played + 100, "two more seconds")
-        assert playout.counts.concealed + playout.counts.corrected > holes
+        lost = await _until_one_is_missed(alice, playout)
         await until(lambda: ear.hears(300), "the tone again")
         clock = asyncio.get_running_loop().time
         await until(lambda: abs(playout.excess_s(clock())) <= FRAME_S, "the delay as it was")
         stats = (await sound_receiver(peer).getStats()).values()
-        assert [one.packetsLost for one in stats if one.type == "inbound-rtp"] == [1]
+        assert [one.packetsLost for one in stats if one.type == "inbound-rtp"] == [lost]
         await peer.close()
         listening.cancel()
     await asyncio.get_running_loop().shutdown_default_executor()

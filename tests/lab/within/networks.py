@@ -17,6 +17,7 @@ import pytest
 
 from tests.lab.extent import EXTENT, Extent
 from tests.lab.within.unit import SMALL, overheard, shell, started
+from tests.parts.asking import asking_again
 from tests.parts.certificates import Authority
 from tests.parts.faraway import Overheard
 from tests.parts.guest import Guest, guest
@@ -85,7 +86,8 @@ async def at_the_door(broker: Mosquitto) -> AsyncIterator[tuple[Overheard, Guest
         await door.until_status(lambda status: status["call"] is None)
         async with guest("alice", broker.port) as alice:
             await talk(door, alice)
-            yield door, alice
+            async with asking_again((await alice.talks()).connection):
+                yield door, alice
         shape("")
 
 
