@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.whole_file import private_folder, write_whole
+from appliance.whole_file import private_folder, read_private, write_whole
 
 
 def test_it_is_replaced_as_a_whole_and_is_nobody_elses_to_read(tmp_path: Path) -> None:
@@ -40,6 +40,31 @@ def test_a_link_that_somebody_laid_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic link"):
         write_whole(tmp_path / "it", b"new")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_a_copy_has_opened_to_others_is_closed_before_it_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "it"
+    write_whole(file, b"ours")
+    assert (read_private(file), caplog.text) == (b"ours", "")
+    file.chmod(0o664)
+    assert read_private(file) == b"ours"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "it was open to others (0664)" in caplog.text
+
+
+def test_what_somebody_laid_in_place_of_a_file_is_neither_closed_nor_read(tmp_path: Path) -> None:
+    """Root would take what everybody has to read, as the names of users, from all of them."""
+    everybodys = tmp_path / "passwd"
+    everybodys.write_text("root")
+    everybodys.chmod(0o644)
+    (tmp_path / "link").symlink_to(everybodys)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe", "."):
+        with pytest.raises(OSError):
+            read_private(tmp_path / name)
+    assert stat.S_IMODE(everybodys.stat().st_mode) == 0o644
 
 
 def test_what_root_writes_belongs_to_whom_its_folder_does_and_is_read_by_whom_it_should(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.whole_file import private_folder, write_whole
+from appliance.whole_file import private_folder, read_private, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -93,8 +93,7 @@ class Authority:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
         try:
-            (folder / KEY_FILE).chmod(0o600)
-            key = load_pem_private_key((folder / KEY_FILE).read_bytes(), None)
+            key = load_pem_private_key(read_private(folder / KEY_FILE), None)
             certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE_FILE).read_bytes())
             certified = certificate.public_key()
         except OSError as error:

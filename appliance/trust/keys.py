@@ -8,16 +8,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as default
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.whole_file import private_folder, write_whole
+from appliance.whole_file import private_folder, read_private, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -25,13 +24,10 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-log = logging.getLogger(__name__)
-
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 FILE = "device.key"
 CREDENTIAL = "device_key"
-PRIVATE_MODE = 0o600
 
 _P = 2**255 - 19
 
@@ -162,11 +158,10 @@ class DeviceKey:
         if credentials := environ.get("CREDENTIALS_DIRECTORY"):
             given = Path(credentials) / CREDENTIAL
             if given.exists():
-                return cls._load(given)
+                return cls._load(given, Path.read_bytes)
         file = folder / FILE
         try:
-            _keep_private(file)
-            return cls._load(file)
+            return cls._load(file, read_private)
         except FileNotFoundError:
             pass
         key = cls.make()
@@ -180,9 +175,9 @@ class DeviceKey:
         return key
 
     @classmethod
-    def _load(cls, file: Path) -> DeviceKey:
+    def _load(cls, file: Path, read: Callable[[Path], bytes]) -> DeviceKey:
         try:
-            pem = file.read_bytes()
+            pem = read(file)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -215,21 +210,3 @@ class DeviceKey:
         )
 
         return self._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _keep_private(file: Path) -> None:
-    """What a copy or a backup has opened to others is closed again, and told."""
-    try:
-        mode = file.stat().st_mode & 0o777
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise KeyUnusable(f"{file} cannot be looked at: {error.strerror}") from None
-    if mode & ~PRIVATE_MODE:
-        log.warning("%s was readable by others (mode %04o); it is no longer", file, mode)
-        try:
-            file.chmod(PRIVATE_MODE)
-        except OSError as error:
-            raise KeyUnusable(
-                f"{file} is open to others, and cannot be closed: {error.strerror}"
-            ) from None

@@ -138,7 +138,7 @@ def test_what_was_opened_to_others_is_closed_and_told(
     file.chmod(0o644)
     DeviceKey.load_or_make(tmp_path, {})
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "readable by others" in caplog.text
+    assert "was open to others (0644); it is no longer" in caplog.text
 
 
 def test_where_it_cannot_be_kept_there_is_none(tmp_path: Path) -> None:
