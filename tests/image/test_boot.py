@@ -18,6 +18,7 @@ from tests.image.machine import CardMachine
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts import pen
 from tests.parts.need import skip_or_fail
+from tests.parts.sandbox import UNIT, unit_for
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -33,6 +34,15 @@ with socket.socket(socket.AF_UNIX) as line:
     line.connect("/run/appliance-accounts.sock")
     line.sendall(b'{"make": "alice"}\\n')
     print(line.makefile().readline())
+"""
+SENDS = """
+import errno, socket
+for address in ("127.0.0.1", "192.168.7.7", "203.0.113.7"):
+    try:
+        socket.socket(type=socket.SOCK_DGRAM).sendto(b"whoever is there", (address, 9))
+        print(address, "granted")
+    except OSError as error:
+        print(address, errno.errorcode[error.errno])
 """
 IDENTITY = "cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"
 MADE = (
@@ -337,3 +347,22 @@ def test_a_system_that_cannot_be_used_starts_anew_by_itself(machine: CardMachine
     assert told is not None
     machine.power_on(told)
     up(machine)
+
+
+def test_one_for_the_house_alone_sends_to_nobody_else(machine: CardMachine) -> None:
+    """By the kernel's own filter (systemd.resource-control(5)), whatever becomes of the daemon."""
+    lan_only = (UNIT.parent / "appliance-lan-only.conf").read_text()
+    machine.put("/run/sends", SENDS)
+    machine.check("for one in 192.168.7.8 203.0.113.8; do ip address add $one/24 dev lo; done")
+    for name, more in ("any", ""), ("house", lan_only):
+        unit = unit_for("/usr/bin/python3 /run/sends", UNIT.read_text() + more)
+        machine.put(f"/run/systemd/system/{name}.service", unit)
+        machine.check(f"systemctl daemon-reload; systemctl start {name}; journalctl --sync")
+    said = {
+        name: machine.check(f"journalctl -u {name} -o cat | grep -E '[0-9.]+ (granted|E)'").split()
+        for name in ("any", "house")
+    }
+    ways = ["127.0.0.1", "192.168.7.7", "203.0.113.7"]
+    assert said["any"] == [word for way in ways for word in (way, "granted")]
+    assert said["house"] == [*said["any"][:-1], "EPERM"]
+    machine.check("for one in 192.168.7.8 203.0.113.8; do ip address del $one/24 dev lo; done")
