@@ -1,7 +1,7 @@
 """The outermost boxes of an MP4 that may have been cut off: whether it can be played at all.
 
-A player needs its `moov`, and finds it wherever it stands (ISO/IEC 14496-12, 4.2). In a file of ours it comes
-with the first half second (`movie.py`): what was cut off before has a name and nothing else.
+A player needs its `moov`, and finds it wherever it stands (ISO/IEC 14496-12, 4.2). In a file of ours it
+comes with the first half second (`movie.py`): what was cut off before has a name and nothing else.
 """
 
 from __future__ import annotations

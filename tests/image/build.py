@@ -27,7 +27,13 @@ PACKAGING = ROOT / "image-build" / "debian"
 AGENT = ROOT / "tests" / "lab" / "rootfs" / "lab" / "agent.py"
 BUSY = [
     ROOT / "tests" / f"{name}.py"
-    for name in ("image/newcomer", "parts/pen", "parts/promised", "parts/busydoor", "parts/busytalk")
+    for name in (
+        "image/newcomer",
+        "parts/pen",
+        "parts/promised",
+        "parts/busydoor",
+        "parts/busytalk",
+    )
 ]
 """What a door does in the machine, as image-build/vm/assemble puts it there."""
 ARCHITECTURES = ("amd64", "arm64")

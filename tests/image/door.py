@@ -49,7 +49,7 @@ class Door(CardMachine):
         self.start(PROGRAM.format("busytalk") + " > /run/busytalk.log 2>&1", 24 * 3600)
 
     def until_told(self, kind: str) -> None:
-        """Wait until it has told something of that kind since its last start, or that something is wrong."""
+        """Wait until it has told that since its last start, or that something is wrong."""
         until = time.monotonic() + WAITED_S
         while not {kind, "wrong"} & {told for told, _ in TOLD.findall(self.console())}:
             if time.monotonic() > until or self._process.poll() is not None:

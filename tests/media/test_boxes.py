@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import av
 import pytest
@@ -48,7 +47,12 @@ def test_what_a_player_opens_can_be_played_and_nothing_else(cut_off: bytes) -> N
 
 
 def test_what_is_no_file_of_ours_cannot_be_played(cut_off: bytes) -> None:
-    for data in (b"", bytes(100_000), b"no film at all, and long enough", cut_off[:72] + bytes(5000)):
+    for data in (
+        b"",
+        bytes(100_000),
+        b"no film at all, and long enough",
+        cut_off[:72] + bytes(5000),
+    ):
         assert not can_be_played(io.BytesIO(data))
         assert not plays(data)
 

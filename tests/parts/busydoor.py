@@ -74,7 +74,9 @@ def look(units: Sequence[str], patience_s: float) -> Mapping[str, Any]:
     status = until_up(units, time.monotonic() + patience_s)
     with Client(patience_s=PATIENCE_S) as door:
         logged = door.ask(call_log=LOG)
-        paired = {one["uid"]: [key["kid"] for key in one["keys"]] for one in door.ask(contacts=True)}
+        paired = {
+            one["uid"]: [key["kid"] for key in one["keys"]] for one in door.ask(contacts=True)
+        }
         rung = ring(door)
         errors = [one["data"] for one in door.ask(recent=True) if one["type"].endswith(".error")]
         now = [entry["call_id"] for entry in door.ask(call_log=LOG)]
@@ -108,7 +110,7 @@ def what_goes_on(status: Status) -> dict[str, Any]:
 
 
 def played(path: Path) -> dict[str, Any]:
-    """A recording as a player has it: why it cannot be played, and its whole pieces, None for a plain file."""
+    """A recording as a player has it: why it cannot be played, and its `pieces`."""
     import av  # half a second on a small board
 
     fault = None

@@ -1,4 +1,4 @@
-"""A door that is always in a call, in a machine whose power is cut: somebody answers, and all of a call goes on.
+"""A door that is always in a call, with somebody who answers, in a machine whose power is cut.
 
     python -m tests.parts.busytalk
 
@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from appliance.client import Client
+from appliance.client import Client, Unreachable
 from appliance.errors import ApplianceError
 from appliance.trust import keys
 from appliance.trust.keys import DeviceKey
@@ -32,7 +33,7 @@ from tests.image import newcomer
 from tests.parts import busydoor
 from tests.parts.busydoor import APPLIANCE, HALL, UP_S, configured, pieces, tell, until, until_up
 from tests.parts.pen import Pen
-from tests.parts.promised import DISBELIEF
+from tests.parts.promised import DISBELIEF, LOG
 
 SETTINGS = HALL / "hall.toml"
 CONFIG = """\
@@ -95,7 +96,7 @@ def main() -> None:
     while True:
         try:
             with Client(patience_s=busydoor.PATIENCE_S) as door, station() as hall:
-                known = known or [entry["call_id"] for entry in hall.ask(call_log=busydoor.LOG)]
+                known = known or [entry["call_id"] for entry in hall.ask(call_log=LOG)]
                 known = Talk(door, hall, numbers).goes(known)
         except (ApplianceError, OSError) as error:
             tell(f"wrong {error}")
@@ -108,7 +109,7 @@ def station() -> Client:
     while time.monotonic() < until_s:
         try:
             return Client(ENVIRON, busydoor.PATIENCE_S)
-        except Exception:  # noqa: BLE001 - it is just starting
+        except Unreachable:
             time.sleep(UP_S)
     raise TimeoutError("the other station does not come up")
 
@@ -121,7 +122,7 @@ def is_paired() -> None:
     assert isinstance(private, Ed25519PrivateKey)
     with Client(patience_s=newcomer.PATIENCE_S) as door:
         words = door.ask(pair={"name": "hall", "may": None, "expires_s": 3600})["invitation"]
-        newcomer.found_by_name(str(newcomer.urlsplit(words["websocket_url"]).hostname), {})
+        newcomer.found_by_name(str(urlsplit(words["websocket_url"]).hostname), {})
         trusting = ssl.create_default_context(cafile=str(APPLIANCE / "tls" / "ca.crt"))
         told = newcomer.asked(words, trusting, Pen(private.private_bytes_raw()))
     if told["error"]:
@@ -142,18 +143,22 @@ class Talk:
         self._seen: list[tuple[float, int]] = []
 
     def goes(self, known: list[str]) -> list[str]:
-        """Ring, talk, hang up; the calls that the other station has then, which had those that are `known`."""
+        """Ring, talk, hang up; the calls that the other station has then, which had the `known` ones."""
         call_id = self._answered()
         for _ in range(self._dice.randint(*STEPS)):
             self._dice.choice(self._things)()
             self._films()
             time.sleep(STEP_S)
         self._ends(call_id)
-        came = [entry["call_id"] for entry in self._hall.ask(call_log=busydoor.LOG)]
+        came = [entry["call_id"] for entry in self._hall.ask(call_log=LOG)]
         if came != [call_id, *known][: len(came)]:
-            tell(f"wrong the other station has calls that nobody made: {came[:3]} after {known[:2]}")
+            tell(
+                f"wrong the other station has calls that nobody made: {came[:3]} after {known[:2]}"
+            )
         for name, one in (("door", self._door), ("other station", self._hall)):
-            errors = [each["data"] for each in one.ask(recent=True) if each["type"].endswith(".error")]
+            errors = [
+                each["data"] for each in one.ask(recent=True) if each["type"].endswith(".error")
+            ]
             if refused := [each for each in errors if each["code"] in DISBELIEF]:
                 tell(f"wrong the {name} does not believe: {refused}")
         return came
@@ -191,7 +196,9 @@ class Talk:
             lambda: self._door.ask(command="mute_audio", args={"muted": on}),
             lambda: self._hall.ask(command="mute_audio", args={"muted": on}),
             lambda: self._door.ask(command="pause_video", args={"paused": on}),
-            lambda: self._door.ask(command="set_volume", args={"percent": self._dice.randint(0, 100)}),
+            lambda: self._door.ask(
+                command="set_volume", args={"percent": self._dice.randint(0, 100)}
+            ),
             lambda: next(self._numbers),
             self._opens,
         ]

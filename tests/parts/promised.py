@@ -30,7 +30,16 @@ LOG = 200
 CUT_OFF = "device_restart"
 """How a call ends of which nobody saw the end."""
 DISBELIEF = frozenset(
-    ("unsigned", "malformed", "bad_header", "unverifiable", "forged", "revoked", "replayed", "memory_full")
+    (
+        "unsigned",
+        "malformed",
+        "bad_header",
+        "unverifiable",
+        "forged",
+        "revoked",
+        "replayed",
+        "memory_full",
+    )
 )
 """Errors that tell that somebody was not believed."""
 
@@ -158,7 +167,11 @@ class Promised:
             film = films.get(path)
             if path not in found["recordings"]:
                 yield f"a recording is gone: {path}"
-            elif film is not None and film["pieces"] is not None and (pieces is None or film["pieces"] < pieces):
+            elif (
+                film is not None
+                and film["pieces"] is not None
+                and (pieces is None or film["pieces"] < pieces)
+            ):
                 had = "was closed" if pieces is None else f"had {pieces} pieces"
                 yield f"a recording that {had} has {film['pieces']}: {path}"
 

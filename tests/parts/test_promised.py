@@ -78,7 +78,9 @@ def test_what_was_told_is_kept_and_is_to_be_kept_from_then_on() -> None:
     # and once more, with nothing that was told since
     later = left()
     later["calls"].insert(0, entry("now", "cancelled"))
-    assert kept.and_then("").kept({**later, "all_calls": ["next", *later["all_calls"]], "rung": "next"})
+    assert kept.and_then("").kept(
+        {**later, "all_calls": ["next", *later["all_calls"]], "rung": "next"}
+    )
 
 
 def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -127,7 +129,10 @@ SPOILT = {
     "calls have no end: ['cut']": [change("calls 0 reason", None)],
     "is not answered any more": [change("calls 0 answered_at", None)],
     "the door was opened does not say so": [change("calls 1 unlocked", False)],
-    "a call has ended otherwise": [change("calls 1 reason", CUT_OFF), change("calls 1 ended_at", None)],
+    "a call has ended otherwise": [
+        change("calls 1 reason", CUT_OFF),
+        change("calls 1 ended_at", None),
+    ],
     "nobody saw the end": [change("calls 0 ended_at", "2026")],
     "it has rung, and its call log does not say so": [gone("all_calls 0")],
     "the other station is gone": [change("hall", None)],
@@ -149,7 +154,9 @@ SPOILT = {
     ],
     "does not believe somebody": [change("errors", [error("replayed")])],
     "something goes on that nobody began: {'energized'": [change("at_rest energized", ["door"])],
-    "something goes on that nobody began: {'calls'": [change("at_rest calls", [{"call_id": "cut"}])],
+    "something goes on that nobody began: {'calls'": [
+        change("at_rest calls", [{"call_id": "cut"}])
+    ],
     "something goes on that nobody began: {'recording'": [change("at_rest recording", True)],
 }
 """What is spoilt, by what is then to be told."""
