@@ -100,6 +100,7 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "media.movie:Movie.__init__ open w": (SOON, "media.movie:Growing.write"),
     "media.shelf:Shelf.open private_folder": (KEPT, ""),
     "media.shelf:Shelf._create os.open": (KEPT, ""),
+    "media.shelf:Shelf.clear unlink": (LOST, "it is deleted again at the next start"),
     "media.shelf:Shelf.make_room unlink": (LOST, "it is deleted again with the next recording"),
     "owner.backup:backup write_whole": (KEPT, "whole_file:write_whole"),
     "owner.card:Taken.take unlink": (LOST, "it is taken once more"),

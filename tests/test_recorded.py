@@ -239,7 +239,10 @@ async def test_after_a_kill_the_file_plays_and_the_log_names_it(
         content = read(path)
         assert content.numbers[-1] >= last_seen - FPS
         check_both_sides(content)
+    begun = path.with_name("2026-11-20T09-00-00Z_1a2b3c4d.mp4")
+    begun.write_bytes(b"")  # as a cut in its first half second leaves one
     async with daemon(prompt):
+        await until(lambda: asyncio.to_thread(lambda: not begun.exists()))
         (call,) = await prompt.lines("calls")
         assert (call["call_id"], call["recording"]) == (CALL, str(path))
         assert (call["reason"], call["ended_at"]) == ("device_restart", None)

@@ -81,6 +81,16 @@ class Recorder:
         """Whether a recording has been begun and not ended."""
         return self._writing is not None
 
+    def clear(self) -> None:
+        """Delete what a sudden end left of a recording that nobody can play. In a thread, at the start."""
+        try:
+            begun = self._shelf.clear()
+        except OSError as fault:  # who begins the next one is told what is wrong with the folder
+            logger.warning("recordings that were only begun are not deleted: %s", fault)
+        else:
+            for path in begun:
+                logger.info("%s was only begun when power or program went, and is deleted", path)
+
     def start(self, call_id: str, *, video: bool) -> None:
         """Begin a recording: `RecordingStarted` or `RecordingFailed` follows."""
         if self._writing is not None:

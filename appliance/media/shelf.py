@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from appliance.errors import ApplianceError
+from appliance.media.boxes import can_be_played
 from appliance.whole_file import private_folder, sync_folder
 
 SUFFIX = ".mp4"
@@ -47,6 +48,20 @@ class Shelf:
             raise NoRoom(
                 f"no recording can be kept in {self.folder}: {fault.strerror or fault}"
             ) from fault
+
+    def clear(self) -> list[Path]:
+        """Delete what a sudden end left of a recording that had just begun: nobody can play it; those.
+
+        Not while one is written. Raises OSError.
+        """
+        begun = []
+        for path in self.recordings() if self.folder.is_dir() else ():
+            with path.open("rb") as file:
+                if not can_be_played(file):
+                    begun.append(path)
+        for path in begun:
+            path.unlink()
+        return begun
 
     def make_room(self, writing: Path | None = None) -> None:
         """Delete the oldest recordings but `writing` until the limit is kept, and the disk has room.

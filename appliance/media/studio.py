@@ -155,6 +155,7 @@ class Studio:
             simulated=self._board == "simulated",
             prompts=self._prompts,
         )
+        await asyncio.to_thread(made.recorder.clear)
         self._audience = equipment.Audience(lambda: made.speaker, self._pictures, self._post)
         return made
 

@@ -25,7 +25,17 @@ LAYER = ROOT / "image-build" / "layer"
 UPDATE = ROOT / "image-build" / "update"
 PACKAGING = ROOT / "image-build" / "debian"
 AGENT = ROOT / "tests" / "lab" / "rootfs" / "lab" / "agent.py"
-BUSY = ROOT / "tests" / "parts" / "busydoor.py"
+BUSY = [
+    ROOT / "tests" / f"{name}.py"
+    for name in (
+        "image/newcomer",
+        "parts/pen",
+        "parts/promised",
+        "parts/busydoor",
+        "parts/busytalk",
+    )
+]
+"""What a door does in the machine, as image-build/vm/assemble puts it there."""
 ARCHITECTURES = ("amd64", "arm64")
 _HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 _BASE_RECIPE = "1"
@@ -46,7 +56,7 @@ def image_item(architecture: str) -> Item:
             (update_keys() / "authority.crt").read_bytes(),
             (LAYER / "settle").read_bytes(),
             AGENT.read_bytes(),
-            BUSY.read_bytes(),
+            *(one.read_bytes() for one in BUSY),
         ),
         kept=2,
     )

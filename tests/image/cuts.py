@@ -7,7 +7,7 @@ Each time:
 An update is begun, and power is taken away at an instant that is drawn from the whole of it: while the
 bundle is checked, while it is written, while the machine goes down, comes up on trial and is judged, and a
 while after. Then it is switched on. It has to boot, from a slot that is whole, with a default that is good,
-to ring, with each call in its log that was there before (`tests/parts/busydoor.py`), and to take the next
+to ring, with each call in its log that was there before (`tests/parts/promised.py`), and to take the next
 update.
 """
 
@@ -26,7 +26,7 @@ from tests.image import updated
 from tests.image.build import image
 from tests.image.door import Door
 from tests.lab.machine import MachineError
-from tests.parts.busydoor import Promised
+from tests.parts.promised import Promised
 
 AFTER = 1.15
 """How much longer than a whole update the instants reach."""

@@ -11,10 +11,11 @@ from typing import Any
 
 from tests.image.machine import CardMachine
 from tests.lab.machine import MachineError
+from tests.parts.promised import TOLD
 
 CONFIG = (Path(__file__).parents[2] / "config" / "simulated.toml").read_text()
-BUSY = "/opt/appliance/bin/python /usr/lib/stand-in/busydoor.py"
-"""The program of tests/parts that the image has."""
+PROGRAM = "cd /usr/lib/stand-in; exec /opt/appliance/bin/python -m tests.parts.{}"
+"""Those of tests/parts that the image has."""
 LOOK_S = 0.2
 WAITED_S = 1200.0
 """For a whole update, on a machine that is emulated beside other work; only a fault waits for it."""
@@ -40,13 +41,27 @@ class Door(CardMachine):
         self.until("appliance status")
 
     def lives_busily(self) -> None:
-        """Have it do what a door does, all the time, until its power goes."""
-        self.start(f"{BUSY} live", 24 * 3600)
+        """Have it do what a door does, all the time, until its power goes; nobody answers."""
+        self.start(PROGRAM.format("busydoor live"), 24 * 3600)
+
+    def talks_busily(self) -> None:
+        """Have it be in calls, all the time, until its power goes."""
+        self.start(PROGRAM.format("busytalk") + " > /run/busytalk.log 2>&1", 24 * 3600)
+
+    def until_told(self, kind: str) -> None:
+        """Wait until it has told that since its last start, or that something is wrong."""
+        until = time.monotonic() + WAITED_S
+        while not {kind, "wrong"} & {told for told, _ in TOLD.findall(self.console())}:
+            if time.monotonic() > until or self._process.poll() is not None:
+                log = self.run("cat /run/busytalk.log; tail -n 50 /run/hall/log").out
+                raise MachineError(f"it never told: {kind}\n{log}")
+            time.sleep(LOOK_S)
 
     def look(self) -> Mapping[str, Any]:
         """Wait until it is ready; then ring, and see what there is (`busydoor.look`), in one step."""
         patience = f"{WAITED_S:.0f} appliance appliance-update-settle"
-        found: Mapping[str, Any] = json.loads(self.check(f"{BUSY} look {patience}", 2 * WAITED_S))
+        told = self.check(PROGRAM.format(f"busydoor look {patience}"), 2 * WAITED_S)
+        found: Mapping[str, Any] = json.loads(told)
         return found
 
     def slots(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@
     ARCH=arm64 CUTS=5 .venv/bin/python -m tests.image.outages
 
 Each time it has to boot and to ring, with all that it has promised to anybody
-(`tests/parts/busydoor.py`): the configuration that was written last, each call of which it said that the
+(`tests/parts/promised.py`): the configuration that was written last, each call of which it said that the
 disk has it; and nothing may have failed, or be empty. Those of updates are in `cuts.py`.
 
 Instants are drawn from as long as a start of this machine takes, which is measured: of what follows one,
@@ -23,12 +23,37 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.image.build import ARCHITECTURES, image
-from tests.image.door import CONFIG, Door
+from tests.image.door import Door
 from tests.lab.machine import MachineError
-from tests.parts.busydoor import Promised
+from tests.parts.promised import Promised
 
-NO_LIMIT = "\n[panel]\nmax_presses = 0\n"
-"""Nobody presses as often as this does."""
+BUSY = """
+# nobody presses as often as this does
+[panel]
+max_presses = 0
+
+[contacts.hall]
+name = "Hall"
+may = ["call", "answer", "unlock"]
+
+[groups.residents]
+members = ["alice", "bob", "carol", "hall"]
+
+[call]
+start_recording_on_call_start = true
+ring_timeout_s = 300
+
+# what an emulated processor can do
+[media]
+encoder = "software"
+width = 160
+height = 96
+framerate = 5
+bitrate_kbps = 100
+"""
+BUSY_FILE = "/etc/appliance/conf.d/30-busy.toml"
+TALK_S = 12.0
+"""Of the life after somebody has answered: such a call is over in less, and another follows."""
 EXPIRES = "for each in expire writeback; do echo {} > /proc/sys/vm/dirty_${{each}}_centisecs; done"
 EXPIRES_S = (0.05, 0.5, 5, 30)
 
@@ -53,7 +78,8 @@ class Outages:
         """Do it so often; what was found wrong, and it ends there."""
         with self._door as door:
             door.ready()
-            door.configure(CONFIG + NO_LIMIT)
+            door.put(BUSY_FILE, BUSY)
+            door.configure()
             door.check("sync")
             door.cut()
             self._restart()
@@ -71,12 +97,9 @@ class Outages:
         door = self._door
         expires_s = self._random.choice(EXPIRES_S)
         door.check(EXPIRES.format(round(expires_s * 100)))
-        door.lives_busily()
-        alive_s = self._random.uniform(0, self._start_s)
-        door.lives(alive_s)
+        what = self._random.choice((self._rings, self._talks))()
         door.cut()
         self._promised = self._promised.and_then(door.console())
-        what = f"{alive_s:.1f} s after the last look"
         if self._random.random() < 0.5:
             start_s = self._random.uniform(0, self._start_s)
             door.power_on(wait=False)
@@ -87,6 +110,24 @@ class Outages:
         self._restart()
         told = f"Door {self._promised.number}, and it rings"
         return f"{what}: {told} after {time.monotonic() - began:.0f} s"
+
+    def _rings(self) -> str:
+        self._door.lives_busily()
+        alive_s = self._random.uniform(0, self._start_s)
+        self._door.lives(alive_s)
+        return f"{alive_s:.1f} s after the last look, ringing"
+
+    def _talks(self) -> str:
+        """In each third a call has not been answered yet, or the other one has not started."""
+        self._door.talks_busily()
+        if self._random.random() < 1 / 3:
+            alive_s = self._random.uniform(0, self._start_s)
+            self._door.lives(alive_s)
+            return f"{alive_s:.1f} s after the last look, about to talk"
+        self._door.until_told("talk")
+        talks_s = self._random.uniform(0, TALK_S)
+        self._door.lives(talks_s)
+        return f"{talks_s:.1f} s after the first answer"
 
     def _restart(self) -> None:
         began = time.monotonic()

@@ -21,15 +21,15 @@ import pytest
 from tests.lab.machine import Machine, MachineError
 from tests.lab.stock import CannotBuildHere, NotAllowedHere
 from tests.lab.trial import CannotStartHere, memory
-from tests.parts.busydoor import CALL, Promised
 from tests.parts.need import program, skip_or_fail
+from tests.parts.promised import CALL, Promised
 
 CUTS = 3
 LONGEST_S = 3.0
 DISK_MB = 64
 UP_S = 600
 """Only a fault, and a computer that is very busy, waits so long."""
-BUSY = "/opt/appliance/bin/python /opt/source/tests/parts/busydoor.py"
+BUSY = "cd /opt/source; exec /opt/appliance/bin/python -m tests.parts.busydoor"
 UP = """
 set -e
 mount -o noatime,lazytime,commit=60,errors=remount-ro /dev/ubdc /mnt

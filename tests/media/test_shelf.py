@@ -119,3 +119,36 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     file = kept(tmp_path, "file", 1)
     with pytest.raises(NoRoom, match=f"no recording can be kept in {file}/below: Not a directory"):
         Shelf(file / "below", 1).open(CALL, AT)
+
+
+# -------------------- what a sudden end leaves
+
+
+def begun(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def test_what_was_only_begun_is_deleted_at_the_start_and_what_plays_is_kept(tmp_path: Path) -> None:
+    """A power cut in the first half second of a recording leaves a name, and nothing that plays."""
+    header = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08free"
+    film = header + b"\0\0\0\x0cmoov\0\0\0\0" + b"\0\0\1\0mdat, and then the power went"
+    gone = [
+        begun(tmp_path, f"2026-11-{day}T09-00-00Z_1a2b3c4d.mp4", data)
+        for day, data in (("17", b""), ("18", header), ("19", bytes(4096)))
+    ]
+    kept_ = [
+        begun(tmp_path, "2026-11-20T09-00-00Z_1a2b3c4d.mp4", film),
+        begun(tmp_path, "somebody-elses.mp4", b""),
+    ]
+    shelf = Shelf(tmp_path, 1)
+    assert shelf.clear() == gone
+    assert sorted(tmp_path.iterdir()) == sorted(kept_)
+    assert shelf.clear() == []
+
+
+def test_where_nothing_was_ever_recorded_there_is_nothing_to_clear(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "recordings", 1)
+    assert shelf.clear() == []
+    assert not shelf.folder.exists()

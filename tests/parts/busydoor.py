@@ -1,41 +1,45 @@
 """A door that is never idle, in a machine whose power is cut; and what is left of it after the next start.
 
-    python busydoor.py live             # configures and rings until the power goes
-    python busydoor.py look 900 UNIT .. # waits so long until units and door are up; tells JSON
+    python -m tests.parts.busydoor live             # configures and rings until the power goes
+    python -m tests.parts.busydoor look 900 UNIT .. # waits so long until units and door are up; tells JSON
 
-It is run by the machine's own Python, of the appliance and the standard library alone. What has been
-promised to somebody it tells on the console, which the driver of the machine keeps, and is to hold from
-then on: `name 12` is a configuration that was written as the appliance's own programs write one,
-`call <id>` a call of which the daemon says that the disk has it.
+It is run by the machine's own Python, of the appliance and what it needs alone. What has been promised to
+somebody it tells on the console, which the driver of the machine keeps, and is to hold from then on
+(`promised.py`). Its calls ring, and nobody answers: those that are answered are `busytalk.py`'s.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from appliance.client import Client
 from appliance.errors import ApplianceError
+from appliance.media.boxes import boxes
+from appliance.reporting.ledger import Ledger
 from appliance.updating import slots
 from appliance.whole_file import private_folder, write_whole
+from tests.parts.promised import LOG
 
 DROP_IN = Path("/etc/appliance/conf.d/name.toml")
 CONSOLE = Path("/dev/console")
-STATE = (Path("/var/lib/appliance"), Path("/etc/appliance"))
-NAME = re.compile(r"busy door: name (\d+)")
-CALL = re.compile(r"busy door: call (\S+)")
+APPLIANCE = Path("/var/lib/appliance")
+HALL = Path("/var/lib/hall")
+"""The state of the station that answers."""
+STATE = (APPLIANCE, Path("/etc/appliance"), HALL)
 PATIENCE_S = 60.0
 """For one thing that a running door does; only a fault waits for it, and an emulated processor."""
-LOG = 200
-"""As many calls as are kept."""
+FILMS = 3
+"""So many recordings, the latest, are played."""
 LOOK_S = 0.02
 UP_S = 0.25
 
@@ -44,13 +48,7 @@ Status = Mapping[str, Any]
 
 def live() -> None:
     """Write the configuration, ring, hang up, turn the volume: again and again."""
-    private_folder(DROP_IN.parent, 0o755)
-    number = named() or 0
-    while True:
-        number += 1
-        name = f'[device]\nname = "Door {number}"\n'
-        write_whole(DROP_IN, name.encode(), 0o644)
-        tell(f"name {number}")
+    for number in configured():
         try:
             with Client(patience_s=PATIENCE_S) as door:
                 ring(door)
@@ -61,27 +59,85 @@ def live() -> None:
             time.sleep(UP_S)
 
 
+def configured() -> Iterator[int]:
+    """Write the configuration, each time with the next number, which is told."""
+    private_folder(DROP_IN.parent, 0o755)
+    for number in count((named() or 0) + 1):
+        name = f'[device]\nname = "Door {number}"\n'
+        write_whole(DROP_IN, name.encode(), 0o644)
+        tell(f"name {number}")
+        yield number
+
+
 def look(units: Sequence[str], patience_s: float) -> Mapping[str, Any]:
     """Wait until all of it is up, then see what there is. Raises TimeoutError with what is missing."""
     status = until_up(units, time.monotonic() + patience_s)
     with Client(patience_s=PATIENCE_S) as door:
-        logged = [entry["call_id"] for entry in door.ask(call_log=LOG)]
+        logged = door.ask(call_log=LOG)
+        paired = {
+            one["uid"]: [key["kid"] for key in one["keys"]] for one in door.ask(contacts=True)
+        }
         rung = ring(door)
         errors = [one["data"] for one in door.ask(recent=True) if one["type"].endswith(".error")]
         now = [entry["call_id"] for entry in door.ask(call_log=LOG)]
     told = slots.told()
+    recordings = sorted((APPLIANCE / "recordings").glob("*.mp4"))
     return {
         "number": named(),
         "name": status["device"]["name"],
         "faults": {**status["faults"], **status["failures"]},
+        "at_rest": what_goes_on(status),
         "errors": errors,
         "calls": logged,
         "all_calls": now,
         "rung": rung,
+        "paired": paired,
+        "recordings": [str(path) for path in recordings],
+        "films": {str(path): played(path) for path in recordings[-FILMS:]},
+        "hall": station(),
         "empty": [str(file) for place in STATE for file in place.rglob("*") if is_empty(file)],
         "failed": output("systemctl", "list-units", "--state=failed", "--plain", "--no-legend"),
         "slots": None if told is None else told.status(),
     }
+
+
+def what_goes_on(status: Status) -> dict[str, Any]:
+    """Of all that can, which is nothing where nobody has begun anything."""
+    media, panel = status["media"], status["panel"]
+    doing = {name: media[name] for name in ("audio_muted", "video_paused", "recording", "on_hold")}
+    relays = [name for name, state in panel["relays"].items() if state != "released"]
+    return {**doing, "calls": status["calls"], "energized": relays}
+
+
+def played(path: Path) -> dict[str, Any]:
+    """A recording as a player has it: why it cannot be played, and its `pieces`."""
+    import av  # half a second on a small board
+
+    fault = None
+    try:
+        with av.open(str(path)) as film:
+            pictures = sum(1 for frame in film.decode() if isinstance(frame, av.VideoFrame))
+        if not pictures:
+            fault = "there is no picture in it"
+    except av.FFmpegError as error:
+        fault = f"{path.stat().st_size} bytes: {error}"
+    return {"fault": fault, "pieces": pieces(path)}
+
+
+def pieces(path: Path) -> int | None:
+    """How many of its half seconds are there as a whole; None of a file that was closed."""
+    with path.open("rb") as file:
+        there = [kind for kind, whole in boxes(file) if whole]
+    before, index, _ = "".join(kind.decode("latin1") for kind in there).partition("moov")
+    return None if index and "mdat" in before else there.count(b"mdat")
+
+
+def station() -> dict[str, Any] | None:
+    """What the other station's disk has of its calls, while it does not run; the latest first."""
+    if not (HALL / "calls").is_dir():
+        return None
+    entries, faults = Ledger(HALL / "calls").load()
+    return {"calls": [to_builtins(entry) for entry in reversed(entries)], "faults": faults}
 
 
 def until_up(units: Sequence[str], until_s: float) -> Status:
@@ -143,49 +199,6 @@ def tell(words: str) -> None:
 def output(*words: str) -> str:
     """What a program writes; its exit status says nothing that is not in it."""
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Promised:
-    """What a door has said that it is kept: the number in its configuration, and ids of calls."""
-
-    number: int = 0
-    calls: frozenset[str] = frozenset()
-
-    def and_then(self, console: str) -> Promised:
-        """With what has been told on a console since."""
-        numbers = [int(number) for number in NAME.findall(console)]
-        calls = CALL.findall(console)[-LOG // 2 :]
-        return Promised(max([self.number, *numbers]), self.calls | frozenset(calls))
-
-    def kept(self, found: Mapping[str, Any]) -> Promised:
-        """What is to hold from now on; raises AssertionError with all that is wrong about what is there."""
-        number = found["number"] or 0
-        gone = self.calls - set(found["calls"])
-        wrong = {
-            f"a configuration is gone: {number} after {self.number}": number < self.number,
-            f"{found['name']!r} is not the name of number {number}": number
-            and found["name"] != f"Door {number}",
-            f"calls are gone: {gone}": gone,
-            "it has rung, and its call log does not say so": found["rung"]
-            not in found["all_calls"],
-            f"files with nothing in them: {found['empty']}": found["empty"],
-            f"units have failed: {found['failed']}": found["failed"],
-            f"the door says that something is wrong: {found['faults']}": found["faults"],
-            f"the door says that something was lost: {found['errors']}": any(
-                map(loses, found["errors"])
-            ),
-        }
-        assert not any(wrong.values()), [sentence for sentence, holds in wrong.items() if holds]
-        return Promised(number, frozenset(found["all_calls"][: LOG // 2]))
-
-
-def loses(error: Mapping[str, Any]) -> bool:
-    """Whether an event tells of something that was there; a line of the call log that nobody was told of
-    may be torn.
-    """
-    torn = "torn by a sudden end" in error["message"] and "cannot be read" not in error["message"]
-    return error["code"] == "memory_lost" or (error["code"] == "call_log_failed" and not torn)
 
 
 if __name__ == "__main__":
