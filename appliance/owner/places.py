@@ -86,6 +86,18 @@ def places(
     return Places(file or DEFAULT_FILE, state, known, credstore)
 
 
+def beside_the_daemon(file: Path | None, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """In which environment the configuration in `file` is looked at by who types a command.
+
+    That of the daemon which systemd starts, where it is about that one's configuration (None, or its
+    path) and this user may look into its folder; else the user's own.
+    """
+    if file not in (None, DEFAULT_FILE):
+        return environ
+    found = places(None, environ, system=SYSTEM_FOLDER, credentials=RUNNING_CREDENTIALS)
+    return found.environ if os.access(found.state, os.R_OK | os.X_OK) else environ
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
