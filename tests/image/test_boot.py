@@ -40,6 +40,11 @@ MADE = (
     " /etc/mosquitto/appliance; do openssl x509 -noout -fingerprint -sha256 -in $one/ca.crt; done"
 )
 """At the first start, as first-start.txt has it."""
+EXPECTED = (
+    "gpio_unavailable|broker_lost|broker_unreachable|"
+    "owner: has no keys yet|owner has no key:|nobody behind user:owner"
+)
+"""No pins here; a broker that is started anew with the certificate of the page; nobody is paired yet."""
 FINGERPRINT = r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}"
 NEWCOMER, PEN = Path(newcomer.__file__), Path(pen.__file__)
 DOOR = """\
@@ -154,6 +159,29 @@ def test_a_new_one_shows_what_a_phone_needs_and_one_is_paired_by_it(machine: Car
     assert told["kid"][:8] in machine.check("appliance contacts")
     machine.until("systemctl show -P ActiveState appliance-welcome | grep -x inactive")
     assert "The first phone is paired: Owner." in machine.terminal()
+
+
+def test_what_its_owner_looks_at_is_what_the_daemon_keeps(machine: CardMachine) -> None:
+    """As root, whose home is only read and has nothing of it."""
+    assert machine.check("appliance check-config").strip().endswith(": no faults")
+    said = machine.run("appliance doctor").out
+    assert "/root" not in said
+    assert re.search(r"ok +state +/var/lib/appliance", said), said
+    for part in ("device key", "authority"):
+        assert re.search(rf"ok +{part} +(?!none yet)", said), said
+
+
+def test_its_first_start_warns_of_nothing_but_what_this_machine_lacks(machine: CardMachine) -> None:
+    """What the project's own units and the broker's say, and systemd about them."""
+    lines = machine.check("journalctl -b -p warning -o json --no-pager").splitlines()
+    said: list[str] = []
+    for line in lines:
+        entry = json.loads(line)
+        units = (str(entry.get(key)) for key in ("UNIT", "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER"))
+        if any(re.match("(appliance|mosquitto)", unit) for unit in units):
+            said.append(str(entry["MESSAGE"]))
+    assert said, "it has no pins, and tells"
+    assert [one for one in said if not re.search(EXPECTED, one)] == []
 
 
 def test_without_its_authority_nobody_is_believed(machine: CardMachine) -> None:
