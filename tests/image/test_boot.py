@@ -14,7 +14,7 @@ import pytest
 from tests.image import newcomer
 from tests.image.build import image
 from tests.image.card import Card
-from tests.image.machine import CardMachine
+from tests.image.machine import OF_A_FIRST_START, CardMachine
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts import pen
 from tests.parts.need import skip_or_fail
@@ -40,11 +40,6 @@ MADE = (
     " /etc/mosquitto/appliance; do openssl x509 -noout -fingerprint -sha256 -in $one/ca.crt; done"
 )
 """At the first start, as first-start.txt has it."""
-EXPECTED = (
-    "gpio_unavailable|broker_lost|broker_unreachable|"
-    "owner: has no keys yet|owner has no key:|nobody behind user:owner"
-)
-"""No pins here; a broker that is started anew with the certificate of the page; nobody is paired yet."""
 FINGERPRINT = r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}"
 NEWCOMER, PEN = Path(newcomer.__file__), Path(pen.__file__)
 DOOR = """\
@@ -172,16 +167,9 @@ def test_what_its_owner_looks_at_is_what_the_daemon_keeps(machine: CardMachine) 
 
 
 def test_its_first_start_warns_of_nothing_but_what_this_machine_lacks(machine: CardMachine) -> None:
-    """What the project's own units and the broker's say, and systemd about them."""
-    lines = machine.check("journalctl -b -p warning -o json --no-pager").splitlines()
-    said: list[str] = []
-    for line in lines:
-        entry = json.loads(line)
-        units = (str(entry.get(key)) for key in ("UNIT", "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER"))
-        if any(re.match("(appliance|mosquitto)", unit) for unit in units):
-            said.append(str(entry["MESSAGE"]))
+    said = machine.warned()
     assert said, "it has no pins, and tells"
-    assert [one for one in said if not re.search(EXPECTED, one)] == []
+    assert [one for one in said if not re.search(OF_A_FIRST_START, one)] == []
 
 
 def test_without_its_authority_nobody_is_believed(machine: CardMachine) -> None:
