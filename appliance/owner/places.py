@@ -71,11 +71,12 @@ def places(
     file: Path | None,
     environ: Mapping[str, str] = os.environ,
     *,
-    system: Path = SYSTEM_FOLDER,
-    credentials: Path = RUNNING_CREDENTIALS,
+    system: Path | None = None,
+    credentials: Path | None = None,
     credstore: Path = CREDSTORE,
 ) -> Places:
     """Those of the daemon with this environment, else of the one that systemd starts."""
+    system, credentials = system or SYSTEM_FOLDER, credentials or RUNNING_CREDENTIALS
     state = state_directory(environ)
     said = "STATE_DIRECTORY" in environ or "XDG_STATE_HOME" in environ
     if not said and not state.exists() and _exists(system):
@@ -94,7 +95,7 @@ def beside_the_daemon(file: Path | None, environ: Mapping[str, str]) -> Mapping[
     """
     if file not in (None, DEFAULT_FILE):
         return environ
-    found = places(None, environ, system=SYSTEM_FOLDER, credentials=RUNNING_CREDENTIALS)
+    found = places(None, environ)
     return found.environ if os.access(found.state, os.R_OK | os.X_OK) else environ
 
 

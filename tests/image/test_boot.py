@@ -353,3 +353,10 @@ def test_a_system_that_cannot_be_used_starts_anew_by_itself(machine: CardMachine
     assert told is not None
     machine.power_on(told)
     up(machine)
+
+
+def test_what_it_keeps_of_people_is_deleted_where_its_owner_says_so(machine: CardMachine) -> None:
+    assert machine.check("ls /var/lib/appliance/contacts.toml")
+    assert "systemctl stop appliance first" in machine.run("appliance erase --yes").out
+    machine.check("systemctl stop appliance && appliance erase --yes")
+    assert not machine.run("ls /var/lib/appliance/contacts.toml").ok
