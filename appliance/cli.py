@@ -289,6 +289,7 @@ def _check_config(options: argparse.Namespace) -> int:
     from appliance.loading.layers import DEFAULT_FILE
     from appliance.loading.reading import read
 
+    _look_beside_the_daemon(options.file)
     reading = read(options.file, os.environ, _edge_checks())
     for warning in reading.warnings:
         print(f"warning: {warning}")
@@ -300,6 +301,13 @@ def _check_config(options: argparse.Namespace) -> int:
     warnings = f", {_count(len(reading.warnings), 'warning')}" if reading.warnings else ""
     print(f"{options.file or DEFAULT_FILE}: no faults{warnings}")
     return DONE
+
+
+def _look_beside_the_daemon(file: Path | None) -> None:
+    """Have this process look at what the daemon of this machine keeps: whom it knows, and its key."""
+    from appliance.owner.places import beside_the_daemon
+
+    os.environ.update(beside_the_daemon(file, os.environ))
 
 
 def _edge_checks() -> list[Check]:
@@ -321,6 +329,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from appliance.checkup import check_up
     from appliance.service.doctor.findings import report, table
 
+    _look_beside_the_daemon(options.config)
     findings = check_up(options.config, os.environ, _edge_checks())
     if options.json:
         _print_json(report(findings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,10 +12,9 @@ from appliance.errors import ApplianceError
 from appliance.loading.layers import DEFAULT_FILE
 from appliance.loading.reading import read
 from appliance.media.shelf import Shelf
+from appliance.owner.places import places, stopped
 from appliance.reporting.ledger import Ledger
 from appliance.signaling.sequence import FILE as SEQUENCE
-from appliance.socket_path import listening_path, only_one
-from appliance.state_directory import state_directory
 from appliance.trust.authority import FOLDER as AUTHORITY
 from appliance.trust.book import FILE as CONTACTS
 from appliance.trust.keys import FILE as KEY
@@ -31,11 +31,14 @@ def erase(
     Raises ApplianceError where an appliance runs, which would write it anew, where nobody says yes, or
     where something cannot be deleted; the rest is deleted all the same.
     """
+    here = places(file, environ)
+    if here.state.exists() and not os.access(here.state, os.R_OK | os.X_OK):
+        raise ApplianceError(f"{here.state} is not yours to look into: sudo appliance erase")
     config = Config()
     if file is not None or DEFAULT_FILE.exists():
-        config = read(file, environ).config  # with faults it still says where things are
-    with only_one(listening_path(environ)):
-        found = kept(config, state_directory(environ), keys=keys)
+        config = read(file, here.environ).config  # with faults it still says where things are
+    with stopped(here):
+        found = kept(config, here.state, keys=keys)
         if not found:
             _say("Nothing of people is kept here.")
             return 0

@@ -104,6 +104,27 @@ async def test_not_beside_a_running_appliance(
     assert files(state) == before
 
 
+async def test_of_the_daemon_that_systemd_starts(
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its folder is in no environment of who types: root has none of its own, and others may not look."""
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("appliance.owner.places.SYSTEM_FOLDER", state)
+    before = files(state)
+    with monkeypatch.context() as others:
+        others.setattr(os, "access", lambda *_: False)
+        assert main(["erase", "--yes"]) == 1
+    assert "sudo appliance erase" in capsys.readouterr().err
+    assert files(state) == before
+    assert main(["erase", "--yes"]) == 0
+    assert files(state) == KEYS | OTHERS
+
+
 async def test_where_things_lie_elsewhere(
     state: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -14,8 +14,10 @@ import pwd
 import re
 import signal
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from time import sleep as pause
 
 from appliance.broker.authority import Authority, Issued
 from appliance.broker.pages import page_certificate
@@ -45,6 +47,8 @@ PAGES = "pages.pem"
 """In the folder, where pages are to meet another certificate than everybody else: it, and its key."""
 FOR_PAGES = "8884"
 """The listener of a house that pages come to, as the shipped configuration has it."""
+STARTS_S, LOOK_S = 5.0, 0.02
+"""How long a broker that only starts is waited for until it can be told something; how often is looked."""
 HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 ROOT = re.compile(r"[^+#\s/\x00]+(/[^+#\s/\x00]+)*")
 
@@ -321,14 +325,30 @@ def _tell_by(pid_file: Path) -> bool:
 
 def _tell(pid: int) -> bool:
     """That something has changed; False where that is no broker, or none that may be told."""
+    until = time.monotonic() + STARTS_S
     try:
-        if Path(f"/proc/{pid}/comm").read_text().strip() != "mosquitto":
-            return False  # it has ended, and another has its number
-        os.kill(pid, signal.SIGHUP)
+        while True:
+            if Path(f"/proc/{pid}/comm").read_text().strip() != "mosquitto":
+                return False  # it has ended, and another has its number
+            if _hears(pid):
+                os.kill(pid, signal.SIGHUP)
+                return True
+            if time.monotonic() > until:
+                log.warning("the broker starts, and does not become ready: it was told nothing")
+                return False
+            pause(LOOK_S)
     except OSError as error:
         log.info("no broker was told to read its accounts anew: %s", error)
         return False
-    return True
+
+
+def _hears(pid: int) -> bool:
+    """Whether a process has a handler for what it is told by. One that only starts has none yet: it would
+    end of it.
+    """
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = re.search(r"(?m)^SigCgt:\s*([0-9a-f]+)$", status)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)
 
 
 def _started_with() -> Iterator[int]:

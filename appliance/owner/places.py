@@ -71,11 +71,12 @@ def places(
     file: Path | None,
     environ: Mapping[str, str] = os.environ,
     *,
-    system: Path = SYSTEM_FOLDER,
-    credentials: Path = RUNNING_CREDENTIALS,
+    system: Path | None = None,
+    credentials: Path | None = None,
     credstore: Path = CREDSTORE,
 ) -> Places:
     """Those of the daemon with this environment, else of the one that systemd starts."""
+    system, credentials = system or SYSTEM_FOLDER, credentials or RUNNING_CREDENTIALS
     state = state_directory(environ)
     said = "STATE_DIRECTORY" in environ or "XDG_STATE_HOME" in environ
     if not said and not state.exists() and _exists(system):
@@ -84,6 +85,18 @@ def places(
     if "CREDENTIALS_DIRECTORY" not in known and _exists(credentials):
         known["CREDENTIALS_DIRECTORY"] = str(credentials)
     return Places(file or DEFAULT_FILE, state, known, credstore)
+
+
+def beside_the_daemon(file: Path | None, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """In which environment the configuration in `file` is looked at by who types a command.
+
+    That of the daemon which systemd starts, where it is about that one's configuration (None, or its
+    path) and this user may look into its folder; else the user's own.
+    """
+    if file not in (None, DEFAULT_FILE):
+        return environ
+    found = places(None, environ)
+    return found.environ if os.access(found.state, os.R_OK | os.X_OK) else environ
 
 
 def _exists(path: Path) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -218,6 +221,70 @@ def test_the_systems_broker_is_told_though_no_file_has_its_number(
     finally:
         broker.kill()
         other.kill()
+
+
+STARTING = """
+import pathlib, signal, sys, time
+pathlib.Path("/proc/self/comm").write_text("mosquitto")
+sys.stdout.write("starts\\n"); sys.stdout.flush()
+sys.stdin.readline()
+signal.signal(signal.SIGHUP, lambda *_: sys.exit("was told"))
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def starting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A broker that becomes ready when it reads a line, and the file with its number."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTING], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as broker:
+        try:
+            assert broker.stdout is not None
+            assert broker.stdout.readline() == "starts\n"
+            number = tmp_path / "number"
+            number.write_text(f"{broker.pid}\n")
+            yield broker, number
+        finally:
+            broker.kill()
+
+
+def test_a_broker_that_only_starts_is_told_when_it_can_be(
+    starting: tuple[subprocess.Popen[str], Path], house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it has a handler it would end of it, in the midst of its start."""
+    broker, number = starting
+    looks: list[float] = []
+
+    def looked(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:  # it becomes ready while it is waited for
+            assert broker.stdin is not None
+            broker.stdin.write("\n")
+            broker.stdin.flush()
+        time.sleep(seconds)
+
+    monkeypatch.setattr("appliance.broker.house.STARTS_S", 30.0)
+    monkeypatch.setattr("appliance.broker.house.pause", looked)
+    assert house.reload(number)
+    assert broker.stderr is not None
+    assert "was told" in broker.stderr.read()
+    assert broker.wait(30) == 1
+    assert len(looks) >= 3
+
+
+def test_one_that_never_becomes_ready_is_left_alone(
+    starting: tuple[subprocess.Popen[str], Path],
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker, number = starting
+    monkeypatch.setattr("appliance.broker.house.STARTS_S", 0.1)
+    assert not house.reload(number)
+    assert broker.poll() is None
+    assert "does not become ready" in caplog.text
 
 
 def test_one_for_one_computer_has_an_account_for_each_and_what_is_good_stays(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import shlex
 import shutil
@@ -40,6 +41,11 @@ BOOT_S = 900.0
 """Until it answers. Some twenty seconds where nobody else wants the processor."""
 RUN_S = 600.0
 END_S = 600.0
+OF_A_FIRST_START = (
+    "gpio_unavailable|broker_lost|broker_unreachable|"
+    "owner: has no keys yet|owner has no key:|nobody behind user:owner"
+)
+"""Warnings that are right: no pins here; a broker that gets the certificate of the page; nobody paired."""
 _PIECE = 2_000
 """Of a file in one line to the guest, whose terminal keeps 4,096 characters for who is slow to read."""
 _PLENTY = 6 << 30
@@ -290,6 +296,16 @@ class CardMachine(Lab):
     @property
     def _terminal(self) -> Path:
         return self.folder / f"terminal-{self.starts}"
+
+    def warned(self) -> list[str]:
+        """What the own units and the broker's have warned of in this start, and systemd of them."""
+        said: list[str] = []
+        for line in self.check("journalctl -b -p warning -o json --no-pager").splitlines():
+            entry = json.loads(line)
+            units = [str(entry.get(key)) for key in ("UNIT", "_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER")]
+            if any(one.startswith(("appliance", "mosquitto")) for one in units):
+                said.append(str(entry["MESSAGE"]))
+        return said
 
     def terminal(self) -> str:
         """What was shown on its first terminal in the last start, in user mode."""

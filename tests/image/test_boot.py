@@ -14,7 +14,7 @@ import pytest
 from tests.image import newcomer
 from tests.image.build import image
 from tests.image.card import Card
-from tests.image.machine import CardMachine
+from tests.image.machine import OF_A_FIRST_START, CardMachine
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts import pen
 from tests.parts.need import skip_or_fail
@@ -164,6 +164,22 @@ def test_a_new_one_shows_what_a_phone_needs_and_one_is_paired_by_it(machine: Car
     assert told["kid"][:8] in machine.check("appliance contacts")
     machine.until("systemctl show -P ActiveState appliance-welcome | grep -x inactive")
     assert "The first phone is paired: Owner." in machine.terminal()
+
+
+def test_what_its_owner_looks_at_is_what_the_daemon_keeps(machine: CardMachine) -> None:
+    """As root, whose home is only read and has nothing of it."""
+    assert machine.check("appliance check-config").strip().endswith(": no faults")
+    said = machine.run("appliance doctor").out
+    assert "/root" not in said
+    assert re.search(r"ok +state +/var/lib/appliance", said), said
+    for part in ("device key", "authority"):
+        assert re.search(rf"ok +{part} +(?!none yet)", said), said
+
+
+def test_its_first_start_warns_of_nothing_but_what_this_machine_lacks(machine: CardMachine) -> None:
+    said = machine.warned()
+    assert said, "it has no pins, and tells"
+    assert [one for one in said if not re.search(OF_A_FIRST_START, one)] == []
 
 
 def test_without_its_authority_nobody_is_believed(machine: CardMachine) -> None:
@@ -366,3 +382,10 @@ def test_one_for_the_house_alone_sends_to_nobody_else(machine: CardMachine) -> N
     assert said["any"] == [word for way in ways for word in (way, "granted")]
     assert said["house"] == [*said["any"][:-1], "EPERM"]
     machine.check("for one in 192.168.7.8 203.0.113.8; do ip address del $one/24 dev lo; done")
+
+
+def test_what_it_keeps_of_people_is_deleted_where_its_owner_says_so(machine: CardMachine) -> None:
+    assert machine.check("ls /var/lib/appliance/contacts.toml")
+    assert "systemctl stop appliance first" in machine.run("appliance erase --yes").out
+    machine.check("systemctl stop appliance && appliance erase --yes")
+    assert not machine.run("ls /var/lib/appliance/contacts.toml").ok

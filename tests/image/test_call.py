@@ -20,7 +20,7 @@ from av import AudioFrame
 
 from tests.image import newcomer
 from tests.image.build import image
-from tests.image.machine import CardMachine
+from tests.image.machine import OF_A_FIRST_START, CardMachine
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts import phone as parts
 from tests.parts.need import skip_or_fail
@@ -90,6 +90,7 @@ def test_it_comes_up_whole_with_debians_kernel(machine: CardMachine) -> None:
     assert machine.check("findmnt -no OPTIONS /").startswith("ro,")
     assert "ct count over 32" in machine.check("nft list table inet appliance_broker")
     assert machine.check("readlink -e /dev/disk/by-slot/active/system").strip() == "/dev/vda4"
+    assert [one for one in machine.warned() if not re.search(OF_A_FIRST_START, one)] == []
 
 
 def test_a_phone_outside_is_paired_by_what_a_new_one_shows(machine: CardMachine) -> None:

@@ -52,6 +52,18 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+def test_the_documents_own_file_is_taken_as_it_stands(machine: Machine) -> None:
+    document = (ROOT / "docs" / "install.md").read_text("utf-8")
+    [text] = re.findall(r"(?s)```toml\n(   name = .*?)```", document)
+    (machine.card / "door.txt").write_text(text, "utf-8")
+    assert machine.takes() == 0, machine.said
+    assert (machine.folder / "etc" / "hostname").read_text() == "front-door\n"
+    made = machine.connection("appliance-wifi.nmconnection")
+    name = bytes(int(one) for one in made["wifi"]["ssid"].split(";") if one)
+    assert name == b"The house"
+    assert made["wifi-security"]["psk"] == "what the router says"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("name", ["door.txt", "DOOR.TXT", "door.toml"])
