@@ -49,12 +49,13 @@ class Door(CardMachine):
         self.start(PROGRAM.format("busytalk") + " > /run/busytalk.log 2>&1", 24 * 3600)
 
     def until_told(self, kind: str) -> None:
-        """Wait until it has told that since its last start, or that something is wrong."""
+        """Wait until it has told that since its last start, or of a fault: raises MachineError."""
         until = time.monotonic() + WAITED_S
-        while not {kind, "wrong"} & {told for told, _ in TOLD.findall(self.console())}:
-            if time.monotonic() > until or self._process.poll() is not None:
-                log = self.run("cat /run/busytalk.log; tail -n 50 /run/hall/log").out
-                raise MachineError(f"it never told: {kind}\n{log}")
+        told: dict[str, str] = {}
+        while kind not in told:
+            told = dict(TOLD.findall(self.console()))
+            if "wrong" in told or time.monotonic() > until or self._process.poll() is not None:
+                raise MachineError(told.get("wrong", f"it never told: {kind}"))
             time.sleep(LOOK_S)
 
     def look(self) -> Mapping[str, Any]:
@@ -128,5 +129,8 @@ class Door(CardMachine):
     def why(self) -> str:
         """What tells why something went wrong."""
         with contextlib.suppress(MachineError, OSError):
-            return self.run("cat /run/update.log; journalctl -b -n 200 --no-pager").out
+            logs = "cat /run/update.log /run/busytalk.log; tail -n 100 /run/hall/log"
+            return self.run(
+                f"{logs}; appliance calls --limit 3; journalctl -b -n 200 --no-pager"
+            ).out
         return self.console()[-4000:]
