@@ -68,13 +68,15 @@ class Authority:
     def make(cls, folder: Path, name: str, hosts: Sequence[str] = ()) -> Authority:
         """A new one: `ca.crt`, `ca.key` and an empty list of revoked ones, `clients.crl`.
 
-        It may vouch for `hosts`, which may lie outside the house, and for what no one owns on the internet.
+        It may vouch for `hosts`, which may lie outside the house, and for what no one owns on the internet;
+        for connections alone: who trusts it believes no mail and no program by it.
         """
         key, now = new_key(), _now()
         end = now + dt.timedelta(days=365 * AUTHORITY_YEARS)
         certificate = (
             begin_authority(_common_name(name), key, now - CLOCK_SLACK, end)
             .add_extension(of_a_house(host.lower() for host in hosts), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([FOR_SERVERS, FOR_CLIENTS]), critical=False)
             .sign(key, hashes.SHA256())
         )
         made = cls(folder, certificate, key)

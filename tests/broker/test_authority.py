@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from appliance.broker.authority import Authority, Issued, NoAuthority
-from appliance.trust.certificates import begin_authority, certificate_pem, key_pem, new_key
+from appliance.trust.certificates import (
+    begin_authority,
+    certificate_pem,
+    key_pem,
+    new_key,
+    sign_leaf,
+)
 from tests.parts.need import program
 
 
@@ -50,6 +57,27 @@ def test_nobody_believes_it_outside_the_house(tmp_path: Path) -> None:
         assert verified(tmp_path, authority.for_server([host])) == "OK", host
     for name in ("alice", "front_door", "front-door"):
         assert verified(tmp_path, authority.for_client(name), "-purpose", "sslclient") == "OK"
+
+
+def test_nobody_believes_a_mail_by_it(tmp_path: Path) -> None:
+    """The key of one that is trusted may get into other hands."""
+    Authority.make(tmp_path, "house")
+    own = x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes())
+    key = serialization.load_pem_private_key((tmp_path / "ca.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    one = sign_leaf(
+        x509.Name([]),
+        new_key(),
+        now,
+        now + timedelta(9),
+        names=[],
+        use=ExtendedKeyUsageOID.EMAIL_PROTECTION,
+        authority=own,
+        authority_key=key,
+    )
+    said = verified(tmp_path, Issued(certificate_pem(one), b""), "-purpose", "smimesign")
+    assert "unsuitable certificate purpose" in said
 
 
 def test_one_of_an_earlier_version_is_as_good_as_it_was(tmp_path: Path) -> None:
