@@ -132,6 +132,11 @@ def test_what_is_written_there_is_little_and_on_the_data_partition(machine: Card
     assert "/run/log/journal" in machine.check("journalctl --header | grep 'File path'")
 
 
+def test_it_is_logged_in_to_over_the_network_alone(machine: CardMachine) -> None:
+    assert machine.check("systemctl is-active ssh.service").strip() == "active"
+    assert machine.check("systemctl list-units --plain --no-legend 'sshd-*.socket'").strip() == ""
+
+
 def test_no_password_is_the_same_twice_for_there_is_none(machine: CardMachine) -> None:
     for line in machine.check("cat /etc/shadow").splitlines():
         name, password = line.split(":")[:2]

@@ -90,6 +90,8 @@ def test_it_comes_up_whole_with_debians_kernel(machine: CardMachine) -> None:
     assert machine.check("findmnt -no OPTIONS /").startswith("ro,")
     assert "ct count over 32" in machine.check("nft list table inet appliance_broker")
     assert machine.check("readlink -e /dev/disk/by-slot/active/system").strip() == "/dev/vda4"
+    # whoever stands before it has the first phone's invitation there, and no fault before it
+    assert "failed" not in machine.console().lower()
     assert [one for one in machine.warned() if not re.search(OF_A_FIRST_START, one)] == []
 
 
