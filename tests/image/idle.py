@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tests.image.build import image
 from tests.image.card import Card
+from tests.image.pairing import paired, shown
 from tests.lab.kernel import kernel
 from tests.lab.machine import Machine
 from tests.lab.stock import say
@@ -133,6 +134,8 @@ def idle(hours: float, image_file: Path | None = None) -> Idle:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idle-")))
         card = image_file or image("amd64")
         machine = stack.enter_context(IdleMachine(folder / "machine", card))
+        # who waits for a first phone makes an account for it every ten minutes, for a day
+        paired(machine, shown(machine, PATIENCE_S), PATIENCE_S)
         return machine.watch(hours * 3600)
 
 

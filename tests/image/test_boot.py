@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +10,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.image import newcomer
 from tests.image.build import image
 from tests.image.card import Card
 from tests.image.machine import OF_A_FIRST_START, CardMachine
+from tests.image.pairing import paired, shown, words_of
 from tests.lab.stock import ROOT, CannotBuildHere
-from tests.parts import pen
 from tests.parts.need import skip_or_fail
 from tests.parts.sandbox import UNIT, unit_for
 
@@ -50,8 +48,6 @@ MADE = (
     " /etc/mosquitto/appliance; do openssl x509 -noout -fingerprint -sha256 -in $one/ca.crt; done"
 )
 """At the first start, as first-start.txt has it."""
-FINGERPRINT = r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}"
-NEWCOMER, PEN = Path(newcomer.__file__), Path(pen.__file__)
 DOOR = """\
 name = "front-door"
 [wifi]
@@ -132,6 +128,11 @@ def test_what_is_written_there_is_little_and_on_the_data_partition(machine: Card
     assert "/run/log/journal" in machine.check("journalctl --header | grep 'File path'")
 
 
+def test_it_is_logged_in_to_over_the_network_alone(machine: CardMachine) -> None:
+    assert machine.check("systemctl is-active ssh.service").strip() == "active"
+    assert machine.check("systemctl list-units --plain --no-legend 'sshd-*.socket'").strip() == ""
+
+
 def test_no_password_is_the_same_twice_for_there_is_none(machine: CardMachine) -> None:
     for line in machine.check("cat /etc/shadow").splitlines():
         name, password = line.split(":")[:2]
@@ -140,29 +141,21 @@ def test_no_password_is_the_same_twice_for_there_is_none(machine: CardMachine) -
 
 def test_a_new_one_shows_what_a_phone_needs_and_one_is_paired_by_it(machine: CardMachine) -> None:
     """Nobody has logged in: on the first terminal, on the console, and in the journal."""
-    log = "journalctl -b -o cat -u appliance-welcome --no-pager"
-    said = machine.until(f"{log} | grep -q '#pair=' && {log}")
+    said = shown(machine)
     host = machine.check("cat /proc/sys/kernel/hostname").strip()
     assert re.fullmatch(r"appliance-[0-9a-f]{4}", host)
     assert f"its name: {host}.local" in machine.get("/etc/appliance/first-start.txt").decode()
-    [*_, link] = re.findall(r"https://\S+#pair=\S+", said)
+    link, fingerprint = words_of(said)
     assert link.startswith(f"https://{host}.local:8443/#pair=")
-    [*_, fingerprint] = re.findall(FINGERPRINT, said)
-    for shown in (machine.terminal(), machine.console()):
-        assert link in shown
-        assert fingerprint in shown
-        assert f"https://{host}.local:8443/ca.crt" in shown
+    for screen in (machine.terminal(), machine.console()):
+        assert link in screen
+        assert fingerprint in screen
+        assert f"https://{host}.local:8443/ca.crt" in screen
     assert len([line for line in said.split("\n") if re.search("[▀▄█]", line)]) > 40, "two codes"
-    for file in (NEWCOMER, PEN):
-        machine.put(f"/tmp/newcomer/{file.name}", file.read_text())
-    came = machine.check(
-        f"/opt/appliance/bin/python /tmp/newcomer/newcomer.py '{link}' {fingerprint}"
-    )
-    told = json.loads(came)
+    told = paired(machine, said)
     assert told["told"] == {"kid": told["kid"], "may": ["call", "answer"], "error": None}
     assert told["uid"] == "owner"
     assert told["kid"][:8] in machine.check("appliance contacts")
-    machine.until("systemctl show -P ActiveState appliance-welcome | grep -x inactive")
     assert "The first phone is paired: Owner." in machine.terminal()
 
 

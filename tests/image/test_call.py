@@ -21,6 +21,7 @@ from av import AudioFrame
 from tests.image import newcomer
 from tests.image.build import image
 from tests.image.machine import OF_A_FIRST_START, CardMachine
+from tests.image.pairing import shown, words_of
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts import phone as parts
 from tests.parts.need import skip_or_fail
@@ -90,15 +91,14 @@ def test_it_comes_up_whole_with_debians_kernel(machine: CardMachine) -> None:
     assert machine.check("findmnt -no OPTIONS /").startswith("ro,")
     assert "ct count over 32" in machine.check("nft list table inet appliance_broker")
     assert machine.check("readlink -e /dev/disk/by-slot/active/system").strip() == "/dev/vda4"
+    # whoever stands before it has the first phone's invitation there, and no fault before it
+    assert "failed" not in machine.console().lower()
     assert [one for one in machine.warned() if not re.search(OF_A_FIRST_START, one)] == []
 
 
 def test_a_phone_outside_is_paired_by_what_a_new_one_shows(machine: CardMachine) -> None:
     """It trusts the device, opens the page and asks the broker, by the name and through forwarded ports."""
-    log = "journalctl -b -o cat -u appliance-welcome --no-pager"
-    said = machine.until(f"{log} | grep -q '#pair=' && {log}", PATIENCE_S)
-    [*_, link] = re.findall(r"https://\S+#pair=\S+", said)
-    [*_, fingerprint] = re.findall(r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", said)
+    link, fingerprint = words_of(shown(machine, PATIENCE_S))
     ports = json.dumps({port: machine.port(port) for port in (8443, 8884)})
     done = subprocess.run(
         [sys.executable, newcomer.__file__, link, fingerprint, ports],

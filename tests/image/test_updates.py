@@ -16,6 +16,8 @@ from tests.parts.need import skip_or_fail
 pytestmark = pytest.mark.timeout(3600)
 
 SERVER = Path(__file__).parents[1] / "parts" / "rangeserver.py"
+PORT = 4443
+"""Of https in the machine; at 8443 is the page of its first start."""
 TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 CERTIFICATE = (
     "-x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost"
@@ -155,14 +157,14 @@ def server(door: Door) -> str:
     door.check(f"openssl req {CERTIFICATE}; cat /run/key /run/server.crt > /run/server.pem")
     door.check(f"cat {TRUSTED} /run/server.crt > /run/trusted; mount --bind /run/trusted {TRUSTED}")
     served(door, 40_000_000)
-    return "https://localhost:8443"
+    return f"https://localhost:{PORT}"
 
 
 def served(door: Door, length: int | None = None) -> None:
     """Have the bundles served from now on, or until so much of them was."""
     more = length or ""
-    door.start(f"python3 /run/server.py /run/bundles /run/server.pem 8443 {more}", 3600)
-    door.until("bash -c ': < /dev/tcp/127.0.0.1/8443'")
+    door.start(f"python3 /run/server.py /run/bundles /run/server.pem {PORT} {more}", 3600)
+    door.until(f"bash -c ': < /dev/tcp/127.0.0.1/{PORT}'")
 
 
 def test_one_at_a_url_is_written_as_it_comes(door: Door, server: str) -> None:
