@@ -1,15 +1,20 @@
-"""Power that is lost at random instants of a door's life: while it starts, is configured, and rings.
+"""Power that is lost at random instants of a door's life: while it starts, is configured, rings and talks.
 
     CUTS=200 SEED=1 .venv/bin/python -m tests.image.outages
     ARCH=arm64 CUTS=5 .venv/bin/python -m tests.image.outages
 
 Each time it has to boot and to ring, with all that it has promised to anybody
 (`tests/parts/promised.py`): the configuration that was written last, each call of which it said that the
-disk has it; and nothing may have failed, or be empty. Those of updates are in `cuts.py`.
+disk has it, how far it came and how it ended, each piece of a recording, who was paired; and nothing may
+have failed, be empty or still go on. Those of updates are in `cuts.py`.
 
-Instants are drawn from as long as a start of this machine takes, which is measured: of what follows one,
-and half of the times once more of the start itself. What the kernel would write by itself after half a
-minute it writes after as long as is drawn, for nobody waits half a minute here.
+In a third of its lives it rings and nobody answers (`tests/parts/busydoor.py`). In the others a second
+station does, which runs beside it, and all of a call goes on (`busytalk.py`): in a third from when that one
+is started, in a third from the first answer.
+
+Instants are drawn from as long as a start of this machine takes, which is measured, those of talks from as
+long as such a call lasts; and half of the times once more of the start itself. What the kernel would write
+by itself after half a minute it writes after as long as is drawn, for nobody waits half a minute here.
 """
 
 from __future__ import annotations
@@ -97,7 +102,7 @@ class Outages:
         door = self._door
         expires_s = self._random.choice(EXPIRES_S)
         door.check(EXPIRES.format(round(expires_s * 100)))
-        what = self._random.choice((self._rings, self._talks))()
+        what = self._random.choice((self._rings, self._is_about_to_talk, self._talks))()
         door.cut()
         self._promised = self._promised.and_then(door.console())
         if self._random.random() < 0.5:
@@ -113,21 +118,22 @@ class Outages:
 
     def _rings(self) -> str:
         self._door.lives_busily()
-        alive_s = self._random.uniform(0, self._start_s)
-        self._door.lives(alive_s)
-        return f"{alive_s:.1f} s after the last look, ringing"
+        return f"{self._lives(self._start_s):.1f} s after the last look, ringing"
+
+    def _is_about_to_talk(self) -> str:
+        """The other one starts, or they have just begun."""
+        self._door.talks_busily()
+        return f"{self._lives(self._start_s):.1f} s after the last look, about to talk"
 
     def _talks(self) -> str:
-        """In each third a call has not been answered yet, or the other one has not started."""
         self._door.talks_busily()
-        if self._random.random() < 1 / 3:
-            alive_s = self._random.uniform(0, self._start_s)
-            self._door.lives(alive_s)
-            return f"{alive_s:.1f} s after the last look, about to talk"
         self._door.until_told("talk")
-        talks_s = self._random.uniform(0, TALK_S)
-        self._door.lives(talks_s)
-        return f"{talks_s:.1f} s after the first answer"
+        return f"{self._lives(TALK_S):.1f} s after somebody answered"
+
+    def _lives(self, longest_s: float) -> float:
+        alive_s = self._random.uniform(0, longest_s)
+        self._door.lives(alive_s)
+        return alive_s
 
     def _restart(self) -> None:
         began = time.monotonic()
