@@ -31,7 +31,7 @@ def cut_off(units: list[AccessUnit], tmp_path_factory: pytest.TempPathFactory) -
 def plays(data: bytes) -> bool:
     """Whether a player finds sound or pictures in it."""
     try:
-        with av.open(io.BytesIO(data)) as film:
+        with av.open(io.BytesIO(data), "r") as film:
             return any(packet.size for packet in film.demux())
     except av.FFmpegError:
         return False
