@@ -18,11 +18,17 @@ from appliance.calls.effects import Effect, Emit, Output, Reply, StartTimer, Sto
 from appliance.calls.inputs import (
     CommandIssued,
     ContactsChanged,
+    FaultReported,
     Input,
+    MessageReceived,
+    PictureWanted,
+    PresenceChanged,
     Started,
     StopRequested,
     Timer,
     TimerFired,
+    ViewerOffered,
+    ViewerTrickled,
 )
 from appliance.calls.machine import advance
 from appliance.calls.moment import Moment
@@ -39,6 +45,17 @@ _OVERLOADED = "the appliance has too much to do at once; try again"
 
 INBOX_MAX = 10_000
 """More inputs than this are waiting only if something floods; the newest are then dropped."""
+OWN_MAX = 1_000
+"""So many more may wait of what nobody else has a hand in: a button, a timer, a connection that ends."""
+OF_OTHERS = (
+    CommandIssued,
+    FaultReported,
+    MessageReceived,
+    PictureWanted,
+    PresenceChanged,
+    ViewerOffered,
+    ViewerTrickled,
+)
 
 
 class Edge(Protocol):
@@ -100,10 +117,11 @@ class Engine:
             log.debug("%s came after the end", type(arrived).__name__)
 
     def _put(self, arrived: Input) -> None:
-        """Queue it; a flood may push out anything but the wish to stop, and who waits is told."""
+        """Queue it; a flood of others' may push out theirs, and who waits is told; a stop has always room."""
+        most = INBOX_MAX if isinstance(arrived, OF_OTHERS) else INBOX_MAX + OWN_MAX
         if isinstance(arrived, StopRequested):
             self._stopping = True
-        elif self._inbox.qsize() >= INBOX_MAX:
+        elif self._inbox.qsize() >= most:
             self.dropped += 1
             if isinstance(arrived, CommandIssued) and arrived.request is not None:
                 self._reply(Reply(arrived.request, code="overloaded", message=_OVERLOADED))

@@ -16,10 +16,14 @@ from appliance.calls.effects import Effect
 from appliance.calls.engine import Engine
 from appliance.calls.inputs import (
     ButtonGestured,
+    ButtonPressed,
     FaultReported,
     LinkChanged,
     LinkState,
+    PresenceChanged,
     RelayChanged,
+    Timer,
+    TimerFired,
 )
 from appliance.commands import InitiateCall, Unlock
 from appliance.errors import Refused
@@ -184,6 +188,24 @@ async def test_a_flood_cannot_keep_the_appliance_from_stopping(
         engine.stop()
         await engine.run()
         assert engine.state.stopping
+
+
+async def test_a_flood_of_others_leaves_room_for_a_press_and_a_timer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("appliance.calls.engine.INBOX_MAX", 10)
+    monkeypatch.setattr("appliance.calls.engine.OWN_MAX", 2)
+    async with Bus("front-door") as bus:
+        engine = Engine(HOUSE, bus)
+        engine.bind()
+        for number in range(11):
+            engine.post(PresenceChanged("bob", f"tab{number}", online=True, epoch="e"))
+        assert engine.dropped == 1
+        engine.post(ButtonPressed("call"))
+        engine.post(TimerFired(Timer("ring", "c")))
+        assert engine.dropped == 1
+        engine.post(ButtonPressed("call"))
+        assert engine.dropped == 2, "it is bounded all the same"
 
 
 async def test_two_edges_cannot_perform_the_same_effect() -> None:
