@@ -117,7 +117,7 @@ class Engine:
             log.debug("%s came after the end", type(arrived).__name__)
 
     def _put(self, arrived: Input) -> None:
-        """Queue it; a flood of others' may push out theirs, and who waits is told; a stop has always room."""
+        """Queue it; a flood of others' pushes out theirs, and who waits is told; a stop always has room."""
         most = INBOX_MAX if isinstance(arrived, OF_OTHERS) else INBOX_MAX + OWN_MAX
         if isinstance(arrived, StopRequested):
             self._stopping = True
