@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tests.image.build import image
 from tests.image.card import Card
+from tests.image.machine import put
 from tests.image.pairing import paired, shown
 from tests.lab.kernel import kernel
 from tests.lab.machine import Machine
@@ -100,6 +101,10 @@ class IdleMachine(Machine):
         words += [f"skip={one.begins}", f"count={one.length}", "conv=sparse", "status=none"]
         subprocess.run(words, check=True)
         return made
+
+    def put(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
+        """Write a file, and the folders that it stands in; it sees nothing of this host's."""
+        put(self, path, text, mode)
 
     def watch(self, lasts_s: float) -> Idle:
         """Let it be, and see what it has written."""

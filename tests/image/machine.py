@@ -68,6 +68,19 @@ there for the other one (qemu 7.2; `Oops: int3`).
 _PACKAGES = {"amd64": "qemu-system-x86", "arm64": "qemu-system-arm"}
 
 
+def put(machine: Lab, path: str, text: str | bytes, mode: int) -> None:
+    """Write a file by the machine's line alone: whole or not at all."""
+    data = base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+    to = shlex.quote(path)
+    machine.check(f"mkdir -p $(dirname {to}); : > {to}.b64")
+    for begin in range(0, len(data), _PIECE):
+        machine.check(f"printf %s {data[begin : begin + _PIECE]} >> {to}.b64")
+    machine.check(
+        f"base64 -d {to}.b64 > {to}.new && chmod {mode:o} {to}.new && sync {to}.new"
+        f" && mv {to}.new {to} && rm {to}.b64"
+    )
+
+
 class CardMachine(Lab):
     """One machine with a card of its own. Whoever drives it waits for it."""
 
@@ -267,15 +280,7 @@ class CardMachine(Lab):
 
     def put(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
         """Write a file, and the folders that it stands in: whole or not at all."""
-        data = base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
-        to = shlex.quote(path)
-        self.check(f"mkdir -p $(dirname {to}); : > {to}.b64")
-        for begin in range(0, len(data), _PIECE):
-            self.check(f"printf %s {data[begin : begin + _PIECE]} >> {to}.b64")
-        self.check(
-            f"base64 -d {to}.b64 > {to}.new && chmod {mode:o} {to}.new && sync {to}.new"
-            f" && mv {to}.new {to} && rm {to}.b64"
-        )
+        put(self, path, text, mode)
 
     def get(self, path: str) -> bytes:
         """Read a file. Raises MachineError."""

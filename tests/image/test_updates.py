@@ -16,6 +16,8 @@ from tests.parts.need import skip_or_fail
 pytestmark = pytest.mark.timeout(3600)
 
 SERVER = Path(__file__).parents[1] / "parts" / "rangeserver.py"
+PATIENCE = "[call]\nring_timeout_s = 900\n"
+"""Beside other work the commands of a test take longer than a call rings otherwise."""
 PORT = 4443
 """Of https in the machine; at 8443 is the page of its first start."""
 TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
@@ -51,6 +53,7 @@ def door(beside: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doo
     folder = tmp_path_factory.mktemp("machine") / "door"
     with Door(folder, image("amd64"), user_mode=True, size_mb=4096, beside=beside) as one:
         one.ready()
+        one.put("/etc/appliance/conf.d/30-patience.toml", PATIENCE)
         one.configure()
         yield one
 
