@@ -22,6 +22,14 @@ LOOK_S = 120.0
 
 _PROGRESS = re.compile(r"^\s*(\d{1,3})% (.+?)\.?$")
 
+_NO_ANSWER = "server not responding"
+_ASKED = re.compile(
+    r"request failed: (?P<not_believed>server verification failed: |SSL certificate problem: )?"
+    r"(?P<why>.+?)[ .]*(?:\(CAfile|\(retrying|$)",
+    re.MULTILINE,
+)
+"""What libcurl says of a server that RAUC could not ask, with GnuTLS and with OpenSSL."""
+
 _REASONS: Sequence[tuple[str, str]] = (
     ("certificate has expired", "its signature's certificate has expired"),
     ("not yet valid", "its signature is of a time to come: this device's clock is wrong"),
@@ -176,6 +184,9 @@ def install(source: str, say: Callable[[str], None], *, older: bool = False) -> 
 
 def reason(said: str) -> str:
     """Why RAUC has refused, in a sentence; else its own words."""
+    if _NO_ANSWER in said and (asked := _ASKED.search(said)):
+        whose = "its server's certificate is not believed" if asked["not_believed"] else None
+        return f"{whose or 'its server cannot be asked'}: {asked['why']}"
     for words, meaning in _REASONS:
         if words in said:
             return meaning

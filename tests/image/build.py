@@ -106,9 +106,19 @@ def image(architecture: str) -> Path:
     """The image. Raises CannotBuildHere, and RuntimeError with what failed."""
     item = image_item(architecture)
     if not item.is_there:  # what it is made of may have been forgotten by then
-        base_item(architecture).get(lambda made, room: _base(architecture, made, room))
-        deb_item(architecture).get(lambda made, room: _deb(architecture, made))
+        base(architecture)
+        package(architecture)
     return item.get(lambda made, room: _image(architecture, made, room))
+
+
+def base(architecture: str) -> Path:
+    """Debian, as an archive. Raises as `image` does."""
+    return base_item(architecture).get(lambda made, room: _base(architecture, made, room))
+
+
+def package(architecture: str) -> Path:
+    """The project's package. Raises as `image` does."""
+    return deb_item(architecture).get(lambda made, _: _deb(architecture, made))
 
 
 def _content(*folders: Path) -> Iterable[str | bytes]:

@@ -23,7 +23,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.async_api import expect
 
-from tests.packaging.test_life import STATUS, built
+from tests.packaging.systems import BOOKWORM, TRIXIE, built, own
+from tests.packaging.test_life import STATUS
 from tests.parts.booted import Machine, booted
 from tests.parts.need import program
 from tests.web.conftest import WITH_CONSENT, chromium
@@ -57,7 +58,8 @@ def blocks(section: str) -> list[str]:
 def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     program("dpkg-deb", "dpkg")
     program("mosquitto")
-    package, folder = built(), tmp_path_factory.mktemp("install")
+    package = built(BOOKWORM if own(BOOKWORM) else TRIXIE)
+    folder = tmp_path_factory.mktemp("install")
     (folder / "given").mkdir()
     shutil.copy(package, folder / "given" / "appliance.deb")
     with booted(folder, bare=True) as machine:

@@ -1,14 +1,13 @@
 """The life of the package under a systemd that is PID 1: installed, used, upgraded, removed, purged, anew.
 
 `make deb-test` builds it and runs this; beside the rest of the tests it would take too long. The tests are
-one story, in their order.
+one story, in their order, on each system that the package is for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import re
 import subprocess
 from collections.abc import Iterator
@@ -16,14 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging.systems import HERE, SYSTEMS, System, built, root
 from tests.parts.booted import Machine, booted
 from tests.parts.mosquitto import Mosquitto, free_port, mosquitto
-from tests.parts.need import program, skip_or_fail
+from tests.parts.need import program
 from tests.parts.phone import phone
 
 __all__ = ["mosquitto"]
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(1800)
+
 FILE = "/etc/appliance/appliance.toml"
 CONFIG = """
 [device]
@@ -51,7 +52,8 @@ capture = "tone"
 port = {http_port}
 """
 NEWER = "9.0"
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+COMPILED_S = 600.0
+"""What is installed is compiled at once, and leaves everybody else the processor meanwhile."""
 
 STATUS = "systemctl show -P StatusText appliance"
 SNAPSHOT = """
@@ -62,16 +64,6 @@ FOR_THE_PASSWORDS = {
     f"/etc/{name}-" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 }
 """Copies that whoever changes these files leaves."""
-
-
-def built() -> Path:
-    """The package for this machine, as `make deb` leaves it."""
-    release = platform.freedesktop_os_release()
-    name = f"appliance_*+deb{release.get('VERSION_ID')}_{ARCHITECTURES.get(platform.machine())}.deb"
-    found = sorted((ROOT / "dist").glob(name), key=lambda one: one.stat().st_mtime)
-    if not found:
-        skip_or_fail(f"there is no dist/{name} (make deb)")
-    return found[-1]
 
 
 def newer(package: Path, folder: Path) -> Path:
@@ -91,8 +83,9 @@ def newer(package: Path, folder: Path) -> Path:
 class Box:
     """A machine that begins without the package, and where both versions of it lie."""
 
-    def __init__(self, machine: Machine, first: str, second: str) -> None:
-        self.machine, self.first, self.second = machine, first, second
+    def __init__(self, machine: Machine, system: System, under: Path, given: Path) -> None:
+        self.machine, self.system, self.under = machine, system, under
+        self.first, self.second = given / "first.deb", given / "newer.deb"
         self.before = self.files()
 
     def files(self) -> set[str]:
@@ -103,12 +96,12 @@ class Box:
         return {
             one
             for one in self.files() - self.before - FOR_THE_PASSWORDS
-            if not os.path.lexists(one)
+            if not os.path.lexists(self.under / one[1:])
         }
 
     def lost(self) -> set[str]:
         """What was there before, and is not any more."""
-        return {one for one in self.before - self.files() if os.path.lexists(one)}
+        return {one for one in self.before - self.files() if os.path.lexists(self.under / one[1:])}
 
     def dpkg(self, words: str) -> str:
         environ = "DEBIAN_FRONTEND=noninteractive"
@@ -120,21 +113,24 @@ class Box:
         ).out
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+@pytest.fixture(scope="module", params=SYSTEMS, ids=lambda system: system.suite)
+def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     program("dpkg-deb", "dpkg")
-    package, folder = built(), tmp_path_factory.mktemp("package")
-    (folder / "given").mkdir()
-    second = newer(package, folder / "given")
-    first = folder / "given" / "first.deb"
-    first.write_bytes(package.read_bytes())
-    with booted(folder, bare=True) as machine:
+    system: System = request.param
+    package, folder = built(system), tmp_path_factory.mktemp("package")
+    given = folder / "given"
+    given.mkdir()
+    newer(package, given)
+    (given / "first.deb").write_bytes(package.read_bytes())
+    with root(system, folder) as under, booted(folder, bare=True, root=under) as machine:
         # what keeps this machine's own packages from starting services
         machine.run("rm -f /usr/sbin/policy-rc.d")
-        machine.run(
-            "rm -rf /etc/appliance /var/lib/appliance /opt/appliance; userdel appliance || true"
-        )
-        yield Box(machine, str(first), str(second))
+        if under == HERE:
+            machine.run(
+                "rm -rf /etc/appliance /var/lib/appliance /opt/appliance; userdel appliance || true"
+            )
+        machine.patience_s = COMPILED_S
+        yield Box(machine, system, under, given)
 
 
 def test_it_is_ready_once_it_is_installed(box: Box) -> None:
@@ -172,7 +168,7 @@ def test_it_runs_on_what_the_package_has_alone(box: Box) -> None:
     told = box.machine.run(
         f'PYSDL2_DLL_PATH= /opt/appliance/bin/python -W ignore -c "{program_}"'
     ).out
-    assert told.count("'/opt/appliance/lib/python") == 7, told
+    assert told.count(f"'/opt/appliance/lib/python{box.system.python}/site-packages/") == 7, told
     assert told.split("] ")[1].split() == ["True", "True", "True"]
     found = box.machine.run(
         "find /opt/appliance -name '*.so' ! -path '*.libs/*' -exec ldd {} + 2>&1 | grep 'not found'",
@@ -185,6 +181,7 @@ def test_its_pages_are_there(box: Box) -> None:
     there = box.machine.run("dpkg -L appliance").out.split()
     for page in ("man1/appliance.1.gz", "man5/appliance.toml.5.gz"):
         assert f"/usr/share/man/{page}" in there
+        assert ".TH" in box.machine.run(f"gzip -dc /usr/share/man/{page}").out
     assert "/usr/bin/appliance" in there
 
 

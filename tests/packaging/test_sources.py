@@ -202,6 +202,39 @@ def test_a_line_that_is_neither_key_nor_comment_is_refused(tmp_path: Path) -> No
     assert "id: 7" in done.stderr
 
 
+# -------------------- libraries for two Pythons
+
+
+def test_what_two_pythons_have_in_common_lies_there_once(tmp_path: Path) -> None:
+    """By file; what differs, and what only one of them has, stays its own, and no folder is a link."""
+    both, first, second = tmp_path / "lib", *(tmp_path / "lib" / f"python3.{n}" for n in (11, 13))
+    for place in (first, second):
+        (place / "av").mkdir(parents=True)
+        (place / "av" / "same.py").write_text("a = 1\n")
+        (place / "av" / "differs.py").write_text(f"a = '{place.name}'\n")
+        (place / "av" / "link.py").symlink_to("same.py")
+    (second / "av" / "core.cpython-313.so").write_bytes(b"13")
+    (first / "av" / "kind").mkdir()
+    (second / "av" / "kind").write_text("a file here, a folder there")
+    command = [sys.executable, str(PACKAGING / "common.py"), str(both)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "0 MB of python3.13 are python3.11's\n"
+    assert (first / "av" / "same.py").samefile(second / "av" / "same.py")
+    assert (first / "av" / "same.py").stat().st_nlink == 2
+    assert (second / "av" / "differs.py").read_text() == "a = 'python3.13'\n"
+    assert (second / "av" / "link.py").readlink() == Path("same.py")
+    assert (second / "av" / "core.cpython-313.so").stat().st_nlink == 1
+    assert (second / "av" / "kind").is_file()
+    assert not any(one.is_symlink() for one in both.rglob("*") if one.is_dir())
+
+
+def test_a_package_is_told_of_another_python() -> None:
+    """Where the system's comes from, and that its environment has no Python of its own."""
+    triggers = (PACKAGING / "appliance.triggers").read_text().splitlines()
+    assert "interest-noawait /usr/bin/python3" in triggers
+    assert "ln -sf /usr/bin/python3 $(VENV)/bin/python3" in (PACKAGING / "rules").read_text()
+
+
 # -------------------- pages of 16 KiB, as a Pi 5's own kernel has them
 
 

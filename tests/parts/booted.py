@@ -1,9 +1,10 @@
 """A machine of the test's own: this one's system, booted once more in a container, with systemd as PID 1.
 
-Nothing is installed for it: its root is this machine's, under a layer in which everything is written and
-which is gone afterwards. The appliance lies in /opt/appliance, as an owner has it, with the project's own
-units. The network is this machine's. Wants root, systemd-nspawn and overlayfs; where the kernel refuses, it
-is skipped, in CI as well, and where it does not boot for another reason it is a fault there.
+Nothing is installed for it: its root is this machine's, or that of another system which lies in a folder,
+under a layer in which everything is written and which is gone afterwards. The appliance lies in
+/opt/appliance, as an owner has it, with the project's own units. The network is this machine's. Wants root,
+systemd-nspawn and overlayfs; where the kernel refuses, it is skipped, in CI as well, and where it does not
+boot for another reason it is a fault there.
 """
 
 from __future__ import annotations
@@ -52,19 +53,20 @@ exec {systemd} --system systemd.unit=test.target systemd.show_status=no
 """
 
 BUILD = """set -eu
-place=$1 staged=$2; shift 2
+place=$1 staged=$2 lower=$3; shift 3
 for group in {groups}; do
   mkdir "$group" && echo $$ > "$group/cgroup.procs" || true
 done 2> /dev/null
 mount -t tmpfs -o mode=755 tmpfs "$place"
 mkdir "$place/written" "$place/work" "$place/root"
 cp -a "$staged/." "$place/written/"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$place/written,workdir=$place/work" "$place/root"
+mount -t overlay overlay -o "lowerdir=$lower,upperdir=$place/written,workdir=$place/work" "$place/root"
 : > "$place/root/etc/machine-id"
 exec "$@" --directory="$place/root" /opt/first
 """
 CONTROLLERS = ("devices", "memory", "pids")
 """Of the first kind of control groups (cgroups(7)), which a container has to be given each by itself."""
+UNIFIED = "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"
 _COUNT = itertools.count()
 
 NODES: Mapping[str, tuple[int, int]] = {
@@ -87,6 +89,8 @@ class Ran:
 
 class Machine:
     """It runs. Files are written before it is made, or by `put`."""
+
+    patience_s = PATIENCE_S
 
     def __init__(self, init: int) -> None:
         self._init = init
@@ -135,7 +139,7 @@ class Machine:
 
     def until(self, command: str, *, holds: str = "") -> str:
         """Wait until a command succeeds and prints `holds`; what it printed."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self.patience_s
         while True:
             ran = self.run(command, check=False)
             if ran.code == 0 and holds in ran.out:
@@ -166,11 +170,15 @@ class Machine:
 
 @contextmanager
 def booted(
-    folder: Path, files: Mapping[str, str] | None = None, *, bare: bool = False
+    folder: Path,
+    files: Mapping[str, str] | None = None,
+    *,
+    bare: bool = False,
+    root: Path = Path("/"),
 ) -> Iterator[Machine]:
     """Boot it, with these files beside the units; `folder` is for what it takes.
 
-    A bare one has no appliance, and `folder / "given"` to read.
+    A bare one has no appliance, and `folder / "given"` to read. Its system is what lies at `root`.
     """
     nspawn = program("systemd-nspawn", "systemd-container")
     program("nsenter", "util-linux")
@@ -188,14 +196,16 @@ def booted(
     command = [
         "unshare", "--mount", "--propagation", "private", "/bin/sh", "-c",
         BUILD.format(groups=" ".join(map(str, groups))), "build",
-        str(folder / "place"), str(folder / "staged"), str(nspawn), "--quiet", "--register=no",
+        str(folder / "place"), str(folder / "staged"), str(root), str(nspawn), "--quiet", "--register=no",
         "--keep-unit", "--console=pipe", f"--machine={name}", *binds,
     ]  # fmt: skip
     log = folder / "boot.log"
+    # systemd of Debian 13 and newer runs with control groups of the second kind alone
+    environ = os.environ if root == Path("/") else {**os.environ, UNIFIED: "1"}
     with log.open("wb") as out:
         spawned = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-        )
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environ, start_new_session=True
+        )  # fmt: skip
     try:
         yield Machine(_up(spawned, log))
     finally:

@@ -17,6 +17,13 @@ from tests.fuzz.test_parsers import DEEP, spoilt_json
 from tests.updating import bundles
 from tests.updating.conftest import Device, Published
 
+UNANSWERED = (
+    "rauc-nbd-Message: 11:57:43.055: request failed: {} (retrying 1/5)\n"
+    "rauc-nbd-Message: 11:57:53.286: request failed (no more retries)\n"
+    "Failed to stream bundle https://a/b.raucb: failed to configure streaming: server not responding\n"
+)
+"""What RAUC 1.13 says where libcurl has said this."""
+
 
 class Real:
     """RAUC with the configuration of a device that knows one publisher."""
@@ -150,6 +157,22 @@ def test_what_is_spoilt_of_what_rauc_says(data: bytes) -> None:
         ("rauc-Message: 1\nLastError: Failed to mount bundle\n", "Failed to mount bundle"),
         (" 20% Checking\n 40% Checking done.\n", "does not say why"),
         ("", "does not say why"),
+        (
+            UNANSWERED.format(
+                "server verification failed: certificate signer not trusted."
+                " (CAfile: /etc/ssl/certs/ca-certificates.crt CRLfile: none)"
+            ),
+            "its server's certificate is not believed: certificate signer not trusted",
+        ),
+        (  # and not that of whoever signed the bundle
+            UNANSWERED.format("SSL certificate problem: certificate has expired"),
+            "its server's certificate is not believed: certificate has expired",
+        ),
+        (
+            UNANSWERED.format("Could not resolve host: nowhere.example"),
+            "its server cannot be asked: Could not resolve host: nowhere.example",
+        ),
+        ("failed to configure streaming: server not responding\n", "server not responding"),
     ],
 )
 def test_what_rauc_says_of_it(said: str, meaning: str) -> None:

@@ -1,15 +1,22 @@
-"""Which of the two slots runs, where there are two, and whether the other one can be fallen back to."""
+"""Which of the two slots runs, whether the other one can be fallen back to, and can be written again."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from appliance.config import Config
-from appliance.service.doctor.findings import Finding, ok, warning
+from appliance.service.doctor.findings import Finding, fault, ok, warning
 from appliance.service.doctor.machine import Machine
 from appliance.updating.slots import TOLD, NoSlots, understand
 
 COMPONENT = "update"
+KERNEL, RAUC = (6, 19), (1, 15, 1)
+"""From this Linux on dm-verity tells more of a device than RAUC understood before this version of it.
+
+It installs nothing there. (Linux: ae97648e14f7; RAUC: a45cdb14df26.) As a fault it ends the trial of an
+update that would be the last one.
+"""
 
 _NOT_GOOD = {
     "bad": (
@@ -32,7 +39,7 @@ _NOT_GOOD = {
 
 
 def slots(config: Config, machine: Machine) -> Iterator[Finding]:
-    """One line."""
+    """One line, and one more where no further update could be installed."""
     del config
     text = machine.text(str(TOLD))
     try:
@@ -42,7 +49,10 @@ def slots(config: Config, machine: Machine) -> Iterator[Finding]:
         return
     if found is None:
         yield ok(COMPONENT, "one system, which is updated as it was installed")
-    elif found.trial:
+        return
+    if said := dead_end(machine):
+        yield fault(COMPONENT, said, "The image is to have a newer RAUC, or an older kernel.")
+    if found.trial:
         said = f"slot {found.current} runs, and is being tried"
         yield warning(COMPONENT, said, "It is found good, or left, within a quarter of an hour.")
     elif found.other in _NOT_GOOD:
@@ -50,3 +60,18 @@ def slots(config: Config, machine: Machine) -> Iterator[Finding]:
         yield warning(COMPONENT, f"slot {found.current} runs; {said}", advice)
     else:
         yield ok(COMPONENT, f"slot {found.current} runs, and the other one is good as well")
+
+
+def dead_end(machine: Machine) -> str | None:
+    """Why nothing can be installed from here on: this kernel and this RAUC do not understand each other."""
+    kernel, rauc = machine.text("/proc/sys/kernel/osrelease"), machine.output("rauc", "--version")
+    if kernel and rauc and _numbers(kernel) >= KERNEL and () < _numbers(rauc) < RAUC:
+        release = kernel.partition("-")[0]
+        return f"no update can be installed: {rauc.strip()} does not understand Linux {release}"
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`rauc 1.13` as (1, 13); nothing where there is none."""
+    found = re.search(r"\d+(?:\.\d+)+", version)
+    return tuple(map(int, found[0].split("."))) if found else ()

@@ -321,6 +321,34 @@ def test_two_slots_that_are_good() -> None:
     assert (found.verdict, "the other one is good" in found.finding) == (Verdict.OK, True)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "rauc", "fits"),
+    [
+        ("6.12.47+rpt-rpi-v8", "rauc 1.13", True),
+        ("6.18.3-v8", "rauc 1.13", True),
+        ("6.19.0-rc1", "rauc 1.13", False),
+        ("7.2.12", "rauc 1.15", False),
+        ("7.2.12", "rauc 1.15.1", True),
+        ("7.2.12", "rauc 2.0", True),
+        ("7.2.12", "?", True),
+        ("?", "rauc 1.13", True),
+    ],
+)
+@pytest.mark.parametrize("trial", ["yes", "no"])
+def test_a_kernel_that_rauc_does_not_understand(
+    kernel: str, rauc: str, fits: bool, trial: str
+) -> None:
+    """It is told beside how the slots are, in a trial too: an update that is the last is none."""
+    machine = PaperMachine()
+    slots(machine, trial=trial)
+    machine.files["/proc/sys/kernel/osrelease"] = f"{kernel}\n"
+    machine.outputs["rauc"] = f"{rauc}\n"
+    *faults, last = look(machine, check="update")
+    assert "slot A runs" in last.finding
+    assert [one.verdict for one in faults] == ([] if fits else [Verdict.FAULT])
+    assert all("does not understand Linux" in one.finding for one in faults)
+
+
 def unit_says(machine: PaperMachine, before: str, after: str) -> None:
     machine.outputs["systemctl"] = machine.outputs["systemctl"].replace(before, after)
 
