@@ -64,7 +64,10 @@ class ForgetCall(Effect, frozen=True):
 
 
 class FollowList(Effect, frozen=True):
-    """The host's list under that call_id counts: who is in it and no contact is reached as it says."""
+    """The host's lists under that call_id count: who is in them and no contact is believed and reached so.
+
+    An endpoint of None: whichever of that uid. Of who is not followed no list counts for anybody.
+    """
 
     call_id: str
     host: Address

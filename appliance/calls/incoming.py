@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.calls import devices, ending, holding, outgoing, peers
+from appliance.calls import devices, ending, holding, outgoing, peers, trusting
 from appliance.calls.call import LiveCall, Way
 from appliance.calls.effects import (
     PlaySound,
@@ -99,7 +99,8 @@ def _new_call(turn: Turn, call_id: str, sender: Address, message: Invite) -> Liv
         inviter=sender,
         offer=message.offer,
         announced=True,
-        # between two devices the caller is the host; a person's page leaves that to the device
+        # between two devices the caller is the host; a person's page leaves that to the device.
+        # Anybody can name an endpoint so: what a host may here is what its contact has the right to
         host=sender if sender.endpoint == DEVICE_ENDPOINT else policy.address,
         settings=policy.settings,
     )
@@ -215,6 +216,7 @@ def take(turn: Turn, call: LiveCall) -> None:
     turn.emit(IncomingCallAccepted(call.public(turn.now)), call)
     turn.to_front(call)
     turn.session_state(call, SessionStateReason.LOGGING_IN)
+    trusting.follow_host(turn, call)
     devices.open_for(turn, call)
     peers.open_towards(turn, call, call.inviter, call.offer, Way.ACCEPTING)
 

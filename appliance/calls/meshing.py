@@ -114,6 +114,7 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
     if message.version < call.list_version:
         return
     if message.version == call.list_version:
+        call = _judge_anew(turn, call)
         trusting.follow(turn, call)  # its epochs may be others
         _connect_with_earlier(turn, call)  # with whom that did not succeed
         participants.correct(turn, call)
@@ -123,8 +124,9 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
         host=sender,
         list_version=message.version,
         session_id=message.session_id,
-        listed=message.participants,
+        listed=trusting.brought(turn, call, message.participants),
     )
+    _tell_left_out(turn, call, message)
     trusting.follow(turn, call)
     if call.direct and call.state is CallState.CONNECTING:
         call = _admitted(turn, call)
@@ -136,6 +138,22 @@ def list_came(turn: Turn, call: LiveCall, sender: Address, message: Participants
     outage.judge(turn, call)
     if call.joined:
         roster.watch_alone(turn, call)
+
+
+def _judge_anew(turn: Turn, call: LiveCall) -> LiveCall:
+    """The host's right to bring in whom it has listed may have been taken away since."""
+    still = trusting.brought(turn, call, call.listed)
+    if still == call.listed:
+        return call
+    return _drop_vanished(turn, turn.put(call, listed=still))
+
+
+def _tell_left_out(turn: Turn, call: LiveCall, message: Participants) -> None:
+    left_out = [one.uid for one in message.participants if one not in call.listed]
+    if left_out:
+        host, who = call.host.uid, ", ".join(sorted(set(left_out)))
+        sentence = f"{host}, the host, has no right (moderate) to bring in {who}"
+        turn.error("not_allowed", sentence, host, call.call_id)
 
 
 def not_there(turn: Turn, call_id: str, sender: Address, message: Participants) -> None:

@@ -75,11 +75,17 @@ def asked_to_kick(turn: Turn, call: LiveCall, sender: Address, message: Request)
 
 
 def asked_to_mute(turn: Turn, call: LiveCall, sender: Address, message: Request) -> None:
-    """The host, or who has the right, wants a microphone muted or open: this one's or another's."""
+    """The host, or who has the right, wants a microphone muted or open: this one's or another's.
+
+    To be the host is enough to mute. What opens something here wants the right too: anybody who may call
+    is the host of a call from an endpoint of that name.
+    """
     muted = message.action is RequestAction.MUTE
     from_host = sender.uid == call.host.uid
     if not from_host:
         _check(turn, call, sender, "mute others")
+    elif not muted:
+        _check_right(turn, sender, "open this microphone")
     if message.uid in (None, turn.policy.uid):
         devices.mute(turn, call, MuteAudio(muted=muted))
     elif from_host:
@@ -93,6 +99,10 @@ def asked_to_mute(turn: Turn, call: LiveCall, sender: Address, message: Request)
 def _check(turn: Turn, call: LiveCall, sender: Address, what: str) -> None:
     if not turn.hosts(call):
         raise Refused("not_the_host", f"this device is not the host: {call.host.uid} is")
+    _check_right(turn, sender, what)
+
+
+def _check_right(turn: Turn, sender: Address, what: str) -> None:
     if not turn.policy.may(sender.uid, Right.MODERATE):
         raise Refused("not_allowed", f"{sender.uid} has no right to {what}")
 

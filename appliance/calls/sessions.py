@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec.structs import replace
 
-from appliance.calls import devices, roster, tokens
+from appliance.calls import devices, roster, tokens, trusting
 from appliance.calls.call import LiveCall
 from appliance.calls.effects import StartTimer
 from appliance.calls.inputs import Timer
@@ -91,6 +91,7 @@ def _open_own(turn: Turn, call: LiveCall) -> None:
 
 
 def _ask_in(turn: Turn, call: LiveCall, token: Token) -> None:
+    trusting.follow_host(turn, call)
     turn.send(call.host, call, Join(token=token.text), ttl_s=ADMISSION_S)
     turn.do(StartTimer(Timer("setup", call.call_id), ADMISSION_S))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -16,7 +16,9 @@ from appliance.model import (
     CalleeState,
     CallEndReason,
     CancelReason,
+    Participant,
     ParticipantLeftReason,
+    Right,
 )
 
 Lost = Callable[[Address], bool]
@@ -80,6 +82,34 @@ def _ring_no_more(turn: Turn, call: LiveCall, lost: Lost) -> None:
         left = tuple(leg for leg in invitee.legs if not lost(Address(invitee.uid, leg.endpoint)))
         state = invitee.state if left else CalleeState.CANCELLED
         inviting.put_invitee(turn, call, replace(invitee, legs=left, state=state))
+
+
+# -------------------- whom a host brings in
+
+
+def brought(turn: Turn, call: LiveCall, listed: Iterable[Participant]) -> tuple[Participant, ...]:
+    """Of a host's list those with whom this device connects, and itself.
+
+    Any contact that may call names its endpoint as it likes, and is the host of a call by that alone. So
+    to be the host brings in nobody: whom this device may be in a call with by their own right comes in, and
+    anybody else where the host has the right to invite further users here.
+    """
+    policy = turn.policy
+    if policy.may(call.host.uid, Right.MODERATE):
+        return tuple(listed)
+    return tuple(
+        one
+        for one in listed
+        if one.uid == policy.uid
+        or policy.may(one.uid, Right.CALL)
+        or policy.may(one.uid, Right.ANSWER)
+    )
+
+
+def follow_host(turn: Turn, call: LiveCall) -> None:
+    """As the guest of a host who may bring in strangers: what it will list counts for signaling."""
+    if not turn.hosts(call) and turn.policy.may(call.host.uid, Right.MODERATE):
+        turn.do(FollowList(call.call_id, call.host))
 
 
 def follow(turn: Turn, call: LiveCall) -> None:

@@ -85,7 +85,7 @@ HOUSE = Policy(
         "carol": ContactPolicy("Carol", frozenset({Right.CALL, Right.ANSWER})),
         "butler": ContactPolicy("Butler", EVERYTHING),
         "guest": ContactPolicy("Guest", frozenset()),
-        "gate": ContactPolicy("Gate", EVERYTHING),
+        "gate": ContactPolicy("Gate", frozenset(Right)),
     },
     groups={
         "residents": GroupPolicy(("alice", "bob", "carol")),
