@@ -39,11 +39,20 @@ class Latest(Generic[K, V]):
         topics[topic] = word
         self._groups[group] = topics
 
+    def get(self, group: K, topic: str) -> V | None:
+        """The newest word there, if it is kept."""
+        topics = self._groups.get(group)
+        return None if topics is None else topics.get(topic)
+
     def drop(self, group: K, topic: str) -> None:
         """It is known by other means, or counts no more."""
         topics = self._groups.get(group)
         if topics is not None and topics.pop(topic, None) is not None and not topics:
             del self._groups[group]
+
+    def drop_group(self, group: K) -> None:
+        """Nothing of that group counts any more."""
+        self._groups.pop(group, None)
 
     def items(self) -> list[tuple[K, str, V]]:
         """Group, topic and word of each."""

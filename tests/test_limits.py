@@ -51,6 +51,14 @@ def test_the_newest_word_on_each_topic_is_kept_and_no_group_pushes_anothers_out(
     latest.keep("carol", "x", 3)
     latest.keep("dora", "x", 4)
     assert [group for group, _, _ in latest.items()] == ["carol", "dora"]
+    assert (latest.get("carol", "x"), latest.get("carol", "y"), latest.get("eve", "x")) == (
+        3,
+        None,
+        None,
+    )
+    latest.drop_group("carol")
+    latest.drop_group("carol")
+    assert latest.items() == [("dora", "x", 4)]
     latest.clear()
     assert len(latest) == 0
 

@@ -73,6 +73,12 @@ class MessageExpired(Input, frozen=True):
     sent: bool
 
 
+ENDPOINTS_OF_EACH = 32
+"""How many endpoints of one uid are taken for online, at the edge as in the core: a phone, some tabs.
+
+More are somebody's mistake, or made up. The edge decides which; where one makes room it says so first."""
+
+
 class PresenceChanged(Input, frozen=True):
     """An endpoint of somebody came online (`epoch` is its connection's id) or went offline."""
 

@@ -33,6 +33,7 @@ from appliance.calls.call import LiveCall
 from appliance.calls.effects import Output, Reply, Sound
 from appliance.calls.ending import REMEMBERED_S
 from appliance.calls.inputs import (
+    ENDPOINTS_OF_EACH,
     VIEWING,
     AudioOutputs,
     ButtonGestured,
@@ -95,8 +96,7 @@ from appliance.messages import Address, Invite, Join
 from appliance.model import CallState, Notice, Right
 
 PRESENCES = 256
-"""How many uids are known to be online at most, and how many endpoints of each (16)."""
-ENDPOINTS = 16
+"""How many uids are known to be online at most."""
 
 
 def advance(
@@ -329,11 +329,13 @@ def _present(turn: Turn, report: PresenceChanged) -> None:
         return
     known = dict(turn.state.presence)
     others = tuple(one for one in known.get(report.uid, ()) if one.endpoint != report.endpoint)
+    if report.online and len(others) >= ENDPOINTS_OF_EACH:
+        return
     is_news = Presence(report.endpoint, report.epoch) not in known.get(report.uid, ())
     mine = (*others, Presence(report.endpoint, report.epoch)) if report.online else others
     known.pop(report.uid, None)
     if mine and len(known) < PRESENCES:
-        known[report.uid] = mine[-ENDPOINTS:]
+        known[report.uid] = mine
     turn.set(presence=known)
     kind = Report.ENDPOINT_ONLINE if report.online else Report.ENDPOINT_OFFLINE
     for call in turn.state.calls:

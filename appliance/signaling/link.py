@@ -38,7 +38,7 @@ from appliance.signaling.mqtt import MqttLink
 from appliance.signaling.orders import Order
 from appliance.signaling.outbox import Outbox, Parcel
 from appliance.signaling.pairing import Pairing
-from appliance.signaling.presence import Presence
+from appliance.signaling.presence import Presence, Standing
 from appliance.signaling.refusals import Refusals
 from appliance.signaling.rejected import Rejected
 from appliance.signaling.responses import Responses
@@ -112,7 +112,7 @@ class MqttSignaling:
         self._inbox = Inbox(self._me, allow_null_epoch=self._unsigned)
         self._orders = Inbox(self._me, allow_null_epoch=False)
         self._outbox = Outbox(partial(secrets.token_hex, 16))
-        self._presence = Presence(self._trust.revoked)
+        self._presence = Presence(self._trust.may_be_there, self._standing)
         self._strangers: Latest[str, bytes] = Latest(STRANGERS, STRANGERS_OF_EACH)
         self._listed = Listed()
         self._signers = Signers()
@@ -280,6 +280,13 @@ class MqttSignaling:
         kid = self._signers.kid_of(uid, endpoint)
         return self._trust.key_text(uid, kid) if kid else None
 
+    def _standing(self, uid: str, endpoint: str, kid: str | None) -> Standing:
+        """How much an endpoint that says it is there has to show for it."""
+        if self._key_of(uid, endpoint) is not None:
+            return Standing.HAS_SIGNED
+        named = kid is not None and self._trust.key_text(uid, kid) is not None
+        return Standing.NAMES_A_KEY if named else Standing.NOTHING
+
     def _is_listed(self, to: Address) -> bool:
         """Whether it is no contact, and a host has told of a key of it."""
         if to.uid in self._contacts:
@@ -393,6 +400,8 @@ class MqttSignaling:
         if contact and kid is not None:
             self._signers.heard(envelope.sender, kid)
             self._believed(kid)
+            for change in self._presence.heard(sender, envelope.sender.endpoint or ""):
+                self._present(change)
         if envelope.listed and contact:
             self._listed.told(envelope.call_id, envelope.sender, envelope.listed)
         self._outbox.heard(envelope.sender, envelope.call_id, envelope.message)
@@ -562,8 +571,8 @@ class MqttSignaling:
                 self._signers.forget(uid)
                 for change in self._presence.drop(uid):
                     self._post(change)
-        for change in self._presence.drop_revoked():
-            self._post(change)
+        for change in self._presence.recount():
+            self._present(change)
         for uid, topic, payload in self._strangers.items():
             if uid in self._contacts:
                 self._strangers.drop(uid, topic)

@@ -49,8 +49,8 @@ class Trust(Protocol):
     def key_text(self, uid: str, kid: str) -> str | None:
         """The key of that name of a contact, in base64url; None if it has it no more."""
 
-    def revoked(self, kid: str) -> bool:
-        """Whether that key was taken back: it never counts again."""
+    def may_be_there(self, uid: str, kid: str | None) -> bool:
+        """Whether an endpoint of that uid which says that it signs by `kid` is taken for online."""
 
 
 class PlainTrust:
@@ -82,9 +82,9 @@ class PlainTrust:
         """None: there are no keys."""
         return None
 
-    def revoked(self, kid: str) -> bool:
-        """No: there are no keys."""
-        return False
+    def may_be_there(self, uid: str, kid: str | None) -> bool:
+        """Yes: there are no keys."""
+        return True
 
 
 class KeyTrust:
@@ -149,9 +149,12 @@ class KeyTrust:
         key = self._contacts.keys_of(uid).get(kid)
         return key.text if key else None
 
-    def revoked(self, kid: str) -> bool:
-        """As the contacts have it now."""
-        return self._contacts.revoked(kid)
+    def may_be_there(self, uid: str, kid: str | None) -> bool:
+        """As the contacts have it now; where only signatures count, who has keys names one of them."""
+        if kid is not None and self._contacts.revoked(kid):
+            return False
+        keys = self._contacts.keys_of(uid)
+        return self._allowed or not keys or kid in keys
 
     def _still(self, listed: Mapping[str, PublicKey]) -> Mapping[str, PublicKey]:
         return {kid: key for kid, key in listed.items() if not self._contacts.revoked(kid)}

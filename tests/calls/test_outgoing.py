@@ -15,6 +15,7 @@ from appliance.calls.effects import (
     StopCapture,
 )
 from appliance.calls.inputs import (
+    ENDPOINTS_OF_EACH,
     ButtonGestured,
     ButtonPressed,
     LinkChanged,
@@ -218,6 +219,22 @@ def test_who_comes_online_while_it_rings_is_invited_with_what_is_left() -> None:
     assert states(play) == {"alice": "inviting"}
     play.comes("alice")
     assert play.outputs == [], "the same connection is not invited twice"
+
+
+def test_as_many_endpoints_of_one_are_rung_as_the_edge_takes_for_online() -> None:
+    """The first of them too; and what is more rings nobody out."""
+    play = Play()
+    there = [f"phone-{number}" for number in range(ENDPOINTS_OF_EACH)]
+    for endpoint in there:
+        play.comes("alice", endpoint)
+    play.comes("alice", "one-more")
+    play.orders(InitiateCall(receiver="alice"))
+    assert [to for _, to, kind in play.sent if kind == "invite"] == there
+    play.comes("alice", "another")
+    assert play.sent == []
+    play.goes("alice", there[0])
+    play.comes("alice", "another")
+    assert [to for _, to, kind in play.sent if kind == "invite"] == ["another"]
 
 
 def test_who_goes_while_it_rings_is_offline_again() -> None:

@@ -28,10 +28,10 @@ from msgspec.structs import replace
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from appliance.calls.inputs import ENDPOINTS_OF_EACH
 from appliance.config import Panel
 from appliance.media.admission import MAX_SOURCES
 from appliance.media.peer import Peer
-from appliance.signaling.presence import MAX_ENDPOINTS
 from tests.fuzz.flooder import Told
 from tests.fuzz.table import Outcome
 from tests.media.reading import read
@@ -244,7 +244,7 @@ async def of_presence(stage: Scene, rate: int, lasts_s: float, outcome: Outcome)
     )
     present = stage.door.appliance.engine.state.presence
     outcome.expect("mallory" not in present, "no stranger is there")
-    outcome.expect(len(present["bob"]) <= MAX_ENDPOINTS, "who is there has an end")
+    outcome.expect(len(present["bob"]) <= ENDPOINTS_OF_EACH, "who is there has an end")
     outcome.sent += refused
     outcome.counts["presence: refused"] += refused
 

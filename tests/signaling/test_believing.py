@@ -14,6 +14,7 @@ import pytest
 
 from appliance.calls.effects import FollowList, Send
 from appliance.calls.inputs import (
+    ENDPOINTS_OF_EACH,
     FaultReported,
     Input,
     LinkChanged,
@@ -359,7 +360,7 @@ async def test_as_a_host_it_tells_the_keys_by_which_each_was_believed() -> None:
 
 async def test_who_is_paired_is_seen_and_heard_without_a_restart() -> None:
     async with door_with() as door:
-        online = as_bytes({"v": 1, "state": "online", "epoch": "p1", "name": "Carol"})
+        online = as_bytes({"v": 1, "state": "online", "epoch": "p1", "kid": GUEST.kid})
         door.signaling._arrived("appliance/presence/carol/phone", online, True)
         said = door.message("hi", endpoint="phone", **{"from": "carol"})
         assert await door.hears(seal(said, GUEST), "carol") == "unknown_sender"
@@ -393,14 +394,57 @@ async def test_a_lost_phone_is_rung_no_more_and_the_others_of_that_person_are() 
             door.signaling._arrived(topic, as_bytes(said), True)
         await door.contacts.revoke("alice", ALICE.kid)
         door.signaling.follow_contacts()
-        lost = {"v": 1, "state": "online", "epoch": "p2", "name": "Alice", "kid": ALICE.kid}
-        door.signaling._arrived("appliance/presence/alice/phone-1", as_bytes(lost), False)
+        for kid in (ALICE.kid, None, MALLORY.kid):
+            lost = {"v": 1, "state": "online", "epoch": "p2", "name": "Alice", "kid": kid}
+            for endpoint in ("phone-1", "another"):
+                topic = f"appliance/presence/alice/{endpoint}"
+                door.signaling._arrived(topic, as_bytes(lost), False)
         told = [one for one in door.inputs if isinstance(one, PresenceChanged)]
         assert [(one.endpoint, one.online) for one in told] == [
             ("phone-1", True),
             ("tablet", True),
             ("phone-1", False),
         ]
+
+
+@pytest.mark.parametrize("unsigned", ["refuse", "allow"])
+async def test_who_has_keys_is_there_by_one_of_them_where_only_signatures_count(
+    unsigned: Literal["refuse", "allow"],
+) -> None:
+    async with door_with(unsigned) as door:
+        for uid, endpoint, kid in (
+            ("alice", "none", None),
+            ("alice", "anothers", GATE.kid),
+            ("alice", "own", ALICE.kid),
+            ("bob", "keyless", None),
+        ):
+            said = as_bytes({"v": 1, "state": "online", "epoch": "p1", "kid": kid})
+            door.signaling._arrived(f"appliance/presence/{uid}/{endpoint}", said, True)
+        there = [one.endpoint for one in presences(door) if one.online]
+        others = [] if unsigned == "refuse" else ["none", "anothers"]
+        assert there == [*others, "own", "keyless"]
+
+
+async def test_a_phone_that_signs_is_there_though_made_up_ones_have_copied_its_keys_name() -> None:
+    """And what it signs does it, though its presence came behind theirs."""
+    async with door_with() as door:
+        said = as_bytes({"v": 1, "state": "online", "epoch": "p1", "kid": TABLET.kid})
+        for number in range(ENDPOINTS_OF_EACH):
+            door.signaling._arrived(f"appliance/presence/alice/made-up-{number}", said, True)
+        door.signaling._arrived("appliance/presence/alice/tablet", said, True)
+        assert door.signaling.rejected["flooded"] == 1
+        assert not any(one.endpoint == "tablet" for one in presences(door))
+        message = seal(door.message(endpoint="tablet"), TABLET)
+        assert await door.hears(message) is None
+        tablet = PresenceChanged("alice", "tablet", online=True, epoch="p1")
+        assert presences(door)[-1] == tablet
+        for number in range(ENDPOINTS_OF_EACH):
+            door.signaling._arrived(f"appliance/presence/alice/another-{number}", said, True)
+        assert presences(door)[-1] == tablet, "none of them pushed it out"
+
+
+def presences(door: Door) -> list[PresenceChanged]:
+    return [one for one in door.inputs if isinstance(one, PresenceChanged)]
 
 
 async def test_its_key_is_in_its_presence() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.calls.inputs import PresenceChanged
+from appliance.calls.inputs import ENDPOINTS_OF_EACH, PresenceChanged
 from appliance.signaling import presence
-from appliance.signaling.presence import OFFLINE, Presence
+from appliance.signaling.presence import OFFLINE, Presence, Standing
 from appliance.signaling.rejected import Rejected
 
 
@@ -54,20 +54,38 @@ def test_all_endpoints_together_have_no_epoch() -> None:
     assert known.epoch_of("alice", None) is None
 
 
-def test_whose_key_was_taken_back_is_not_there_however_often_it_says_so() -> None:
-    revoked: set[str] = set()
-    known = Presence(revoked.__contains__)
+def test_whose_key_does_not_count_is_not_there_however_often_it_says_so() -> None:
+    keys = {"lost", "good"}
+    known = Presence(lambda uid, kid: uid == "bob" or kid in keys)
     known.told("alice", "phone-1", online(kid="lost"))
     known.told("alice", "tablet", online("e2", kid="good"))
     known.told("bob", "phone", online("e3"))
-    assert known.drop_revoked() == []
-    revoked.add("lost")
-    assert known.drop_revoked() == [went()]
+    assert known.recount() == []
+    keys.remove("lost")
+    assert known.recount() == [went()]
     assert known.epoch_of("alice", "phone-1") == "e1", "it can be told so"
-    assert known.told("alice", "phone-1", online("e4", kid="lost")) == []
+    for kid in ("lost", None, "made-up"):
+        assert known.told("alice", "phone-1", online("e4", kid=kid)) == []
     assert known.told("alice", "phone-1", online("e5", kid="good")) == [came("e5")]
     assert known.told("alice", "phone-1", online("e6", kid="lost")) == [went()]
+    assert known.epoch_of("alice", "phone-1") == "e5", "it is not reached by what another says"
     assert known.epoch_of("alice", "tablet") == "e2"
+
+
+def test_who_said_it_before_its_key_was_taken_in_is_there_from_then_on() -> None:
+    keys = {"old"}
+    known = Presence(lambda uid, kid: kid in keys)
+    assert known.told("alice", "phone-1", online(kid="new")) == []
+    assert known.told("alice", "tablet", online(kid="new")) == []
+    assert known.told("alice", "tablet", OFFLINE) == []
+    assert known.recount() == []
+    keys.add("new")
+    assert known.recount() == [came()]
+    assert known.recount() == []
+    known.told("alice", "tablet", online(kid="newer"))
+    known.drop("alice")  # no contact any more: what was kept of it is not news of one
+    keys.add("newer")
+    assert known.recount() == []
 
 
 def test_who_is_not_told_of_again_after_a_reconnect_is_gone() -> None:
@@ -137,12 +155,47 @@ def test_an_endpoint_must_have_the_name_of_one() -> None:
 
 def test_one_uid_cannot_fill_the_memory() -> None:
     known = Presence()
-    for number in range(presence.MAX_ENDPOINTS):
+    for number in range(ENDPOINTS_OF_EACH):
         known.told("alice", f"tab-{number}", online())
     with pytest.raises(Rejected) as caught:
         known.told("alice", "one-more", online())
     assert caught.value.code == "flooded"
     assert known.told("alice", "tab-0", online("e2")) == [came("e2", "tab-0")]
+
+
+def test_made_up_ones_neither_keep_a_good_one_out_nor_push_it_out() -> None:
+    signed = {"phone-1"}
+
+    def standing(_uid: str, endpoint: str, kid: str | None) -> Standing:
+        if endpoint in signed:
+            return Standing.HAS_SIGNED
+        return Standing.NAMES_A_KEY if kid == "good" else Standing.NOTHING
+
+    known = Presence(standing=standing)
+    for number in range(ENDPOINTS_OF_EACH):
+        known.told("alice", f"made-up-{number}", online())
+    assert known.told("alice", "phone-1", online(kid="good")) == [went("made-up-0"), came()]
+    for number in range(1, ENDPOINTS_OF_EACH):  # its key's name can be copied
+        told = known.told("alice", f"copy-{number}", online(kid="good"))
+        assert told == [went(f"made-up-{number}"), came("e1", f"copy-{number}")]
+    for kid in (None, "good"):
+        with pytest.raises(Rejected) as caught:
+            known.told("alice", "one-more", online(kid=kid))
+        assert caught.value.code == "flooded"
+    with pytest.raises(Rejected):
+        known.told("alice", "tablet", online(kid="good"))
+    signed.add("tablet")  # and its signature cannot
+    assert known.heard("alice", "tablet") == [went("copy-1"), came("e1", "tablet")]
+    assert known.heard("alice", "tablet") == []
+    assert known.epoch_of("alice", "phone-1") == "e1"
+
+
+def test_who_was_there_before_the_link_was_lost_keeps_nobody_out_who_is_there_now() -> None:
+    known = Presence()
+    for number in range(ENDPOINTS_OF_EACH):
+        known.told("alice", f"tab-{number}", online())
+    known.disconnected()
+    assert known.told("alice", "phone-1", online()) == [went("tab-0"), came()]
 
 
 @given(st.binary(max_size=200))

@@ -13,6 +13,7 @@ from appliance.trust.keys import DeviceKey
 
 JSON = b' \n{"v": 1}'
 JWS = b"eyJhbGciOiJFZDI1NTE5In0.eyJ2IjoxfQ.c2lnbmF0dXJl"
+UNSIGNED: tuple[Unsigned, ...] = ("refuse", "allow")
 DOOR, PHONE, TABLET, GUEST = (DeviceKey.make() for _ in range(4))
 
 
@@ -116,6 +117,21 @@ def test_who_is_no_contact_is_believed_by_the_keys_that_hosts_list() -> None:
 def test_of_a_contact_only_its_own_keys_count_whatever_a_host_lists() -> None:
     listed = {GUEST.kid: GUEST.public_key}
     assert code(trust().open, "alice", seal(JSON, GUEST), listed) == "unverifiable"
+
+
+# -------------------- who is there
+
+
+async def test_who_has_keys_is_there_by_one_of_them_where_only_signatures_count() -> None:
+    book = contacts()
+    for kid in (None, PHONE.kid, GUEST.kid):
+        assert trust("refuse", book).may_be_there("alice", kid) is (kid == PHONE.kid)
+        assert trust("refuse", book).may_be_there("bob", kid), "he has none"
+        assert trust("allow", book).may_be_there("alice", kid)
+        assert PlainTrust("refuse").may_be_there("alice", kid)
+    await book.revoke("alice", PHONE.kid)
+    for unsigned in UNSIGNED:
+        assert not trust(unsigned, book).may_be_there("alice", PHONE.kid)
 
 
 # -------------------- revoked
