@@ -27,7 +27,8 @@ __all__ = ["mosquitto"]
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
-MAY = (Right.CALL, Right.ANSWER, Right.UNLOCK)
+MAY = (Right.CALL, Right.ANSWER, Right.UNLOCK, Right.MODERATE)
+"""The last: as a host it brings in whom the other does not know."""
 KNOWS = {
     "front-door": ("gate", "attic"),
     "gate": ("front-door",),

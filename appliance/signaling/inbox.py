@@ -6,13 +6,14 @@ where both are known to be right, since a Pi has none when it starts.
 Laws of what is signed: nothing that comes unsigned (a presence, plain JSON) changes what is remembered of
 it; each key has a memory of its own, so that nobody pushes out another's; and a number is forgotten
 only together with its epoch, behind which nothing is believed. Where there is no room for one the
-message is refused (`memory_full`), and whoever holds the connection may begin a new epoch.
+message is refused (`memory_full`), and whoever holds the connection may begin a new epoch. Keys for which
+somebody vouches take the room of whoever does, and never that of the contacts' own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Container
 from dataclasses import dataclass
 from dataclasses import field as default
 from typing import Protocol
@@ -37,6 +38,9 @@ MAX_SENDERS = 256
 MAX_COUNTERS = 64
 """Of one key: endpoints that have spoken in this epoch, and whom they meant."""
 MAX_KEYS = 512
+"""Of contacts, who have no more than they were paired with: half of these outlast an epoch."""
+MAX_VOUCHED = 64
+"""For which one contact vouches."""
 MAX_IDS = 2048
 """Of one key: at `SENDER_RATE_PER_S` more than a minute's."""
 MAX_PLAIN_COUNTERS = 1024
@@ -94,6 +98,8 @@ class _Memory:
 
     ids: Recent[tuple[str, str], None] = default(default_factory=lambda: Recent(MAX_IDS))
     highest: dict[_Counter, int] = default(default_factory=dict)
+    voucher: str | None = None
+    """Who vouches for the key, and whose room it takes; None for a contact's own."""
 
 
 class Allowance:
@@ -142,15 +148,29 @@ class Inbox:
         # what is plain makes room for itself, since anybody can write it
         self._plain = _Memory(Recent(MAX_PLAIN_IDS), Recent(MAX_PLAIN_COUNTERS))
 
-    def connected(self, epoch: str) -> None:
-        """A connection has begun, or a new epoch in it: only what is said to this one is of now."""
+    def connected(self, epoch: str, vouched: Container[_Key] = ()) -> None:
+        """A connection has begun, or a new epoch in it: only what is said to this one is of now.
+
+        Of the keys for which somebody has vouched, those are let go whose call is over since: `vouched`
+        are those (a uid, and a thumbprint) for which somebody's word still counts.
+        """
         self._epoch = epoch
+        for key, memory in list(self._memories.items()):
+            if memory.voucher is not None and key not in vouched:
+                del self._memories[key]
         for memory in self._memories.values():
             timeless = {key: seq for key, seq in memory.highest.items() if key[2] is None}
             memory.highest = timeless if len(timeless) < MAX_COUNTERS else {}
         # ids are kept: what is repeated over a reconnect is acted on once
-        while len(self._memories) > MAX_KEYS // 2:
-            self._memories.pop(next(iter(self._memories)))
+        for voucher in {memory.voucher for memory in self._memories.values()}:
+            self._halve(voucher)
+
+    def _halve(self, voucher: str | None) -> None:
+        """Let go of the oldest of these, so that there is room in the new epoch."""
+        of_voucher = [key for key, one in self._memories.items() if one.voucher == voucher]
+        kept = (MAX_KEYS if voucher is None else MAX_VOUCHED) // 2
+        for key in of_voucher[:-kept]:
+            del self._memories[key]
 
     def restarted(self, uid: str, endpoint: str) -> None:
         """A sender says, unsigned, that it has connected anew: so what it says unsigned may count anew."""
@@ -193,17 +213,28 @@ class Inbox:
         self._present[uid] = bucket
         return bucket.take(now_s)
 
-    def admit(self, said: Said, *, wall_ms: int, synced: bool, kid: str | None = None) -> bool:
+    def admit(
+        self,
+        said: Said,
+        *,
+        wall_ms: int,
+        synced: bool,
+        kid: str | None = None,
+        vouched_by: Collection[str] = (),
+    ) -> bool:
         """Whether to act on it; raises `Rejected` for what breaks a rule.
 
         False is for what is no fault: it is another endpoint's, or has been acted on already.
-        `wall_ms` is Unix time, right if `synced`; `kid` is the key that signed, None for none.
+        `wall_ms` is Unix time, right if `synced`; `kid` is the key that signed, None for none, and
+        `vouched_by` are the uids by whose word it counts, none for a contact's own key.
         """
         if said.to.endpoint not in (None, self.me.endpoint):
             self.ignored["for_another_endpoint"] += 1
             return False
         self._check_epoch(said)
-        memory = self._plain if kid is None else self._memory((said.sender.uid, kid), said)
+        memory = self._plain
+        if kid is not None:
+            memory = self._memory((said.sender.uid, kid), said, vouched_by)
         known = (said.sender.uid, said.id)
         if known in memory.ids:
             self.ignored["duplicate"] += 1
@@ -224,13 +255,23 @@ class Inbox:
                 call_id=said.call_id,
             )
 
-    def _memory(self, key: _Key, said: Said) -> _Memory:
+    def _memory(self, key: _Key, said: Said, vouched_by: Collection[str]) -> _Memory:
         memory = self._memories.get(key)
         if memory is None:
-            if len(self._memories) >= MAX_KEYS:
-                raise _full(said)
-            memory = self._memories[key] = _Memory()
+            memory = self._memories[key] = _Memory(voucher=self._room_for(said, vouched_by))
+        elif not vouched_by:
+            memory.voucher = None  # a contact's by now: nobody else's room is taken
         return memory
+
+    def _room_for(self, said: Said, vouched_by: Collection[str]) -> str | None:
+        """In whose room another key is remembered: of those who vouch for it the one with the most left."""
+        if not vouched_by:
+            return None  # a contact has few keys, and there is always room for them
+        taken = Counter(memory.voucher for memory in self._memories.values())
+        voucher = min(sorted(vouched_by), key=lambda uid: taken[uid])
+        if taken[voucher] >= MAX_VOUCHED:
+            raise _full(said)
+        return voucher
 
     def _check_order(self, memory: _Memory, said: Said) -> None:
         sender, to = said.sender, said.to

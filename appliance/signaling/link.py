@@ -316,7 +316,7 @@ class MqttSignaling:
     def _begin_epoch(self) -> None:
         """Nothing that was said to an earlier one is believed from here on."""
         self._epoch = secrets.token_hex(16)
-        self._inbox.connected(self._epoch)
+        self._inbox.connected(self._epoch, self._listed.keys())
         self._orders.connected(self._epoch)
         self._say_online()
 
@@ -394,7 +394,9 @@ class MqttSignaling:
         text, kid = self._trust.open(sender, payload, listed)
         envelope = decode(topic, text)
         vouched = None if contact else self._listed.vouched_by(envelope.sender, kid)
-        if not self._admit(envelope, kid):
+        if vouched is not None and not vouched:  # and nothing is remembered of it
+            raise _unlisted(envelope)
+        if not self._admit(envelope, kid, vouched_by={one.uid for one in vouched or ()}):
             self._respond_again(envelope)
             return
         if contact and kid is not None:
@@ -450,11 +452,20 @@ class MqttSignaling:
     def _knock_with_order(self, source: str) -> None:
         self._orders.knock(source, retained=False, now_s=self._clock.monotonic_s())
 
-    def _admit(self, said: Said, kid: str | None, inbox: Inbox | None = None) -> bool:
+    def _admit(
+        self,
+        said: Said,
+        kid: str | None,
+        inbox: Inbox | None = None,
+        *,
+        vouched_by: Collection[str] = (),
+    ) -> bool:
         """Whether to act on it (see `Inbox.admit`); with what it takes where there is no room."""
         wall_ms, synced = self._clock.wall_ms(), self._clock.synced()
         try:
-            return (inbox or self._inbox).admit(said, wall_ms=wall_ms, synced=synced, kid=kid)
+            return (inbox or self._inbox).admit(
+                said, wall_ms=wall_ms, synced=synced, kid=kid, vouched_by=vouched_by
+            )
         except Rejected as fault:
             if fault.code == "memory_full":
                 self._make_room()
@@ -599,3 +610,9 @@ class MqttSignaling:
 
 def _unknown(sender: str) -> Rejected:
     return Rejected("unknown_sender", f"{sender} is not a contact of this device")
+
+
+def _unlisted(said: Envelope) -> Rejected:
+    where = f"{said.sender.uid}/{said.sender.endpoint}"
+    sentence = f"{where} is no contact, and no host lists it with the key that signed"
+    return Rejected("unknown_sender", sentence, call_id=said.call_id)

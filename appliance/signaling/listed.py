@@ -1,7 +1,7 @@
 """Whom hosts' lists have told of: how to reach those whose presence is not seen, and to believe them.
 
-A list is kept beside who sent it. Who is heard by one is heard as far as its sender is the host, which
-the core judges; and only when the core has followed a list does anything go out by it.
+A list is kept beside who sent it, and counts once the core has found its sender to be the host of that
+call, whose lists are to be followed: until then nobody is heard, remembered or written to by it.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ class Listed:
         self._uids: frozenset[str] = frozenset()
 
     def told(self, call_id: str, sender: Address, listing: Listing) -> None:
-        """A contact sent a list under this call_id; whether as its host, the core judges."""
+        """A contact sent a list under this call_id, as the host that is followed or not."""
         of_sender = self._told.setdefault(sender.uid, Recent(MAX_CALLS))
         of_sender[call_id, sender] = listing
         self._changed()
 
     def follow(self, call_id: str, host: Address) -> None:
-        """The core has found that sender to be the host of that call."""
+        """The core has found that sender to be the host of that call; endpoint None: any of that uid."""
         self._followed[call_id] = host
+        self._changed()
 
     def forget(self, call_id: str) -> None:
         """The call is over."""
@@ -61,23 +62,32 @@ class Listed:
         self._changed()
 
     def knows(self, uid: str) -> bool:
-        """Whether some list names an endpoint of that uid; may be asked on any thread."""
+        """Whether a list that counts names an endpoint of that uid; may be asked on any thread."""
         return uid in self._uids
 
     def keys_of(self, uid: str) -> Mapping[str, PublicKey]:
-        """The keys that lists tell of that uid, each by its thumbprint."""
+        """The keys that lists that count tell of that uid, each by its thumbprint."""
         keys = {}
-        for _, listing in self._all():
+        for _, listing in self._counting():
             for one, reach in listing.items():
                 if one.uid == uid and (key := _key(reach)):
                     keys[key.kid] = key
         return keys
 
+    def keys(self) -> frozenset[tuple[str, str]]:
+        """Of all that lists that count tell: each uid, with the thumbprint of a key of it."""
+        return frozenset(
+            (one.uid, key.kid)
+            for _, listing in self._counting()
+            for one, reach in listing.items()
+            if (key := _key(reach))
+        )
+
     def vouched_by(self, address: Address, kid: str | None) -> frozenset[Address]:
-        """Who has told of that endpoint with that key; of any where it is believed without (None)."""
+        """Which host tells of that endpoint with that key; of any where it is believed without (None)."""
         return frozenset(
             sender
-            for sender, listing in self._all()
+            for sender, listing in self._counting()
             if (reach := listing.get(address)) is not None
             and (kid is None or ((key := _key(reach)) is not None and key.kid == kid))
         )
@@ -93,13 +103,15 @@ class Listed:
         return None
 
     def _changed(self) -> None:
-        self._uids = frozenset(one.uid for _, listing in self._all() for one in listing)
+        self._uids = frozenset(one.uid for _, listing in self._counting() for one in listing)
 
-    def _all(self) -> list[tuple[Address, Listing]]:
+    def _counting(self) -> list[tuple[Address, Listing]]:
+        """The lists of those hosts that are followed, each with who has sent it."""
         return [
             (sender, listing)
-            for of_sender in self._told.values()
-            for (_, sender), listing in of_sender.items()
+            for call_id, host in self._followed.items()
+            for (listed_in, sender), listing in self._told.get(host.uid, {}).items()
+            if listed_in == call_id and host in (sender, Address(host.uid))
         ]
 
 

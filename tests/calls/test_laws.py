@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from appliance import messages
-from appliance.calls.effects import Emit, Reply
+from appliance.calls.effects import Emit, OpenCamera, OpenMicrophone, OpenPeer, Reply
 from appliance.calls.inputs import (
+    VIEWING,
     ButtonGestured,
     ButtonPressed,
     ButtonStuck,
@@ -51,7 +52,7 @@ from appliance.calls.inputs import (
     ViewerLeft,
     ViewerOffered,
 )
-from appliance.commands import COMMANDS, Command, GenerateToken, InitiateCall
+from appliance.commands import COMMANDS, Command, GenerateToken, InitiateCall, MuteAudio
 from appliance.messages import Address
 from appliance.model import (
     CallState,
@@ -62,7 +63,9 @@ from appliance.model import (
     ReceiverType,
     RejectReason,
     RequestAction,
+    Right,
 )
+from tests.parts.household import guest_in
 from tests.parts.play import ANSWER, OFFER, RICH, Play, invite_from
 
 uids = st.sampled_from(["alice", "bob", "carol", "butler", "guest", "mallory"])
@@ -383,3 +386,41 @@ def test_the_random_histories_go_everywhere() -> None:
     explore()
     assert reached == set(CallState) - {CallState.IDLE, CallState.ENDED}
     assert {"hold_toggled", "group_toggled", "participant_left", "recording_stopped"} <= told
+
+
+NOBODY_MODERATES = replace(
+    RICH,
+    contacts={
+        uid: replace(contact, may=contact.may - {Right.MODERATE})
+        for uid, contact in RICH.contacts.items()
+    },
+)
+may_call_or_be_rung = frozenset(
+    uid
+    for uid, contact in NOBODY_MODERATES.contacts.items()
+    if contact.may & {Right.CALL, Right.ANSWER}
+)
+as_host = st.one_of(
+    st.builds(messages.Participants, st.just("session-1"), st.integers(1, 9), participants),
+    st.builds(messages.Request, st.just("r"), st.sampled_from(RequestAction), st.none() | uids),
+)
+hosted = st.one_of(
+    st.tuples(st.just("message"), st.just(GATE), as_host, st.none()),
+    st.tuples(st.just("message"), addresses, st.just(messages.Join(offer=OFFER)), st.none()),
+    steps,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(hosted, min_size=5, max_size=40))
+def test_a_host_that_may_not_moderate_opens_nothing(history: list[tuple[object, ...]]) -> None:
+    play = guest_in(play=Play(NOBODY_MODERATES, online={"alice": ["phone"]}))
+    play.orders(MuteAudio(muted=True))
+    for step in history:
+        take(play, step)
+        if isinstance(step[2] if len(step) > 2 else None, messages.Request):
+            assert OpenMicrophone(on=True) not in play.outputs
+            assert OpenCamera(on=True) not in play.outputs
+    opened = [one.peer for one in play.all if isinstance(one, OpenPeer)]
+    with_whom = {peer.uid for peer in opened if peer.call_id != VIEWING}
+    assert with_whom <= may_call_or_be_rung

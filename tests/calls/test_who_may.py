@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from appliance.calls.effects import PulseRelay, Send
-from appliance.calls.inputs import ContactsChanged, PeerLost
+from appliance.calls.effects import (
+    ClosePeer,
+    Emit,
+    FollowList,
+    OpenMicrophone,
+    OpenPeer,
+    PulseRelay,
+    Send,
+    StartTimer,
+)
+from appliance.calls.inputs import ContactsChanged, MessageReceived, PeerLost
 from appliance.calls.policy import ContactPolicy
 from appliance.commands import (
     AcceptCall,
@@ -16,6 +25,7 @@ from appliance.commands import (
     InitiateCall,
     KickParticipant,
     MergeCalls,
+    MuteAudio,
 )
 from appliance.commands import Invite as InviteMore
 from appliance.events import Error
@@ -54,6 +64,8 @@ from tests.parts.household import (
     CAROL,
     DOOR,
     GATE,
+    HOME,
+    PATIENT,
     guest_in,
     list_of,
     second_call_with,
@@ -305,6 +317,127 @@ def test_who_may_moderate_moderates_where_this_device_is_the_host_only() -> None
     play = guest_in(ALICE, DOOR, CAROL)
     request = Request("r1", RequestAction.KICK, uid="carol")
     assert says(play, ALICE, request) in ("not_the_host", "not_in_call")
+
+
+# -------------------- a host by name: whose endpoint is `main`
+
+
+MAIN, STRANGER = Address("alice", "main"), Address("mallory", "pc")
+
+
+def called_from(sender: Address, *rights: Right) -> Play:
+    """Somebody with these rights has called, and was answered."""
+    play = with_rights("alice", *rights, play=Play(PATIENT, online=HOME))
+    play.is_called(sender)
+    play.orders(AcceptCall())
+    play.connects(sender)
+    return play
+
+
+def brings_in(play: Play, *others: Address, version: int = 1) -> None:
+    play.hears(MAIN, list_of(MAIN, DOOR, *others, version=version))
+
+
+def joins(play: Play, sender: Address) -> None:
+    """As the link hands it on of whom the host has listed with its key."""
+    join = Join(offer=OFFER)
+    play.happens(
+        MessageReceived(sender, play.call.call_id, join, vouched_by=frozenset({play.call.host}))
+    )
+
+
+@pytest.mark.parametrize("sender", [ALICE, MAIN], ids=["phone", "main"])
+@pytest.mark.parametrize("muted_here", [True, False])
+def test_moderate_is_wanted_for_opening_a_microphone_of_whoever_is_the_host(
+    sender: Address, muted_here: bool
+) -> None:
+    play = called_from(sender, *OTHERS[Right.MODERATE])
+    if muted_here:
+        play.orders(MuteAudio(muted=True))
+    else:
+        play.hears(sender, Request("r0", RequestAction.MUTE))
+        assert play.state.audio_muted is (sender == MAIN), "a host mutes"
+        play.wait(2)  # equal errors within a second are one
+    muted = play.state.audio_muted
+    assert says(play, sender, Request("r1", RequestAction.UNMUTE)) == "not_allowed"
+    assert not play.message("response").accepted
+    assert not play.done(OpenMicrophone)
+    assert play.state.audio_muted is muted
+
+
+def test_a_host_that_may_moderate_opens_the_microphone() -> None:
+    play = called_from(MAIN, Right.CALL, Right.MODERATE)
+    play.orders(MuteAudio(muted=True))
+    play.hears(MAIN, Request("r1", RequestAction.UNMUTE))
+    assert play.done(OpenMicrophone) == [OpenMicrophone(on=True)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        UNLOCK,
+        Dtmf("12#"),
+        Request("r1", RequestAction.KICK, uid="bob"),
+        Request("r1", RequestAction.INVITE, receiver="user:carol"),
+        Request("r1", RequestAction.START_RECORDING),
+        Request("r1", RequestAction.STOP_RECORDING),
+    ],
+    ids=named,
+)
+def test_to_be_the_host_by_name_gives_no_right(message: Message) -> None:
+    play = called_from(MAIN, Right.CALL)
+    play.hears(MAIN, message)
+    assert play.event(Error).code in ("not_allowed", "not_the_host")
+    effects = [one for one in play.outputs if not isinstance(one, Emit | Send | StartTimer)]
+    assert effects == [], "nothing is opened, rung or recorded"
+
+
+def test_a_host_without_moderate_brings_in_no_stranger() -> None:
+    play = called_from(MAIN, Right.CALL)
+    assert not play.done(FollowList)
+    brings_in(play, STRANGER)
+    error = play.event(Error)
+    assert (error.code, "mallory" in error.message) == ("not_allowed", True)
+    assert not play.done(FollowList), "nor is anything believed or sent by its list"
+    joins(play, STRANGER)
+    assert not play.done(OpenPeer)
+    assert play.event(Error).code == "unknown_sender"
+    play.hears(MAIN, list_of(MAIN, STRANGER, DOOR, version=2))
+    assert not play.done(OpenPeer), "nor is a stranger connected with who stands before"
+    assert [one.uid for one in play.call.listed] == ["alice", "front-door"]
+    assert play.call.state is CallState.CONNECTED, "and the call goes on"
+
+
+def test_a_host_without_moderate_brings_in_who_may_call_or_is_rung_anyway() -> None:
+    guest = Address("guest", "phone")
+    play = called_from(MAIN, Right.CALL)
+    with_rights("bob", Right.CALL, play=play)
+    with_rights("carol", Right.ANSWER, play=play)
+    play.hears(MAIN, list_of(MAIN, BOB, CAROL, guest, DOOR))
+    assert [one.peer.uid for one in play.done(OpenPeer)] == ["bob", "carol"]
+    assert "guest" in play.event(Error).message, "of whom nothing is wanted here"
+    joins(play, guest)
+    assert not play.done(OpenPeer)
+
+
+def test_a_host_that_may_moderate_brings_in_whom_it_likes_until_it_may_no_more() -> None:
+    play = called_from(MAIN, Right.CALL, Right.MODERATE)
+    brings_in(play, STRANGER)
+    assert play.done(FollowList) == [FollowList(play.call.call_id, MAIN)]
+    joins(play, STRANGER)
+    assert [one.peer.uid for one in play.done(OpenPeer)] == ["mallory"]
+    with_rights("alice", Right.CALL, play=play)
+    brings_in(play, STRANGER)  # the same list, as every 10 s
+    assert [one.peer.uid for one in play.done(ClosePeer)] == ["mallory"]
+    assert play.call.member(MAIN) is not None
+
+
+def test_a_host_is_followed_from_the_answer_on_where_it_may_bring_in_strangers() -> None:
+    play = with_rights("alice", Right.CALL, Right.MODERATE)
+    play.is_called(MAIN)
+    assert not play.done(FollowList), "nobody has answered"
+    play.orders(AcceptCall())
+    assert play.done(FollowList) == [FollowList("call-1", MAIN)]
 
 
 @pytest.mark.parametrize("message", [Cancel(CancelReason.CANCELLED), End("hang_up")], ids=named)

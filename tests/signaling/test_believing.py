@@ -25,6 +25,7 @@ from appliance.calls.inputs import (
 from appliance.config import Contact, Device, Mqtt, Security
 from appliance.messages import Address, Chat, Message, Participants
 from appliance.model import Participant, Right
+from appliance.signaling import inbox
 from appliance.signaling.clock import Clock
 from appliance.signaling.link import MqttSignaling
 from appliance.signaling.loopback import LoopbackBroker, LoopbackLink
@@ -261,8 +262,6 @@ async def test_numbers_hold_where_ids_are_forgotten() -> None:
 
 
 async def test_where_the_memory_is_full_a_new_epoch_begins_and_nothing_old_is_believed() -> None:
-    from appliance.signaling import inbox
-
     async with door_with() as door:
         first = door.epoch
         recording = seal(door.message("old", endpoint="e0"), ALICE)
@@ -312,6 +311,8 @@ async def test_a_guest_is_believed_by_the_key_that_a_contact_lists_and_named_wit
             **{"from": "gate"},
         )
         assert await door.hears(seal(told, GATE), "gate") is None
+        assert await door.hears(seal(said, GUEST), "stranger") == "unknown_sender"
+        door.signaling.perform(FollowList("c1", HOST))
         assert await door.hears(seal(said, MALLORY), "stranger") == "unverifiable"
         assert await door.hears(said, "stranger") == "unsigned"
         assert await door.hears(seal(said, GUEST), "stranger") is None
@@ -321,9 +322,49 @@ async def test_a_guest_is_believed_by_the_key_that_a_contact_lists_and_named_wit
         assert received.vouched_by == frozenset({HOST})
         # under another endpoint nobody has vouched for it
         other = door.message("hi", endpoint="tablet", **{"from": "stranger"})
-        assert await door.hears(seal(other, GUEST), "stranger") is None
-        [*_, last] = [one for one in door.inputs if isinstance(one, MessageReceived)]
-        assert last.vouched_by == frozenset()
+        assert await door.hears(seal(other, GUEST), "stranger") == "unknown_sender"
+
+
+async def brings(door: Door, *keys: DeviceKey, call_id: str = "c1") -> list[str | None]:
+    """The gate lists strangers with these keys, and each of them says something."""
+    zoes = [(Address("zoe", f"e-{key.kid[:20].lower()}"), key) for key in keys]
+    body = listing((HOST, GATE), *zoes)
+    told = door.message(
+        type="participants", body=body, endpoint="main", call_id=call_id, **{"from": "gate"}
+    )
+    assert await door.hears(seal(told, GATE), "gate") is None
+    said = [
+        seal(door.message(endpoint=one.endpoint, call_id=call_id, **{"from": "zoe"}), key)
+        for one, key in zoes
+    ]
+    return [await door.hears(one, "zoe") for one in said]
+
+
+async def test_who_is_no_host_has_nothing_remembered_by_its_lists() -> None:
+    async with door_with() as door:
+        before = len(door.signaling._inbox._memories)
+        for _ in range(inbox.MAX_VOUCHED + 1):
+            assert await brings(door, DeviceKey.make()) == ["unknown_sender"]
+        assert len(door.signaling._inbox._memories) == before + 1, "its own key's"
+        assert door.received() == [one for one in door.received() if isinstance(one, Participants)]
+
+
+async def test_a_host_that_lists_ever_new_keys_leaves_room_for_the_phones_of_the_house() -> None:
+    async with door_with() as door:
+        assert await door.hears(seal(door.message(), ALICE)) is None
+        door.signaling.perform(FollowList("c1", HOST))
+        first, codes = door.epoch, []
+        while "memory_full" not in codes:
+            codes += await brings(door, *[DeviceKey.make() for _ in range(8)])
+            assert len(codes) <= inbox.MAX_VOUCHED + 8
+        assert door.epoch != first
+        for _ in range(inbox.MAX_VOUCHED // 4):  # and once more, within the time of the new one
+            codes += await brings(door, *[DeviceKey.make() for _ in range(8)])
+        second = door.epoch
+        assert await brings(door, DeviceKey.make()) == ["memory_full"]
+        assert await door.hears(seal(door.message(endpoint="tablet"), TABLET)) is None
+        assert await door.hears(seal(door.message(), ALICE)) is None
+        assert door.epoch == second, "which is not renewed again"
 
 
 async def test_a_guest_is_written_to_signed_once_the_core_has_followed() -> None:

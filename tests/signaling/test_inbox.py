@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ class Judge:
         wall_ms: int = NOW_MS,
         synced: bool = True,
         kid: str | None = None,
+        vouched_by: Collection[str] = (),
         **changes: Any,
     ) -> bool | str:
         """Whether it is acted on, or the code of why it is refused."""
@@ -40,7 +42,9 @@ class Judge:
         values: dict[str, Any] = {"epoch": "e1", "id": f"m{self.seq}", "seq": self.seq}
         said = envelope(**values | changes)
         try:
-            return self.inbox.admit(said, wall_ms=wall_ms, synced=synced, kid=kid)
+            return self.inbox.admit(
+                said, wall_ms=wall_ms, synced=synced, kid=kid, vouched_by=vouched_by
+            )
         except Rejected as fault:
             return fault.code if fault.call_id == "c1" else "of no call"
 
@@ -241,15 +245,65 @@ def test_ids_hold_over_a_new_epoch() -> None:
     assert judge(kid="k", id="ring", seq=2, epoch="e2") is False
 
 
-def test_however_many_keys_a_host_vouches_for_the_memory_has_an_end() -> None:
+def brings(judge: Judge, voucher: str, *, epoch: str = "e1") -> list[str]:
+    """A host vouches for ever new keys until there is no room for one; those that there was room for."""
+    kids: list[str] = []
+    while True:
+        kid = f"{voucher}-{epoch}-{len(kids)}"
+        said = judge(kid=kid, sender=Address(kid, "e"), epoch=epoch, vouched_by=[voucher])
+        if said is not True:
+            assert said == "memory_full"
+            return kids
+        kids.append(kid)
+
+
+def test_however_many_keys_a_host_vouches_for_it_takes_its_own_room_alone() -> None:
     judge = Judge()
-    for number in range(rules.MAX_KEYS):
-        assert judge(kid=f"k{number}", sender=Address(f"u{number}", "e")) is True
-    assert judge(kid="one-more", sender=Address("u", "e")) == "memory_full"
-    assert judge(kid="k0", sender=Address("u0", "e"), seq=1) == "replayed"
+    kids = brings(judge, "gate")
+    assert len(kids) == rules.MAX_VOUCHED
+    assert (
+        judge(kid=kids[0], sender=Address(kids[0], "e"), seq=1, vouched_by=["gate"]) == "replayed"
+    )
+    assert judge(kid="k", sender=Address("zoe", "e"), vouched_by=["attic"]) is True, (
+        "by another's word"
+    )
+    assert judge(kid="m", sender=Address("ann", "e"), vouched_by=["attic", "gate"]) is True
+    assert judge(kid="m", sender=Address("ann", "e"), vouched_by=["gate"]) is True, (
+        "it has its place"
+    )
+    assert len(brings(judge, "attic")) == rules.MAX_VOUCHED - 2
+
+
+def test_a_contacts_key_has_room_however_many_others_there_are() -> None:
+    judge = Judge()
+    for voucher in ("gate", "attic"):
+        brings(judge, voucher)
+    for number in range(rules.MAX_KEYS + 1):
+        assert judge(kid=f"own-{number}", sender=Address(f"u{number}", "e")) is True
     judge.inbox.connected("e2")
-    assert judge(kid="one-more", sender=Address("u", "e"), epoch="e2") is True
     assert len(judge.inbox._memories) <= rules.MAX_KEYS
+
+
+def test_with_a_new_epoch_those_are_let_go_for_whom_nobody_vouches_any_more() -> None:
+    judge = Judge()
+    assert judge(kid="own", id="ring", sender=Address("alice", "e"), seq=1) is True
+    kids = brings(judge, "gate")
+    still = {(kids[-1], kids[-1])}
+    judge.inbox.connected("e2", still)
+    assert set(judge.inbox._memories) == {("alice", "own"), *still}
+    assert judge(kid="own", id="ring", sender=Address("alice", "e"), seq=2, epoch="e2") is False
+    assert len(brings(judge, "gate", epoch="e2")) == rules.MAX_VOUCHED - 1
+    every = frozenset(judge.inbox._memories)
+    judge.inbox.connected("e3", every)
+    assert ("alice", "own") in judge.inbox._memories, "which the contacts' own never make room for"
+    assert len(brings(judge, "gate", epoch="e3")) == rules.MAX_VOUCHED // 2, "the oldest have"
+
+
+def test_who_was_vouched_for_and_is_a_contact_now_takes_nobodys_room() -> None:
+    judge = Judge()
+    kids = brings(judge, "gate")
+    assert judge(kid=kids[0], sender=Address(kids[0], "e"), seq=1) == "replayed"
+    assert judge(kid="one-more", sender=Address("zoe", "e"), vouched_by=["gate"]) is True
 
 
 def test_without_an_epoch_numbers_are_kept_over_connections_and_not_for_ever() -> None:
