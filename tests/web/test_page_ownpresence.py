@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
+from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from paho.mqtt.enums import CallbackAPIVersion
+from playwright.async_api import Browser, Page, expect
+
+from appliance.config import Security
+from appliance.invitation import link_of
+from tests.parts.house import config_for, house
+from tests.parts.mosquitto import Mosquitto
+from tests.parts.need import program
+from tests.web.visiting import opened, part
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -103,3 +115,60 @@ async def test_whoever_goes_on_for_long_is_answered_for_long(watching: Page) -> 
 async def test_of_a_connection_that_is_over_nothing_is_mended(watching: Page) -> None:
     await watching.evaluate("() => { window.write('offline'); window.one.forget(); }")
     assert await passes(watching, 90_000) == ([], 0)
+
+
+# -------------------- a whole page, paired, at a real broker
+
+
+class LostPhone(paho.Client):
+    """It has its person's account, and writes there that another phone of that person is not there."""
+
+    def __init__(self, broker: Mosquitto, topic: str) -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, "lost")
+        self.told: list[str] = []
+        self.on_message = lambda _client, _data, packet: self.told.append(
+            json.loads(packet.payload)["state"]
+        )
+        self.connect(broker.host, broker.port)
+        self.subscribe(topic, 1)
+        self.publish(topic, '{"v":1,"state":"offline"}', 1, retain=True)
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(program("mosquitto"), tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(300)
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_lost_phone_that_says_the_other_is_away_is_overruled(
+    browser: Browser, lone: Mosquitto, tmp_path: Path
+) -> None:
+    config = config_for(lone.port, security=Security("refuse"))
+    url = f"ws://127.0.0.1:{lone.websocket_port}/"
+    async with house(config, tmp_path, websocket_url=url) as one:
+        assert one.appliance.page is not None
+        assert one.appliance.invite is not None
+        invited = await one.appliance.invite("Alice", None, None)
+        link = link_of(one.appliance.page, invited.told["invitation"])
+        context = await browser.new_context()
+        async with opened(context, link) as tab:
+            await part(tab, "pair").click()
+            await expect(part(tab, "phone")).to_have_attribute("data-door", "online")
+            await one.until_true(lambda: "alice" in one.appliance.engine.state.presence)
+            [phone] = one.appliance.engine.state.presence["alice"]
+            lost = LostPhone(lone, f"appliance/presence/alice/{phone.endpoint}")
+            lost.loop_start()
+            try:
+                await one.until_true(lambda: "offline" in lost.told and lost.told[-1] == "online")
+                await one.until_true(
+                    lambda: one.appliance.engine.state.presence.get("alice") == (phone,)
+                )
+            finally:
+                await asyncio.to_thread(lost.disconnect)
+                lost.loop_stop()
+        await context.close()
