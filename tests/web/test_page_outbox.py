@@ -23,9 +23,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 BROKER = """
 const clients = (window.clients = []);
 class Client {
-  constructor() { this.connected = false; this.said = []; this.on_ = {}; clients.push(this); }
+  constructor() {
+    this.connected = false;
+    this.said = []; this.topics = []; this.on_ = {};
+    clients.push(this);
+  }
   on(name, take) { this.on_[name] = take; }
-  subscribe() {}
+  subscribe(topic) { this.topics.push(topic); }
   async subscribeAsync() {}
   end() { this.connected = false; }
   publish(topic, payload, options, acknowledge) {
@@ -70,6 +74,10 @@ LIB = """() => {
       last().on_.message('r/presence/front-door/main', text, { retain: true });
       await settled();
     },
+    async writes(text, retain = false) {
+      last().on_.message('r/presence/alice/phone-1', text, { retain });
+      await settled();
+    },
     announced() {
       const own = window.clients.flatMap(({ said }) => said)
         .filter(({ topic }) => topic === 'r/presence/alice/phone-1');
@@ -99,6 +107,9 @@ LIB = """() => {
     },
   };
 }"""
+
+OFFLINE = '{"v":1,"state":"offline"}'
+ONLINE = '{"v":1,"state":"online","epoch":"another","name":"Alice","kid":null}'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -235,6 +246,27 @@ async def test_who_asks_something_else_again_is_not_told_that(phone: Phone) -> N
     await phone.does("says", "ringing")
     await phone.does("hears", "m2", "invite", "c2")
     await phone.said("ringing")
+
+
+async def test_who_writes_in_its_place_is_written_over_and_what_was_there_before_is_not(
+    phone: Phone,
+) -> None:
+    """The lost phone of the same person has the same account."""
+    [epoch] = await phone.announced()
+    topics = await phone.page.evaluate("() => window.clients.at(-1).topics")
+    assert "r/presence/alice/phone-1" in topics
+    await phone.does("writes", ONLINE)
+    await phone.page.wait_for_function("() => window.lib.announced().length >= 2")
+    assert await phone.announced() == [epoch, epoch]
+    await phone.does("writes", OFFLINE)
+    await phone.does("loses")
+    await phone.does("connects")
+    await phone.does("writes", OFFLINE, True)
+    [*_, now] = await phone.announced()
+    assert now != epoch
+    # nothing is under way: the broker's copy is of before, and the rest of a connection that is over
+    pending = await phone.page.evaluate("() => window.link.own_presence.isMending")
+    assert not pending
 
 
 async def test_a_presence_that_is_spoilt_is_understood_or_refused(phone: Phone) -> None:

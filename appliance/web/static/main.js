@@ -327,7 +327,8 @@ async function openPhone(client, websocket_url, invitation) {
 }
 
 /**
- * The device tells that it does not know this phone's key any more, or is not who it was.
+ * The device tells that it does not know this phone's key any more, or is not who it was; or somebody else
+ * says in this phone's place who is there.
  *
  * @param {import('./signaling.js').Listener} listener @param {PhoneView} view @param {Client} client
  * @param {import('./trust.js').Trust} trust @returns {import('./signaling.js').Listener}
@@ -341,6 +342,7 @@ function alert(listener, view, client, trust) {
     onFault(code, sentence) {
       listener.onFault(code, sentence);
       if (code === 'other_key') view.showProblem(words.otherKey(client.name), false);
+      if (code === 'presence_taken') view.showProblem(words.presenceTaken(client.name), false);
     },
   };
 }

@@ -43,6 +43,7 @@ import { Answers, isLastWord, isRepeated } from './answers.js';
 import { Comings } from './comings.js';
 import { Gatekeeper, MAX_BYTES, MAX_SEALED, enclose, randomId } from './envelope.js';
 import { Intake } from './intake.js';
+import { OwnPresence } from './ownpresence.js';
 import { MAX_SENDERS, Refusals, remember } from './shares.js';
 import { OtherKey, PLAIN } from './trust.js';
 
@@ -109,6 +110,10 @@ export class Signaling {
     this.comings = new Comings(
       (uid, endpoint, text) => this.#takePresence(uid, endpoint, text),
       (uid) => this.#refuse('flooded', `${uid} comes and goes too often; it is looked at later.`),
+    );
+    this.own_presence = new OwnPresence(
+      () => this.#link === 'connected' && this.#announce(),
+      () => this.#refuse('presence_taken', 'Somebody else goes on writing the presence of this page.'),
     );
   }
 
@@ -225,6 +230,7 @@ export class Signaling {
     this.#closed = true;
     window.clearTimeout(this.#retry);
     window.clearInterval(this.#repeat);
+    this.own_presence.forget();
     const client = this.#client;
     this.#turn = this.#turn.then(() => {
       this.#client = null;
@@ -251,6 +257,7 @@ export class Signaling {
     }
     if (client !== this.#client || this.#closed) return;
     for (const uid of this.watched) client.subscribe(this.#watchTopic(uid), RECEIVED);
+    client.subscribe(this.#presenceTopic(), RECEIVED);
     this.#announce();
     this.#attempts = 0;
     this.#say('connected', null);
@@ -268,6 +275,7 @@ export class Signaling {
       kid: this.trust.kid,
     };
     const payload = JSON.stringify(presence);
+    this.own_presence.said(payload);
     this.#client.publish(this.#presenceTopic(), payload, { qos: 1, retain: true }, heard);
   }
 
@@ -284,6 +292,7 @@ export class Signaling {
     }
     this.#presence.clear();
     this.comings.forget();
+    this.own_presence.forget();
     if (this.#closed) return;
     if (refused) {
       this.#say('refused', null);
@@ -312,6 +321,11 @@ export class Signaling {
 
   /** @param {string} topic @param {{toString(): string, length: number}} payload @param {boolean} retained */
   #take(topic, payload, retained) {
+    if (topic === this.#presenceTopic()) {
+      // what was kept there is of before this connection, which has overwritten it
+      if (!retained) this.own_presence.heard(payload.toString());
+      return;
+    }
     const [kind, owner, from] = topic.slice(this.broker.root.length + 1).split('/');
     const of_presence = kind === 'presence';
     // a broker may send what nobody has asked for

@@ -280,6 +280,10 @@ export const day = (ms) =>
 export const otherKey = (door) =>
   `A message came as if from ${door}, but with another key than ${door} had when this phone was paired. It was not believed. If ${door} was set up anew, pair this phone again.`;
 
+/** @param {string} door */
+export const presenceTaken = (door) =>
+  `Another phone or page writes over and over that this one is not here, or is another: ${door} may not ring it. If a phone was lost, have its key revoked and this account's password changed.`;
+
 /** @type {Words} */
 export const NOT_KNOWN = { title: 'Not known any more', line: 'Nobody rings here' };
 
