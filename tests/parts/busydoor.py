@@ -187,7 +187,7 @@ def named() -> int | None:
 
 
 def is_empty(file: Path) -> bool:
-    """Whether that is a file of what is kept that has nothing in it. What is driven is no more after a cut."""
+    """Whether that is a file of what is kept with nothing in it; the note of what is driven need not be."""
     return (
         file.is_file()
         and ".json" in file.name
