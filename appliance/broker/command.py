@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep as pause
 from typing import TYPE_CHECKING, TypeVar
 
 from appliance.broker.places import CONFIGURATION, FOLDER, PID_FILE
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from appliance.broker.house import House
 
 T = TypeVar("T")
+AGAIN_S = 2.0
+"""mosquitto forgets what it is told while it reads its accounts (2.0.21), so who is told of two after each
+other may know the first alone. Then it is told once more."""
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -158,10 +162,14 @@ def _accounts(options: Namespace) -> int:
     from appliance.broker.handing_out import MAX_REQUEST, HandedOut
 
     house = _house(options)
-    handed_out = HandedOut(house, lambda: house.reload(options.pid_file))
+    told: list[bool] = []
+    handed_out = HandedOut(house, lambda: told.append(house.reload(options.pid_file)))
     request = sys.stdin.buffer.readline(MAX_REQUEST)
     sys.stdout.buffer.write(handed_out.answer(request))
     sys.stdout.buffer.flush()
+    if any(told):
+        pause(AGAIN_S)
+        house.reload(options.pid_file)
     return 0
 
 

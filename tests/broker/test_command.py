@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.broker import command
 from appliance.broker.house import House
 from appliance.broker.passwords import fits
 from appliance.cli import FAILED, main
@@ -120,3 +121,27 @@ def test_a_request_at_the_socket(
     assert run(folder, "accounts") == 0
     password = json.loads(out.getvalue())["password"]
     assert fits(password, House(folder).passwords.accounts()["alice"])
+
+
+def test_a_broker_that_reads_its_accounts_is_told_of_a_new_one_once_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What mosquitto is told while it reads it forgets. Whoever asked does not wait for that."""
+    out = io.BytesIO()
+    happens: list[tuple[str, bool]] = []
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
+    monkeypatch.setattr(command, "pause", lambda _: happens.append(("waits", bool(out.getvalue()))))
+
+    def told(*_: object) -> bool:
+        happens.append(("tells", bool(out.getvalue())))
+        return True
+
+    monkeypatch.setattr(House, "reload", told)
+    for asked in ("make", "make", "remove"):
+        request = json.dumps({asked: "alice"}).encode() + b"\n"
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(request)))
+        assert run(folder, "accounts") == 0
+        out.seek(0)
+        out.truncate()
+    once = [("tells", False), ("waits", True), ("tells", True)]
+    assert happens == once * 2, "the second has asked for the same account"

@@ -25,6 +25,7 @@ from msgspec import to_builtins
 from appliance.client import Client
 from appliance.errors import ApplianceError
 from appliance.media.boxes import boxes
+from appliance.panel import safe
 from appliance.reporting.ledger import Ledger
 from appliance.updating import slots
 from appliance.whole_file import private_folder, write_whole
@@ -186,8 +187,13 @@ def named() -> int | None:
 
 
 def is_empty(file: Path) -> bool:
-    """Whether that is a file of what is kept that has nothing in it."""
-    return file.is_file() and ".json" in file.name and not file.stat().st_size
+    """Whether that is a file of what is kept with nothing in it; the note of what is driven need not be."""
+    return (
+        file.is_file()
+        and ".json" in file.name
+        and not file.name.startswith(safe.NOTED)
+        and not file.stat().st_size
+    )
 
 
 def tell(words: str) -> None:

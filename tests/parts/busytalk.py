@@ -86,9 +86,18 @@ SYNCED_S = 3.0
 
 
 def main() -> None:
-    """Until the power goes."""
+    """Until the power goes; what keeps it from that is told."""
+    try:
+        talks()
+    except (ApplianceError, OSError, SystemExit) as error:
+        tell(f"wrong {error}")
+        raise
+
+
+def talks() -> None:
+    """Have the other station run, and the two of them talk, again and again."""
     until_up(["appliance", "mosquitto"], time.monotonic() + newcomer.PATIENCE_S)
-    private_folder(Path("/run/hall"))
+    private_folder(LOG_FILE.parent)
     if not SETTINGS.exists():
         is_paired()
     subprocess.run(["ip", "address", "replace", ADDRESS, "dev", "lo"], check=True)
@@ -97,19 +106,15 @@ def main() -> None:
         subprocess.Popen(words, env=ENVIRON, stdout=log, stderr=log)
     numbers = configured()
     next(numbers)
-    try:
-        is_ready()
-        with Client(ENVIRON, busydoor.PATIENCE_S) as hall:
-            known = {entry["call_id"] for entry in hall.ask(call_log=LOG)}
-        while True:
-            with (
-                Client(patience_s=busydoor.PATIENCE_S) as door,
-                Client(ENVIRON, busydoor.PATIENCE_S) as hall,
-            ):
-                known |= Talk(door, hall, numbers).goes(known)
-    except (ApplianceError, OSError) as error:
-        tell(f"wrong {error}")
-        raise
+    is_ready()
+    with Client(ENVIRON, busydoor.PATIENCE_S) as hall:
+        known = {entry["call_id"] for entry in hall.ask(call_log=LOG)}
+    while True:
+        with (
+            Client(patience_s=busydoor.PATIENCE_S) as door,
+            Client(ENVIRON, busydoor.PATIENCE_S) as hall,
+        ):
+            known |= Talk(door, hall, numbers).goes(known)
 
 
 def is_ready() -> None:

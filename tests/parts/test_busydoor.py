@@ -73,3 +73,11 @@ def test_the_other_stations_calls_are_read_from_its_disk(
     found = busydoor.station()
     assert found is not None
     assert "torn by a sudden end" in found["faults"][0]
+
+
+def test_what_is_empty_is_seen_but_for_the_note_of_what_was_driven(tmp_path: Path) -> None:
+    """Nobody syncs that one: a cut releases every relay."""
+    for name in ("memory.json", "calls.jsonl", "outputs.json", "outputs.json.new", "device.key"):
+        (tmp_path / name).touch()
+    found = {file.name for file in tmp_path.iterdir() if busydoor.is_empty(file)}
+    assert found == {"memory.json", "calls.jsonl"}
