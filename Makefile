@@ -66,6 +66,8 @@ check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where 
 
 # whoever names some of it has all of that
 NAMED := $(filter tests/lab%,$(TESTS))
+# a machine each: conftest.py there
+lab: WORKERS := 3
 lab: export LAB := $(or $(LAB),$(if $(NAMED),all))
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=all for all of it, LAB=long
 	@$(BUILD_LAB)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 if TYPE_CHECKING:
     from appliance.media.base import Rgb
@@ -21,7 +22,9 @@ FF_QP2LAMBDA = 118
 
 def rgb(frame: VideoFrame) -> Rgb:
     """Height x width x 3, a copy."""
-    return cast("Rgb", np.ascontiguousarray(frame.to_ndarray(format="rgb24")))
+    # with a converter of its own: a frame's is one for all threads, and two at once end the process
+    picture = VideoReformatter().reformat(frame, format="rgb24")
+    return cast("Rgb", np.ascontiguousarray(picture.to_ndarray()))
 
 
 def jpeg(frame: VideoFrame, width: int = JPEG_WIDTH) -> bytes:
@@ -33,6 +36,6 @@ def jpeg(frame: VideoFrame, width: int = JPEG_WIDTH) -> bytes:
     codec.time_base = Fraction(1, 25)
     codec.thread_count = 1
     codec.options = {"flags": "+qscale", "global_quality": str(JPEG_QSCALE * FF_QP2LAMBDA)}
-    small = frame.reformat(width=width, height=height, format="yuvj420p")
+    small = VideoReformatter().reformat(frame, width=width, height=height, format="yuvj420p")
     small.pts = None
     return b"".join(bytes(packet) for packet in [*codec.encode(small), *codec.encode(None)])

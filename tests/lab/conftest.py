@@ -21,15 +21,19 @@ from tests.parts.need import skip_or_fail
 
 TOLD = ROOT / ".cache" / "lab"
 """What a test that failed brings back: console, journal, and the state of the units."""
-NIGHTS = (
-    "test_blackout.py",
-    "test_board.py",
-    "test_networks.py",
-    "test_night.py",
-    "test_stop.py",
-    "test_unit.py",
-)
-"""Whose tests take `night`, or before it is there one of their own."""
+NIGHTS = {
+    "test_board.py": "night",
+    "test_networks.py": "night",
+    "test_night.py": "night",
+    "test_blackout.py": "unit",
+    "test_stop.py": "unit",
+    "test_unit.py": "unit",
+}
+"""Whose tests take `night`, or before it is there one of their own; and which of the two such machines.
+
+There are two because the machine that goes by the clock waits for some of its time: somebody is to have the
+processors then.
+"""
 PATIENCE_S = 900
 """A machine boots in seconds, and in minutes where everything else is busy, too."""
 
@@ -105,12 +109,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)  # the guest's pytest has no xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Two workers have one machine each: whoever plays a test of a machine plays all of that one."""
+    """Three workers have one machine each: whoever plays a test of a machine plays all of that one."""
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     class ByMachine(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             module = nodeid.split("::")[0].rpartition("/")[2]
-            return "night" if module in NIGHTS else "lab"
+            return NIGHTS.get(module, "lab")
 
     return ByMachine(config, log)

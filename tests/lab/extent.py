@@ -26,10 +26,11 @@ class Extent(StrEnum):
 
 PLAYED = {
     Extent.SHORT: (
-        "each subject once: a minute and a half\n"
+        "each subject once: about a minute\n"
         "lab: left out are the encoder, camera and card without a daemon, a camera that vanishes while"
-        " nobody calls, while it rings and in a call, a cable that is out for a minute, phones that are"
-        " gone without a word, how long a stop takes, and power cuts: LAB=all make lab"
+        " nobody calls, while it rings and in a call, a cable that is out for a minute, two of three calls"
+        " of the night, phones that are gone without a word, how long a stop takes, and power cuts:"
+        " LAB=all make lab"
     ),
     Extent.ALL: "all of it: some three minutes",
     Extent.LONG: "all of it, and a night of three thousand calls: some half an hour",
@@ -50,4 +51,4 @@ EXTENT = extent()
 
 if __name__ == "__main__":
     played = " ".join(sys.argv[1:]) or PLAYED[EXTENT]
-    say(f"two machines are started for {played}")
+    say(f"three machines are started for {played}")

@@ -31,6 +31,11 @@ from {module} import {function}
 sys.exit({function}())
 """
 _STARTED = ("lab-agent", "lab-pins")
+_NEEDLESS = (
+    *("getty", "gpt-auto", "hibernate-resume", "rc-local", "run"),
+    *("ssh", "system-update", "sysv", "tpm2"),
+)
+"""Generators of units (systemd.generator(7)) that find nothing here, each time when all are read anew."""
 _MADE_OF = ("appliance", "tests", "config", "docs", "systemd")
 _AND = ("pyproject.toml", "Makefile", "README.md", ".ci/constraints.txt")
 
@@ -120,6 +125,8 @@ def _laid() -> Iterator[Entry]:
     for folder in ("tests", "config", "docs", "systemd"):
         for path in _files(ROOT / folder):
             yield SOURCE / path.relative_to(ROOT), path.read_bytes(), 0o644
+    for name in _NEEDLESS:  # an empty file stands for none
+        yield Path(f"/etc/systemd/system-generators/systemd-{name}-generator"), b"", 0o644
     for path in _files(FILES):
         runs = path.read_bytes().startswith(b"#!")
         yield Path("/") / path.relative_to(FILES), path.read_bytes(), 0o755 if runs else 0o644

@@ -60,8 +60,7 @@ def door(lab: Machine) -> Iterator[Machine]:
     )
     lab.check(f"for pin in {' '.join(map(str, HELD))}; do {hold}; done")
     lab.check("systemctl daemon-reload; systemctl start mosquitto appliance")
-    run = "_SYSTEMD_INVOCATION_ID=$(systemctl show -p InvocationID --value appliance)"
-    lab.until(f"journalctl --no-pager {run} | grep 'ready; the page'")
+    lab.until_logged("ready; the page")
     yield lab
     lab.check(
         "systemctl stop appliance mosquitto 'hold-*'; systemctl reset-failed; ip link delete lan"

@@ -23,6 +23,7 @@ def test_an_extent_that_there_is_not_is_no_other_one() -> None:
         extent({"LAB": "everything"})
 
 
+@pytest.mark.thorough  # it costs as much as a call
 def test_a_short_run_leaves_out_what_is_thorough_and_says_how_much() -> None:
     """Of tests that a machine would be started for: they are listed only."""
     short, whole = (listed(one) for one in (Extent.SHORT, Extent.ALL))

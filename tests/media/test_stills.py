@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import av
 import pytest
@@ -38,3 +41,34 @@ def test_raw_pictures_are_red_green_and_blue_in_full_range() -> None:
     assert red[0] > 150 > 60 > max(red[1:]), "the sixth bar"
     card.draw(0, "12:34:56", 0)
     assert picture[5, 5, 0] > 250, "it is a copy"
+
+
+AT_ONCE = """
+import threading
+from av.video.frame import VideoFrame
+from appliance.media.stills import jpeg, rgb
+
+def look(take, frame):
+    for _ in range(4):
+        take(frame)
+
+for _ in range(50):
+    frame = VideoFrame(320, 240, "rgb24").reformat(format="yuv420p")
+    threads = [threading.Thread(target=look, args=(take, frame)) for take in (jpeg, jpeg, rgb)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+"""
+
+
+def test_several_may_look_at_the_same_picture_at_once() -> None:
+    """Whoever asks for one while others wait gets the same. In a process of its own: a fault ends it."""
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ONCE],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -198,7 +198,8 @@ class BoardContract:
             films = {shape: Film(wires, leds[shape].pin) for shape in shapes}
             panel.show(Situation.ERROR, (2,))
             await until(
-                lambda: not [name for name in shapes if not films[name].shows(shapes[name])]
+                lambda: not [name for name in shapes if not films[name].shows(shapes[name])],
+                every_s=0.01,  # a fifth of what a time may differ by
             )
             told = {name: led["pattern"] for name, led in panel.status()["leds"].items()}
         assert told == {shape: "count 2" if shape == "count" else shape for shape in shapes}

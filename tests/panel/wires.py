@@ -65,11 +65,11 @@ class MockWires:
         return bool(mock.state) if mock.function == "output" else None
 
 
-async def until(wanted: Callable[[], bool]) -> None:
+async def until(wanted: Callable[[], bool], every_s: float = 0.002) -> None:
     """Wait until something can be seen on a wire; wires do not tell, so they are looked at."""
     async with asyncio.timeout(PATIENCE_S):
         while not wanted():  # noqa: ASYNC110 - a wire has no event to wait for
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(every_s)
 
 
 Run = tuple[bool, float]

@@ -129,16 +129,25 @@ async def test_pins_that_another_program_holds_are_told_and_work_once_they_are_l
     await until_connected(door)
     await door.ask(command="unlock", args={"relay": "door"})
     await until_lit(DOOR, True)
-    await until_lit(DOOR, False)
+    # and from then on it is a whole call
+    await they_see_and_hear_each_other(door, alice)
     await hangs_up_at_the_door(door, alice)
+    await until_lit(DOOR, False)
 
 
+@pytest.mark.thorough  # the one before has all of it, but with what is in its way
 async def test_a_whole_call(door: Overheard, alice: Phone) -> None:
     invite = await rings(door, alice)
     await until_lit(LED, True)
+    await alice.answer(invite, ALICE_HZ)
+    await told(door, "session_joined")
+    await they_see_and_hear_each_other(door, alice)
+    await hangs_up_at_the_door(door, alice)
+
+
+async def they_see_and_hear_each_other(door: Overheard, alice: Phone) -> None:
+    """The picture as it was configured, and what is said on each side on the other one."""
     async with somebody_says(DOOR_HZ):
-        await alice.answer(invite, ALICE_HZ)
-        await told(door, "session_joined")
         await sees(alice)
         assert alice.media.latest is not None
         assert (alice.media.latest.width, alice.media.latest.height) == (320, 240)
@@ -146,7 +155,6 @@ async def test_a_whole_call(door: Overheard, alice: Phone) -> None:
         await until_heard(ALICE_HZ)
         await hears(alice)
     await until_all_is_well(door)
-    await hangs_up_at_the_door(door, alice)
 
 
 async def test_it_rings_while_the_card_is_in_use_and_has_it_back_in_the_call(

@@ -61,14 +61,16 @@ def started(config: str, drop_in: str = "") -> Iterator[None]:
     if drop_in:
         DROP_INS.mkdir(parents=True, exist_ok=True)
         (DROP_INS / "lab.conf").write_text(drop_in)
+        shell("systemctl daemon-reload")  # as dear as half a call
     try:
-        shell("systemctl daemon-reload; systemctl restart appliance")
+        shell("systemctl restart appliance")
         yield
     finally:
         shell("systemctl stop appliance; systemctl reset-failed")
         CONFIG.write_text(before)
-        (DROP_INS / "lab.conf").unlink(missing_ok=True)
-        shell("systemctl daemon-reload")
+        if drop_in:
+            (DROP_INS / "lab.conf").unlink()
+            shell("systemctl daemon-reload")
 
 
 @asynccontextmanager
