@@ -76,6 +76,8 @@ class Appliance:
         self.bus = Bus(config.device.id, on_failure=self._listener_failed)
         self.key: DeviceKey | None = None
         """With which this device signs, once signaling is joined to the core."""
+        self.mark = ""
+        """What nobody else knows of its client ids at the broker, once signaling is joined to the core."""
         policy = policy_of(config, self.contacts.all())
         self.engine = Engine(policy, self.bus, context=journal.call_context)
         self.sound = LateOutput()

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,11 +235,14 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     """Messages between endpoints, over the broker, signed and believed as the contacts have it."""
     from appliance.inviting import Inviting
     from appliance.signaling.link import MqttSignaling
+    from appliance.signaling.marks import mark_of
+    from appliance.signaling.mqtt import MqttLink
     from appliance.signaling.pairing import Pairing
     from appliance.signaling.trust import KeyTrust
 
     config, contacts, engine = appliance.config, appliance.contacts, appliance.engine
     first_seq = await asyncio.to_thread(_prepare_to_sign, appliance)
+    appliance.mark = await asyncio.to_thread(mark_of, appliance.key, appliance.folder)
     _warn_of_keyless(appliance)
     unsigned = config.security.unsigned
     seen = await _keeping(contacts, stack)
@@ -250,6 +254,7 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
         config.security,
         contacts,
         engine.post,
+        connect=partial(MqttLink, config.mqtt, mark=appliance.mark),
         trust=KeyTrust(appliance.key, contacts, unsigned),
         first_seq=first_seq,
         believed=seen,
@@ -365,6 +370,7 @@ async def device_topics(appliance: Appliance, stack: AsyncExitStack) -> None:
         link = MqttLink(
             config.mqtt,
             f"{config.device.id}-device",
+            mark=appliance.mark,
             on_state=on_state,
             on_message=lambda topic, payload, retained: on_request(topic, payload, retained, None),
             on_request=on_request,

@@ -82,6 +82,12 @@ class Link(Protocol):
     ) -> None:
         """Publish the will, disconnect; takes a few seconds at most."""
 
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """From now on, and in later connections: these, and no others.
+
+        What the broker has retained for the new ones among them comes soon.
+        """
+
     def moved(self, gone: frozenset[str]) -> None:
         """This machine's addresses or ways are others than before, and these addresses are gone."""
 

@@ -15,14 +15,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.reasoncodes import ReasonCode
 
-from appliance.signaling.base import Publication, Return
+from appliance.signaling.base import Publication, Return, Subscription
 from appliance.signaling.inflow import MAX_PASSED_BYTES, BufferedClient, Inflow
 from appliance.signaling.plan import CONNECT_TIMEOUT_S, Plan
 
@@ -30,6 +30,8 @@ FAREWELL_S = 1.5
 """How long a clean end waits for acknowledgements."""
 FLOOD_PAUSE_S = 0.01
 """In a flood it is read so often: a thread that wakes up for each message takes Python from the loop."""
+MOST_AT_ONCE = 64
+"""Subscriptions in one packet, whose length a broker limits: a topic may have 150 characters."""
 USER_TIMEOUT_MS = 5000
 """How long sent bytes may stay unacknowledged before the kernel gives the connection up."""
 
@@ -88,6 +90,11 @@ class _Abandon:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Subscribe:
+    subscriptions: tuple[Subscription, ...]
+
+
 Report = Ready | Arrived | Acknowledged | Faulted | Closed
 
 
@@ -103,13 +110,16 @@ class _Farewell:
     publication: Publication | None
 
 
+_Request = _Publish | _Farewell | _Abandon | _Subscribe
+
+
 class Connection:
     """One attempt: `start` it, `publish` from any thread, `close` it or see it `Closed`."""
 
     def __init__(self, plan: Plan, report: Callable[[Report], None]) -> None:
         self._plan = plan
         self._report = report
-        self._requests: queue.SimpleQueue[_Publish | _Farewell | _Abandon] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self.address: str | None = None
         """This machine's own, once there is a socket."""
         self._client: BufferedClient | None = None
@@ -119,6 +129,10 @@ class Connection:
         self._tokens: dict[int, int | None] = {}
         self._answered = False
         self._ready = False
+        self._want(plan.subscriptions)
+        self._asked: tuple[str, ...] | None = None
+        """What the broker was asked for; None before it has let us in."""
+        self._unanswered: dict[int | None, Sequence[Subscription]] = {}
         self._closing_since_s: float | None = None
         self._end: Closed | None = None
         self._turned_s: float | None = None
@@ -149,6 +163,10 @@ class Connection:
         """Send a message; `Acknowledged` names the token again."""
         self._request(_Publish(publication, expiry_s, token))
 
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """From now on these, and no others."""
+        self._request(_Subscribe(tuple(subscriptions)))
+
     @property
     def backlog(self) -> int:
         """How much waits for the thread, for the network, or for the broker's acknowledgement.
@@ -175,7 +193,7 @@ class Connection:
         """It is dead, and nothing is to be waited for; `why` is a sentence."""
         self._request(_Abandon(why))
 
-    def _request(self, request: _Publish | _Farewell | _Abandon) -> None:
+    def _request(self, request: _Request) -> None:
         self._requests.put(request)
         with self._wake_lock, contextlib.suppress(OSError):  # it is awake already, or over
             self._wake.send(b"\0")
@@ -234,7 +252,7 @@ class Connection:
         patience_s = time.monotonic() + CONNECT_TIMEOUT_S
         sock: Any = client.socket()
         self._client = client
-        client.inflow = inflow = Inflow(self._plan.lets, has_properties=self._plan.is_v5)
+        client.inflow = inflow = Inflow(self._lets, has_properties=self._plan.is_v5)
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
             selector.register(sock, selectors.EVENT_READ)
@@ -278,6 +296,10 @@ class Connection:
             if isinstance(request, _Publish):
                 self._publish(client, request)
                 continue
+            if isinstance(request, _Subscribe):
+                self._want(request.subscriptions)
+                self._ask(client)
+                continue
             if isinstance(request, _Abandon):
                 self._ended("broker_lost", request.why)
                 self._abandoned = True
@@ -301,6 +323,35 @@ class Connection:
             self._tokens[info.mid] = request.token
         elif request.token is not None:
             self._report(Acknowledged(request.token))
+
+    def _want(self, subscriptions: Sequence[Subscription]) -> None:
+        self._wanted = tuple(subscriptions)
+        # many subscriptions have one sieve, which is to be asked once
+        self._sieves = tuple(dict.fromkeys(one.lets for one in self._wanted if one.lets))
+
+    def _lets(self, topic: str, payload: bytes, now_s: float) -> bool:
+        return all(lets(topic, payload, now_s) for lets in self._sieves)
+
+    def _ask(self, client: Client) -> None:
+        """Of what is wanted ask for what was not asked for yet, and for no more of all else."""
+        if self._asked is None:
+            return
+        before = frozenset(self._asked)
+        self._asked = tuple(one.topic_filter for one in self._wanted)
+        gone = sorted(before.difference(self._asked))
+        new = [one for one in self._wanted if one.topic_filter not in before]
+        for at in range(0, len(gone), MOST_AT_ONCE):
+            client.unsubscribe(gone[at : at + MOST_AT_ONCE])
+        for at in range(0, len(new), MOST_AT_ONCE):
+            some = new[at : at + MOST_AT_ONCE]
+            _, mid = client.subscribe(self._plan.subscribe_options(some))
+            self._unanswered[mid] = some
+        self._see_whether_ready()
+
+    def _see_whether_ready(self) -> None:
+        if not self._ready and not self._unanswered:
+            self._ready = True
+            self._report(Ready())
 
     def _farewell_is_over(self, client: Client) -> bool:
         """Disconnect when all is acknowledged or took too long; True: no longer wait even for that."""
@@ -335,18 +386,16 @@ class Connection:
             refused = reason.value == _UNSUPPORTED_PROTOCOL_VERSION
             code = "broker_not_authorized" if reason.value in _BAD_CREDENTIALS else "broker_refused"
             self._ended(code, f"The broker refused us: {reason}.", version_refused=refused)
-        elif self._plan.subscriptions:
-            client.subscribe(self._plan.subscribe_options())
         else:
-            self._ready = True
-            self._report(Ready())
+            self._asked = ()
+            self._ask(client)
 
     def _on_subscribe(
-        self, client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _props: Any
+        self, client: Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _props: Any
     ) -> None:
         refused = [
             f"{one.topic_filter} ({reason})"
-            for one, reason in zip(self._plan.subscriptions, reasons, strict=False)
+            for one, reason in zip(self._unanswered.pop(mid, ()), reasons, strict=False)
             if reason.is_failure
         ]
         if refused:
@@ -354,8 +403,7 @@ class Connection:
             self._ended("subscription_refused", sentence)
             client.disconnect()
             return
-        self._ready = True
-        self._report(Ready())
+        self._see_whether_ready()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         try:

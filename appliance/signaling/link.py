@@ -10,7 +10,7 @@ import itertools
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection
 from functools import partial
 from types import TracebackType
 from typing import ClassVar, Self
@@ -44,6 +44,7 @@ from appliance.signaling.rejected import Rejected
 from appliance.signaling.responses import Responses
 from appliance.signaling.sieve import PresenceSieve, Sieve
 from appliance.signaling.signers import Signers
+from appliance.signaling.subscriptions import Subscriptions, Uids
 from appliance.signaling.topics import Topics
 from appliance.signaling.trust import PlainTrust, Trust
 from appliance.signaling.wire import MAX_SEALED, Envelope, decode, encode, may_be_last_word
@@ -52,10 +53,6 @@ from appliance.trust.jws import Untrusted, peek
 logger = logging.getLogger(__name__)
 
 ENDPOINT = "main"
-RECEIVED_QOS = 0
-"""What is sent with QoS 1 comes so to this device. The broker would keep a few hundred unacknowledged
-messages for it and drop what comes then, whoever has filled the queue; and with a clean start that is all
-that QoS 1 adds on this last way. So everything is read as it comes, and the sieves leave out the rest."""
 HELD_UIDS, HELD_OF_EACH = 256, 32
 """Whose endpoints say more of their presence than is looked at: the last that each has said is kept,"""
 HELD_S = 1.0
@@ -82,7 +79,7 @@ class MqttSignaling:
         device: Device,
         mqtt: Mqtt,
         security: Security,
-        contacts: Container[str],
+        contacts: Uids,
         post: Callable[[Input], None],
         *,
         connect: Connect | None = None,
@@ -92,7 +89,7 @@ class MqttSignaling:
         believed: Callable[[str], None] = lambda kid: None,
         pairing: Pairing | None = None,
     ) -> None:
-        """`contacts` are the uids that are listened to; they may change meanwhile.
+        """`contacts` are the uids that are listened to; they may change meanwhile (`follow_contacts`).
 
         `connect` makes the link (paho's unless given), `trust` signs and verifies. `first_seq` is more
         than any number of a former run, by default the clock's milliseconds. `believed(kid)` is told
@@ -105,6 +102,8 @@ class MqttSignaling:
         self._name = device.name
         self._topics = Topics(mqtt.root)
         self._contacts = contacts
+        self._known = frozenset(contacts)
+        self._pairing = pairing
         self._post = post
         self._clock = clock or Clock()
         self._trust = trust or PlainTrust(security.unsigned)
@@ -133,6 +132,9 @@ class MqttSignaling:
         self._sieve = Sieve(self._topics.inbox_sender, self._is_known, may_be_last_word)
         self._presence_sieve = PresenceSieve(self._topics.presence_uid, self._has_own_share)
         self._counting: asyncio.TimerHandle | None = None
+        lets = self._sieve.lets, self._presence_sieve.lets
+        self._subscriptions = Subscriptions(self._topics, self._me, *lets)
+        self._subscribed = self._wanted()
         connect = connect or partial(MqttLink, mqtt)
         self._link = connect(
             f"{device.id}-{ENDPOINT}",
@@ -140,20 +142,10 @@ class MqttSignaling:
             on_message=self._arrived,
             on_fault=self._link_faulted,
             will=Publication(self._own_presence_topic(), presence.OFFLINE, retain=True),
-            subscriptions=(
-                Subscription(
-                    self._topics.inbox(device.id, "+"),
-                    retained=False,
-                    qos=RECEIVED_QOS,
-                    lets=self._sieve.lets,
-                ),
-                Subscription(
-                    self._topics.presence("+", "+"),
-                    qos=RECEIVED_QOS,
-                    lets=self._presence_sieve.lets,
-                ),
-            ),
+            subscriptions=self._subscribed,
         )
+        if pairing is not None:
+            pairing.invitations.changed = self._listen
 
     def held_up_s(self) -> float:
         """How long the thread that talks with the broker has been held up; any thread."""
@@ -202,8 +194,10 @@ class MqttSignaling:
             case ForgetCall(call_id):
                 self._outbox.forget(call_id)
                 self._listed.forget(call_id)
+                self._listen()
             case FollowList(call_id, host):
                 self._listed.follow(call_id, host)
+                self._listen()
         self._serve_outbox()
         self._stirred.set()
 
@@ -406,6 +400,7 @@ class MqttSignaling:
                 self._present(change)
         if envelope.listed and contact:
             self._listed.told(envelope.call_id, envelope.sender, envelope.listed)
+            self._listen()
         self._outbox.heard(envelope.sender, envelope.call_id, envelope.message)
         self._stirred.set()
         self._post(
@@ -561,6 +556,17 @@ class MqttSignaling:
 
     # -------------------- contacts come and go
 
+    def _wanted(self) -> tuple[Subscription, ...]:
+        invited = () if self._pairing is None else self._pairing.invitations.uids()
+        return self._subscriptions.to((*self._contacts, *invited), self._listed.followed())
+
+    def _listen(self) -> None:
+        """Whom this device knows may be others than before: they are listened to, and no others."""
+        wanted = self._wanted()
+        if wanted != self._subscribed:
+            self._subscribed = wanted
+            self._link.subscribe(wanted)
+
     def revoked(self, kids: frozenset[str]) -> None:
         """These keys count no more: tell the endpoints that are there with one of them."""
         if self._introducing is not None:
@@ -576,6 +582,11 @@ class MqttSignaling:
 
     def follow_contacts(self) -> None:
         """The contacts are others than before: who came is seen, and who went is not."""
+        before, self._known = self._known, frozenset(self._contacts)
+        if self._pairing is not None:
+            for uid in before - self._known:
+                self._pairing.invitations.forget(uid)
+        self._listen()
         for uid in self._presence.uids():
             if uid not in self._contacts:
                 self._listed.drop(uid)

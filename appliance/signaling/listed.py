@@ -65,6 +65,17 @@ class Listed:
         """Whether a list that counts names an endpoint of that uid; may be asked on any thread."""
         return uid in self._uids
 
+    def followed(self) -> frozenset[str]:
+        """Whom the lists name that the core followed."""
+        followed = {(call_id, host) for call_id, host in self._followed.items()}
+        return frozenset(
+            one.uid
+            for of_sender in self._told.values()
+            for told, listing in of_sender.items()
+            if told in followed
+            for one in listing
+        )
+
     def keys_of(self, uid: str) -> Mapping[str, PublicKey]:
         """The keys that lists that count tell of that uid, each by its thumbprint."""
         keys = {}

@@ -101,16 +101,21 @@ class LoopbackBroker:
             self._disconnect(former, send_will=True)
         self._links[link.client_id] = link
         link.changed(LinkState.CONNECTED)
-        for one in link.subscriptions:
-            for topic, payload in list(self._retained.items()):
-                if one.retained and matches(one.topic_filter, topic):
-                    link.deliver(topic, payload, retained=True)
+        self.tell_retained(link, link.subscriptions)
 
     def _disconnect(self, link: LoopbackLink, *, send_will: bool) -> None:
         del self._links[link.client_id]
         if send_will and link.will is not None:
             self.route(link.will)
         link.changed(LinkState.CONNECTING)
+
+    def tell_retained(self, link: LoopbackLink, subscriptions: Sequence[Subscription]) -> None:
+        """Give a link what is kept for these subscriptions of it, if it is connected."""
+        kept = list(self._retained.items()) if self.is_connected(link) else []
+        for one in subscriptions:
+            for topic, payload in kept:
+                if one.retained and matches(one.topic_filter, topic):
+                    link.deliver(topic, payload, retained=True)
 
     def is_connected(self, link: LoopbackLink) -> bool:
         """Whether the link is one of the present connections."""
@@ -175,6 +180,13 @@ class LoopbackLink:
         self._left = True
         self._broker.leave(self)
         self.changed(LinkState.OFFLINE)
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `Link.subscribe`."""
+        before = {one.topic_filter for one in self.subscriptions}
+        self.subscriptions = tuple(subscriptions)
+        new = [one for one in self.subscriptions if one.topic_filter not in before]
+        self._broker.tell_retained(self, new)
 
     def moved(self, gone: frozenset[str]) -> None:
         """There is no network here."""

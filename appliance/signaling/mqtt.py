@@ -37,7 +37,7 @@ from appliance.signaling.connection import (
     Report,
 )
 from appliance.signaling.plan import Plan
-from appliance.signaling.topics import matches
+from appliance.signaling.topics import Filters
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +106,13 @@ class MqttLink:
         on_request: OnRequest | None = None,
         will: Publication | None = None,
         subscriptions: Sequence[Subscription] = (),
+        mark: str = "",
         keepalive_s: int = 5,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        """`client_id` is one at the broker: whoever connects with it again takes its place.
+        """`client_id` and `mark` are one at the broker: whoever connects with them again takes its place.
 
+        Any account could, which is why a `mark` is a secret; whoever shares it is its double.
         `on_request` is called in place of `on_message` where it is to be known where an answer goes.
         """
         self._mqtt = mqtt
@@ -121,7 +123,8 @@ class MqttLink:
         )
         self._on_fault = on_fault
         self._will = will
-        self._subscriptions = tuple(subscriptions)
+        self._want(subscriptions)
+        self._mark = mark
         self._keepalive_s = keepalive_s
         self._random = random
         self._state = LinkState.OFFLINE
@@ -204,6 +207,16 @@ class MqttLink:
         message = Publication(topic, payload, qos, retain, correlation)
         self._connection.publish(message, expiry_s, token)
         return True
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """See `Link.subscribe`."""
+        self._want(subscriptions)
+        if self._connection is not None:
+            self._connection.subscribe(self._subscriptions)
+
+    def _want(self, subscriptions: Sequence[Subscription]) -> None:
+        self._subscriptions = tuple(subscriptions)
+        self._filters = Filters(one.topic_filter for one in self._subscriptions)
 
     async def _keep(self) -> None:
         """Connect, again and again, until stopped."""
@@ -363,17 +376,14 @@ class MqttLink:
                 logger.info("Connected to the broker %s, MQTT %s", self._mqtt.host, self.version)
                 self._set_state(LinkState.CONNECTED)
             case Arrived(topic, payload, retained, answer_to):
-                if self._subscribed(topic):
+                # amqtt sends a new client what others have subscribed to, too
+                if self._filters.match(topic):
                     self._on_request(topic, payload, retained, answer_to)
             case Acknowledged(token):
                 if (acknowledged := self._waiting.pop(token, None)) is not None:
                     acknowledged()
             case Faulted(code, message):
                 self._on_fault(code, message)
-
-    def _subscribed(self, topic: str) -> bool:
-        """Whether it was asked for: amqtt sends a new client what others have subscribed to, too."""
-        return any(matches(one.topic_filter, topic) for one in self._subscriptions)
 
     def _plan(self) -> Plan:
         return Plan(
@@ -383,6 +393,7 @@ class MqttLink:
             self._keepalive_s,
             self._will,
             self._subscriptions,
+            self._mark,
         )
 
     def _tell(self, code: str, message: str) -> None:

@@ -97,6 +97,9 @@ class Invitations:
         """None is open."""
         self._device_id = device_id
         self._open: list[Invitation] = []
+        self._invited: Recent[str, None] = Recent(KEPT)
+        self.changed: Callable[[], None] = lambda: None
+        """Called when somebody else is invited than before."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -122,7 +125,18 @@ class Invitations:
         secret = secrets.token_bytes(SECRET_BYTES)
         one = Invitation(uid, name, may, secret, now_s + lasts_s, ended, barred)
         self._open.append(one)
+        self._invited[uid] = None
+        self.changed()
         return one
+
+    def uids(self) -> frozenset[str]:
+        """Who is invited, and who was: whose invitation is good no more is answered so."""
+        return frozenset((*self._invited, *(one.uid for one in self._open)))
+
+    def forget(self, uid: str) -> None:
+        """That contact was revoked: only an invitation that is open is a reason to listen to it."""
+        self._invited.pop(uid, None)
+        self.changed()
 
     def end(self, invitation: Invitation, how: Ending, what: str = "") -> None:
         """It is good no more; nothing happens where it was not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,14 @@ class Plan:
 
     mqtt: Mqtt
     client_id: str
+    """What it is called, in sentences too."""
     version: MQTTProtocolVersion
     keepalive_s: int = 5
     will: Publication | None = None
     subscriptions: Sequence[Subscription] = ()
+    """With which it begins."""
+    mark: str = ""
+    """What is behind its name at the broker, and nobody else knows; in no sentence and no log."""
 
     @property
     def tls(self) -> bool:
@@ -52,7 +56,7 @@ class Plan:
         """
         client = BufferedClient(
             CallbackAPIVersion.VERSION2,
-            self.client_id,
+            f"{self.client_id}-{self.mark}" if self.mark else self.client_id,
             clean_session=None if self.is_v5 else True,
             protocol=self.version,
             reconnect_on_failure=False,
@@ -83,14 +87,9 @@ class Plan:
             properties=properties,
         )
 
-    def lets(self, topic: str, payload: bytes, now_s: float) -> bool:
-        """Whether a message is to be looked at, by the sieves of the subscriptions."""
-        sieves = [one.lets for one in self.subscriptions if one.lets is not None]
-        return all(lets(topic, payload, now_s) for lets in sieves)
-
-    def subscribe_options(self) -> list[tuple[str, Any]]:
-        """The subscriptions as paho takes them."""
-        return [(one.topic_filter, self._options(one)) for one in self.subscriptions]
+    def subscribe_options(self, subscriptions: Iterable[Subscription]) -> list[tuple[str, Any]]:
+        """Subscriptions as paho takes them."""
+        return [(one.topic_filter, self._options(one)) for one in subscriptions]
 
     def properties(self, expiry_s: float | None, correlation: bytes | None) -> Properties | None:
         """By which a broker lets a message die, and an asker knows its answer, where there are any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -35,6 +36,25 @@ class Topics:
         """The first of the two."""
         owner = self.presence_owner(topic)
         return None if owner is None else owner[0]
+
+
+class Filters:
+    """Many subscriptions together: a message is not compared with each of a hundred of them."""
+
+    def __init__(self, filters: Iterable[str]) -> None:
+        """Most are a topic, or the topics one level below another; any may be given."""
+        self._given = frozenset(filters)
+        self._others = [one for one in self._given if not _is_simple(one)]
+
+    def match(self, topic: str) -> bool:
+        """Whether one of them gets `topic`."""
+        below = f"{topic.rpartition('/')[0]}/+"
+        simple = topic in self._given or (below in self._given and matches(below, topic))
+        return simple or any(matches(one, topic) for one in self._others)
+
+
+def _is_simple(topic_filter: str) -> bool:
+    return not any(wildcard in topic_filter.removesuffix("/+") for wildcard in "+#")
 
 
 def matches(topic_filter: str, topic: str) -> bool:

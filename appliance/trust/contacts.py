@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,9 @@ class Contacts:
 
     def __contains__(self, uid: object) -> bool:
         return uid in self._all
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
 
     def all(self) -> Mapping[str, Contact]:
         """Every contact by its uid, as of now: what is given is not changed later."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -139,6 +140,12 @@ class DeviceKey:
     def sign(self, data: bytes) -> bytes:
         """The 64 bytes of the signature."""
         return self._private.sign(data)
+
+    def secret_for(self, purpose: str) -> bytes:
+        """32 bytes that only who has this key can know, others for each purpose, always the same."""
+        return hmac.new(
+            self._private.private_bytes_raw(), purpose.encode(), hashlib.sha256
+        ).digest()
 
     @classmethod
     def make(cls) -> DeviceKey:

@@ -15,7 +15,7 @@ import json
 import resource
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -117,6 +117,9 @@ class Hose:
         trace: TracebackType | None,
     ) -> None:
         """Nothing to be closed."""
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Whatever is asked for, everything comes."""
 
     def publish(
         self,

@@ -259,6 +259,55 @@ async def test_what_was_retained_comes_marked_or_not_at_all_where_it_is_not_want
             assert ("inbox/door", b"new", False) in b.messages
 
 
+async def test_what_is_wanted_may_be_something_else_later(rig: Rig) -> None:
+    """What is retained for the new comes, of what stays not again, and of what is gone no more."""
+    async with client(rig, "a") as a:
+        for topic in ("one", "two", "three"):
+            await a.acknowledged(f"home/{topic}", b"kept", retain=True)
+        first, *others = (Subscription(f"home/{one}") for one in ("one", "two", "three"))
+        async with client(rig, "b", first, others[0]) as b:
+            await b.messages.until(lambda _: len(b.messages) == 2)
+            b.link.subscribe(others)
+            await b.messages.until(lambda message: message == ("home/three", b"kept", True))
+            for topic in ("one", "two", "three"):
+                await a.acknowledged(f"home/{topic}", b"now")
+            await b.messages.until(lambda _: ("home/three", b"now", False) in b.messages)
+            assert [one for one in b.messages if one[0] == "home/one"] == [
+                ("home/one", b"kept", True)
+            ]
+            assert len(b.messages) == 5
+            await rig.cut("b")
+            await b.connected(times=2)
+            await b.messages.until(lambda _: len(b.messages) == 7)
+            assert sorted(b.messages[5:]) == [
+                ("home/three", b"kept", True),
+                ("home/two", b"kept", True),
+            ]
+
+
+async def test_hundreds_of_subscriptions_are_made_and_taken_back(rig: Rig) -> None:
+    async with client(rig, "a") as a:
+        await a.acknowledged("t/299", b"kept", retain=True)
+        many = [Subscription(f"t/{number}") for number in range(300)]
+        async with client(rig, "b", *many) as b:
+            await b.messages.until(lambda message: message == ("t/299", b"kept", True))
+            b.link.subscribe(many[:1])
+            await b.acknowledged("t/0", b"one")
+            await b.messages.until(lambda message: message == ("t/0", b"one", False))
+            await a.acknowledged("t/299", b"nobody hears this")
+            await a.acknowledged("t/0", b"two")
+            await b.messages.until(lambda message: message == ("t/0", b"two", False))
+            assert len(b.messages) == 3
+
+
+async def test_what_is_wanted_before_the_connection_is_there_comes_with_it(rig: Rig) -> None:
+    async with client(rig, "a") as a:
+        await a.acknowledged("home/lamp", b"on", retain=True)
+        async with client(rig, "b", wait=False) as b:
+            b.link.subscribe([Subscription("home/lamp")])
+            await b.messages.until(lambda message: message == ("home/lamp", b"on", True))
+
+
 async def test_a_lost_connection_publishes_the_will_and_is_made_anew(rig: Rig) -> None:
     async with (
         client(rig, "watcher", Subscription("home/door")) as watcher,

@@ -103,3 +103,16 @@ def test_what_is_no_key_is_nobodys() -> None:
     assert listed.knows("bob")
     assert listed.keys_of("bob") == {}
     assert listed.vouched_by(BOB, KEY.kid) == frozenset()
+
+
+def test_whom_to_listen_to_is_said_by_the_lists_that_the_core_followed() -> None:
+    listed = Listed()
+    listed.told("call-1", HOST, {BOB: Reach("e1", KEY.public)})
+    listed.told("call-1", ALICE, {Address("crowd", "phone"): Reach("e1")})
+    assert listed.followed() == frozenset()
+    listed.follow("call-1", HOST)
+    assert listed.followed() == {"bob"}
+    listed.told("call-1", HOST, {BOB: Reach("e1", KEY.public), ALICE: Reach("e2")})
+    assert listed.followed() == {"bob", "alice"}
+    listed.forget("call-1")
+    assert listed.followed() == frozenset()

@@ -447,9 +447,13 @@ async def test_another_type_in_plain_json_is_no_way_around_the_signature() -> No
         await door.faults("unsigned")
 
 
-async def test_an_endpoint_with_a_key_that_is_not_known_is_told_so() -> None:
-    async with paired_with() as (door, phone):
-        del door
+@pytest.mark.parametrize("known", [{}, {"alice": Contact(name="Alice")}], ids=["invited", "known"])
+async def test_an_endpoint_with_a_key_that_is_not_known_is_told_so(
+    known: dict[str, Contact],
+) -> None:
+    """Of a contact, and of who is invited: of others nothing is heard here."""
+    async with paired_with(Contacts(known)) as (door, phone):
+        door.invites("alice" if not known else "bob")
         phone.comes(phone.key.kid)
         said = await phone.heard.until(lambda one: one["type"] == "paired")
         assert said["body"] == {"kid": phone.key.kid, "may": None, "error": "not_known"}

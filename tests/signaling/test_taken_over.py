@@ -24,18 +24,24 @@ FASTER = 100
 class Program:
     """One of the two."""
 
-    def __init__(self, name: str, port: int) -> None:
+    def __init__(self, name: str, port: int, mark: str = "secret") -> None:
         self.name = name
         self.connected: Watched[float] = Watched()
         self.faults: list[str] = []
+        self.sentences: list[str] = []
         self.link = MqttLink(
             Mqtt(host="127.0.0.1", port=port),
             "front-door-main",
             on_state=self._state,
             on_message=lambda *_: None,
-            on_fault=lambda code, _: self.faults.append(code),
+            on_fault=self._fault,
+            mark=mark,
             will=Publication("presence/front-door", b"offline", retain=True),
         )
+
+    def _fault(self, code: str, sentence: str) -> None:
+        self.faults.append(code)
+        self.sentences.append(sentence)
 
     def _state(self, state: LinkState) -> None:
         if state is LinkState.CONNECTED:
@@ -61,6 +67,8 @@ async def test_two_with_one_client_id_come_to_rest_and_say_so(
         # 2.0 says nothing to who is thrown out, newer ones do
         told = [code for code in program.faults if code != "broker_lost"]
         assert told == ["session_taken_over", "broker_unsteady"]
+        assert not any("secret" in sentence for sentence in program.sentences)
+        assert any("front-door-main" in sentence for sentence in program.sentences)
         # what has to be waited for is a lower bound: a machine that is busy only adds to it
         late = list(program.connected)[6:]
         waits = [after - before for before, after in pairwise(late)]

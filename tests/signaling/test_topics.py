@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from paho.mqtt.client import topic_matches_sub
 
-from appliance.signaling.topics import Topics, matches
+from appliance.signaling.topics import Filters, Topics, matches
 
 TOPICS = Topics("home/bell")
 
@@ -56,3 +56,13 @@ def test_it_matches_what_paho_matches() -> None:
     for one in FILTERS[:-1]:
         for name in NAMES:
             assert matches(one, name) == topic_matches_sub(one, name), (one, name)
+
+
+def test_many_filters_together_match_what_one_of_them_does() -> None:
+    for first in FILTERS[:-1]:
+        for second in FILTERS[:-1]:
+            filters = Filters((first, second))
+            for name in NAMES:
+                expected = matches(first, name) or matches(second, name)
+                assert filters.match(name) is expected, (first, second, name)
+    assert not Filters(()).match("a")

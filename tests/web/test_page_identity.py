@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -48,6 +49,8 @@ WHO = """async () => {
   return [await tabEndpoint(), nextSeq(), nextSeq()];
 }"""
 
+MARK = "async () => (await import('/identity.js')).tabMark()"
+
 
 Unsigned = Literal["refuse", "allow"]
 
@@ -87,6 +90,20 @@ async def test_a_reload_stays_who_it_is_and_a_duplicated_tab_is_another(modules:
         after, first, _ = await tab.evaluate(WHO)
         assert after == before
         assert first > last
+
+
+async def test_a_reload_keeps_what_makes_its_client_id_its_own_and_another_tab_has_another(
+    modules: Page,
+) -> None:
+    async with server() as one, visit(modules) as context:
+        tab, other = await context.new_page(), await context.new_page()
+        await tab.goto(f"{one.url}healthz")
+        await other.goto(f"{one.url}healthz")
+        mark = await tab.evaluate(MARK)
+        assert re.fullmatch("[0-9a-f]{32}", mark)
+        assert await other.evaluate(MARK) != mark
+        await tab.reload()
+        assert await tab.evaluate(MARK) == mark
 
 
 KEEP = """async (pairing) => {

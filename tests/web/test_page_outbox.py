@@ -5,6 +5,7 @@ The page's own outbox on a broker that does as the test says: in the place of mq
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
@@ -36,7 +37,8 @@ class Client {
     this.said.push({ topic, payload: String(payload), acknowledge });
   }
 }
-export default { connect: () => new Client() };
+const asked = (window.asked = []);
+export default { connect: (url, options) => { asked.push(options); return new Client(); } };
 """
 START = """async () => {
   const { Signaling } = await import('/signaling.js');
@@ -291,3 +293,16 @@ async def test_a_presence_whose_epoch_is_none_is_refused(phone: Phone) -> None:
     (said,) = await phone.said("chat")
     assert said["epoch"] is None
     assert await phone.page.evaluate("() => window.faults") == ["malformed"]
+
+
+async def test_a_client_id_is_always_the_same_and_nobody_can_guess_it(phone: Phone) -> None:
+    """By the name and the endpoint, which presence tells: any account could throw the page out."""
+    await phone.does("loses")
+    await phone.does("connects")
+    ids = await phone.page.evaluate("() => window.asked.slice(-2).map((o) => o.clientId)")
+    assert ids[0] == ids[1]
+    mark = ids[0].removeprefix("alice-phone-1-")
+    assert re.fullmatch("[0-9a-f]{32}", mark)
+    told = await phone.page.evaluate("() => window.clients.flatMap(({ said }) => said)")
+    assert told
+    assert mark not in str(told)

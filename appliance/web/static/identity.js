@@ -1,12 +1,14 @@
 // @ts-check
 /**
- * Who this tab is: its endpoint id, which a reload keeps and a duplicated tab does not, and its sequence.
+ * Who this tab is: its endpoint id, which a reload keeps and a duplicated tab does not, what makes its client id at
+ * the broker its own, and its sequence.
  */
 
 import { randomId } from './envelope.js';
 import { ofTab } from './kept.js';
 
 const ENDPOINT = 'appliance.endpoint';
+const MARK = 'appliance.mark';
 const SEQ = 'appliance.seq';
 
 /** The endpoint id of this tab. */
@@ -17,6 +19,16 @@ export async function tabEndpoint() {
   ofTab.setItem(ENDPOINT, fresh);
   await isOurs(fresh);
   return fresh;
+}
+
+/**
+ * What of its client id nobody else knows: whoever connects to the broker with the same takes its place, and any account
+ * could, since presence tells everybody the endpoint. A reload keeps it, and so takes the place of what it left there.
+ */
+export function tabMark() {
+  const mark = ofTab.getItem(MARK) ?? randomId();
+  ofTab.setItem(MARK, mark);
+  return mark;
 }
 
 /**

@@ -42,6 +42,7 @@
 import { Answers, isLastWord, isRepeated } from './answers.js';
 import { Comings } from './comings.js';
 import { Gatekeeper, MAX_BYTES, MAX_SEALED, enclose, randomId } from './envelope.js';
+import { tabMark } from './identity.js';
 import { Intake } from './intake.js';
 import { OwnPresence } from './ownpresence.js';
 import { MAX_SENDERS, Refusals, remember } from './shares.js';
@@ -133,7 +134,7 @@ export class Signaling {
     const client = this.#mqtt.connect(url, {
       protocolVersion: version,
       // always the same: a broker that still holds our dead connection drops it for this one
-      clientId: `${this.self.uid}-${this.self.endpoint}`.slice(0, 128),
+      clientId: `${`${this.self.uid}-${this.self.endpoint}`.slice(0, 128)}-${tabMark()}`,
       clean: true,
       reconnectPeriod: 0,
       resubscribe: false,
