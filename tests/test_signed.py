@@ -147,7 +147,7 @@ async def test_a_guest_believes_another_by_the_hosts_list_until_one_is_revoked(
     before = len(village.recorder.inbox())
     await gate.appliance.session.initiate_call("front-door", type=CallType.AUDIO)
     async with asyncio.timeout(30):
-        while not any(
+        while not any(  # noqa: ASYNC110
             one.topic.endswith("/call/front-door/gate") for one in village.recorder.inbox()[before:]
         ):
             await asyncio.sleep(0.05)

@@ -34,7 +34,7 @@ from appliance.signaling.clock import Clock
 from appliance.signaling.inbox import NOBODY_KNOWN, Inbox, Said
 from appliance.signaling.introducing import Introducing
 from appliance.signaling.listed import Listed, Reach
-from appliance.signaling.mqtt import MqttLink
+from appliance.signaling.mqtt import TAKEN_OVER, MqttLink
 from appliance.signaling.orders import Order
 from appliance.signaling.outbox import Outbox, Parcel
 from appliance.signaling.pairing import Pairing
@@ -61,6 +61,10 @@ PRESENCE_S = 1.0
 """So long a new connection waits to be told who is there, before it sends what waits."""
 MEND_S = 1.0
 """How soon this device says that it is there, where somebody else has written otherwise in its place."""
+DOUBLE_MEND_S = 30.0
+"""And where that is a device with another key, which does the same: they answer each other seldom."""
+DOUBLE_TOLD_S = 600.0
+"""How often at most it is told that another device has this one's id."""
 NEW_EPOCH_S = 600.0
 """How often at most a new epoch begins because the memory of the present one is full."""
 SIFTED_S = 0.5
@@ -124,6 +128,7 @@ class MqttSignaling:
         self._held: Latest[str, bytes] = Latest(HELD_UIDS, HELD_OF_EACH)
         self._releasing: asyncio.TimerHandle | None = None
         self._mending: asyncio.TimerHandle | None = None
+        self._double_told_s: float | None = None
         self._stirred = asyncio.Event()
         self._leaving = False
         self._responses = Responses()
@@ -529,7 +534,26 @@ class MqttSignaling:
             self._say_online()  # a former connection's will came late
         elif self._epoch is not None and self._mending is None:
             # somebody else wrote it, an old one perhaps: whoever believes it cannot reach this device
-            self._mending = asyncio.get_running_loop().call_later(MEND_S, self._mend)
+            delay_s = DOUBLE_MEND_S if self._is_double(payload) else MEND_S
+            self._mending = asyncio.get_running_loop().call_later(delay_s, self._mend)
+
+    def _is_double(self, payload: bytes) -> bool:
+        """Whether a device with another key has this one's id; which is told.
+
+        The broker keeps them apart, since their client ids have the mark of their keys.
+        """
+        try:
+            kid = presence.kid_of(payload)
+        except Rejected:
+            return False
+        if kid is None or kid == self._trust.kid:
+            return False
+        now_s = self._clock.monotonic_s()
+        if self._double_told_s is None or now_s - self._double_told_s >= DOUBLE_TOLD_S:
+            self._double_told_s = now_s
+            sentence = f"Another device, with another key, is at the broker as {self._me.uid}."
+            self._post(FaultReported(TAKEN_OVER, sentence, "mqtt"))
+        return True
 
     def _mend(self) -> None:
         self._mending = None

@@ -582,6 +582,7 @@ def over_a_broker(count: int, seed: int) -> Outcome:
 async def _by_a_broker(port: int, count: int, seed: int, outcome: Outcome) -> None:
     connect = partial(MqttLink, Mqtt(host="127.0.0.1", port=port))
     fuzz = Fuzz(seed, connect, InTime())
+    fuzz.invitation()  # so that it listens to her from the start
     client = Client(CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", port)
     client.loop_start()
@@ -601,7 +602,11 @@ async def _by_a_broker(port: int, count: int, seed: int, outcome: Outcome) -> No
                         await asyncio.sleep(0.005)
                 uid, payload, retained = fuzz.dishonest()
                 client.publish(f"appliance/call/{DOOR}/{uid}", payload, number % 2, retained)
-                if len(payload) > MAX_PACKET_BYTES - 100:  # the broker was told not to send these
+                asked = {one.topic_filter for one in fuzz.signaling._subscribed}
+                if f"appliance/call/{DOOR}/{uid}" not in asked:
+                    fuzz.counted["left at the broker: of somebody whom nobody knows"] += 1
+                    count -= 1
+                elif len(payload) > MAX_PACKET_BYTES - 100:  # it was told not to send these
                     fuzz.counted["left at the broker: larger than agreed"] += 1
                     count -= 1
             while _refused(fuzz).total() < count:  # noqa: ASYNC110

@@ -7,7 +7,6 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
-
 HELD_BYTES = 128 * 1024
 """What the kernel takes in while the way back stands still; of itself it would take some 30 MB."""
 

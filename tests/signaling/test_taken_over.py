@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from appliance.calls.inputs import LinkState
-from appliance.config import Mqtt
+from appliance.calls.inputs import FaultReported, Input, LinkChanged, LinkState
+from appliance.config import Device, Mqtt, Security
 from appliance.signaling import backoff
 from appliance.signaling.base import Publication
+from appliance.signaling.link import MqttSignaling
+from appliance.signaling.marks import mark_of
 from appliance.signaling.mqtt import MqttLink
+from appliance.signaling.trust import KeyTrust
+from appliance.trust.contacts import Contacts
+from appliance.trust.keys import DeviceKey
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.proxy import proxy_to
 from tests.parts.watched import Watched
@@ -89,3 +97,32 @@ async def test_a_connection_that_is_cut_again_and_again_is_no_rival(
         assert way.connections > 6  # it had a look, and found nobody
     assert "session_taken_over" not in one.faults
     assert "broker_unsteady" in one.faults
+
+
+@pytest.mark.broker
+async def test_two_devices_with_one_id_and_keys_of_their_own_say_so(mosquitto: Mosquitto) -> None:
+    """Their client ids are two, so that the broker keeps both: they meet where they are present."""
+    mqtt = Mqtt(host="127.0.0.1", port=mosquitto.port)
+    told: dict[str, Watched[Input]] = {"one": Watched(), "two": Watched()}
+    async with contextlib.AsyncExitStack() as stack:
+        for inputs in told.values():
+            key, contacts = DeviceKey.make(), Contacts({})
+            one = MqttSignaling(
+                Device(id="front-door"),
+                mqtt,
+                Security(),
+                contacts,
+                inputs.post,
+                connect=partial(MqttLink, mqtt, mark=mark_of(key, Path("nowhere"))),
+                trust=KeyTrust(key, contacts, "refuse"),
+            )
+            await stack.enter_async_context(one)
+            await inputs.until(
+                lambda it: isinstance(it, LinkChanged) and it.state is LinkState.CONNECTED
+            )
+        fault = await told["one"].until(FaultReported)
+        assert isinstance(fault, FaultReported)
+        assert fault.code == "session_taken_over"
+        assert "front-door" in fault.message
+        states = [each.state for each in told["one"] if isinstance(each, LinkChanged)]
+        assert states == [LinkState.CONNECTING, LinkState.CONNECTED]
