@@ -62,10 +62,10 @@ class Hand:
         self._first = time.time_ns() // 1000
         self._wrong = self._stranger.sign(b"{}").rpartition(b".")[2]
 
-    def online(self, number: int) -> bytes:
-        """Somebody has connected anew."""
+    def online(self, uid: str, number: int) -> bytes:
+        """Somebody has connected anew, and names the key of that uid, if it has one."""
         online = {"v": 1, "state": "online", "epoch": f"{number:032x}", "name": "!" * 60}
-        return json.dumps(online).encode()
+        return json.dumps(online | {"kid": self._told.kids.get(uid)}).encode()
 
     def chat(self, uid: str, number: int) -> bytes:
         """Unsigned: of who is in the call, to all endpoints of the device."""
@@ -137,7 +137,8 @@ def over_mqtt(host: str, port: int, rate: float, topics: list[str], told: Told) 
         topic = topics[which].replace("+", f"x{number}")
         what, last = topic.split("/")[1], topic.split("/")[-1]
         if what == "presence":
-            client.publish(topic, hand.online(number) if kind % 3 else RUBBISH, 0)
+            online = hand.online(topic.split("/")[2], number)
+            client.publish(topic, online if kind % 3 else RUBBISH, 0)
         elif what == "device":
             client.publish(topic, command(last, number, kind), kind % 2)
         else:

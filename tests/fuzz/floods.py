@@ -225,12 +225,16 @@ async def of_the_inbox(stage: Scene, rate: int, lasts_s: float, outcome: Outcome
 
 
 async def of_presence(stage: Scene, rate: int, lasts_s: float, outcome: Outcome) -> None:
-    """Of a phone that comes anew each time, of more and more phones of a contact, and of strangers'."""
+    """Of a phone that comes anew each time, of more and more phones of a contact, and of strangers'.
+
+    The contacts' are there by the names of their keys, which everybody can copy.
+    """
     topics = [f"appliance/presence/{one}" for one in ("alice/flood", "bob/+", "mallory/+")]
     rejected = stage.door.appliance.rejected
     call_id = await stage.in_a_call()
+    told = await stage.told(call_id)
     calm, before = await _costs(stage, lasts_s / 2), sum(rejected.values())
-    async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics):
+    async with flooding("mqtt", "127.0.0.1", str(stage.port), str(rate), *topics, told=told):
         flooded = await _costs(stage, lasts_s)
         took = await stage.hung_up(call_id)
     await stage.drained()
