@@ -47,7 +47,7 @@ PAGES = "pages.pem"
 """In the folder, where pages are to meet another certificate than everybody else: it, and its key."""
 FOR_PAGES = "8884"
 """The listener of a house that pages come to, as the shipped configuration has it."""
-STARTS_S, LOOK_S = 5.0, 0.02
+STARTS_S, LOOK_S = 3.0, 0.02
 """How long a broker that only starts is waited for until it can be told something; how often is looked."""
 HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 ROOT = re.compile(r"[^+#\s/\x00]+(/[^+#\s/\x00]+)*")
