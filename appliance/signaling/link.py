@@ -610,13 +610,13 @@ class MqttSignaling:
         if self._pairing is not None:
             for uid in before - self._known:
                 self._pairing.invitations.forget(uid)
-        self._listen()
         for uid in self._presence.uids():
             if uid not in self._contacts:
                 self._listed.drop(uid)
                 self._signers.forget(uid)
                 for change in self._presence.drop(uid):
                     self._post(change)
+        self._listen()
         for change in self._presence.recount():
             self._present(change)
         for uid, topic, payload in self._strangers.items():

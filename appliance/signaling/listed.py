@@ -66,15 +66,8 @@ class Listed:
         return uid in self._uids
 
     def followed(self) -> frozenset[str]:
-        """Whom the lists name that the core followed."""
-        followed = {(call_id, host) for call_id, host in self._followed.items()}
-        return frozenset(
-            one.uid
-            for of_sender in self._told.values()
-            for told, listing in of_sender.items()
-            if told in followed
-            for one in listing
-        )
+        """Whom the lists name that count."""
+        return self._uids
 
     def keys_of(self, uid: str) -> Mapping[str, PublicKey]:
         """The keys that lists that count tell of that uid, each by its thumbprint."""

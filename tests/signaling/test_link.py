@@ -223,9 +223,11 @@ async def test_a_call_goes_to_and_fro(connect: Connect) -> None:
 
 async def test_what_was_retained_in_an_inbox_is_not_acted_on(connect: Connect) -> None:
     async with phone_at(connect) as phone:
-        phone.publish(
-            as_bytes(wire("chat", {"text": "of last week"}, clock="unknown")), retain=True
-        )
+        said = as_bytes(wire("chat", {"text": "of last week"}, clock="unknown"))
+        kept = asyncio.Event()
+        assert phone.link.publish(INBOX, said, retain=True, acknowledged=kept.set)
+        async with asyncio.timeout(30):
+            await kept.wait()  # else it may be of now
         async with door_at(connect) as door:
             await phone.epoch()
             phone.say("chat", {"text": "of now"}, id="now", seq=9)
