@@ -46,8 +46,8 @@ OF_A_FIRST_START = (
     "owner: has no keys yet|owner has no key:|nobody behind user:owner|"
     "^appliance-accounts@.*(time limit|result 'timeout')|may still log in at the broker"
 )
-"""Warnings that are right: no pins here; a broker that gets the certificate of the page; nobody paired. And of
-a processor that is shared with much else: a request for an account that takes longer than it may.
+"""Warnings that are right: no pins here; a broker that gets the certificate of the page; nobody paired. And
+of a processor that is shared with much else: a request for an account that takes longer than it may.
 """
 _PIECE = 2_000
 """Of a file in one line to the guest, whose terminal keeps 4,096 characters for who is slow to read."""
