@@ -377,7 +377,7 @@ class MqttLink:
                 self._set_state(LinkState.CONNECTED)
             case Arrived(topic, payload, retained, answer_to):
                 # amqtt sends a new client what others have subscribed to, too
-                if self._filters.match(topic):
+                if self._filters.cover(topic):
                     self._on_request(topic, payload, retained, answer_to)
             case Acknowledged(token):
                 if (acknowledged := self._waiting.pop(token, None)) is not None:

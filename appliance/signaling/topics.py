@@ -46,7 +46,7 @@ class Filters:
         self._given = frozenset(filters)
         self._others = [one for one in self._given if not _is_simple(one)]
 
-    def match(self, topic: str) -> bool:
+    def cover(self, topic: str) -> bool:
         """Whether one of them gets `topic`."""
         below = f"{topic.rpartition('/')[0]}/+"
         simple = topic in self._given or (below in self._given and matches(below, topic))

@@ -64,5 +64,5 @@ def test_many_filters_together_match_what_one_of_them_does() -> None:
             filters = Filters((first, second))
             for name in NAMES:
                 expected = matches(first, name) or matches(second, name)
-                assert filters.match(name) is expected, (first, second, name)
-    assert not Filters(()).match("a")
+                assert filters.cover(name) is expected, (first, second, name)
+    assert not Filters(()).cover("a")

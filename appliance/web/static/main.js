@@ -27,7 +27,7 @@ import { DoorView } from './door.js';
 import { pairInDemo } from './demopairing.js';
 import { DoorLink } from './doorlink.js';
 import { nextSeq, tabEndpoint } from './identity.js';
-import { ofTab } from './kept.js';
+import { ofBrowser, ofTab } from './kept.js';
 import { fetchKnown } from './login.js';
 import { pairingWith, pairings } from './pairings.js';
 import { parsePairing, takePairing } from './pairing.js';
@@ -43,6 +43,7 @@ import { Signaling } from './signaling.js';
 import { PLAIN, Pinned } from './trust.js';
 import * as words from './words.js';
 
+const NOT_KNOWN = 'appliance.not_known';
 const CREDENTIALS = 'appliance.credentials';
 const RETRY_MS = 2000;
 
@@ -334,10 +335,22 @@ async function openPhone(client, websocket_url, invitation) {
  * @param {import('./trust.js').Trust} trust @returns {import('./signaling.js').Listener}
  */
 function alert(listener, view, client, trust) {
+  // the device hears nobody whom it does not know: it says so once, and to nobody who comes back
+  const told = `${NOT_KNOWN}.${trust.kid}`;
   return {
     ...listener,
     onPaired({ kid, error }) {
-      if (kid === trust.kid && error === 'not_known') listener.onLink('revoked', null);
+      if (kid !== trust.kid || error !== 'not_known') return;
+      ofBrowser.setItem(told, 'told');
+      listener.onLink('revoked', null);
+    },
+    onLink(link, retry_s) {
+      listener.onLink(link, retry_s);
+      if (link === 'connected' && ofBrowser.getItem(told)) listener.onLink('revoked', null);
+    },
+    onMessage(message) {
+      ofBrowser.removeItem(told); // a device that was put back from a backup may know it again
+      listener.onMessage(message);
     },
     onFault(code, sentence) {
       listener.onFault(code, sentence);
