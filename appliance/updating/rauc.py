@@ -19,6 +19,8 @@ from appliance.errors import ApplianceError
 
 LOOK_S = 120.0
 """For a server that answers slowly; RAUC gives up by itself before that."""
+MARKS = 3
+"""RAUC's service has 25 s for an answer, in which its handler writes to a card; so often it is asked."""
 
 _PROGRESS = re.compile(r"^\s*(\d{1,3})% (.+?)\.?$")
 
@@ -158,9 +160,12 @@ def mark_bad(run: Run = run) -> None:
 
 
 def _mark(state: str, run: Run) -> None:
-    done = run(["status", f"mark-{state}", "booted"])
-    if done.returncode:
-        raise CannotUpdate(f"what runs cannot be marked {state}: {reason(done.stderr)}")
+    """More than once does no harm; and a good update is not to be left since a busy machine was slow."""
+    for _ in range(MARKS):
+        done = run(["status", f"mark-{state}", "booted"])
+        if not done.returncode:
+            return
+    raise CannotUpdate(f"what runs cannot be marked {state}: {reason(done.stderr)}")
 
 
 def install(source: str, say: Callable[[str], None], *, older: bool = False) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from appliance.client import Client
 from appliance.errors import ApplianceError
 
-LOOK_S = 60.0
+LOOK_S = 120.0
+"""For the doctor, while a small machine starts everything else: an update is left where it does not end."""
 PATIENCE_S = 5.0
 NOT_READY = "appliance"
 """The trouble of one that does not run: no update is good that has it."""

@@ -6,6 +6,8 @@ import io
 
 import av
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.media.base import AccessUnit
 from appliance.media.boxes import boxes, can_be_played
@@ -80,3 +82,12 @@ def test_lengths_of_other_kinds(head: bytes, body: bytes) -> None:
 @pytest.mark.parametrize("size", [2, 7])
 def test_a_length_that_is_none_ends_it(size: int) -> None:
     assert [*boxes(io.BytesIO(size.to_bytes(4) + b"moov" + bytes(90)))] == []
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_whatever_it_is_it_comes_to_an_end(first: bytes, more: bytes) -> None:
+    sized = (len(first) + 8).to_bytes(4) + b"free" + first
+    for data in (first, sized + more):
+        there = [*boxes(io.BytesIO(data))]
+        assert 8 * (len(there) - 1) <= len(data), "each has a head"
+        assert all(whole for _, whole in there[:-1]), "only the last is cut off"

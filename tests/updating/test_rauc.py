@@ -128,6 +128,21 @@ def test_marks_go_to_what_runs(device: Device) -> None:
     assert device.pi.status()["default"] == "B"
 
 
+@pytest.mark.parametrize(("late", "is_marked"), [(0, True), (2, True), (3, False)])
+def test_who_answers_too_late_is_asked_again(late: int, is_marked: bool) -> None:
+    """On a busy machine RAUC's service may have done it, and its command not have heard so."""
+    answers = [1] * late + [0] * 3
+
+    def run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, answers.pop(0), "", "Timeout was reached")
+
+    if is_marked:
+        rauc.mark_good(run)
+    else:
+        with pytest.raises(CannotUpdate, match="cannot be marked good: Timeout was reached"):
+            rauc.mark_good(run)
+
+
 @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     spoilt_json(
