@@ -145,7 +145,10 @@ def _judge_anew(turn: Turn, call: LiveCall) -> LiveCall:
     still = trusting.brought(turn, call, call.listed)
     if still == call.listed:
         return call
-    return _drop_vanished(turn, turn.put(call, listed=still))
+    call = _drop_vanished(turn, turn.put(call, listed=still))
+    if call.joined:
+        roster.watch_alone(turn, call)
+    return turn.now_of(call)
 
 
 def _tell_left_out(turn: Turn, call: LiveCall, message: Participants) -> None:

@@ -100,7 +100,7 @@ def brought(turn: Turn, call: LiveCall, listed: Iterable[Participant]) -> tuple[
     return tuple(
         one
         for one in listed
-        if one.uid == policy.uid
+        if one.uid in (policy.uid, call.host.uid)
         or policy.may(one.uid, Right.CALL)
         or policy.may(one.uid, Right.ANSWER)
     )

@@ -143,6 +143,7 @@ class Invitations:
         if invitation in self._open:
             self._open.remove(invitation)
             invitation.ended(how, what)
+            self.changed()  # who was revoked meanwhile is listened to no more
 
     def take(self, invitation: Invitation) -> None:
         """It was proven: it is good no more, and how it ended is told by whoever took it."""

@@ -165,12 +165,13 @@ class Presence:
 
     def recount(self) -> list[PresenceChanged]:
         """Keys were taken in or back: who may be there now, and who no more. It can still be told so."""
-        gone = [
-            self._drop(uid, endpoint)
-            for uid, endpoints in self._endpoints.items()
-            for endpoint, known in tuple(endpoints.items())
-            if not self._may_be_there(uid, known.kid)
-        ]
+        gone = []
+        for uid, endpoints in self._endpoints.items():
+            for endpoint, one in tuple(endpoints.items()):
+                if not self._may_be_there(uid, one.kid):
+                    said = _Presence(1, "online", one.epoch, one.name, one.kid)
+                    self._kept_out.keep(uid, endpoint, said)
+                    gone.append(self._drop(uid, endpoint))
         kept_out = [one for one in self._kept_out.items() if self._may_be_there(one[0], one[2].kid)]
         return gone + [change for one in kept_out for change in self._again(*one)]
 

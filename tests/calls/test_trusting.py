@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from appliance.calls.effects import ClosePeer, FollowList, OpenPeer, Send, StopSound
 from appliance.calls.inputs import ContactsChanged, MessageReceived
-from appliance.calls.policy import ContactPolicy
-from appliance.commands import Invite
+from appliance.calls.policy import ContactPolicy, Policy
+from appliance.commands import Invite, StartSession
 from appliance.events import CallEnded, Error, ParticipantLeft, SessionLeft
 from appliance.messages import Accept, Address, Cancel, Chat, End, Join, Reject
 from appliance.model import (
@@ -23,6 +24,8 @@ from tests.parts.household import (
     CAROL,
     DOOR,
     GATE,
+    HOME,
+    PATIENT,
     guest_in,
     joins,
     list_of,
@@ -30,6 +33,7 @@ from tests.parts.household import (
 )
 from tests.parts.play import OFFER, Play, command_of
 
+GATES_TOKEN = f"gate.{'5' * 32}.{'5' * 32}.front-door.99999.{'a' * 64}"
 STRANGER = Address("stranger", "phone")
 TABLET = Address("alice", "tablet")
 
@@ -178,6 +182,28 @@ def test_a_guest_who_is_no_contact_counts_as_the_host_vouches_for_it() -> None:
     assert play.call.member(STRANGER) is None
     hears_of(play, STRANGER, ALICE, GATE)
     assert play.call.member(STRANGER) is not None
+
+
+def may_only(*rights: Right) -> Policy:
+    gate = replace(PATIENT.contacts["gate"], may=frozenset(rights))
+    return replace(PATIENT, contacts={**PATIENT.contacts, "gate": gate})
+
+
+def test_a_host_without_rights_is_in_its_own_session() -> None:
+    play = Play(may_only(), online=HOME)
+    play.orders(StartSession(token=GATES_TOKEN))
+    play.hears(GATE, list_of(GATE, ALICE, DOOR))
+    assert [one.peer.uid for one in play.call.members] == ["gate", "alice"]
+    assert play.find(Error) == []
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_host_whose_rights_are_taken_away_is_in_it_as_before(version: int) -> None:
+    play = guest_in(GATE, DOOR, play=Play(may_only(Right.CALL), online=HOME))
+    play.happens(ContactsChanged(may_only(Right.VIEW).contacts))
+    play.hears(GATE, list_of(GATE, DOOR, version=version))
+    assert play.find(ParticipantLeft) == []
+    assert [one.peer.uid for one in play.call.members] == ["gate"]
 
 
 def test_a_list_of_contacts_alone_needs_nobodys_word() -> None:

@@ -116,6 +116,17 @@ def test_two_phones_of_one_person_may_be_invited_at_once() -> None:
     assert invitations.judge("alice", body_for(first.secret), 1) is first
 
 
+def test_whoever_follows_who_is_invited_hears_of_one_that_was_withdrawn() -> None:
+    """It was open while its contact was forgotten, which alone was no reason to listen to nobody."""
+    invitations, ends, told = Invitations("door"), Ends(), list[frozenset[str]]()
+    invitations.changed = lambda: told.append(invitations.uids())
+    one = issued(invitations, ends)
+    invitations.forget("alice")
+    assert told[-1] == {"alice"}
+    invitations.end(one, "withdrawn")
+    assert told[-1] == frozenset()
+
+
 def test_it_runs_out_by_the_time_that_it_is_told() -> None:
     invitations, ends = Invitations("door"), Ends()
     one = issued(invitations, ends, now_s=100, lasts_s=60)

@@ -88,6 +88,17 @@ def test_who_said_it_before_its_key_was_taken_in_is_there_from_then_on() -> None
     assert known.recount() == []
 
 
+def test_who_was_there_before_anybody_was_paired_is_there_again_with_its_key() -> None:
+    keys: set[str | None] = set()
+    known = Presence(lambda uid, kid: not keys or kid in keys)
+    known.told("alice", "phone-1", online(kid="first"))
+    known.told("alice", "tablet", online(kid="second"))
+    keys.add("first")
+    assert known.recount() == [went("tablet")]
+    keys.add("second")
+    assert known.recount() == [came(endpoint="tablet")]
+
+
 def test_who_is_not_told_of_again_after_a_reconnect_is_gone() -> None:
     known = Presence()
     known.told("alice", "phone-1", online())
