@@ -184,6 +184,8 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "signaling.sequence:first_number private_folder": (KEPT, ""),
     "signaling.sequence:first_number write_whole": (KEPT, ""),
     "socket_path:prepare_folder mkdir": (NONE, "a socket's folder"),
+    "signaling.marks:mark_of private_folder": (KEPT, "whole_file:private_folder"),
+    "signaling.marks:mark_of write_whole": (KEPT, "whole_file:write_whole"),
     "socket_path:only_one os.open": (NONE, "a lock"),
     "socket_path:prepare_folder chmod": (NONE, "a socket's folder"),
     "trust.authority:Authority.load_or_make private_folder": (KEPT, ""),

@@ -314,7 +314,7 @@ async def test_the_oldest_make_room_while_it_is_recorded(
     monkeypatch.setattr(recorder, "ROOM_EVERY_S", 0.1)
     old = [tmp_path / f"2026-11-1{day}T09-00-00Z_0a0b0c0d.mp4" for day in (7, 8)]
     for path in old:
-        path.write_bytes(bytes(490_000))
+        path.write_bytes((490_000).to_bytes(4) + b"moov" + bytes(489_992))  # as what can be played
     async with talking(tmp_path, max_mb=1) as (booth, alice):
         path = await begun(booth)
         assert all(path.exists() for path in old)
