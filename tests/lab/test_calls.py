@@ -29,7 +29,7 @@ press = "answer"
 
 [relays.door]
 pin = "GPIO27"
-pulse_s = 8
+pulse_s = 5
 
 [audio.speaker]
 playback = "loudspeaker"
