@@ -184,7 +184,8 @@ async def test_a_program_at_the_broker_does_the_same(tmp_path: Path) -> None:
         port = door.appliance.config.mqtt.port
         program = program.replace('"localhost", 1883', f'"127.0.0.1", {port}')
         program = program.replace(
-            "    client.subscribe", '    print("on", flush=True)\n    client.subscribe'
+            "    client.subscribe",
+            '    client.on_subscribe = lambda *_: print("on", flush=True)\n    client.subscribe',
         )
         async with (
             outside(door, tmp_path, sys.executable, "-c", program) as output,
