@@ -14,7 +14,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 PINS := $(VENV)/constraints.txt
-DEMO := $(VENV)/.demo-installed
+comma := ,
+# other extras are another installation
+DEMO := $(VENV)/.demo-installed$(if $(filter-out demo,$(EXTRAS)),-$(subst $(comma),-,$(EXTRAS)))
 TEST := $(VENV)/.test-installed
 ATHERIS := $(VENV)/.atheris-installed
 CODE := appliance tests

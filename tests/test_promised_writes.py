@@ -73,6 +73,7 @@ GIVEN_AGAIN = "done again by the next command, and by whole_file"
 CENSUS: dict[str, tuple[Promise, str]] = {
     "broker.authority:Authority.make write_whole": (KEPT, ""),
     "broker.authority:Authority._write_revoked write_whole": (KEPT, ""),
+    "broker.command:_account private_folder": (KEPT, "whole_file:private_folder"),
     "broker.command:_account write_whole": (KEPT, "whole_file:write_whole"),
     "broker.command:_pages write_whole": (KEPT, "whole_file:write_whole"),
     "broker.handing_out:HandedOut._key write_whole": (KEPT, ""),

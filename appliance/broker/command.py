@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 from appliance.broker.places import CONFIGURATION, FOLDER, PID_FILE
 from appliance.errors import ApplianceError
 from appliance.trust.authority import CERTIFICATE_FILE
-from appliance.whole_file import write_whole
+from appliance.whole_file import private_folder, write_whole
 
 if TYPE_CHECKING:
     from appliance.broker.house import House
 
 T = TypeVar("T")
+NOBODY_TOLD = "No running mosquitto was found: it is told when it starts."
 AGAIN_S = 2.0
 """mosquitto forgets what it is told while it reads its accounts (2.0.21), so who is told of two after each
 other may know the first alone. Then it is told once more."""
@@ -119,12 +120,17 @@ def _new_local(house: House, options: Namespace) -> int:
 
 def _account(options: Namespace) -> int:
     house = _house(options)
+    if options.to is not None:  # before anything is changed
+        _writing(lambda: private_folder(options.to.parent))
     password = _writing(lambda: house.make(options.name))
     if options.to is None:
         _say(password)
     else:
         _writing(lambda: write_whole(options.to, f"{password}\n".encode()))
-    house.reload(options.pid_file)
+    if (
+        not house.reload(options.pid_file) and options.to is not None
+    ):  # else only a password is said
+        _say(NOBODY_TOLD)
     return 0
 
 
@@ -140,7 +146,7 @@ def _remove(options: Namespace) -> int:
     if not _writing(lambda: house.remove(options.name)):
         raise ApplianceError(f"{options.name} has no account and no certificate")
     if not house.reload(options.pid_file):
-        _say("No running mosquitto was found: it is told when it starts.")
+        _say(NOBODY_TOLD)
     return 0
 
 

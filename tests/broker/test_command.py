@@ -39,7 +39,7 @@ def test_an_account_with_its_password_on_the_screen_or_in_a_file(
     shown = capsys.readouterr().out.strip()
     file = tmp_path / "mqtt.password"
     assert run(folder, "account", "front-door", "--to", str(file)) == 0
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == f"{command.NOBODY_TOLD}\n"
     kept = House(folder).passwords.accounts()
     assert fits(shown, kept["alice"])
     assert fits(file.read_text().strip(), kept["front-door"])
@@ -108,8 +108,22 @@ def test_pages_meet_another_certificate_only_where_it_is_good_and_another(
 def test_faults_are_sentences(folder: Path, tmp_path: Path, capsys: Captured) -> None:
     assert run(tmp_path / "none", "account", "alice") == FAILED
     assert "appliance broker new" in capsys.readouterr().err
-    assert run(folder, "account", "alice", "--to", str(tmp_path / "no" / "file")) == FAILED
-    assert "No such file" in capsys.readouterr().err
+    before = (folder / "passwords").read_bytes()
+    (tmp_path / "file").write_text("where a folder should be")
+    assert run(folder, "account", "alice", "--to", str(tmp_path / "file" / "password")) == FAILED
+    assert "Not a directory" in capsys.readouterr().err
+    assert (folder / "passwords").read_bytes() == before, "the account is as it was"
+
+
+def test_where_a_password_goes_is_made_and_that_nobody_was_told_is_said(
+    folder: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """/etc/credstore is on no system before somebody makes it."""
+    file = tmp_path / "credstore" / "appliance.mqtt.password"
+    assert run(folder, "account", "alice", "--to", str(file)) == 0
+    assert file.read_text().strip()
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert "No running mosquitto was found" in capsys.readouterr().out
 
 
 def test_a_request_at_the_socket(

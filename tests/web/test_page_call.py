@@ -72,6 +72,9 @@ async def test_whoever_answers_first_stops_the_others(modules: Page) -> None:
     _, stopped = await play(modules, invite(), elsewhere)
     assert stopped.phase == "ended: answered_elsewhere"
     assert stopped.state["missed"] is None
+    # who was not needed may be invited into it all the same
+    *_, rung = await play(modules, invite(), elsewhere, invite(at=4000))
+    assert rung.phase == "incoming"
     # too late: the accept is on its way already
     *_, late = await play(modules, invite(), {"type": "answer"}, described(), elsewhere)
     assert late.phase == "ended: answered_elsewhere"

@@ -88,7 +88,8 @@ export function end(state, reason, now, last_words, kicked_by = null) {
   const asks = Object.keys(call.asks).map((id) => `ask:${id}`);
   return [
     {
-      ...remember(state, call.call_id, now),
+      // who was rung and not needed may be invited into it; what was sent before that has a lower number
+      ...(reason === 'answered_elsewhere' ? state : remember(state, call.call_id, now)),
       phase: 'ended',
       reason,
       call: { ...call, ended_at: now, kicked_by, unlock: null, questions: [], notices: [] },
