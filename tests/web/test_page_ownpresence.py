@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from appliance.config import Security
 from appliance.invitation import link_of
 from tests.parts.house import config_for, house
 from tests.parts.mosquitto import Mosquitto
-from tests.parts.need import program
 from tests.web.visiting import opened, part
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -134,22 +133,14 @@ class LostPhone(paho.Client):
         self.publish(topic, '{"v":1,"state":"offline"}', 1, retain=True)
 
 
-@pytest.fixture
-def lone(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(program("mosquitto"), tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
-
-
 @pytest.mark.broker
 @pytest.mark.timeout(300)
 @pytest.mark.asyncio(loop_scope="function")
 async def test_a_lost_phone_that_says_the_other_is_away_is_overruled(
-    browser: Browser, lone: Mosquitto, tmp_path: Path
+    browser: Browser, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
-    config = config_for(lone.port, security=Security("refuse"))
-    url = f"ws://127.0.0.1:{lone.websocket_port}/"
+    config = config_for(mosquitto.port, security=Security("refuse"))
+    url = f"ws://127.0.0.1:{mosquitto.websocket_port}/"
     async with house(config, tmp_path, websocket_url=url) as one:
         assert one.appliance.page is not None
         assert one.appliance.invite is not None
@@ -161,7 +152,7 @@ async def test_a_lost_phone_that_says_the_other_is_away_is_overruled(
             await expect(part(tab, "phone")).to_have_attribute("data-door", "online")
             await one.until_true(lambda: "alice" in one.appliance.engine.state.presence)
             [phone] = one.appliance.engine.state.presence["alice"]
-            lost = LostPhone(lone, f"appliance/presence/alice/{phone.endpoint}")
+            lost = LostPhone(mosquitto, f"appliance/presence/alice/{phone.endpoint}")
             lost.loop_start()
             try:
                 await one.until_true(lambda: "offline" in lost.told and lost.told[-1] == "online")
