@@ -250,6 +250,8 @@ async def running(
         on_alive()
 
         await wiring.signaling(appliance, stack)  # it connects in a thread, while media is imported
+        if demo is None:  # whose page pairs by itself
+            wiring.warn_of_keyless(appliance)
         await wiring.screen(appliance, stack)
         await wiring.media(appliance, stack)
         if sys_root is None and config.device.board == "pi":

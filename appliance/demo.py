@@ -34,25 +34,25 @@ QUIET_DBFS = -60
 def demo(port: int, open_browser: bool) -> int:
     """Run until Ctrl-C; the exit status."""
     journal.set_up(logging.WARNING)
-    config = load(shipped("simulated.toml"), {})
-    # the page pairs by itself here, so that what is seen is what a paired phone sees
-    config = replace(
-        config, http=replace(config.http, port=port), security=Security(unsigned="refuse")
-    )
-    return asyncio.run(_run(config, open_browser=open_browser))
-
-
-async def _run(config: Config, *, open_browser: bool) -> int:
-    stop = stopped_by_signal()
-    # each demo begins anew: nobody is to wonder about a do not disturb of yesterday
+    # each demo begins anew: nobody is to wonder about a do not disturb of yesterday, or of another door's
     with TemporaryDirectory(prefix="appliance-demo-") as folder:
-        async with (
-            EmbeddedBroker() as broker,
-            demonstrating(config, broker, state_folder=Path(folder)) as appliance,
-        ):
-            _invite_in(appliance, open_browser=open_browser)
-            await stop.wait()
-        sys.stdout.write("\nThe demo ends.\n")
+        config = load(shipped("simulated.toml"), {"STATE_DIRECTORY": folder})
+        # the page pairs by itself here, so that what is seen is what a paired phone sees
+        config = replace(
+            config, http=replace(config.http, port=port), security=Security(unsigned="refuse")
+        )
+        return asyncio.run(_run(config, Path(folder), open_browser=open_browser))
+
+
+async def _run(config: Config, folder: Path, *, open_browser: bool) -> int:
+    stop = stopped_by_signal()
+    async with (
+        EmbeddedBroker() as broker,
+        demonstrating(config, broker, state_folder=folder) as appliance,
+    ):
+        _invite_in(appliance, open_browser=open_browser)
+        await stop.wait()
+    sys.stdout.write("\nThe demo ends.\n")
     return 0
 
 

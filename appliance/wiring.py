@@ -243,7 +243,6 @@ async def signaling(appliance: Appliance, stack: AsyncExitStack) -> None:
     config, contacts, engine = appliance.config, appliance.contacts, appliance.engine
     first_seq = await asyncio.to_thread(_prepare_to_sign, appliance)
     appliance.mark = await asyncio.to_thread(mark_of, appliance.key, appliance.folder)
-    _warn_of_keyless(appliance)
     unsigned = config.security.unsigned
     seen = await _keeping(contacts, stack)
     key = appliance.key
@@ -314,7 +313,8 @@ def _prepare_to_sign(appliance: Appliance) -> int:
     return first_number(appliance.folder, time.time_ns() // 1_000_000)
 
 
-def _warn_of_keyless(appliance: Appliance) -> None:
+def warn_of_keyless(appliance: Appliance) -> None:
+    """Whoever was never paired is a mistake of the owner's, or one that is still to come."""
     if appliance.config.security.unsigned == "refuse":
         for uid, contact in appliance.contacts.all().items():
             if not contact.keys:

@@ -121,17 +121,26 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """`appliance demo`, until Ctrl-C."""
     port = free_port()
-    environ = os.environ | {"APPLIANCE_SOCKET": str(tmp_path_factory.mktemp("demo") / "socket")}
-    with subprocess.Popen(
-        [sys.executable, "-m", "appliance", "demo", "--no-browser", "--port", str(port)],
-        env=environ,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    home = tmp_path_factory.mktemp("demo")
+    book = home / ".local/state/appliance/contacts.toml"
+    book.parent.mkdir(parents=True)
+    book.write_text("of a door of this computer, and broken: no matter")
+    environ = os.environ | {"APPLIANCE_SOCKET": str(home / "socket")}
+    with (
+        (home / "stderr").open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "appliance", "demo", "--no-browser", "--port", str(port)],
+            env=environ | {"HOME": str(home)},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
             assert said == f"Front door is ready: http://localhost:{port}/\n"
+            assert (home / "stderr").read_text() == "", "nothing is wrong with a demo"
             yield Demo(f"http://localhost:{port}/", environ)
         finally:
             process.send_signal(2)

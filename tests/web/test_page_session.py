@@ -122,8 +122,13 @@ async def test_hand_hold_keys_and_requests_arrive_as_messages(
         await front_door.ears.hears()
         await part(tab, "show-people").click()
         await part(tab, "invite-bob").click()
-        request = (await front_door.hear("request"))["body"]
+        asked = await front_door.hear("request")
+        request = asked["body"]
         assert (request["action"], request["receiver"]) == ("invite", "user:bob")
+        granted = {"request_id": request["request_id"], "accepted": True}
+        front_door.reply(asked, "response", granted)
+        await expect(part(tab, "notes")).to_contain_text("bob is being invited.")
+        await expect(part(tab, "notes")).not_to_contain_text("user:bob")
         gathering.guests.append(Guest("bob", "elsewhere", alice.call_id, "connected"))
         gathering.tell()
         await expect(part(tab, "invite-bob")).to_have_count(0)

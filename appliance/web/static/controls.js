@@ -210,7 +210,8 @@ export function answeredAsk(
   const { [request_id]: _answered, ...asks } = call.asks;
   const { action } = ask;
   const about = others(call).find((id) => whereto(call, id).uid === ask.uid);
-  const name = about ? nameOf(call, about) : (ask.receiver ?? ask.uid ?? call.peer.name);
+  const invited = ask.receiver?.replace(/^(user|group):/, '');
+  const name = about ? nameOf(call, about) : (invited ?? ask.uid ?? call.peer.name);
   const at_host = { action, name, at: now };
   return inTurn(
     { ...state, call: { ...call, asks } },
