@@ -25,14 +25,13 @@ NIGHTS = {
     "test_board.py": "night",
     "test_networks.py": "night",
     "test_night.py": "night",
-    "test_blackout.py": "unit",
-    "test_stop.py": "unit",
-    "test_unit.py": "unit",
+    "test_blackout.py": "spare",
+    "test_stop.py": "spare",
+    "test_unit.py": "spare",
 }
-"""Whose tests take `night`, or before it is there one of their own; and which of the two such machines.
+"""Whose tests take `night`, and whose take the `spare` machine or one of their own: each has a worker.
 
-There are two because the machine that goes by the clock waits for some of its time: somebody is to have the
-processors then.
+There are three machines for two processors because two would not be done at the same time.
 """
 PATIENCE_S = 900
 """A machine boots in seconds, and in minutes where everything else is busy, too."""
@@ -56,8 +55,15 @@ def night() -> Iterator[Machine]:
         yield machine
 
 
+@pytest.fixture(scope="session")
+def spare() -> Iterator[Machine]:
+    """Another `night`, for what is done in small steps: between two it moves to a free processor."""
+    with _machine(virtual=True, shares=True) as machine:
+        yield machine
+
+
 @contextlib.contextmanager
-def _machine(*, virtual: bool) -> Iterator[Machine]:
+def _machine(*, virtual: bool, shares: bool = False) -> Iterator[Machine]:
     if not (KERNEL.is_there and GUEST.is_there):
         if not os.environ.get("CI"):
             pytest.skip("the lab has not been built on this machine: make lab (some minutes, once)")
@@ -65,7 +71,9 @@ def _machine(*, virtual: bool) -> Iterator[Machine]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
         try:
-            machine = stack.enter_context(Machine(folder / "machine", virtual=virtual))
+            machine = stack.enter_context(
+                Machine(folder / "machine", virtual=virtual, shares=shares)
+            )
         except CannotStartHere as reason:  # nobody can mend that, in CI neither
             pytest.skip(str(reason))
         yield machine

@@ -27,6 +27,7 @@ from typing import Any, Literal, Self
 
 from tests.lab.guest import guest
 from tests.lab.kernel import kernel
+from tests.lab.processors import Processor
 from tests.lab.project import project
 from tests.lab.trial import memory, starts
 
@@ -37,8 +38,8 @@ RUN_S = 120.0
 PATIENCE_S = 120.0
 """How much longer its answer may take."""
 
-LESS_URGENT = 5
-"""The niceness of a machine whose time jumps."""
+LESS_URGENT, LEAST_URGENT = 5, 8
+"""The niceness of a machine whose time jumps, and of one that shares a processor: it gets a third."""
 
 PINS = "/run/lab-pins"
 
@@ -90,12 +91,21 @@ class Step:
 class Machine:
     """One guest. Whoever drives it waits for it."""
 
-    def __init__(self, folder: Path, *, virtual: bool = False, words: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        virtual: bool = False,
+        shares: bool = False,
+        words: Sequence[str] = (),
+    ) -> None:
         """`folder` is made, and gets its console and what is shared. `words` are more for its kernel.
 
         `virtual` time passes only while a step is being done, and jumps whenever all of the guest waits.
+        Who `shares` has a processor of its own only where no other machine wants it.
         """
         self.folder, self.virtual, self._words = folder, virtual, words
+        self._shares = shares
         self.shared = folder / "shared"
         """What the guest has as /host: each sees what the other writes."""
         self._numbers = iter(range(1, 1 << 31))
@@ -200,6 +210,7 @@ class Machine:
     # -------------------- its life
 
     def _boot(self) -> None:
+        self._processor = Processor(first=not self.virtual, shares=self._shares)
         ours, theirs = socket.socketpair()
         images = f"ubd0r={guest()}", f"ubd1r={project()}"
         words = [
@@ -232,7 +243,11 @@ class Machine:
 
     def _begin(self, words: Sequence[str], line: socket.socket) -> None:
         """Start its kernel, which answers at the other end of that line."""
-        with line, (self.folder / "console").open("wb") as console:
+        with (
+            line,
+            (self.folder / "console").open("wb") as console,
+            self._processor.here(),
+        ):
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -247,11 +262,12 @@ class Machine:
 
     def _yield_to_others(self) -> None:
         """Who has all the time in the world leaves the processors to a machine that goes by the clock."""
+        nice = LEAST_URGENT if self._shares else LESS_URGENT
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, LESS_URGENT)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
         # where each session has its own share, niceness is one's within that (sched(7), autogroup)
         with contextlib.suppress(OSError):
-            Path(f"/proc/{self._process.pid}/autogroup").write_text(str(LESS_URGENT))
+            Path(f"/proc/{self._process.pid}/autogroup").write_text(str(nice))
 
     def stop(self) -> None:
         """End it as when its power is cut: all that it has is in memory, and of no use any more."""
@@ -262,11 +278,13 @@ class Machine:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._line.close()
+        self._processor.leave()
 
     # -------------------- the line
 
     def _ask(self, **what: Any) -> int:
         number = next(self._numbers)
+        self._processor.move(self._process.pid)
         try:
             self._line.sendall(json.dumps({"id": number, **what}).encode() + b"\n")
         except OSError as error:

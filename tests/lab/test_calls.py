@@ -15,8 +15,6 @@ HELD = (17, 18, 27)
 
 CONFIG = """
 [media]
-width = 320
-height = 240
 framerate = 5
 
 [buttons.leave]
@@ -36,7 +34,7 @@ playback = "loudspeaker"
 capture = "microphone"
 echo = "off"
 """
-"""Small pictures, and no canceller: a simulated machine has one slow processor for both ends of a call.
+"""Few pictures, and no canceller: a simulated machine has one slow processor for both ends of a call.
 
 And a pulse that is seen by whoever does not get to look for some seconds.
 """

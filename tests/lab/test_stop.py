@@ -9,5 +9,5 @@ from tests.lab.machine import Machine
 
 
 @pytest.mark.thorough
-def test_a_stop_in_a_call_takes_less_than_three_seconds(night: Machine) -> None:
-    passes(night, "tests/lab/within/stop.py")
+def test_a_stop_in_a_call_takes_less_than_three_seconds(spare: Machine) -> None:
+    passes(spare, "tests/lab/within/stop.py")

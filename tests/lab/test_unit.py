@@ -59,9 +59,9 @@ class Guest(booted.Machine):
 
 
 @pytest.fixture(scope="module")
-def machine(night: Machine) -> Iterator[Guest]:
+def machine(spare: Machine) -> Iterator[Guest]:
     """Configured as the lab is, with a plug-in that hangs when it is told to, a secret and a hook."""
-    guest = Guest(night)
+    guest = Guest(spare)
     before = guest.read(FILE)
     mqtt = '[mqtt]\npassword_file = "$CREDENTIALS_DIRECTORY/mqtt.password"\n'
     configured = f'{before}\n{mqtt}[plugins]\nmodules = ["hanging"]\n'

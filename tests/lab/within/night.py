@@ -25,7 +25,7 @@ from tests.parts.need import program
 from tests.parts.phone import Message
 from tests.parts.told import name_of
 
-CALLS, WITH_MEDIA = {Extent.SHORT: (36, 2), Extent.ALL: (100, 4), Extent.LONG: (3000, 20)}[EXTENT]
+CALLS, WITH_MEDIA = {Extent.SHORT: (12, 2), Extent.ALL: (100, 4), Extent.LONG: (3000, 20)}[EXTENT]
 PAUSE_S = 40 if CALLS > 1000 else 5
 RING_S, IDLE_S, TALK_S = 30, 15, 2
 GRACE_S = 2.0
