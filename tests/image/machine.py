@@ -125,6 +125,7 @@ class CardMachine(Lab):
         try:
             self.power_on()
         except BaseException:
+            self._leave_its_processor()
             self._forget()
             raise
         return self
@@ -165,7 +166,12 @@ class CardMachine(Lab):
         self._line, theirs = socket.socketpair()
         self._line.settimeout(RUN_S)
         words = self._in_user_mode if self.user_mode else self._emulated
-        with theirs, self._console.open("wb") as said, self._terminal.open("wb") as shown:
+        with (
+            theirs,
+            self._console.open("wb") as said,
+            self._terminal.open("wb") as shown,
+            self._on_its_processor() if self.user_mode else contextlib.nullcontext(),
+        ):
             self._process = subprocess.Popen(
                 words(self.started, theirs.fileno(), shown.fileno()),
                 stdin=subprocess.DEVNULL,
@@ -234,6 +240,7 @@ class CardMachine(Lab):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(END_S)
         self._end()
+        self._leave_its_processor()
 
     def _in_user_mode(self, what: firmware.Start, line: int, terminal: int) -> list[str]:
         """It has no initramfs: of the slot's names the kernel itself knows that of its root's partition."""

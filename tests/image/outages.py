@@ -37,6 +37,10 @@ BUSY = """
 [panel]
 max_presses = 0
 
+# nor makes so many calls, none of which is to make room for another
+[call_log]
+max_entries = 2000
+
 [contacts.hall]
 name = "Hall"
 may = ["call", "answer", "unlock"]

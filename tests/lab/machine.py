@@ -106,6 +106,7 @@ class Machine:
         """
         self.folder, self.virtual, self._words = folder, virtual, words
         self._shares = shares
+        self._processor: Processor | None = None
         self.shared = folder / "shared"
         """What the guest has as /host: each sees what the other writes."""
         self._numbers = iter(range(1, 1 << 31))
@@ -210,7 +211,6 @@ class Machine:
     # -------------------- its life
 
     def _boot(self) -> None:
-        self._processor = Processor(first=not self.virtual, shares=self._shares)
         ours, theirs = socket.socketpair()
         images = f"ubd0r={guest()}", f"ubd1r={project()}"
         words = [
@@ -238,7 +238,7 @@ class Machine:
             self.answer(0, BOOT_S)
             self.run("systemctl is-system-running --wait", BOOT_S)
         except BaseException:
-            self._end()
+            self.stop()
             raise
 
     def _begin(self, words: Sequence[str], line: socket.socket) -> None:
@@ -246,7 +246,7 @@ class Machine:
         with (
             line,
             (self.folder / "console").open("wb") as console,
-            self._processor.here(),
+            self._on_its_processor(first=not self.virtual, shares=self._shares),
         ):
             self._process = subprocess.Popen(
                 words,
@@ -260,6 +260,19 @@ class Machine:
         if self.virtual:
             self._yield_to_others()
 
+    @contextlib.contextmanager
+    def _on_its_processor(self, *, first: bool = False, shares: bool = False) -> Iterator[None]:
+        """What is started meanwhile runs on the one that this machine has, from its first start on."""
+        if self._processor is None:
+            self._processor = Processor(first=first, shares=shares)
+        with self._processor.here():
+            yield
+
+    def _leave_its_processor(self) -> None:
+        if self._processor is not None:
+            self._processor.leave()
+            self._processor = None
+
     def _yield_to_others(self) -> None:
         """Who has all the time in the world leaves the processors to a machine that goes by the clock."""
         nice = LEAST_URGENT if self._shares else LESS_URGENT
@@ -272,19 +285,20 @@ class Machine:
     def stop(self) -> None:
         """End it as when its power is cut: all that it has is in memory, and of no use any more."""
         self._end()
+        self._leave_its_processor()
 
     def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._line.close()
-        self._processor.leave()
 
     # -------------------- the line
 
     def _ask(self, **what: Any) -> int:
         number = next(self._numbers)
-        self._processor.move(self._process.pid)
+        if self._processor is not None:
+            self._processor.move(self._process.pid)
         try:
             self._line.sendall(json.dumps({"id": number, **what}).encode() + b"\n")
         except OSError as error:

@@ -35,7 +35,12 @@ set -e
 mount -o noatime,lazytime,commit=60,errors=remount-ro /dev/ubdc /mnt
 mkdir -p /mnt/etc /mnt/state
 if [ ! -s /mnt/etc/appliance.toml ]; then
-  (cat /opt/source/config/simulated.toml; printf '[panel]\\nmax_presses = 0\\n') > /mnt/etc/appliance.toml
+  cat /opt/source/config/simulated.toml - > /mnt/etc/appliance.toml << more
+[panel]
+max_presses = 0
+[call_log]
+max_entries = 2000
+more
   sync
 fi
 mount --bind /mnt/etc /etc/appliance

@@ -53,6 +53,8 @@ keys = ["{key}"]
 may = ["call", "answer"]
 [call]
 auto_answer = ["{door}"]
+[call_log]
+max_entries = 2000
 [media]
 encoder = "software"
 width = 160

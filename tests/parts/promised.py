@@ -25,8 +25,8 @@ from typing import Any
 
 TOLD = re.compile(r"busy door: (\w+) (.*?)[\r ]*\n")
 CALL = re.compile(r"busy door: call (\S+)[\r ]*\n")
-LOG = 200
-"""As many calls as are kept."""
+LOG = 2000
+"""As many calls as are kept, which those of whoever calls many times in a second are to be told."""
 CUT_OFF = "device_restart"
 """How a call ends of which nobody saw the end."""
 DISBELIEF = frozenset(

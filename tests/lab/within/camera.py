@@ -15,7 +15,7 @@ from tests.media.videosource import Film, decoded
 
 @pytest.mark.leaves("descriptor", "thread", reason="libcamera's own, until it is unloaded")
 def test_pictures_come_in_the_size_that_was_asked_for_and_move() -> None:
-    camera = PiCamera(Plan("0", "software", 320, 240, framerate=10, bitrate_kbps=800))
+    camera = PiCamera(Plan("0", "software", 640, 480, framerate=10, bitrate_kbps=800))
     film = Film(camera)
     try:
         units = film.take(3)
@@ -24,7 +24,7 @@ def test_pictures_come_in_the_size_that_was_asked_for_and_move() -> None:
         camera.stop()
     frames = decoded(units)
     assert units[0].keyframe
-    assert {(frame.width, frame.height) for frame in frames} == {(320, 240)}
+    assert {(frame.width, frame.height) for frame in frames} == {(640, 480)}
     pictures = [frame.to_ndarray(format="gray") for frame in frames]
     assert np.std(pictures[-1]) > 20, "there is something to be seen"
     assert bars(frames[-1]) == BARS
