@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from appliance.commands import EndCall, MuteAudio, SendChatMessage
+from appliance.config import Security
 from appliance.model import Gesture
 from appliance.signaling.broker import EmbeddedBroker
 from appliance.socket_path import AlreadyRunning
@@ -207,6 +208,20 @@ async def test_what_is_wrong_about_a_message_is_told_and_nothing_else_happens(
         await alice.hear("ringing")
         await alice.send("cancel", call_id, {"reason": "cancelled", "by": None})
         await door.until("call_ended")
+
+
+async def test_of_whom_nobody_believes_for_want_of_a_key_it_warns_at_its_start(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(broker.port)
+    for security, said in (
+        (Security(unsigned="refuse"), True),
+        (Security(unsigned="allow"), False),
+    ):
+        caplog.clear()
+        async with house(replace(config, security=security), tmp_path):
+            pass
+        assert ("alice has no key: neither rung nor believed" in caplog.text) is said
 
 
 async def test_stopping_in_a_call_tells_the_other_side(broker: Broker, tmp_path: Path) -> None:

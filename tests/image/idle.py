@@ -91,7 +91,7 @@ class IdleMachine(Machine):
             self.answer(0, BOOT_S)
             self.until("systemctl is-active appliance.service multi-user.target", PATIENCE_S)
         except BaseException:
-            self._end()
+            self.stop()
             raise
 
     def _partition(self, name: str) -> Path:

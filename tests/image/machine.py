@@ -165,7 +165,9 @@ class CardMachine(Lab):
         self._heard = b""
         self._line, theirs = socket.socketpair()
         self._line.settimeout(RUN_S)
-        words = self._in_user_mode if self.user_mode else self._emulated
+        as_words = self._in_user_mode if self.user_mode else self._emulated
+        if self.user_mode:
+            user_mode_kernel()  # where it has to be built, that is not done on one processor
         with (
             theirs,
             self._console.open("wb") as said,
@@ -173,7 +175,7 @@ class CardMachine(Lab):
             self._on_its_processor() if self.user_mode else contextlib.nullcontext(),
         ):
             self._process = subprocess.Popen(
-                words(self.started, theirs.fileno(), shown.fileno()),
+                as_words(self.started, theirs.fileno(), shown.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -239,8 +241,10 @@ class CardMachine(Lab):
                 self._ask(command="systemctl poweroff --no-block", timeout=RUN_S)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(END_S)
-        self._end()
-        self._leave_its_processor()
+        try:
+            self._end()
+        finally:
+            self._leave_its_processor()
 
     def _in_user_mode(self, what: firmware.Start, line: int, terminal: int) -> list[str]:
         """It has no initramfs: of the slot's names the kernel itself knows that of its root's partition."""

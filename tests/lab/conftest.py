@@ -33,6 +33,8 @@ NIGHTS = {
 
 There are three machines for two processors because two would not be done at the same time.
 """
+RUNNING: list[Machine] = []
+"""The machines of this worker's fixtures."""
 PATIENCE_S = 900
 """A machine boots in seconds, and in minutes where everything else is busy, too."""
 
@@ -76,7 +78,9 @@ def _machine(*, virtual: bool, shares: bool = False) -> Iterator[Machine]:
             )
         except CannotStartHere as reason:  # nobody can mend that, in CI neither
             pytest.skip(str(reason))
+        RUNNING.append(machine)
         yield machine
+        RUNNING.remove(machine)
 
 
 def _build() -> None:
@@ -94,12 +98,9 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    machines = [
-        value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Machine)
-    ]
-    if report.failed and call.when == "call" and machines:
+    if report.failed and call.when != "teardown" and RUNNING:
         place = TOLD / item.name
-        machines[0].save(place)
+        RUNNING[-1].save(place)
         report.sections.append(("the lab", f"console, journal and state are in {place}"))
     return report
 

@@ -28,8 +28,8 @@ PLAYED = {
     Extent.SHORT: (
         "each subject once: about a minute\n"
         "lab: left out are the encoder, camera and card without a daemon, a camera that vanishes while"
-        " nobody calls, while it rings and in a call, a cable that is out for a minute, two of three calls"
-        " of the night, phones that are gone without a word, how long a stop takes, and power cuts:"
+        " nobody calls, while it rings and in a call, a cable that is out for a minute, seven of eight"
+        " calls of the night, phones that are gone without a word, how long a stop takes, and power cuts:"
         " LAB=all make lab"
     ),
     Extent.ALL: "all of it: some three minutes",

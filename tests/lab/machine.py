@@ -123,6 +123,11 @@ class Machine:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def session(self) -> int:
+        """Of its kernel and all processes that this runs (setsid(2))."""
+        return self._process.pid
+
     # -------------------- steps
 
     def run(self, command: str, timeout: float = RUN_S) -> Result:
@@ -231,7 +236,12 @@ class Machine:
             *(["time-travel=inf-cpu"] if self.virtual else []),
             *self._words,
         ]
-        self._begin(words, theirs)
+        try:
+            self._begin(words, theirs)
+        except BaseException:
+            ours.close()
+            self._leave_its_processor()
+            raise
         ours.settimeout(PATIENCE_S)
         self._line = ours
         try:
@@ -298,7 +308,7 @@ class Machine:
     def _ask(self, **what: Any) -> int:
         number = next(self._numbers)
         if self._processor is not None:
-            self._processor.move(self._process.pid)
+            self._processor.move(self.session)
         try:
             self._line.sendall(json.dumps({"id": number, **what}).encode() + b"\n")
         except OSError as error:

@@ -13,21 +13,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NAME = "appliance-lab-processor-{}"
-"""Whoever listens at the abstract address (unix(7)) of a processor has it; it is free when that is gone."""
+"""Who has a socket of this abstract address (unix(7)) has that processor, until the socket is closed."""
 
 
 class Processor:
     """Where a machine runs. Who goes by the clock takes the first that is free, others the last.
 
-    Who `shares` has to itself only what nobody else takes, or has left.
+    Who `shares` has none to itself that another machine has not left: of the first, until that has come.
     """
 
     def __init__(self, *, first: bool = False, shares: bool = False) -> None:
         allowed = sorted(os.sched_getaffinity(0))
         self._numbers = allowed if first else allowed[::-1]
         self.number = self._numbers[0]
+        self._awaited = {allowed[0]} if shares else set()
         self._claim = socket.socket(socket.AF_UNIX)
-        self.own = not shares and self._found()
+        self._own = not shares and self._found()
 
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
@@ -41,8 +42,8 @@ class Processor:
 
     def move(self, session: int) -> None:
         """Where another machine has ended, take its processor, if there was none for this one alone."""
-        if not self.own and self._found():
-            self.own = True
+        if not self._own and self._found():
+            self._own = True
             for _ in range(2):  # whoever was being started meanwhile, too
                 for process in _of(session):
                     with contextlib.suppress(ProcessLookupError):
@@ -54,11 +55,18 @@ class Processor:
 
     def _found(self) -> bool:
         for number in self._numbers:
+            if number in self._awaited:
+                self._awaited -= {number} if _is_taken(number) else set()
+                continue
             with contextlib.suppress(OSError):  # somebody has it
                 self._claim.bind("\0" + NAME.format(number))
                 self.number = number
                 return True
         return False
+
+
+def _is_taken(number: int) -> bool:
+    return f"@{NAME.format(number)}\n" in Path("/proc/net/unix").read_text()
 
 
 def _of(session: int) -> Iterator[int]:

@@ -55,7 +55,8 @@ class Blackout(Machine):
 
     def __init__(self, folder: Path, disk: Path) -> None:
         """`disk` is made: a file."""
-        super().__init__(folder, virtual=True, words=(f"ubd2={disk}", "systemd.unit=basic.target"))
+        words = (f"ubd2={disk}", "systemd.unit=basic.target")
+        super().__init__(folder, virtual=True, shares=True, words=words)
         maker = str(program("mke2fs", "e2fsprogs"))
         subprocess.run([maker, "-q", "-t", "ext4", str(disk), f"{DISK_MB}M"], check=True)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
+import psutil
 import pytest
 
 from tests.lab.machine import Machine, MachineError
@@ -29,6 +33,17 @@ def test_steps_go_on_beside_one_another(lab: Machine) -> None:
     lab.put("/run/later", "")
     assert waits.result().out == "seen\n"
     lab.check("rm /run/later")
+
+
+def test_all_of_it_stays_on_one_processor(lab: Machine) -> None:
+    """Its kernel, and the processes that this runs: on two, each waits for the other to wake."""
+    places = []
+    for process in psutil.pids():
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(process) == lab.session:
+                places.append(os.sched_getaffinity(process))
+    assert len(places) > 10
+    assert all(len(place) == 1 for place in places)
 
 
 def test_files_come_as_they_went(lab: Machine) -> None:

@@ -15,6 +15,8 @@ HELD = (17, 18, 27)
 
 CONFIG = """
 [media]
+width = 256
+height = 192
 framerate = 5
 
 [buttons.leave]
@@ -34,9 +36,10 @@ playback = "loudspeaker"
 capture = "microphone"
 echo = "off"
 """
-"""Few pictures, and no canceller: a simulated machine has one slow processor for both ends of a call.
+"""Few pictures and no canceller: both ends of a call have one slow processor.
 
-And a pulse that is seen by whoever does not get to look for some seconds.
+The size is nobody else's, the camera's least of all. And a pulse that is seen by whoever does not get
+to look for some seconds.
 """
 
 UNIT = "[Service]\nWatchdogSec=10min\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -51,25 +52,37 @@ def test_what_is_started_there_stays_there_and_who_starts_it_does_not(two: tuple
     place.leave()
 
 
+THREADS = """
+import threading, time
+thread = threading.Thread(target=time.sleep, args=(600,), daemon=True)
+thread.start()
+print(thread.native_id, flush=True)
+time.sleep(600)
+"""
+
+
 def test_who_shares_one_moves_to_that_of_a_machine_that_has_ended(two: tuple[int, int]) -> None:
-    by_the_clock, one, other = Processor(first=True), Processor(), Processor(shares=True)
+    """With all that it consists of, threads too."""
+    one, other = Processor(), Processor(shares=True)
+    by_the_clock: Processor | None = None
     with other.here():
-        # a shell, and what that has started
-        command = ["sh", "-c", "sleep 600 & echo $!; wait"]
-        shell = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        command = [sys.executable, "-c", THREADS]
+        machine = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        assert shell.stdout is not None
-        child = int(shell.stdout.readline())
-        other.move(shell.pid)
-        assert os.sched_getaffinity(child) == {two[1]}, "all are taken"
+        assert machine.stdout is not None
+        thread = int(machine.stdout.readline())
+        other.move(machine.pid)
+        assert os.sched_getaffinity(thread) == {two[1]}, "the first is for who goes by the clock"
+        by_the_clock = Processor(first=True)
+        other.move(machine.pid)
+        assert os.sched_getaffinity(thread) == {two[1]}, "all are taken"
         by_the_clock.leave()
-        other.move(shell.pid)
+        other.move(machine.pid)
         assert other.number == two[0]
-        assert os.sched_getaffinity(child) == os.sched_getaffinity(shell.pid) == {two[0]}
-        one.leave()
-        other.move(shell.pid)
-        assert os.sched_getaffinity(child) == {two[0]}, "it has one of its own"
+        assert os.sched_getaffinity(thread) == os.sched_getaffinity(machine.pid) == {two[0]}
     finally:
-        os.killpg(shell.pid, 9)
-        shell.communicate()
-        other.leave()
+        os.killpg(machine.pid, 9)
+        machine.communicate()
+        for each in (one, other, by_the_clock):
+            if each is not None:
+                each.leave()

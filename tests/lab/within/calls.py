@@ -150,7 +150,7 @@ async def they_see_and_hear_each_other(door: Overheard, alice: Phone) -> None:
     async with somebody_says(DOOR_HZ):
         await sees(alice)
         assert alice.media.latest is not None
-        assert (alice.media.latest.width, alice.media.latest.height) == (320, 240)
+        assert (alice.media.latest.width, alice.media.latest.height) == (256, 192)
         assert bars(alice.media.latest) == BARS
         await until_heard(ALICE_HZ)
         await hears(alice)
