@@ -28,6 +28,7 @@ from tests.lab.within.front import (
     let_go_of,
     press,
     somebody_says,
+    starts_while_others_have,
     the_camera_is_there,
     told,
     unplug_the_camera,
@@ -194,6 +195,56 @@ async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
     await hangs_up_at_the_door(door, alice)
     await door.until_status(lambda status: not status["media"]["camera_open"])
     await until_all_is_well(door)
+
+
+@pytest.mark.thorough
+async def test_a_call_that_comes_in_while_the_card_is_in_use_has_sound_once_it_is_not(
+    door: Overheard, alice: Phone
+) -> None:
+    """In a call nobody else can take it: the door has it."""
+    async with card_in_use():
+        await alice.call("e" * 32, ALICE_HZ)
+        await alice.hear("ringing")
+        await until_lit(LED, True)
+        await press(ANSWER)
+        await alice.connected()
+        await told(door, "session_joined")
+        await told(door, "local_microphone_exception", type="device_occupied")
+        await sees(alice)
+        await until_connected(door)
+    await told(door, "local_microphone_exception", type=None)
+    async with somebody_says(DOOR_HZ):
+        await hears(alice)
+        await until_heard(ALICE_HZ)
+    await until_all_is_well(door)
+    await hangs_up_at_the_door(door, alice)
+
+
+@pytest.mark.thorough
+async def test_each_pin_is_had_back_in_whichever_state_it_is_let_go() -> None:
+    """The light while nobody calls, the relay while it rings, the button in a call."""
+    await starts_while_others_have(BUTTON, LED, DOOR)
+    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+        await let_go_of(LED)
+        await door.until_status(lambda status: "leds.status" not in failures(status))
+        await door.ask(command="initiate_call", args={})
+        invite = await alice.hear("invite")
+        await alice.send("ringing", invite["call_id"], {})
+        await until_lit(LED, True)
+        assert set(failures(await door.status())) >= {"buttons.call", "relays.door"}
+        await let_go_of(DOOR)
+        await door.until_status(lambda status: "relays.door" not in failures(status))
+        await alice.answer(invite, ALICE_HZ)
+        await told(door, "session_joined")
+        await door.ask(command="unlock", args={"relay": "door"})
+        await until_lit(DOOR, True)
+        await let_go_of(BUTTON)
+        await door.until_status(lambda status: "buttons.call" not in failures(status))
+        await press(BUTTON)
+        await told(door, "call_button_clicked", button="call")
+        await until_connected(door)
+        await hangs_up_at_the_door(door, alice)
+        await until_lit(DOOR, False)
 
 
 @pytest.mark.parametrize("when", [pytest.param("idle", marks=pytest.mark.thorough), "ringing"])

@@ -169,6 +169,15 @@ async def let_go_of(pin: int) -> None:
     await _systemctl("stop", f"hold-{pin}")
 
 
+async def starts_while_others_have(*pins: int) -> None:
+    """The daemon starts anew, and other programs have had these pins before it."""
+    await _systemctl("stop", "appliance")
+    for pin in pins:
+        words = f"--quiet --unit=hold-{pin} gpiomon --chip {CHIP.resolve().name} {pin}"
+        await _does("systemd-run", *words.split())
+    await _starts()
+
+
 @asynccontextmanager
 async def card_in_use() -> AsyncIterator[None]:
     """Other programs have the loudspeaker and the microphone, once the door has let them go."""
@@ -197,6 +206,10 @@ async def the_camera_is_there() -> None:
         return
     await _systemctl("stop", "appliance")
     await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
+    await _starts()
+
+
+async def _starts() -> None:
     await _systemctl("start", "appliance")
     async with asyncio.timeout(3 * PATIENCE_S):
         while True:
@@ -208,7 +221,11 @@ async def the_camera_is_there() -> None:
 
 
 async def _systemctl(*words: str) -> None:
-    process = await asyncio.create_subprocess_exec("systemctl", *words)
+    await _does("systemctl", *words)
+
+
+async def _does(*words: str) -> None:
+    process = await asyncio.create_subprocess_exec(*words)
     assert await process.wait() == 0
 
 
