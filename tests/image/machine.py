@@ -30,8 +30,8 @@ from pathlib import Path
 from tests.image import firmware
 from tests.image.card import Card
 from tests.image.kernel import user_mode_kernel
+from tests.lab.machine import NOT_LONGER, MachineError, Result
 from tests.lab.machine import Machine as Lab
-from tests.lab.machine import MachineError, Result
 from tests.lab.trial import memory
 from tests.parts.mosquitto import free_port
 from tests.parts.need import program
@@ -175,7 +175,7 @@ class CardMachine(Lab):
             self._on_its_processor() if self.user_mode else contextlib.nullcontext(),
         ):
             self._process = subprocess.Popen(
-                as_words(self.started, theirs.fileno(), shown.fileno()),
+                [*NOT_LONGER, *as_words(self.started, theirs.fileno(), shown.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,

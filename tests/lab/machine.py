@@ -41,6 +41,9 @@ PATIENCE_S = 120.0
 LESS_URGENT, LEAST_URGENT = 5, 8
 """The niceness of a machine whose time jumps, and of one that shares a processor: it gets a third."""
 
+NOT_LONGER = ("setpriv", "--pdeathsig", "KILL")
+"""Begins a command that ends with whoever has started it, however that ends."""
+
 PINS = "/run/lab-pins"
 
 _NEEDLESS = (
@@ -259,7 +262,7 @@ class Machine:
             self._on_its_processor(first=not self.virtual, shares=self._shares),
         ):
             self._process = subprocess.Popen(
-                words,
+                [*NOT_LONGER, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
