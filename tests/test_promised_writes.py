@@ -94,7 +94,7 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "calls.drawing:main write_text": (NONE, "a document of the project's"),
     "cli:main os.open": (NONE, "/dev/null"),
     "demo:_as_wav open wb": (NONE, "in memory"),
-    "demo:_run TemporaryDirectory": (NONE, "scratch"),
+    "demo:demo TemporaryDirectory": (NONE, "scratch"),
     "erasing:_delete unlink": (KEPT, ""),
     "media.movie:Growing.write os.write": (SOON, ""),
     "media.movie:Growing.close os.ftruncate": (KEPT, ""),

@@ -63,6 +63,16 @@ def _as_told(one: Participant) -> Participant:
     return replace(one, state=ParticipantState.CONNECTED)
 
 
+def tell_anew(turn: Turn, call: LiveCall, address: Address | None) -> LiveCall:
+    """As the host: that endpoint, or this device (None), is at the broker under another epoch.
+
+    Without it the others would write to nobody, and of two lists only the later one counts.
+    """
+    if turn.hosts(call) and (address is None or is_in(call, address)):
+        return turn.put(call, told=())
+    return call
+
+
 def send_list(turn: Turn, call: LiveCall) -> None:
     """Send the list once more, for who missed it; without those who were let in and do not come."""
     if not turn.hosts(call):

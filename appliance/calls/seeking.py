@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from appliance.calls import renegotiating
+from appliance.calls import renegotiating, roster
 from appliance.calls.call import LiveCall, Member
 from appliance.calls.effects import ClosePeer, SettleMessage, StartTimer
 from appliance.calls.inputs import LinkState, Timer
@@ -39,6 +39,7 @@ def reachable(turn: Turn, call: LiveCall, address: Address | None) -> None:
     Then it may well have another address, and what was offered before leads nowhere. Of the contacts
     each is told of by itself; a guest's other guests are not.
     """
+    call = roster.tell_anew(turn, call, address)
     for member in call.members:
         unseen = address is None and member.peer.uid not in turn.policy.contacts
         if _is_lost(member) and (unseen or member.address == address):

@@ -16,12 +16,15 @@ from appliance.calls.effects import (
 )
 from appliance.calls.inputs import (
     HangUpAnswered,
+    LinkChanged,
+    LinkState,
     MessageExpired,
     PeerAnswered,
     PeerConnected,
     PeerFailed,
     PeerLost,
     PeerOffered,
+    PresenceChanged,
 )
 from appliance.commands import (
     EndCall,
@@ -223,6 +226,27 @@ def test_the_list_is_sent_again_every_10_s_for_who_missed_one() -> None:
     assert play.message_of(ALICE, Participants).version == version
     play.hears(ALICE, Request("r1", RequestAction.PARTICIPANTS))
     assert [one[2] for one in play.sent] == ["participants", "participants", "response"]
+
+
+def test_who_is_at_the_broker_anew_is_told_of_at_once_in_a_list_that_counts() -> None:
+    play = session_of(ALICE, BOB)
+    version = play.call.list_version
+    play.happens(PresenceChanged("bob", "phone", online=True, epoch="another"))
+    assert set(lists(play)) == {"alice", "bob"}
+    assert play.message_of(ALICE, Participants).version > version
+    play.happens(PresenceChanged("bob", "phone", online=True, epoch="another"))
+    assert lists(play) == {}, "that is known"
+    play.happens(PresenceChanged("carol", "phone", online=True, epoch="another"))
+    assert lists(play) == {}, "she is not in it"
+
+
+def test_a_host_that_is_at_the_broker_anew_tells_its_own_epoch() -> None:
+    play = session_of(ALICE, BOB)
+    version = play.call.list_version
+    play.happens(LinkChanged(LinkState.CONNECTING))
+    play.happens(LinkChanged(LinkState.CONNECTED))
+    assert set(lists(play)) == {"alice", "bob"}
+    assert play.message_of(ALICE, Participants).version > version
 
 
 def test_a_muted_guest_is_shown_muted_to_those_who_come_later() -> None:

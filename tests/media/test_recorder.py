@@ -127,7 +127,9 @@ async def test_a_call_is_recorded_with_its_picture_and_both_voices(tmp_path: Pat
     middle = (0.5, 2.0)
     assert found.level(OWN_HZ, *middle) == pytest.approx(3277, rel=0.15)
     assert found.level(ALICE_HZ, *middle) == pytest.approx(6000, rel=0.15), "whatever the volume"
-    assert found.level(700, *middle) < 50
+    assert found.level(700, *middle) < 150, (
+        "nothing else: a late frame alone sounds a little of all"
+    )
 
 
 async def test_a_call_of_sound_alone_has_no_picture_in_its_file(tmp_path: Path) -> None:

@@ -7,31 +7,21 @@ sent again, it shows nothing until 512 more packets have come: of a small pictur
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 
 from aiortc import RTCPeerConnection, RTCRtpReceiver
 
 EVERY_S = 0.1
 
 
-@asynccontextmanager
-async def asking_again(connection: RTCPeerConnection) -> AsyncIterator[None]:
-    """For as long as the block lasts, it does."""
-    asking = asyncio.get_running_loop().create_task(_ask(connection), name="ask again")
-    try:
-        yield
-    finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-
-
-async def _ask(connection: RTCPeerConnection) -> None:
+async def ask_again(connections: Callable[[], Iterable[RTCPeerConnection]]) -> None:
+    """Until it is cancelled: for what is missing on each of the connections that there are by then."""
     while True:
         await asyncio.sleep(EVERY_S)
-        for transceiver in connection.getTransceivers():
-            if transceiver.kind == "video":
-                await _ask_for_what_is_missing(transceiver.receiver)
+        for connection in list(connections()):
+            for transceiver in connection.getTransceivers():
+                if transceiver.kind == "video":
+                    await _ask_for_what_is_missing(transceiver.receiver)
 
 
 async def _ask_for_what_is_missing(receiver: RTCRtpReceiver) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from aiortc import MediaStreamTrack, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
+from tests.parts.asking import ask_again
 from tests.parts.links import Film, Link, Voice, Where, only_h264
 from tests.parts.network import without_checks
 from tests.parts.pen import Pen
@@ -64,6 +65,7 @@ class Guest(Phone):
         self._to_do: asyncio.Queue[Message | None] = asyncio.Queue()
         self._working = self._loop.create_task(self._work(), name=f"guest {self.uid}")
         self.failures: list[str] = []
+        self._keep(ask_again(lambda: (link.connection for link in self.links.values())))
 
     # -------------------- what it does by itself
 
@@ -250,9 +252,8 @@ class Guest(Phone):
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 link = next((one for at, one in self.links.items() if at[0] == wanted), None)
-                if link is not None:
-                    await link.connected.wait()
-                    return link
+                if link is not None and link.connected.is_set():
+                    return link  # another may have taken its place while one waited for it
                 await asyncio.sleep(0.01)
 
     async def says(self, type_: str, **body: Any) -> None:

@@ -96,7 +96,7 @@ class Media:
 
     def tone_hz(self) -> float:
         """The loudest frequency of the last second."""
-        sound = np.concatenate(self.samples)[-RATE:]
+        sound = np.concatenate(self.samples[-100:])[-RATE:]  # packets of 20 ms, or of 10
         spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
         return float(np.argmax(spectrum[20:]) + 20) * RATE / len(sound)
 

@@ -352,8 +352,7 @@ async def test_the_stations_screen_is_shown_and_its_sound_is_plugged_in_and_out(
         Image.new("RGB", (64, 40), "#205080").save(picture, "JPEG")
         station.screen = picture.getvalue()
         await expect(part(tab, "device-screen")).to_be_visible()
-        width = await part(tab, "screen-picture").evaluate("(image) => image.naturalWidth")
-        assert width == 64
+        await expect(part(tab, "screen-picture")).to_have_js_property("naturalWidth", 64)
         await part(tab, "output-bluetooth").click()
         await expect(part(tab, "output-bluetooth")).to_have_attribute("aria-pressed", "false")
         await part(tab, "output-bluetooth").click()

@@ -18,7 +18,6 @@ import pytest
 from aiortc.rtp import RtpPacket
 
 from tests.lab.within.unit import SMALL, overheard, shell, started
-from tests.parts.asking import asking_again
 from tests.parts.certificates import Authority
 from tests.parts.faraway import Overheard
 from tests.parts.guest import Guest, guest
@@ -100,8 +99,7 @@ async def at_the_door(broker: Mosquitto) -> AsyncIterator[tuple[Overheard, Guest
         await door.until_status(lambda status: status["call"] is None)
         async with guest("alice", broker.port) as alice:
             await talk(door, alice)
-            async with asking_again((await alice.talks()).connection):
-                yield door, alice
+            yield door, alice
         shape("")
 
 
