@@ -101,11 +101,8 @@ async def test_what_comes_in_time_is_in_the_description(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("who_offers", ["they", "we"])
 async def test_nobody_waits_for_a_server_that_is_silent_and_what_it_says_late_follows(
-    who_offers: str, monkeypatch: pytest.MonkeyPatch
+    who_offers: str,
 ) -> None:
-    # less than is waited for what is found: what it is asked by one of this machine's addresses, which
-    # another test may be taking away, is not answered
-    monkeypatch.setattr(gathering, "LIMIT_S", 20)
     async with (
         stun_server() as (server, configured),
         Stranger(tone_hz=500) as alice,
