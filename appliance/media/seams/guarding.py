@@ -1,4 +1,4 @@
-"""Of all connections: who is heard at a port, at whom ICE knocks, and by what ciphers hands are shaken."""
+"""Of all connections: who is heard at a port, at whom ICE knocks, who consents, how hands are shaken."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
 from OpenSSL import SSL
 
 from appliance.media.seams.admitting import Way, way_of
+from appliance.media.seams.consent import query_consent
 from appliance.media.seams.receiving import is_taken
 
 logger = logging.getLogger(__name__)
@@ -51,12 +52,14 @@ def guard() -> None:
         incoming=Connection.check_incoming,
         complete=Connection.check_complete,
         pair=Connection._pair_remote_candidate,
+        consent=Connection.query_consent,
         context=RTCCertificate._create_ssl_context,
     )
     StunProtocol.datagram_received = _received  # type: ignore[method-assign, assignment]
     Connection.check_incoming = _check_incoming  # type: ignore[method-assign, assignment]
     Connection.check_complete = _check_complete  # type: ignore[method-assign, assignment]
     Connection._pair_remote_candidate = _pair_remote_candidate  # type: ignore[method-assign, assignment]
+    Connection.query_consent = query_consent  # type: ignore[method-assign, assignment]
     RTCCertificate._create_ssl_context = _strong_context  # type: ignore[method-assign, assignment]
 
 

@@ -1,0 +1,103 @@
+"""Who answers late consents, who does not answer or says no does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aioice import Connection, stun
+
+from appliance.media.seams import consent, guarding
+from tests.media.stranger import until
+
+LATE_S = 0.6
+"""More than aioice would wait."""
+
+Answer = Callable[[stun.Message, Callable[[stun.Message], None]], None]
+"""What is done with an answer, and how it is sent."""
+
+
+@asynccontextmanager
+async def connected(answer: Answer) -> AsyncIterator[tuple[Connection, Connection]]:
+    """Two that are connected; how the second one answers whether it consents."""
+    guarding.guard()
+    async with asyncio.TaskGroup() as tasks:
+        one, other = Connection(ice_controlling=True), Connection(ice_controlling=False)
+        for mine, theirs in ((one, other), (other, one)):
+            await mine.gather_candidates()
+            theirs.remote_username, theirs.remote_password = (
+                mine.local_username,
+                mine.local_password,
+            )
+            for candidate in mine.local_candidates:
+                await theirs.add_remote_candidate(candidate)
+            await theirs.add_remote_candidate(None)
+        tasks.create_task(other.connect())
+        await one.connect()
+    for protocol in other._protocols:
+        _answering(protocol, answer)
+    try:
+        yield one, other
+    finally:
+        await one.close()
+        await other.close()
+
+
+def _answering(protocol: Any, answer: Answer) -> None:
+    send = protocol.send_stun
+
+    def send_stun(message: stun.Message, addr: tuple[str, int]) -> None:
+        if message.message_class == stun.Class.REQUEST:
+            send(message, addr)
+        else:
+            answer(message, lambda changed: send(changed, addr))
+
+    protocol.send_stun = send_stun
+
+
+def is_open(connection: Connection) -> bool:
+    return not connection._closing
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consent, "EVERY_S", 0.05)
+    monkeypatch.setattr(consent, "EXPIRES_S", 1.5)
+
+
+async def test_who_answers_late_consents() -> None:
+    late: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    def answer(message: stun.Message, send: Callable[[stun.Message], None]) -> None:
+        late.append(clock())
+        asyncio.get_running_loop().call_later(LATE_S, send, message)
+
+    async with connected(answer) as (one, _):
+        await until(lambda: late and clock() > late[0] + 2 * consent.EXPIRES_S, "twice as long")
+        assert is_open(one)
+
+
+async def test_who_does_not_answer_is_sent_nothing_more() -> None:
+    async with connected(lambda _message, _send: None) as (one, _):
+        await until(lambda: not is_open(one), "the end")
+        with pytest.raises(ConnectionError):
+            await one.send(b"nothing")
+
+
+async def test_who_says_no_is_sent_nothing_more() -> None:
+    said: list[stun.Message] = []
+
+    def answer(message: stun.Message, send: Callable[[stun.Message], None]) -> None:
+        no = stun.Message(message.message_method, stun.Class.ERROR, message.transaction_id)
+        no.attributes["ERROR-CODE"] = (403, "Forbidden")
+        no.add_message_integrity(other.local_password.encode())
+        said.append(no)
+        send(no)
+
+    async with connected(answer) as (one, other):
+        await until(lambda: not is_open(one), "the end")
+        assert said
