@@ -47,6 +47,8 @@ DOOR = "front-door"
 TONES_HZ = {DOOR: 440, "alice": 900, "bob": 1400, "carol": 2000}
 """What each of them says all the time."""
 CAMERA, SCREEN = False, True
+A_SECOND = 50
+"""Of sound, in packets."""
 MORE_PICTURES = 5
 """Few: who cannot keep up on a busy computer gets a keyframe every few seconds (`media/steering.py`)."""
 
@@ -59,14 +61,15 @@ REMEMBER_CONNECTIONS = """
     }
   };
   window.decodedOf = async (video) => {
+    /* of which source (RFC 3550), and how many */
     const tracks = video.srcObject?.getVideoTracks() ?? [];
     for (const receiver of connections.flatMap((one) => one.getReceivers())) {
       if (!tracks.includes(receiver.track)) continue;
       for (const stats of (await receiver.getStats()).values()) {
-        if (stats.type === 'inbound-rtp') return stats.framesDecoded ?? 0;
+        if (stats.type === 'inbound-rtp') return [stats.ssrc, stats.framesDecoded ?? 0];
       }
     }
-    return 0;
+    return null;
   };
   window.openConnections = () =>
     connections.filter(({ connectionState }) => connectionState !== 'closed').length;
@@ -255,9 +258,9 @@ def part_of(page: Page, uid: str) -> Locator:
     return part(page, f"tile-{uid}").locator("video")
 
 
-async def decoded(video: Locator) -> int:
-    count: int = await video.evaluate("(video) => decodedOf(video)")
-    return count
+async def decoded(video: Locator) -> tuple[int, int] | None:
+    found: tuple[int, int] | None = await video.evaluate("(video) => decodedOf(video)")
+    return found
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
@@ -277,18 +280,14 @@ def expecting(sentence: str) -> Iterator[None]:
 
 
 class More:
-    """Whether there are so many more pictures than at first; another connection counts from nothing."""
+    """Whether there are so many more than at first, on any one connection."""
 
     def __init__(self) -> None:
-        self._before: int | None = None
-        self._more = 0
+        self._at_first: dict[object, int] = {}
 
-    def are_seen(self, pictures: int) -> bool:
-        """That many there are now, of the connection that there is now."""
-        if self._before is not None:
-            self._more += pictures - self._before if pictures >= self._before else pictures
-        self._before = pictures
-        return self._more >= MORE_PICTURES
+    def are_there(self, connection: object, now: int, many: int = MORE_PICTURES) -> bool:
+        """So many there are now, of the connection that there is now."""
+        return now >= self._at_first.setdefault(connection, now) + many
 
 
 async def sees(video: Locator) -> None:
@@ -296,7 +295,8 @@ async def sees(video: Locator) -> None:
     more = More()
 
     async def does() -> bool:
-        return more.are_seen(await decoded(video))
+        found = await decoded(video)
+        return found is not None and more.are_there(*found)
 
     await until(does)
 
@@ -351,14 +351,16 @@ async def page_has(uid: str, page: Page, other: str) -> None:
 
 
 async def carol_has(four: Four, uid: str) -> None:
-    more = More()
+    pictures, packets = More(), More()
 
     async def sees_more() -> bool:
-        return more.are_seen((await four.carol.talks(uid)).media.pictures)
+        media = (await four.carol.talks(uid)).media
+        return pictures.are_there(media, media.pictures)
 
     async def hears_it() -> bool:
         media = (await four.carol.talks(uid)).media
-        return bool(media.samples) and abs(media.tone_hz() - TONES_HZ[uid]) < 20
+        is_new = packets.are_there(media, len(media.samples), A_SECOND)
+        return is_new and abs(media.tone_hz() - TONES_HZ[uid]) < 20
 
     with expecting(f"carol sees {uid}"):
         await until(sees_more)
@@ -427,7 +429,8 @@ async def alice_shares_her_screen(four: Four) -> None:
     more = More()
 
     async def carol_sees_it() -> bool:
-        return more.are_seen((await four.carol.talks("alice")).screen.pictures)
+        screen = (await four.carol.talks("alice")).screen
+        return more.are_there(screen, screen.pictures)
 
     with expecting("carol sees the screen"):
         await until(carol_sees_it)

@@ -203,6 +203,8 @@ class LiveCall(Struct, frozen=True):
     later one offers."""
     told: tuple[Participant, ...] = ()
     """A host's: the list as it was sent last."""
+    told_is_old: bool = False
+    """By that list somebody in it is not reached any more; another one is about to be sent."""
     gone: tuple[Address, ...] = ()
     """Who was here lately: what they still say crosses what they were told."""
     alone: bool = False

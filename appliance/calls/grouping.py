@@ -61,6 +61,7 @@ _NOTHING_OPEN: dict[str, Any] = {
     "members": (),
     "order": (),
     "told": (),
+    "told_is_old": False,
     "grouped": (),
     "asked": (),
     "admitted": (),

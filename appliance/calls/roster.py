@@ -29,6 +29,8 @@ from appliance.model import (
 
 LIST_EVERY_S = 10.0
 """How often the host sends the list again, for who missed one."""
+TOGETHER_S = 0.5
+"""Who comes back to the broker seldom comes alone: one list tells of all that do within so long."""
 GONE_KEPT = 16
 ADMITTED_S = 30.0
 """Who was let in has so long to open a connection."""
@@ -55,7 +57,8 @@ def announce_changes(turn: Turn) -> None:
         if present != call.told:
             version = turn.state.list_version + 1
             turn.set(list_version=version)
-            _send(turn, turn.put(call, told=present, list_version=version))
+            told = turn.put(call, told=present, told_is_old=False, list_version=version)
+            _send(turn, told)
 
 
 def _as_told(one: Participant) -> Participant:
@@ -68,20 +71,27 @@ def tell_anew(turn: Turn, call: LiveCall, address: Address | None) -> LiveCall:
 
     Without it the others would write to nobody, and of two lists only the later one counts.
     """
-    if turn.hosts(call) and (address is None or is_in(call, address)):
-        return turn.put(call, told=())
-    return call
+    concerned = turn.hosts(call) and (address is None or is_in(call, address))
+    if not concerned or not call.told or call.told_is_old:
+        return call
+    turn.do(StartTimer(Timer("participants", call.call_id), TOGETHER_S))
+    return turn.put(call, told_is_old=True)
 
 
 def send_list(turn: Turn, call: LiveCall) -> None:
-    """Send the list once more, for who missed it; without those who were let in and do not come."""
+    """Send the list once more, for who missed it; without those who were let in and do not come.
+
+    What is other than before is sent behind the turn, as a later list.
+    """
     if not turn.hosts(call):
         return
     now_s = turn.now.monotonic_s
     late = [one.address for one in call.admitted if now_s - one.since_s >= ADMITTED_S]
     for address in late:
         call = let_go(turn, call, address)
-    if not late:
+    if call.told_is_old:
+        turn.put(call, told=())
+    elif not late:
         _send(turn, call)
 
 

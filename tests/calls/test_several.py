@@ -26,6 +26,7 @@ from appliance.calls.inputs import (
     PeerOffered,
     PresenceChanged,
 )
+from appliance.calls.roster import TOGETHER_S
 from appliance.commands import (
     EndCall,
     GenerateToken,
@@ -232,12 +233,25 @@ def test_who_is_at_the_broker_anew_is_told_of_at_once_in_a_list_that_counts() ->
     play = session_of(ALICE, BOB)
     version = play.call.list_version
     play.happens(PresenceChanged("bob", "phone", online=True, epoch="another"))
+    play.happens(PresenceChanged("alice", "phone", online=True, epoch="another"))
+    assert lists(play) == {}, "one tells of both"
+    play.wait(TOGETHER_S)
     assert set(lists(play)) == {"alice", "bob"}
-    assert play.message_of(ALICE, Participants).version > version
+    assert play.message_of(ALICE, Participants).version == version + 1
     play.happens(PresenceChanged("bob", "phone", online=True, epoch="another"))
-    assert lists(play) == {}, "that is known"
     play.happens(PresenceChanged("carol", "phone", online=True, epoch="another"))
-    assert lists(play) == {}, "she is not in it"
+    play.wait(TOGETHER_S)
+    assert lists(play) == {}, "the one is known, and the other not in it"
+
+
+def test_who_comes_back_again_and_again_is_told_of_all_the_same() -> None:
+    play = session_of(ALICE, BOB)
+    told = 0
+    for count in range(10):
+        play.happens(PresenceChanged("bob", "phone", online=True, epoch=f"epoch-{count}"))
+        play.wait(0.9 * TOGETHER_S)
+        told += bool(lists(play))
+    assert told >= 4
 
 
 def test_a_host_that_is_at_the_broker_anew_tells_its_own_epoch() -> None:
@@ -245,6 +259,7 @@ def test_a_host_that_is_at_the_broker_anew_tells_its_own_epoch() -> None:
     version = play.call.list_version
     play.happens(LinkChanged(LinkState.CONNECTING))
     play.happens(LinkChanged(LinkState.CONNECTED))
+    play.wait(TOGETHER_S)
     assert set(lists(play)) == {"alice", "bob"}
     assert play.message_of(ALICE, Participants).version > version
 

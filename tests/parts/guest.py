@@ -65,7 +65,7 @@ class Guest(Phone):
         self._to_do: asyncio.Queue[Message | None] = asyncio.Queue()
         self._working = self._loop.create_task(self._work(), name=f"guest {self.uid}")
         self.failures: list[str] = []
-        self._keep(ask_again(lambda: (link.connection for link in self.links.values())))
+        self._keep(self._ask_again())
 
     # -------------------- what it does by itself
 
@@ -325,6 +325,12 @@ class Guest(Phone):
         ):
             await self.write(link.where, "offer", link.call_id, body, id=id_)
             await asyncio.sleep(1)
+
+    async def _ask_again(self) -> None:
+        try:
+            await ask_again(lambda: (link.connection for link in self.links.values()))
+        except Exception as error:
+            self.failures.append(f"asking for lost pictures: {error!r}")
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

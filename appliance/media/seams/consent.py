@@ -32,22 +32,26 @@ async def query_consent(connection: Connection) -> None:
     """
     clock = asyncio.get_running_loop().time
     consented_s = clock()
-    try:
-        while True:
-            async with asyncio.timeout_at(consented_s + EXPIRES_S):
-                await asyncio.sleep(EVERY_S * _RANDOM.uniform(1 - SPREAD, 1 + SPREAD))
-                asked_s = clock()
-                answers = [await _consents(connection, one) for one in _pairs(connection)]
-            if all(answers):
-                consented_s = asked_s
-    except TimeoutError:
-        logger.info("nobody has consented to what is sent for %g s", EXPIRES_S)
+
+    async def ask(pair: ice.CandidatePair) -> None:
+        nonlocal consented_s
+        asked_s = clock()
+        if await _consents(connection, pair):
+            consented_s = max(consented_s, asked_s)
+
+    async with asyncio.TaskGroup() as group:
+        asking: list[asyncio.Task[None]] = []
+        while not connection._closing and (left_s := consented_s + EXPIRES_S - clock()) > 0:
+            await asyncio.sleep(min(left_s, EVERY_S * _RANDOM.uniform(1 - SPREAD, 1 + SPREAD)))
+            asking = [one for one in asking if not one.done()]
+            asking += [group.create_task(ask(one)) for one in connection._nominated.values()]
+        for one in asking:
+            one.cancel()
+    if connection._closing:
+        return
+    logger.info("nobody has consented to what is sent for %g s", EXPIRES_S)
     connection._query_consent_task = None  # closing waits for it
     await connection.close()
-
-
-def _pairs(connection: Connection) -> list[ice.CandidatePair]:
-    return list(connection._nominated.values())
 
 
 async def _consents(connection: Connection, pair: ice.CandidatePair) -> bool:

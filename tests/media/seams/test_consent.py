@@ -24,6 +24,7 @@ Answer = Callable[[stun.Message, Callable[[stun.Message], None]], None]
 async def connected(answer: Answer) -> AsyncIterator[tuple[Connection, Connection]]:
     """Two that are connected; how the second one answers whether it consents."""
     guarding.guard()
+    assert Connection.query_consent is consent.query_consent
     async with asyncio.TaskGroup() as tasks:
         one, other = Connection(ice_controlling=True), Connection(ice_controlling=False)
         for mine, theirs in ((one, other), (other, one)):
@@ -59,7 +60,7 @@ def _answering(protocol: Any, answer: Answer) -> None:
 
 
 def is_open(connection: Connection) -> bool:
-    return not connection._closing
+    return not connection._closed
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,23 @@ async def test_who_answers_late_consents() -> None:
 
     async with connected(answer) as (one, _):
         await until(lambda: late and clock() > late[0] + 2 * consent.EXPIRES_S, "twice as long")
+        assert is_open(one)
+
+
+async def test_a_way_that_was_dead_for_most_of_that_time_is_asked_until_the_end() -> None:
+    clock = asyncio.get_running_loop().time
+    asked: list[float] = []
+    back_s = 0.0
+
+    def answer(message: stun.Message, send: Callable[[stun.Message], None]) -> None:
+        nonlocal back_s
+        asked.append(clock())
+        back_s = back_s or clock() + 0.8 * consent.EXPIRES_S
+        if clock() >= back_s:
+            send(message)
+
+    async with connected(answer) as (one, _):
+        await until(lambda: asked and clock() > asked[0] + 2 * consent.EXPIRES_S, "twice as long")
         assert is_open(one)
 
 
