@@ -30,7 +30,8 @@ async def query_consent(connection: Connection) -> None:
 
     It takes the place of aioice's, which is called when a connection stands.
     """
-    clock = asyncio.get_running_loop().time
+    loop = asyncio.get_running_loop()
+    clock = loop.time
     consented_s = clock()
 
     async def ask(pair: ice.CandidatePair) -> None:
@@ -39,14 +40,16 @@ async def query_consent(connection: Connection) -> None:
         if await _consents(connection, pair):
             consented_s = max(consented_s, asked_s)
 
-    async with asyncio.TaskGroup() as group:
-        asking: list[asyncio.Task[None]] = []
+    asking: list[asyncio.Task[None]] = []
+    try:
         while not connection._closing and (left_s := consented_s + EXPIRES_S - clock()) > 0:
             await asyncio.sleep(min(left_s, EVERY_S * _RANDOM.uniform(1 - SPREAD, 1 + SPREAD)))
             asking = [one for one in asking if not one.done()]
-            asking += [group.create_task(ask(one)) for one in connection._nominated.values()]
+            asking += [loop.create_task(ask(one)) for one in connection._nominated.values()]
+    finally:  # a task group that is cancelled would keep the connection until the garbage collector comes
         for one in asking:
             one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
     if connection._closing:
         return
     logger.info("nobody has consented to what is sent for %g s", EXPIRES_S)
