@@ -53,19 +53,29 @@ async def query_consent(connection: Connection) -> None:
     if connection._closing:
         return
     logger.info("nobody has consented to what is sent for %g s", EXPIRES_S)
-    connection._query_consent_task = None  # closing waits for it
+    connection._query_consent_task = None  # closing would wait for it, which is this
     await connection.close()
 
 
 async def _consents(connection: Connection, pair: ice.CandidatePair) -> bool:
     """Whether whoever is at the other end says yes in time; one that says no does not (section 5.1)."""
-    assert connection.remote_password is not None  # it is connected
-    request = connection.build_request(pair, nominate=False)
-    key = connection.remote_password.encode()
     try:
-        await pair.protocol.request(
-            request, pair.remote_addr, integrity_key=key, retransmissions=MORE_TRIES
-        )
+        await bind(connection, pair, MORE_TRIES)
     except (stun.TransactionError, OSError):
         return False
     return True
+
+
+async def bind(
+    connection: Connection, pair: ice.CandidatePair, more_tries: int | None = None
+) -> None:
+    """Ask whoever is at the other end of a connection that stands; None: as often as RFC 8489 has it.
+
+    Raises stun.TransactionFailed where it says no, stun.TransactionTimeout, and OSError.
+    """
+    assert connection.remote_password is not None  # it is connected
+    request = connection.build_request(pair, nominate=False)
+    key = connection.remote_password.encode()
+    await pair.protocol.request(
+        request, pair.remote_addr, integrity_key=key, retransmissions=more_tries
+    )

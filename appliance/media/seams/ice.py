@@ -12,6 +12,7 @@ from aiortc.rtcicetransport import candidate_from_aioice
 from aiortc.sdp import candidate_to_sdp
 
 from appliance.media.ice_servers import Server
+from appliance.media.seams.consent import bind
 
 
 async def gather_own(pc: RTCPeerConnection) -> None:
@@ -84,11 +85,9 @@ async def answers(pc: RTCPeerConnection, within_s: float) -> bool:
     pair = None if connection is None else connection._nominated.get(1)
     if connection is None or pair is None or connection.remote_password is None:
         return False
-    request = connection.build_request(pair, nominate=False)
-    key = connection.remote_password.encode()
     try:
         async with asyncio.timeout(within_s):
-            await pair.protocol.request(request, pair.remote_addr, integrity_key=key)
+            await bind(connection, pair)
     except stun.TransactionFailed:
         return True  # it says no, but it says it
     except (TimeoutError, stun.TransactionError, OSError):
