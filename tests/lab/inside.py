@@ -14,9 +14,12 @@ RUN = "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.flus
 def passes(lab: Machine, what: str) -> None:
     """They pass, none skipped. Nobody looks after coroutines there (asyncio's debug mode): that is dear."""
     python = f"LAB={EXTENT} /opt/appliance/bin/python -c '{RUN}'"
-    options = "-p no:cacheprovider -o asyncio_debug=false -q --tb=short"
+    options = (
+        "-p no:cacheprovider -o asyncio_debug=false -q --tb=short --durations=20 --durations-min=1"
+    )
     run = f"cd /opt/source && {python} {options} {what}"
     done = lab.run(run, LONG_S if lab.virtual else 900)
+    print(done.out)  # noqa: T201 - what it took is shown by -s
     assert done.ok, done.out
     assert " passed" in done.out, done.out
     assert "skipped" not in done.out, done.out

@@ -20,8 +20,16 @@ APPLIANCE = "/opt/appliance/bin/appliance"
 SOCKET = "/run/appliance/appliance.sock"
 HOOK = "/etc/appliance/hooks.d/call_ended"
 MORE = "/etc/appliance/conf.d/unit.toml"
-RELAY = "/run/lab-pins/sim_gpio27/value"
-LONG_PULSE = '[relays.door]\npin = "GPIO27"\npulse_s = 60\n'
+LIGHT, RELAY = (f"/run/lab-pins/sim_gpio{pin}/value" for pin in (18, 27))
+ALL_ON = """
+[relays.door]
+pin = "GPIO27"
+pulse_s = 60
+[leds.status]
+pin = "GPIO18"
+patterns = {idle = "on", broker_away = "on", error = "on"}
+"""
+"""A pulse that is longer than a daemon lives here, and a light that is lit while there is one."""
 SOONER = '    systemd.notify("WATCHDOG_USEC=200000")\n'
 """What a container does to wait no half minute. Here the unit's own limit is waited for, in no time."""
 OWN = {"disk": ("b", 98, 0), "screen": ("c", 29, 0)}
@@ -68,8 +76,9 @@ def machine(spare: Machine) -> Iterator[Guest]:
     guest.put(FILE, configured)
     guest.put("/etc/credstore/appliance.mqtt.password", PASSWORD, 0o600)
     guest.put(HOOK, "#!/bin/sh\n", 0o755)
-    guest.put(MORE, LONG_PULSE)
-    guest.run("echo pull-down > /run/lab-pins/sim_gpio27/pull")  # as a Pi's is by itself
+    guest.put(MORE, ALL_ON)
+    for pin in (18, 27):  # as a Pi's are by themselves
+        guest.run(f"echo pull-down > /run/lab-pins/sim_gpio{pin}/pull")
     assert SOONER in HANGS
     guest.put(f"{SITE}/hanging.py", HANGS.replace(SOONER, ""))
     guest.put(f"{SITE}/source.pth", f"{SOURCE}\n")  # what tries the sandbox is there
@@ -153,13 +162,14 @@ def test_it_is_ready_when_its_devices_are_in_its_hand(alone: Guest) -> None:
     alone.until("systemctl show -P StatusText appliance", holds="broker offline")
 
 
-def test_who_is_killed_releases_its_relay_and_is_back(alone: Guest) -> None:
-    """In mid-pulse: a line keeps its level until the unit's last word, before anything is started anew."""
+def test_who_is_killed_releases_relay_and_light_and_is_back(alone: Guest) -> None:
+    """In mid-pulse: lines keep their level until the unit's last word, before anything is started anew."""
     before, restarts = alone.shows("MainPID"), int(alone.shows("NRestarts"))
     alone.run(f"{APPLIANCE} ctl unlock relay=door")
-    assert alone.read(RELAY).strip() == "1"
+    assert alone.run(f"cat {LIGHT} {RELAY}").out.split() == ["1", "1"]
     alone.run(f"kill -9 {before}")
-    state = alone.until(f"grep -q 0 {RELAY} && systemctl show -P SubState appliance").strip()
+    dark = f"grep -q 0 {LIGHT} && grep -q 0 {RELAY}"
+    state = alone.until(f"{dark} && systemctl show -P SubState appliance").strip()
     assert state in {"stop-post", "auto-restart"}
     alone.until("systemctl show -P NRestarts appliance", holds=str(restarts + 1))
     alone.until("systemctl is-active appliance", holds="active")

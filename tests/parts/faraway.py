@@ -79,9 +79,22 @@ class Overheard:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     answers: dict[int, asyncio.Future[Any]] = field(default_factory=dict)
     asked: int = 0
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has closed the connection, or ended: whoever waits for it gets a ConnectionError."""
 
     async def read(self) -> None:
         """Take in what it tells, until it is gone."""
+        try:
+            await self._take_in()
+        finally:
+            self.gone.set()
+            for waiting in self.answers.values():
+                if not waiting.done():
+                    waiting.set_exception(ConnectionResetError("the daemon has gone"))
+            async with self.changed:
+                self.changed.notify_all()
+
+    async def _take_in(self) -> None:
         while line := await self.reader.readline():
             item = json.loads(line)
             if "ok" in item:
@@ -117,9 +130,9 @@ class Overheard:
             return next(fits, None)
 
         async with asyncio.timeout(PATIENCE_S), self.changed:
-            await self.changed.wait_for(lambda: found() is not None)
-        at_s = found()
-        assert at_s is not None
+            await self.changed.wait_for(lambda: found() is not None or self.gone.is_set())
+        if (at_s := found()) is None:
+            raise ConnectionResetError(f"the daemon has gone without {name}")
         return at_s
 
     def event(self, name: str) -> Item:

@@ -7,8 +7,7 @@ The guest's pytest is given this file once the appliance has started while other
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -26,14 +25,19 @@ from tests.lab.within.front import (
     failures,
     front,
     let_go_of,
+    lit,
     press,
+    shown,
     somebody_says,
+    starts,
     starts_while_others_have,
+    stops,
     the_camera_is_there,
     told,
     unplug_the_camera,
     until_heard,
     until_lit,
+    until_there,
 )
 from tests.parts.faraway import Overheard
 from tests.parts.phone import Phone, phone
@@ -43,6 +47,7 @@ pytestmark = pytest.mark.leaves(
 )
 
 DOOR_HZ, ALICE_HZ = 660, 880
+PINS = {BUTTON: "buttons.call", LED: "leds.status", DOOR: "relays.door"}
 
 
 @pytest.fixture
@@ -108,9 +113,8 @@ async def until_connected(door: Overheard) -> None:
 async def test_pins_that_another_program_holds_are_told_and_work_once_they_are_let_go(
     door: Overheard, alice: Phone
 ) -> None:
-    held = {"buttons.call", "leds.status", "relays.door"}
     faults = failures(await door.status())
-    assert {where for where, why in faults.items() if why == "pin_unavailable"} == held
+    assert {where for where, why in faults.items() if why == "pin_unavailable"} == {*PINS.values()}
     # idle: the button, and with it the bell
     await let_go_of(BUTTON)
     await door.until_status(lambda status: "buttons.call" not in failures(status))
@@ -203,14 +207,31 @@ async def test_a_call_that_comes_in(door: Overheard, alice: Phone) -> None:
 
 
 @pytest.mark.thorough
+async def test_a_card_that_is_let_go_while_it_rings_is_had_before_anybody_answers(
+    door: Overheard, alice: Phone
+) -> None:
+    async with card_in_use():
+        invite = await rings(door, alice)
+        await told(door, "local_microphone_exception", type="device_occupied")
+    await told(door, "local_microphone_exception", type=None)
+    await until_all_is_well(door)
+    await alice.answer(invite, ALICE_HZ)
+    await told(door, "session_joined")
+    await they_see_and_hear_each_other(door, alice)
+    await hangs_up_at_the_door(door, alice)
+
+
+@pytest.mark.thorough
 async def test_a_call_that_comes_in_while_the_card_is_in_use_has_sound_once_it_is_not(
     door: Overheard, alice: Phone
 ) -> None:
-    """In a call nobody else can take it: the door has it."""
+    """It cannot be heard to ring, which is told. In a call nobody else can take it: the door has it."""
     async with card_in_use():
         await alice.call("e" * 32, ALICE_HZ)
         await alice.hear("ringing")
         await until_lit(LED, True)
+        await told(door, "error", code="device_occupied", where="audio.speaker")
+        assert "microphone" not in failures(await door.status()), "nobody listens in by ringing"
         await press(ANSWER)
         await alice.connected()
         await told(door, "session_joined")
@@ -222,30 +243,73 @@ async def test_a_call_that_comes_in_while_the_card_is_in_use_has_sound_once_it_i
 
 
 @pytest.mark.thorough
-async def test_each_pin_is_had_back_in_whichever_state_it_is_let_go() -> None:
-    """The light while nobody calls, the relay while it rings, the button in a call."""
-    await starts_while_others_have(BUTTON, LED, DOOR)
+@pytest.mark.parametrize("pins", [(LED, DOOR, BUTTON), (DOOR, BUTTON, LED)])
+async def test_each_pin_is_had_back_in_whichever_state_it_is_let_go(
+    pins: tuple[int, int, int],
+) -> None:
+    """While nobody calls, while it rings (out, and for a call that comes in), and in a call."""
+    idle, ringing, talking = pins
+    await starts_while_others_have(*pins)
     async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
-        await let_go_of(LED)
-        await door.until_status(lambda status: "leds.status" not in failures(status))
-        await door.ask(command="initiate_call", args={})
-        invite = await alice.hear("invite")
-        await alice.send("ringing", invite["call_id"], {})
-        await until_lit(LED, True)
-        assert set(failures(await door.status())) >= {"buttons.call", "relays.door"}
-        await let_go_of(DOOR)
-        await door.until_status(lambda status: "relays.door" not in failures(status))
-        await alice.answer(invite, ALICE_HZ)
+        await is_had_back(door, idle)
+        if ringing is DOOR:
+            await door.ask(command="initiate_call", args={})
+            invite = await alice.hear("invite")
+            await alice.send("ringing", invite["call_id"], {})
+        else:
+            await alice.call("f" * 32, ALICE_HZ)
+            await alice.hear("ringing")
+        if LED is not talking:
+            await until_lit(LED, True)
+        assert set(failures(await door.status())) == {PINS[ringing], PINS[talking]}
+        await is_had_back(door, ringing)
+        if ringing is DOOR:
+            await alice.answer(invite, ALICE_HZ)
+        else:
+            await press(ANSWER)
+            await alice.connected()
         await told(door, "session_joined")
+        await is_had_back(door, talking)
         await door.ask(command="unlock", args={"relay": "door"})
         await until_lit(DOOR, True)
-        await let_go_of(BUTTON)
-        await door.until_status(lambda status: "buttons.call" not in failures(status))
         await press(BUTTON)
         await told(door, "call_button_clicked", button="call")
         await until_connected(door)
+        await until_lit(LED, True)
         await hangs_up_at_the_door(door, alice)
         await until_lit(DOOR, False)
+
+
+async def is_had_back(door: Overheard, pin: int) -> None:
+    """Once who has it lets it go."""
+    assert PINS[pin] in failures(await door.status())
+    await let_go_of(pin)
+    await door.until_status(lambda status: PINS[pin] not in failures(status))
+
+
+@pytest.mark.thorough
+async def test_a_stop_in_a_call_ends_it_and_lets_everything_go() -> None:
+    """SIGTERM, while camera, card and all pins are in use and the relay is energized."""
+    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+        await alice.answer(await rings(door, alice), ALICE_HZ)
+        await told(door, "session_joined")
+        async with somebody_says(DOOR_HZ):
+            await hears(alice)
+        await sees(alice)
+        await door.ask(command="unlock", args={"relay": "door"})
+        await until_lit(DOOR, True)
+        await stops()
+        assert (await alice.hear("end"))["body"]["reason"] == "hang_up"
+    assert [shown("Result"), shown("ExecMainStatus")] == ["success", "0"]
+    assert not lit(DOOR)
+    assert not lit(LED)
+    async with card_in_use():  # it has been let go, and so has the camera
+        await starts()
+    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+        await alice.answer(await rings(door, alice), ALICE_HZ)
+        await told(door, "session_joined")
+        await they_see_and_hear_each_other(door, alice)
+        await hangs_up_at_the_door(door, alice)
 
 
 @pytest.mark.parametrize("when", [pytest.param("idle", marks=pytest.mark.thorough), "ringing"])
@@ -275,28 +339,56 @@ async def test_a_camera_that_vanishes_while_it_films_leaves_a_door_that_rings_an
 ) -> None:
     """One that goes out films while it rings. libcamera may end the program, which is started again."""
     await the_camera_is_there()
-    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+    calls = []
+
+    async def it_vanishes(door: Overheard, alice: Phone) -> None:
         invite = await rings(door, alice)
+        calls.append(invite["call_id"])
         if when == "in a call":
             await alice.answer(invite, ALICE_HZ)
             await told(door, "session_joined")
             await sees(alice)
+            await unplug_the_camera()
         else:
             await door.until_status(lambda status: status["media"]["camera_open"])
-        await unplug_the_camera()
-        await until_no_camera()
-    try:
-        await it_rings_and_is_heard()
-    except (OSError, TimeoutError):  # by the one that was about to be ended
-        await it_rings_and_is_heard()
-
-
-async def it_rings_and_is_heard() -> None:
-    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
-        await door.until_status(lambda status: status["call"] is None)
-        await alice.answer(await rings(door, alice), ALICE_HZ)
-        await told(door, "session_joined")
+            await unplug_the_camera()
+            await alice.answer(invite, ALICE_HZ)
+            await told(door, "session_joined")
         await is_heard(door, alice)
+
+    lived = await outlived(it_vanishes)
+    while not await outlived(it_rings_and_is_heard):
+        """Nor need the one live that had heard of the camera."""
+    async with front() as door:
+        log = await door.ask(call_log=50)
+    ends = {one["call_id"]: one["reason"] for one in log}
+    assert ends[calls[0]] == ("local_hang_up" if lived else "device_restart")
+
+
+async def outlived(body: Callable[[Overheard, Phone], Coroutine[Any, Any, None]]) -> bool:
+    """Whether the daemon that is there lives to the end of it."""
+    loop = asyncio.get_running_loop()
+    async with (
+        until_there() as door,
+        phone("alice", "127.0.0.1", 1883) as alice,
+        asyncio.timeout(3 * PATIENCE_S),
+    ):
+        both = loop.create_task(body(door, alice)), loop.create_task(door.gone.wait())
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not door.gone.is_set():
+                await both[0]
+            return not door.gone.is_set()
+        finally:
+            for each in both:
+                each.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
+
+async def it_rings_and_is_heard(door: Overheard, alice: Phone) -> None:
+    await alice.answer(await rings(door, alice), ALICE_HZ)
+    await told(door, "session_joined")
+    await is_heard(door, alice)
 
 
 async def is_heard(door: Overheard, alice: Phone) -> None:
@@ -304,16 +396,5 @@ async def is_heard(door: Overheard, alice: Phone) -> None:
     async with somebody_says(DOOR_HZ):
         await hears(alice)
         await until_heard(ALICE_HZ)
-    assert "camera" in failures(await door.status()), "and it is told"
+    await door.until_status(lambda status: "camera" in failures(status))
     await hangs_up_at_the_door(door, alice)
-
-
-async def until_no_camera() -> None:
-    """Wait until whichever daemon there is says so."""
-    async with asyncio.timeout(3 * PATIENCE_S):
-        while True:
-            with contextlib.suppress(OSError, TimeoutError):
-                async with front() as door:
-                    await door.until_status(lambda status: "camera" in failures(status))
-                    return
-            await asyncio.sleep(0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -171,11 +172,11 @@ async def let_go_of(pin: int) -> None:
 
 async def starts_while_others_have(*pins: int) -> None:
     """The daemon starts anew, and other programs have had these pins before it."""
-    await _systemctl("stop", "appliance")
+    await stops()
     for pin in pins:
         words = f"--quiet --unit=hold-{pin} gpiomon --chip {CHIP.resolve().name} {pin}"
         await _does("systemd-run", *words.split())
-    await _starts()
+    await starts()
 
 
 @asynccontextmanager
@@ -204,20 +205,42 @@ async def the_camera_is_there() -> None:
     """Where it is gone it comes back, to a daemon that has not had it before."""
     if (CAMERA / SENSOR).exists():
         return
-    await _systemctl("stop", "appliance")
+    await stops()
     await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
-    await _starts()
+    await starts()
 
 
-async def _starts() -> None:
+async def stops() -> None:
+    """systemd ends the daemon, and waits until it has ended."""
+    await _systemctl("stop", "appliance")
+
+
+def shown(name: str) -> str:
+    """A property of the daemon's unit (systemctl(1), show)."""
+    words = ["systemctl", "show", "--property", name, "--value", "appliance"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+async def starts() -> None:
+    """systemd starts the daemon, and it is connected with its broker."""
     await _systemctl("start", "appliance")
-    async with asyncio.timeout(3 * PATIENCE_S):
+    async with until_there():
+        """It is."""
+
+
+@asynccontextmanager
+async def until_there() -> AsyncIterator[Overheard]:
+    """The daemon that is started or is about to be, once it is connected with its broker."""
+    async with asyncio.timeout(3 * PATIENCE_S), contextlib.AsyncExitStack() as stack:
         while True:
             with contextlib.suppress(OSError):
-                async with front() as door:
-                    await door.until_mqtt(connected=True)
-                    return
+                door = await stack.enter_async_context(front())
+                await door.until_mqtt(connected=True)
+                break
             await asyncio.sleep(0.1)
+        open_now = stack.pop_all()
+    async with open_now:
+        yield door
 
 
 async def _systemctl(*words: str) -> None:

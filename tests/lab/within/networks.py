@@ -262,7 +262,7 @@ async def test_a_cable_that_is_out_for_a_minute(unit: Mosquitto) -> None:
 
 
 async def test_a_stop_in_a_call_is_polite(unit: Mosquitto) -> None:
-    """The other side is told, the broker too, the relay goes back, and nothing has to be killed."""
+    """The other side is told, the broker too, and nothing has to be killed."""
     async with at_the_door(unit) as (_, alice):
         cursor = shell("journalctl --lines=0 --show-cursor").split("cursor: ")[1].strip()
         await asyncio.to_thread(shell, "systemctl stop appliance")
