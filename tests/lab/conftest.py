@@ -22,9 +22,7 @@ from tests.parts.need import skip_or_fail
 TOLD = ROOT / ".cache" / "lab"
 """What a test that failed brings back: console, journal, and the state of the units."""
 NIGHTS = {
-    "test_board.py": "night",
-    "test_networks.py": "night",
-    "test_night.py": "night",
+    "test_waits.py": "night",
     "test_blackout.py": "spare",
     "test_stop.py": "spare",
     "test_unit.py": "spare",

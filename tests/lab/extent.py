@@ -28,9 +28,10 @@ PLAYED = {
     Extent.SHORT: (
         "each subject once: about a minute\n"
         "lab: left out are the encoder, camera and card without a daemon, a camera that vanishes while"
-        " nobody calls, while it rings and in a call, a cable that is out for a minute, seven of eight"
-        " calls of the night, phones that are gone without a word, how long a stop takes, and power cuts:"
-        " LAB=all make lab"
+        " nobody calls, while it rings and in a call, a pin and a card that are let go in most states,"
+        " a cable that is out for a minute, a stop at all devices and how long one takes, most calls of"
+        " the night and phones that are gone without a word, a unit that grows or is configured wrongly,"
+        " a screen's drop-in, an encrypted secret, and power cuts: LAB=all make lab"
     ),
     Extent.ALL: "all of it: some three minutes",
     Extent.LONG: "all of it, and a night of three thousand calls: some half an hour",

@@ -27,9 +27,9 @@ pin = "GPIO27"
 pulse_s = 60
 [leds.status]
 pin = "GPIO18"
-patterns = {idle = "on", broker_away = "on", error = "on"}
+patterns = {door_open = "on"}
 """
-"""A pulse that is longer than a daemon lives here, and a light that is lit while there is one."""
+"""A pulse that is longer than a daemon lives here, and a light that is lit for as long."""
 SOONER = '    systemd.notify("WATCHDOG_USEC=200000")\n'
 """What a container does to wait no half minute. Here the unit's own limit is waited for, in no time."""
 OWN = {"disk": ("b", 98, 0), "screen": ("c", 29, 0)}
