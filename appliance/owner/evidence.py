@@ -23,6 +23,7 @@ from appliance.owner.settings import told
 from appliance.reporting.ledger import Ledger
 from appliance.service import throttling
 from appliance.service.doctor.findings import table
+from appliance.updating.versions import SYSTEM
 
 Part = str | Mapping[str, Any] | Sequence[Any]
 """A text, or what becomes JSON."""
@@ -113,7 +114,7 @@ def _versions() -> str:
         f"Python {sys.version}",
         f"kernel {platform.release()} {platform.machine()}",
     ]
-    for name, file in (("model", MODEL), ("system", Path("/etc/os-release"))):
+    for name, file in (("model", MODEL), ("system", Path("/etc/os-release")), ("image", SYSTEM)):
         lines.append(f"{name}: {_read(file)}")
     for library in LIBRARIES:
         try:

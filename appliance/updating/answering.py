@@ -18,9 +18,8 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 from msgspec import Struct
 
-from appliance import __version__
 from appliance.errors import ApplianceError, Refused
-from appliance.updating import installing, slots
+from appliance.updating import installing, slots, versions
 
 MAX_REQUEST = 8192
 ENDING = ".raucb"
@@ -80,7 +79,7 @@ def _do(request: Request, answers: Answers, configured: str | None) -> Mapping[s
         return {"restarts": True}
     bundle = installing.candidate(source, older=request.older)
     given_up = installing.given_up(bundle, slots.status())
-    return {"version": bundle.version, "runs": __version__, "given_up": given_up}
+    return {"version": bundle.version, "runs": versions.running(), "given_up": given_up}
 
 
 def where(source: str | None) -> str:

@@ -97,13 +97,13 @@ def _answers(path: Path, request: Mapping[str, Any]) -> Iterator[Mapping[str, An
 
 
 def _status(_options: Namespace) -> int:
-    from appliance import __version__
     from appliance.updating.slots import NoSlots, told
+    from appliance.updating.versions import running
 
     slots = told()
     if slots is None:
         raise NoSlots("this system has one slot only: it is updated as it was installed")
-    _print(json.dumps({"version": __version__, **slots.status()}, indent=2))
+    _print(json.dumps({"version": running(), **slots.status()}, indent=2))
     return DONE
 
 

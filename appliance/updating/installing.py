@@ -16,10 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from appliance import __version__
-from appliance.updating import quiet, rauc, slots, wellness
+from appliance.updating import quiet, rauc, slots, versions, wellness
 from appliance.updating.rauc import Bundle, CannotUpdate
-from appliance.updating.versions import is_newer
 from appliance.whole_file import write_whole
 
 DATA = Path("/persistent/rauc")
@@ -44,17 +42,17 @@ def candidate(source: str, *, older: bool = False) -> Bundle:
     wanted = rauc.compatible()
     if bundle.compatible != wanted:
         raise CannotUpdate(f"{source} is for {bundle.compatible}, and this is {wanted}")
-    if not older and not is_newer(bundle.version, __version__):
-        raise CannotUpdate(f"{source} is {bundle.version}; {__version__} runs, which is no older")
+    runs = versions.running()
+    if not older and not versions.is_newer(bundle.version, runs):
+        raise CannotUpdate(f"{source} is {bundle.version}; {runs} runs, which is no older")
     return bundle
 
 
 def newest(source: str) -> Bundle | None:
     """What is to be had where one looks every night; None: nothing newer. Raises CannotUpdate."""
     bundle = rauc.look_into(source)
-    if bundle.compatible != rauc.compatible() or not is_newer(bundle.version, __version__):
-        return None
-    return bundle
+    newer = versions.is_newer(bundle.version, versions.running())
+    return bundle if newer and bundle.compatible == rauc.compatible() else None
 
 
 def install(source: str, say: Say, *, older: bool = False) -> None:

@@ -1,12 +1,29 @@
-"""Which of two versions is newer, as semver.org has it, with as many numbers as there are."""
+"""Which of two versions is newer, as semver.org has it, of as many numbers as there are; which one runs."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+from appliance import __version__
+
+SYSTEM = Path("/usr/lib/appliance-image/version")
+"""What an image is, and the bundle that was made of it: `image-build/update/install` has written it there.
+
+The same appliance comes in more than one system: a fix of the system alone has another version as well.
+"""
 
 _SPELLED = re.compile(r"(\d+(?:\.\d+)*)(?:[-~]([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 
 _Key = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
+
+
+def running() -> str:
+    """The version of the system that runs; of a system that says none the appliance's own."""
+    try:
+        return SYSTEM.read_text("utf-8").strip() or __version__
+    except (OSError, UnicodeError):
+        return __version__
 
 
 def is_newer(version: str | None, than: str) -> bool:

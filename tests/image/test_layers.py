@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from appliance import __version__
 from tests.image.layer_rules import Wrong, check_value, faults, listed, loaded, metadata
 from tests.parts import need
 from tests.parts.need import skip_or_fail
@@ -209,6 +210,24 @@ def test_a_configuration_names_layers_and_variables_that_exist(config: Path) -> 
             check_value(VARIABLES[section][name], str(value))
             if str(value).startswith("${@SRCROOT}/"):
                 assert (PLACE / value.removeprefix("${@SRCROOT}/")).is_dir(), value
+
+
+@pytest.mark.parametrize(("said", "version"), [("1.2.3-1", "1.2.3-1"), ("", __version__)])
+def test_a_system_is_given_its_version_and_takes_nothing_older(
+    said: str, version: str, tmp_path: Path
+) -> None:
+    [hook] = body(OURS["appliance-update"])["cleanup-hooks"]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "IGconf_update_install": str(PLACE / "update" / "install"),
+        "IGconf_device_class": "pi5",
+        "IGconf_update_keyring": str(OURS["appliance-update"]),
+        "IGconf_update_version": said,
+    }
+    subprocess.run(["sh", "-euc", hook, "hook", str(tmp_path)], env=environ, check=True)
+    assert (tmp_path / "usr/lib/appliance-image/version").read_text() == f"{version}\n"
+    conf = (tmp_path / "etc/rauc/system.conf").read_text()
+    assert f"\nmin-bundle-version={version}\n" in conf
 
 
 def test_folders_that_outlive_an_update_are_declared_as_image_rota_reads_them() -> None:

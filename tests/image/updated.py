@@ -10,10 +10,12 @@ from pathlib import Path
 from tests.image.build import UPDATE, image, update_keys
 from tests.image.card import Card
 from tests.parts.need import program
+from tests.updating import bundles
 
 DEVICE = "vm-amd64"
 MARK = "/usr/share/appliance/of-this-version"
 """A file by which a system tells which bundle it came with."""
+VERSION, NEWER = "/usr/lib/appliance-image/version", "9.0"
 
 SITE = "/opt/appliance/lib/python3.13/site-packages/appliance"
 GOOD: Mapping[str, str | None] = {}
@@ -49,12 +51,11 @@ def bundle(
         words = ["dd", f"if={card.image}", f"of={to}", "bs=1M", "conv=sparse", "status=none"]
         places = [f"skip={one.begins}", f"count={one.length}", "iflag=skip_bytes,count_bytes"]
         subprocess.run([*words, *places], check=True)
-    change(system, {**changes, MARK: f"{name}\n"})
+    change(system, {**changes, MARK: f"{name}\n", VERSION: f"{NEWER}\n"})
     file = folder / f"{name}.raucb"
     environ = {
         **os.environ,
         "DEVICE": DEVICE,
-        "VERSION": "9.0",
         "KEYS": str(keys or update_keys()),
         "BOOT": str(boot),
         "SYSTEM": str(system),
@@ -80,21 +81,7 @@ def foreign(folder: Path) -> Path:
     """One that is right but for who has signed it."""
     keys = folder / "foreign-keys"
     subprocess.run([str(UPDATE / "keys"), "new", str(keys), "--plain"], check=True)
-    for name in ("foreign.boot", "foreign.system"):
-        (folder / name).write_bytes(os.urandom(100_000))
-    environ = {
-        **os.environ,
-        "DEVICE": DEVICE,
-        "VERSION": "9.0",
-        "KEYS": str(keys),
-        "BOOT": str(folder / "foreign.boot"),
-        "SYSTEM": str(folder / "foreign.system"),
-    }
-    file = folder / "foreign.raucb"
-    subprocess.run(
-        [str(UPDATE / "bundle"), str(file)], env=environ, check=True, capture_output=True
-    )
-    return file
+    return bundles.bundle(folder / "foreign.raucb", keys, NEWER, DEVICE)
 
 
 def spoilt(good: Path) -> Path:

@@ -31,14 +31,29 @@ def keys(folder: Path, **environ: str) -> Path:
     return folder
 
 
-def bundle(file: Path, keys: Path, version: str = "9.0", device: str = "paper") -> Path:
-    """A bundle of two small partitions."""
-    for name, size in (("boot", 40_000), ("system", 200_000)):
-        file.with_suffix(f".{name}").write_bytes(os.urandom(size))
+def system(file: Path, version: str | None) -> Path:
+    """The partition of a system that says its version, if it has one, and half a megabyte of noise."""
+    root = file.with_suffix(".root")
+    says = root / "usr/lib/appliance-image"
+    says.mkdir(parents=True)
+    (root / "noise").write_bytes(os.urandom(500_000))
+    if version is not None:
+        (says / "version").write_text(f"{version}\n")
+    maker = need.program("mke2fs", "e2fsprogs")
+    subprocess.run([maker, "-q", "-t", "ext4", "-d", root, file, "2M"], check=True)
+    return file
+
+
+def bundle(
+    file: Path, keys: Path, version: str | None = "9.0", device: str = "paper", **said: str
+) -> Path:
+    """A bundle of two small partitions, the second of which says its version; `said` to the script."""
+    file.with_suffix(".boot").write_bytes(os.urandom(40_000))
+    system(file.with_suffix(".system"), version)
     environ = {
+        **said,
         "PATH": os.environ["PATH"],
         "DEVICE": device,
-        "VERSION": version,
         "KEYS": str(keys),
         "BOOT": str(file.with_suffix(".boot")),
         "SYSTEM": str(file.with_suffix(".system")),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.updating import installing, slots
+from appliance.updating import installing, slots, versions
 from tests.updating import bundles, rauc_standin
 from tests.updating.paper import Pi
 
@@ -57,6 +57,7 @@ def device(tmp_path: Path, published: Published, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("APPLIANCE_SOCKET", str(tmp_path / "none.sock"))
     monkeypatch.setattr(slots, "PROGRAM", pi.folder / "slots")
     monkeypatch.setattr(slots, "TOLD", pi.folder / "run" / "slots")
+    monkeypatch.setattr(versions, "SYSTEM", tmp_path / "version")
     data = tmp_path / "persistent"
     data.mkdir()
     monkeypatch.setattr(installing, "DATA", data)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.updating import installing, quiet, slots, wellness
+from appliance import __version__
+from appliance.updating import installing, quiet, slots, versions, wellness
 from appliance.updating.rauc import CannotUpdate
 from tests.updating import bundles
 from tests.updating.conftest import Device, Published
@@ -68,6 +69,32 @@ def test_older_than_what_runs_is_only_for_who_says_so(
     assert installing.newest(str(old)) is None
     installing.install(str(old), lambda _: None, older=True)
     assert device.pi.status()["other"] == "tried"
+
+
+def test_a_fix_of_the_system_alone_is_made_once(
+    device: Device, published: Published, tmp_path: Path
+) -> None:
+    """Around the same appliance, by a version before its next; by night it would be made for ever."""
+    major, minor, patch = __version__.split(".")
+    fix, other, of_before = (f"{major}.{minor}.{int(patch) + 1}-{each}" for each in (2, 3, 1))
+    files = [
+        str(bundles.bundle(tmp_path / f"{each}.raucb", published.keys, version=each))
+        for each in (fix, other, of_before, __version__)
+    ]
+    assert installing.newest(files[0]) is not None
+    versions.SYSTEM.write_text(
+        f"{fix}\n"
+    )  # what is in it, as it runs then, or as its card was written
+    assert [installing.newest(file) is not None for file in files] == [False, True, False, False]
+    for file in (files[0], files[2], files[3]):
+        assert f"; {fix} runs, which is no older" in untouched(device, Path(file))
+
+
+@pytest.mark.parametrize("said", [b"", b"\n", b"\xff"])
+def test_a_system_that_says_no_version_is_its_appliance_s(device: Device, said: bytes) -> None:
+    assert versions.running() == __version__
+    versions.SYSTEM.write_bytes(said)
+    assert versions.running() == __version__
 
 
 def test_while_another_is_under_way(device: Device, published: Published) -> None:

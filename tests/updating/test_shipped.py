@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 import subprocess
@@ -37,9 +38,22 @@ def test_nothing_is_left_to_be_filled_in(image: Path, published: Published) -> N
     assert "@" not in re.sub(r"(?m)^#.*", "", conf)
     assert "compatible=appliance-pi5\n" in conf
     assert "min-bundle-version=1.2\n" in conf
+    assert (image / "usr/lib/appliance-image/version").read_text() == "1.2\n"
     keyring = (image / "etc/rauc/keyring.pem").read_bytes()
     assert keyring == (published.keys / "authority.crt").read_bytes()
     assert stat.S_IMODE((image / "usr/lib/appliance/slots").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("version", ["1.2.3.4", "1.2.3+4", "1.2~rc1", "1.2-3-4", "next"])
+def test_a_version_that_rauc_cannot_compare_is_given_to_no_image(
+    published: Published, tmp_path: Path, version: str
+) -> None:
+    """Its configuration would be wrong with it, and nothing could be installed any more."""
+    keyring = published.keys / "authority.crt"
+    words: list[str | Path] = [UPDATE / "install", tmp_path, "pi5", keyring, version]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, "RAUC compares no version" in done.stderr) == (1, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rauc_takes_the_configuration(image: Path, published: Published) -> None:
@@ -128,6 +142,23 @@ def test_an_authority_is_never_made_over_another(published: Published) -> None:
     words: list[str | Path] = [UPDATE / "keys", "new", published.keys, "--plain"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, "has an authority already" in done.stderr) == (1, True)
+
+
+def test_a_bundle_is_of_the_version_that_its_system_says(
+    published: Published, tmp_path: Path
+) -> None:
+    """Or devices would take what they run for another one, and write it anew night for night."""
+    file = bundles.bundle(tmp_path / "a.raucb", published.keys, "1.2.3-1", VERSION="1.2.3-1")
+    conf = bundles.system_conf(tmp_path, published.keys)
+    words: list[str | Path] = [bundles.needed(), f"--conf={conf}", "info"]
+    assert (
+        json.loads(subprocess.check_output([*words, "--output-format=json", file]))["version"]
+        == "1.2.3-1"
+    )
+    with pytest.raises(AssertionError, match=r"b\.system is 1\.2\.3, not 1\.2\.4"):
+        bundles.bundle(tmp_path / "b.raucb", published.keys, "1.2.3", VERSION="1.2.4")
+    with pytest.raises(AssertionError, match=r"c\.system does not say which version it is"):
+        bundles.bundle(tmp_path / "c.raucb", published.keys, None)
 
 
 def test_a_bundle_that_devices_would_not_believe_is_not_made(
