@@ -143,7 +143,9 @@ class Appliance:
         """Tell of an update that was tried, and left: this is the start after it."""
         found = slots.told()
         if found is not None and found.fell_back:
-            sentence = f"an update was tried and is not well: slot {found.current} runs as before"
+            sentence = (
+                f"an update was tried and left ({found.why}): slot {found.current} runs as before"
+            )
             self.engine.post(FaultReported("update_failed", sentence, "update"))
 
     def _screen_status(self) -> Mapping[str, Any]:

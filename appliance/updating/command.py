@@ -136,11 +136,13 @@ def _look(_options: Namespace) -> int:
 
 
 def _trial(_options: Namespace) -> int:
+    from appliance.service.journal import set_up
     from appliance.updating import installing, slots, trial
 
     if not slots.status().trial:
         _print("what runs is not being tried")
         return DONE
+    set_up()
     if trial.undergo(_print):
         return DONE
     installing.restart()

@@ -24,6 +24,9 @@ DATA = Path("/persistent/rauc")
 """What belongs to neither slot; RAUC's own as well."""
 
 BEFORE = "before.json"
+LEFT = "left"
+"""Why what was tried last was left, in a line: told by the handler, in the slot that runs then."""
+
 LOCK = Path("/run/appliance-update/lock")
 
 Say = Callable[[str], None]

@@ -7,6 +7,7 @@ help who rings in the twenty seconds after it, in which there is no door station
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -32,10 +33,22 @@ def disturbed(environ: Mapping[str, str] = os.environ, sys_root: Path = Path("/s
         return "the appliance does not answer" if "answer" in str(error) else _weak(sys_root)
     except (ApplianceError, OSError, ValueError) as error:
         return str(error)
+    return _call(status) or _weak(sys_root)
+
+
+def talking(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Which call is on, in a few words; None: none, or nobody says. Never raises."""
+    try:
+        with Client(environ, PATIENCE_S) as client:
+            return _call(client.ask(status=True))
+    except (ApplianceError, OSError, ValueError):
+        return None
+
+
+def _call(status: Mapping[str, Any]) -> str | None:
     calls = status.get("calls") or []
-    if calls:
-        return f"a call is on ({', '.join(str(call.get('state')) for call in calls)})"
-    return _weak(sys_root)
+    states = ", ".join(str(call.get("state")) for call in calls)
+    return f"a call is on ({states})" if calls else None
 
 
 def _weak(sys_root: Path) -> str | None:
@@ -47,11 +60,14 @@ def until_quiet(
     say: Callable[[str], None],
     look: Callable[[], str | None] = disturbed,
     sleep: Callable[[float], None] = time.sleep,
+    limit_s: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Return when nobody is disturbed, however long that takes; `say` is told what is waited for, once."""
+    """Return when nobody is disturbed, or after `limit_s`; `say` is told what is waited for, once."""
+    until = clock() + limit_s
     waited_for: str | None = None
     quiet = 0
-    while quiet < QUIET_LOOKS:
+    while quiet < QUIET_LOOKS and clock() < until:
         why = look()
         quiet = 0 if why else quiet + 1
         if why and why != waited_for:

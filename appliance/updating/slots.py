@@ -30,7 +30,8 @@ class Slots(Struct, frozen=True):
     """Which slot runs (`A` or `B`), which is booted by default, and how the one is that is not the default.
 
     `other`: `good`, `bad` (nothing whole is in it), `new` (to be tried), `tried`, `failed`. `trial`: what
-    runs is being tried. `fell_back`: this start is one after a trial that failed.
+    runs is being tried. `fell_back`: this start is one after a trial that failed. `why`: why the other one
+    was left, where it has failed.
     """
 
     current: str
@@ -38,6 +39,7 @@ class Slots(Struct, frozen=True):
     other: str
     trial: bool = False
     fell_back: bool = False
+    why: str | None = None
 
     def status(self) -> Mapping[str, str | bool | None]:
         """As the `status` of the local socket has it."""
@@ -47,6 +49,7 @@ class Slots(Struct, frozen=True):
             "other_slot": self.other,
             "trial": self.trial,
             "fell_back": self.fell_back,
+            "why": self.why,
         }
 
 
@@ -56,6 +59,7 @@ NONE: Mapping[str, str | bool | None] = {
     "other_slot": None,
     "trial": False,
     "fell_back": False,
+    "why": None,
 }
 """The status of a device that has no slots."""
 
@@ -70,6 +74,7 @@ def understand(text: str) -> Slots:
             said["other"],
             trial=said.get("trial") == "yes",
             fell_back=said.get("fell_back") == "yes",
+            why=said.get("why") or None,
         )
     except KeyError as missing:
         raise NoSlots(f"nothing is told of the slots: {missing} is missing") from None

@@ -2,19 +2,30 @@
 
 It holds for one start. Where this program does not come to its end, or cannot even be started, systemd
 restarts the machine (FailureAction=, and a timer that needs no Python); whatever restarts it, the old slot
-is booted then.
+is booted then. Why it is left is written down first, for the old slot to tell, and a call is waited for.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 
-from appliance.updating import installing, rauc, wellness
+from appliance.service.journal import without_secrets
+from appliance.updating import installing, quiet, rauc, wellness
+from appliance.whole_file import write_whole
+
+log = logging.getLogger(__name__)
 
 LIMIT_S = 300.0
 """A device that was without broker for minutes before it was restarted has this long to find it again."""
+
+CALL_S = 300.0
+"""So long is the end of a call waited for, where what runs is left: one that hangs has none."""
+
+MOST = 500
+"""Characters of why it was left: a line, which the handler tells."""
 
 LOOK_S = 5.0
 GOOD_LOOKS = 2
@@ -48,17 +59,37 @@ def judge(
         sleep(LOOK_S)
 
 
-def undergo(say: Say, look: Callable[[], Mapping[str, str]] = wellness.troubles) -> bool:
-    """Judge what runs, and have RAUC keep it or leave it; whether it is kept. Raises CannotUpdate."""
+def undergo(say: Say, look: Callable[[], Mapping[str, str]] | None = None) -> bool:
+    """Judge what runs, and have RAUC keep or leave it; whether it is kept. If not, nobody is in a call."""
     noted = installing.before()
     limit_s = float(os.environ.get("APPLIANCE_TRIAL_S", LIMIT_S))
-    wrong = judge({} if noted is None else noted.troubles, look, limit_s=limit_s)
-    if not wrong:
-        rauc.mark_good()
-        say("it is good: it is booted from now on")
-        return True
+    try:
+        wrong = judge(
+            {} if noted is None else noted.troubles, look or wellness.troubles, limit_s=limit_s
+        )
+        if not wrong:
+            rauc.mark_good()
+    except Exception as error:  # whatever is wrong with its judge: it is left as any other
+        wrong = {"judge": str(error) or repr(error)}
+    if wrong:
+        _leave(wrong, say)
+        return False
+    say("it is good: it is booted from now on")
+    return True
+
+
+def _leave(wrong: Mapping[str, str], say: Say) -> None:
     for name, why in wrong.items():
-        say(f"worse than before: {name}: {why}")
-    rauc.mark_bad()
+        log.warning("worse than before: %s: %s", name, why)
+    text = " ".join("; ".join(f"{name}: {why}" for name, why in wrong.items()).split())
+    note = f"{without_secrets(text)[:MOST]}\n"
+    try:
+        write_whole(installing.DATA / installing.LEFT, note.encode("utf-8", "replace"))
+    except OSError as error:
+        log.warning("why it is left is not noted: %s", error)
+    try:
+        rauc.mark_bad()
+    except rauc.CannotUpdate as error:  # left it is all the same: nothing has found it good
+        log.warning("%s", error)
+    quiet.until_quiet(say, quiet.talking, limit_s=CALL_S)
     say("it is left: this device restarts into what it had")
-    return False

@@ -68,7 +68,7 @@ def other_slot(door: Door) -> str:
 def test_it_runs_from_the_first_slot_and_rings(door: Door) -> None:
     assert door.slots() == {
         "version": door.slots()["version"], "slot": "A", "default_slot": "A", "other_slot": "good",
-        "trial": False, "fell_back": False,
+        "trial": False, "fell_back": False, "why": None,
     }  # fmt: skip
     assert door.rings()
 
@@ -135,6 +135,7 @@ def test_one_that_is_no_good_is_left_by_itself(door: Door, which: str) -> None:
     assert door.check(f"cat {updated.MARK}") == "good\n"
     slots = door.slots()
     assert (slots["slot"], slots["other_slot"], slots["fell_back"]) == ("B", "failed", True)
+    assert ("came to no end" in str(slots["why"])) is (which != "never-ready")
     door.until("appliance events --type error | grep update_failed")
     assert "tried, and left" in door.run("appliance doctor").out
     assert door.rings()

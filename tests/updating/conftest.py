@@ -58,8 +58,6 @@ def device(tmp_path: Path, published: Published, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(slots, "PROGRAM", pi.folder / "slots")
     monkeypatch.setattr(slots, "TOLD", pi.folder / "run" / "slots")
     monkeypatch.setattr(versions, "SYSTEM", tmp_path / "version")
-    data = tmp_path / "persistent"
-    data.mkdir()
-    monkeypatch.setattr(installing, "DATA", data)
+    monkeypatch.setattr(installing, "DATA", pi.folder / "data")
     monkeypatch.setattr(installing, "LOCK", tmp_path / "run" / "lock")
     return Device(pi, restarts)

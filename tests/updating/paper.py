@@ -33,7 +33,7 @@ class Pi:
     path: str = "/usr/bin:/bin"
 
     def __post_init__(self) -> None:
-        for each in ("bootfs", "run", "proc/self", "sys"):
+        for each in ("bootfs", "run", "proc/self", "sys", "data"):
             (self.folder / each).mkdir(parents=True)
         (self.folder / "proc/cmdline").write_text("console=tty1 quiet\n")
         (self.folder / "proc/mounts").write_text("/dev/sda4 / ext4 ro 0 0\n")
@@ -69,6 +69,7 @@ class Pi:
         need.program("flock", "util-linux")
         return {
             "APPLIANCE_BOOTCONFIG": str(self.folder / "bootfs"),
+            "APPLIANCE_DATA": str(self.folder / "data"),
             "APPLIANCE_SLOTS_FILE": str(self.folder / "run" / "slots"),
             "APPLIANCE_PROC": str(self.folder / "proc"),
             "APPLIANCE_SYS": str(self.folder / "sys"),
@@ -102,7 +103,7 @@ class Pi:
         return done.stderr
 
     def status(self) -> dict[str, str]:
-        return dict(line.split("=") for line in self.does("status").splitlines())
+        return dict(line.split("=", 1) for line in self.does("status").splitlines())
 
     def boots(self, *, tryboot: bool = False) -> str:
         """Start the machine, as the firmware would; the slot that runs then."""

@@ -35,6 +35,13 @@ def real(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def fails() -> None:
+    """Where it is to fail, with these words."""
+    file = FOLDER / "fails"
+    if file.exists():
+        sys.exit(f"LastError: {file.read_text()}")
+
+
 def install(source: str) -> None:
     done = real("info", "--output-format=json", source)
     if done.returncode:
@@ -42,9 +49,7 @@ def install(source: str) -> None:
     target = "B" if handler("get-current") == "A" else "A"
     handler("set-state", target, "bad")
     say("  0% Installing\n 40% Copying image to system")
-    fails = FOLDER / "fails"
-    if fails.exists():
-        sys.exit(f"LastError: {fails.read_text()}")
+    fails()
     version = json.loads(done.stdout)["version"]
     (FOLDER / f"version-{target}").write_text(version)
     handler("set-primary", target)
@@ -67,6 +72,7 @@ def main(words: list[str]) -> None:
         case ["install", *_, source]:
             install(source)
         case ["status", "mark-good", "booted"]:
+            fails()
             handler("set-state", handler("get-current"), "good")
         case ["status", "mark-bad", "booted"]:
             handler("set-state", handler("get-current"), "bad")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from appliance.cli import main
-from appliance.updating import installing, trial
+from appliance.updating import installing, quiet, trial, wellness
 from tests.updating.conftest import Device, Published
 
 
@@ -185,12 +187,33 @@ def test_what_is_no_trial_is_let_be(device: Device, capsys: pytest.CaptureFixtur
     assert "not being tried" in capsys.readouterr().out
 
 
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Logging is the process's: what a trial sets up is taken back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("good", [True, False])
-def test_a_trial_that_fails_restarts_the_machine(
-    device: Device, monkeypatch: pytest.MonkeyPatch, good: bool
+def test_a_trial_that_fails_restarts_the_machine_and_says_why_as_a_warning(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: bool
 ) -> None:
+    """Of that start no more than its warnings is kept: journald.conf.d/appliance.conf."""
     device.pi.has("A", "tried")
     device.pi.runs("B")
-    monkeypatch.setattr(trial, "undergo", lambda say: good)
-    assert main(["update", "trial"]) == (0 if good else 1)
+    monkeypatch.setenv("APPLIANCE_TRIAL_S", "0")
+    monkeypatch.setattr(trial, "LOOK_S", 0)
+    monkeypatch.setattr(quiet, "LOOK_S", 0)
+    monkeypatch.setattr(wellness, "troubles", dict if good else lambda: {"camera": "is unplugged"})
+    with (tmp_path / "journal").open("w") as journal:
+        found = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        monkeypatch.setattr("sys.stderr", journal)
+        assert main(["update", "trial"]) == (0 if good else 1)
+    warned = "<4>appliance.updating.trial: worse than before: camera: is unplugged\n"
+    assert (tmp_path / "journal").read_text() == ("" if good else warned)
     assert device.restarted_with() == ([] if good else ["reboot"])

@@ -81,3 +81,28 @@ def test_two_looks_in_a_row_are_quiet_and_each_reason_is_told_once() -> None:
     assert told == ["waiting: a call", "waiting: weak"]
     assert next(looks) == "never looked at"
     assert slept == [quiet.LOOK_S] * 6
+
+
+def test_a_call_without_end_is_not_waited_for_where_there_is_a_limit() -> None:
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    quiet.until_quiet(lambda _: None, lambda: "a call", sleep, 300, lambda: now)
+    assert now == 300
+
+
+def test_whoever_says_nothing_is_not_known_to_talk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is to be left may hang, and the house is without its bell until it is."""
+    monkeypatch.setattr(quiet, "PATIENCE_S", 0.05)
+    path = tmp_path / "hangs.sock"
+    environ = {"APPLIANCE_SOCKET": str(path)}
+    assert quiet.talking(environ) is None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        assert quiet.talking(environ) is None

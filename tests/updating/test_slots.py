@@ -75,6 +75,31 @@ def test_an_update_that_is_not_found_good_is_left_and_stays_left(pi: Pi, told: b
     assert pi.status()["other"] == "new"
 
 
+def test_why_it_was_left_is_told_for_as_long_as_it_stays_left(pi: Pi) -> None:
+    """What the trial wrote down, line by line of a file that the other slot's system has written."""
+    pi.has("A", "new")
+    pi.does("arm")
+    assert pi.boots(tryboot=True) == "B"
+    (pi.folder / "data" / "left").write_text("camera: a=b is unplugged\nother=good\n")
+    for _ in range(2):
+        assert pi.boots() == "A"
+        assert pi.status()["other"] == "failed"
+        found = slots.told(pi.folder / "run" / "slots")
+        assert found is not None
+        assert found.why == "camera: a=b is unplugged"
+    pi.does("set-state", "B", "bad")
+    assert "why" not in pi.status()
+
+
+def test_of_a_trial_that_came_to_no_end_the_reason_of_another_is_not_told(pi: Pi) -> None:
+    (pi.folder / "data" / "left").write_text("camera: is unplugged\n")
+    pi.has("A", "new")
+    pi.does("arm")
+    assert pi.boots(tryboot=True) == "B"
+    assert pi.boots() == "A"
+    assert pi.status()["why"] == "it came to no end: it hung, or power was lost"
+
+
 def test_a_cut_between_being_armed_and_the_trial_is_a_trial_that_failed(pi: Pi) -> None:
     pi.has("A", "new")
     pi.does("arm")
@@ -140,8 +165,10 @@ def test_what_is_said_in_every_state(pi: Pi, default: str, other: str, current: 
     assert pi.does("get-state", default) == "good"
     assert pi.does("get-state", opposite) == ("good" if other in ("good", "new") else "bad")
     trial = "no" if current == default else "yes"
+    (pi.folder / "data" / "left").write_text("camera: is unplugged\n")
+    why = {"why": "camera: is unplugged"} if other == "failed" else {}
     assert pi.status() == {
-        "current": current, "default": default, "other": other, "trial": trial, "fell_back": "no",
+        "current": current, "default": default, "other": other, "trial": trial, "fell_back": "no", **why,
     }  # fmt: skip
 
 
@@ -282,7 +309,8 @@ def test_the_program_reads_what_the_script_says(pi: Pi, monkeypatch: pytest.Monk
     assert slots.told() is None
     assert pi.boots() == "A"
     found = slots.told()
-    assert found == slots.Slots("A", "A", "failed", trial=False, fell_back=True)
+    why = "it came to no end: it hung, or power was lost"
+    assert found == slots.Slots("A", "A", "failed", trial=False, fell_back=True, why=why)
     assert found.status().keys() == slots.NONE.keys()
     monkeypatch.setattr(slots, "PROGRAM", pi.program())
     assert slots.status() == found
@@ -302,6 +330,7 @@ async def test_an_update_that_was_left_is_told_in_the_start_after_it(
 ) -> None:
     monkeypatch.setattr(slots, "TOLD", pi.folder / "run" / "slots")
     pi.has("B", "tried" if fell_back else "good")
+    (pi.folder / "data" / "left").write_text("camera: is unplugged\n")
     assert pi.boots() == "B"
     async with house(config_for(free_port()), tmp_path, connected=False) as door:
         status = door.appliance.session.status()["update"]
@@ -310,7 +339,12 @@ async def test_an_update_that_was_left_is_told_in_the_start_after_it(
         recent = await asyncio.to_thread(lambda: recent_events(environ))
         told = [one["data"] for one in recent if one["data"].get("where") == "update"]
         assert [one["code"] for one in told] == ["update_failed"] * fell_back
-        assert all("slot B runs as before" in one["message"] for one in told)
+        assert all(
+            one["message"]
+            == "an update was tried and left (camera: is unplugged): slot B runs as before"
+            for one in told
+        )
+        assert status["why"] == ("camera: is unplugged" if fell_back else None)
         assert door.appliance.session.status()["faults"] == {}, "the device itself is well"
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import logging
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from appliance.updating import installing, trial, wellness
+from appliance.commands import EndCall
+from appliance.model import Gesture
+from appliance.updating import installing, quiet, rauc, slots, trial, wellness
+from tests.parts.house import config_for, house
+from tests.parts.mosquitto import free_port
+from tests.updating.bundles import UPDATE
 from tests.updating.conftest import Device
 
 WELL: Mapping[str, str] = {}
@@ -86,22 +95,91 @@ def test_what_is_good_is_the_default_from_then_on(
     assert device.pi.status()["other"] == "good"
 
 
-def test_what_is_not_is_left(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def left(device: Device, monkeypatch: pytest.MonkeyPatch) -> Device:
+    """What runs is being tried, and a look at it is enough to know."""
     monkeypatch.setattr(trial, "judge", lambda before, look, limit_s: trial.worse(look(), before))
+    monkeypatch.setattr(quiet, "LOOK_S", 0.01)
+    device.pi.has("A", "tried")
+    device.pi.runs("B")
+    return device
+
+
+def test_what_is_not_is_left(left: Device, caplog: pytest.LogCaptureFixture) -> None:
+    """A warning, which outlives the restart, and a line that the other slot tells then."""
     noted(NO_CAMERA)
-    device.pi.has("A", "tried")
-    device.pi.runs("B")
-    said: list[str] = []
-    assert not trial.undergo(said.append, lambda: {**NO_CAMERA, **GONE})
-    assert said[0] == "worse than before: appliance: no appliance is running here"
-    assert device.pi.boots() == "A"
-    assert device.pi.status()["other"] == "failed"
+    assert not trial.undergo(lambda _: None, lambda: {**NO_CAMERA, **GONE, "broker": "is\n away"})
+    warned = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert warned[0] == "worse than before: appliance: no appliance is running here"
+    assert left.pi.boots() == "A"
+    found = slots.status()
+    why = "appliance: no appliance is running here; broker: is away"
+    assert (found.other, found.why) == ("failed", why)
 
 
-def test_without_a_note_everything_has_to_work(
-    device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trial, "judge", lambda before, look, limit_s: trial.worse(look(), before))
-    device.pi.has("A", "tried")
-    device.pi.runs("B")
+def test_without_a_note_everything_has_to_work(left: Device) -> None:
     assert not trial.undergo(lambda _: None, lambda: NO_CAMERA)
+
+
+def test_why_it_is_left_has_no_password_and_an_end(left: Device) -> None:
+    assert not trial.undergo(lambda _: None, lambda: {"broker": "mqtt://a:secret@b " + "x" * 5000})
+    left.pi.boots()
+    assert slots.status().why == ("broker: mqtt://a:***@b " + "x" * trial.MOST)[: trial.MOST]
+
+
+def test_a_judge_that_fails_itself_leaves_what_runs(left: Device) -> None:
+    """As any other reason does, call and all: systemd would restart the machine at once."""
+
+    def fails() -> Mapping[str, str]:
+        raise KeyError("no such thing")
+
+    assert not trial.undergo(lambda _: None, fails)
+    (left.pi.folder / "fails").write_text("the handler has failed")
+    assert not trial.undergo(lambda _: None, lambda: WELL)
+    left.pi.boots()
+    assert slots.status().why == "judge: what runs cannot be marked good: the handler has failed"
+
+
+def test_a_partition_that_cannot_be_written_is_left_all_the_same(
+    left: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing, "DATA", left.pi.folder / "none")
+    assert not trial.undergo(lambda _: None, lambda: GONE)
+    assert left.pi.boots() == "A"
+    assert slots.status().why == "it came to no end: it hung, or power was lost"
+
+
+async def test_a_call_is_not_ended_by_what_is_left(
+    left: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why is written down by then, whatever becomes of the call; and one that hangs is not waited for."""
+    monkeypatch.setenv("APPLIANCE_SOCKET", str(tmp_path / "appliance.sock"))
+    note = installing.DATA / installing.LEFT
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    async with house(config_for(free_port()), tmp_path, connected=False) as door:
+        await door.appliance.board.press("call", Gesture.PRESS)
+        await door.until("outgoing_call_started")
+        waiting = loop.run_in_executor(None, trial.undergo, told.append, lambda: NO_CAMERA)
+        await door.until_true(lambda: bool(told))
+        assert told == ["waiting: a call is on (outgoing)"]
+        assert note.read_text() == "camera: is unplugged\n"
+        monkeypatch.setattr(trial, "CALL_S", 0.0)
+        assert not await loop.run_in_executor(None, trial.undergo, told.append, lambda: GONE)
+        assert not waiting.done()
+        await door.appliance.session.command(EndCall())
+        assert not await waiting
+
+
+def test_its_unit_gives_it_the_time_that_it_takes() -> None:
+    """Its end is the machine's, in whatever call; and that of whatever hangs comes after it."""
+    units = UPDATE / "units"
+    [unit] = re.findall(
+        r"(?m)^TimeoutStartSec=(\d+)min$", (units / "appliance-update-trial.service").read_text()
+    )
+    [end] = re.findall(
+        r"(?m)^OnBootSec=(\d+)min$", (units / "appliance-update-limit.timer").read_text()
+    )
+    marks = 2 * rauc.MARKS * 25
+    assert trial.LIMIT_S + wellness.LOOK_S + marks + trial.CALL_S < 60 * int(unit)
+    assert int(unit) < int(end)

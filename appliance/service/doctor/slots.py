@@ -33,7 +33,7 @@ _NOT_GOOD = {
     ),
     "failed": (
         "the last update was tried, and left again",
-        "journalctl -u appliance-update-trial -b -1 says why; appliance update install tries anew.",
+        "What it warned of is in /var/lib/appliance-journal; appliance update install tries it anew.",
     ),
 }
 
@@ -54,10 +54,11 @@ def slots(config: Config, machine: Machine) -> Iterator[Finding]:
         yield fault(COMPONENT, said, "The image is to have a newer RAUC, or an older kernel.")
     if found.trial:
         said = f"slot {found.current} runs, and is being tried"
-        yield warning(COMPONENT, said, "It is found good, or left, within a quarter of an hour.")
+        yield warning(COMPONENT, said, "It is found good, or left, within twenty minutes.")
     elif found.other in _NOT_GOOD:
         said, advice = _NOT_GOOD[found.other]
-        yield warning(COMPONENT, f"slot {found.current} runs; {said}", advice)
+        why = f": {found.why}" if found.why else ""
+        yield warning(COMPONENT, f"slot {found.current} runs; {said}{why}", advice)
     else:
         yield ok(COMPONENT, f"slot {found.current} runs, and the other one is good as well")
 

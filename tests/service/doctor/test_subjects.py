@@ -177,8 +177,11 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
     ("update", lambda m: slots(m, other="bad"), "update", WARNING, "nothing whole", "update install"),
     ("update", lambda m: slots(m, other="tried"), "update", WARNING, "about to be tried", "update status"),
     ("update", lambda m: slots(m, other="new"), "update", WARNING, "not yet tried", "update resume"),
-    ("update", lambda m: slots(m, other="failed"), "update", WARNING, "left again", "-b -1"),
-    ("update", lambda m: slots(m, trial="yes"), "update", WARNING, "is being tried", "quarter of an hour"),
+    ("update", lambda m: slots(m, other="failed"), "update", WARNING, "left again",
+     "/var/lib/appliance-journal"),
+    ("update", lambda m: slots(m, other="failed", more="why=camera: gone\n"), "update", WARNING,
+     "left again: camera: gone", "update install"),
+    ("update", lambda m: slots(m, trial="yes"), "update", WARNING, "is being tried", "twenty minutes"),
     ("update", lambda m: m.files.update({"/run/appliance-update/slots": "?"}), "update", WARNING,
      "nothing is told", "systemctl restart"),
     ("temperature", lambda m: flags(m, "0x4"), "temperature", FAULT, "is throttled", "heat sink"),
@@ -308,9 +311,9 @@ def test_where_there_is_no_firmware_none_is_missed() -> None:
     assert [one.component for one in look(machine, check="temperature")] == ["temperature"]
 
 
-def slots(machine: PaperMachine, *, other: str = "good", trial: str = "no") -> None:
+def slots(machine: PaperMachine, *, other: str = "good", trial: str = "no", more: str = "") -> None:
     machine.files["/run/appliance-update/slots"] = (
-        f"current=A\ndefault=A\nother={other}\ntrial={trial}\nfell_back=no\n"
+        f"current=A\ndefault=A\nother={other}\ntrial={trial}\nfell_back=no\n{more}"
     )
 
 
