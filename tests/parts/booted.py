@@ -148,6 +148,14 @@ class Machine:
                 pytest.fail(f"{command} never printed {holds!r}: {ran}\n{self.journal()}")
             time.sleep(0.05)
 
+    def ends(self) -> None:
+        """Wait until it is off."""
+        deadline = time.monotonic() + self.patience_s
+        while psutil.pid_exists(self._init):
+            if time.monotonic() > deadline:
+                pytest.fail("it does not go off")
+            time.sleep(0.05)
+
     def controls(self, controller: str) -> bool:
         """Whether systemd in there limits services by it: the unit's groups are its own."""
         where = (
@@ -175,10 +183,12 @@ def booted(
     *,
     bare: bool = False,
     root: Path = Path("/"),
+    kept: Path | None = None,
 ) -> Iterator[Machine]:
     """Boot it, with these files beside the units; `folder` is for what it takes.
 
-    A bare one has no appliance, and `folder / "given"` to read. Its system is what lies at `root`.
+    A bare one has no appliance, and `folder / "given"` to read. Its system is what lies at `root`. What
+    it writes to /persistent is in `kept` when it is off.
     """
     nspawn = program("systemd-nspawn", "systemd-container")
     program("nsenter", "util-linux")
@@ -189,6 +199,8 @@ def booted(
     if bare:
         (folder / "given").mkdir(exist_ok=True)
         binds.append(f"--bind-ro={folder / 'given'}")
+    if kept is not None:
+        binds.append(f"--bind={kept}:/persistent")
     (folder / "place").mkdir()
     name = f"appliance-test-{os.getpid()}-{next(_COUNT)}"
     parents = [Path("/sys/fs/cgroup") / one for one in CONTROLLERS]

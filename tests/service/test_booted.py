@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import paho.mqtt.subscribe as subscribe
 import pytest
@@ -49,6 +50,10 @@ port = {http_port}
 modules = [{plugins}]
 """
 FILE = "/etc/appliance/appliance.toml"
+# in a container systemd may not set its loopback up, and warns of that each time
+NO_LOOPBACK = {
+    "/etc/systemd/system/appliance-journal.service.d/test.conf": "[Service]\nPrivateNetwork=no\n"
+}
 
 HANGS = '''
 """Holds the loop up for good, once somebody says so, and lets the watchdog notice at once."""
@@ -87,6 +92,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         "/etc/credstore/appliance.mqtt.password": PASSWORD,
         "/etc/appliance/hooks.d/call_ended": "#!/bin/sh\n",
         "/opt/appliance/plugins/hanging.py": HANGS,
+        **NO_LOOPBACK,
     }
     with booted(tmp_path_factory.mktemp("booted"), files) as one:
         yield one
@@ -245,20 +251,56 @@ async def test_a_stop_in_a_call_is_polite(stopped: Machine, mosquitto: Mosquitto
 
 def test_warnings_are_kept_over_a_restart_and_written_once(machine: Machine) -> None:
     kept = "/var/lib/appliance-journal/$(tr -d - < /proc/sys/kernel/random/boot_id).log"
-    # in a container systemd may not set its loopback up, and warns of that each time
-    no_loopback = "/run/systemd/system/appliance-journal.service.d/test.conf"
-    machine.put(no_loopback, "[Service]\nPrivateNetwork=no\n")
-    machine.run("systemctl daemon-reload")
+    machine.run("systemctl start appliance-journal")
     machine.run("echo the lamp is out | systemd-cat --priority=warning")
     machine.run("echo all is well | systemd-cat --priority=info")
-    machine.run("journalctl --sync && systemctl start appliance-journal")
-    told = machine.run(f"cat {kept}").out
-    assert "the lamp is out" in told
+    machine.run("journalctl --sync && systemctl start appliance-journal-hour")
+    told = machine.until(f"cat {kept}", holds="the lamp is out")
     assert "all is well" not in told
+    machine.run("systemctl restart appliance-journal")
     written = machine.run(f"stat -c %i.%Y {kept}").out
-    machine.run("systemctl start appliance-journal")
+    machine.run("systemctl restart appliance-journal")
     assert machine.run(f"stat -c %i.%Y {kept}").out == written
     assert machine.run("ls /var/log/journal/*/*", check=False).code != 0, "the card is spared"
+
+
+WARNS = """
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStop=/bin/sh -c 'echo "<4>the lamp went out with me"; journalctl --sync'
+"""
+MOUNT = """
+[Unit]
+Before=local-fs.target
+Conflicts=umount.target
+[Mount]
+Type=none
+Options=bind
+"""
+
+
+def test_what_is_warned_of_last_is_kept_where_an_image_keeps_it(tmp_path: Path) -> None:
+    """Behind two mounts of units' own, as on image-rota's data partition: both end with the system."""
+    var, shared = "var.mount", "var-lib-private-appliance\\x2djournal.mount"
+    folder = "var/lib/private/appliance-journal"
+    units = {
+        var: f"{MOUNT}What=/persistent/slot/var\nWhere=/var\n",
+        shared: f"{MOUNT}What=/persistent/shared/{folder}\nWhere=/{folder}\n"
+        "[Unit]\nRequires=var.mount\nAfter=var.mount\n",
+        "warns.service": WARNS,
+    }
+    kept = tmp_path / "kept"
+    for each in ("slot", "shared"):
+        (kept / each / folder).mkdir(parents=True)
+        (kept / each / folder).parent.chmod(0o700)
+    files = {f"/etc/systemd/system/{name}": text for name, text in units.items()}
+    with booted(tmp_path, {**files, **NO_LOOPBACK}, kept=kept) as one:
+        one.run(f"systemctl start {var} '{shared}' && systemctl start appliance-journal warns")
+        one.run("systemctl poweroff --no-block", check=False)
+        one.ends()
+    [file] = (kept / "shared" / folder).glob("*.log")
+    assert "the lamp went out with me" in file.read_text()
 
 
 # -------------------- limits, and a drop-in

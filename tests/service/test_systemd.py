@@ -141,6 +141,7 @@ def test_the_brokers_unit_is_given_rules_that_the_package_brings() -> None:
         ("appliance-broker-pages.service", ()),
         ("appliance-card.service", ()),
         ("appliance-journal.service", ()),
+        ("appliance-journal-hour.service", ()),
         ("appliance-welcome.service", ()),
         ("appliance-journal.timer", ()),
     ],
@@ -175,6 +176,7 @@ def test_what_is_exposed_is_little(drop_ins: tuple[str, ...], tmp_path: Path) ->
         "appliance-broker-pages.service",
         "appliance-card.service",
         "appliance-journal.service",
+        "appliance-journal-hour.service",
         "appliance-welcome.service",
     ],
 )
