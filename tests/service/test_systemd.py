@@ -90,9 +90,12 @@ def test_the_watchdog_wants_to_hear_twice_as_often_as_it_bites(
 UNITS = UNIT.parent
 PROGRAM = "/opt/appliance/bin/appliance"
 OF_THE_IMAGE = UNITS.parent / "image-build/layer/appliance.rootfs-overlay/usr/lib/systemd/system"
+OF_UPDATES = UNITS.parent / "image-build/update/units"
 DROP_INS = ("appliance-accounts.conf", "appliance-lan-only.conf", "appliance-screen.conf")
 MOST_EXPOSED = 15
 """Tenths of what `systemd-analyze security` counts to ten."""
+MOST_EXPOSED_OF_ROOTS = 40
+"""Of who marks slots, restarts the machine, and has the doctor open every device."""
 
 
 def laid_out(folder: Path, *drop_ins: str) -> Path:
@@ -100,7 +103,7 @@ def laid_out(folder: Path, *drop_ins: str) -> Path:
     program = folder / "appliance"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    ours = [one for place in (UNITS, OF_THE_IMAGE) for one in place.iterdir()]
+    ours = [one for place in (UNITS, OF_THE_IMAGE, OF_UPDATES) for one in place.iterdir()]
     for file in (one for one in ours if one.suffix in (".service", ".socket", ".timer", ".path")):
         (folder / file.name).write_text(file.read_text().replace(PROGRAM, str(program)))
     beside = folder / f"{UNIT.name}.d"
@@ -184,6 +187,16 @@ def test_those_who_help_are_no_more_exposed(helper: str, tmp_path: Path) -> None
     laid_out(tmp_path)
     words = ["security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}"]
     found = analyzed(*words, tmp_path / helper)
+    assert found.returncode == 0, found.stdout[-200:] + found.stderr
+
+
+@pytest.mark.parametrize("name", ["look", "settle", "trial", "@"])
+def test_those_who_update_are_confined_as_far_as_they_can_be(name: str, tmp_path: Path) -> None:
+    """All but the end of a trial: nothing is to keep that from what it does."""
+    laid_out(tmp_path)
+    unit = tmp_path / f"appliance-update-{name}.service".replace("-@", "@")
+    words = ["security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED_OF_ROOTS}"]
+    found = analyzed(*words, unit)
     assert found.returncode == 0, found.stdout[-200:] + found.stderr
 
 
