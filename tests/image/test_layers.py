@@ -303,6 +303,10 @@ def test_the_firmware_is_told_in_its_own_words() -> None:
     for line in filter(None, (line.partition("#")[0].strip() for line in config.splitlines())):
         assert re.fullmatch(r"\[(all|pi\d)\]|[a-z_0-9]+=[a-z0-9_=,-]+", line), line
     assert "\ndtparam=watchdog=on\n" in config
+    # from before Linux until systemd takes it over, which it is to do, or every start would end there
+    assert re.search(r"\nkernel_watchdog_timeout=([6-9]\d|1[0-7]\d)\n", config)
+    manager = (PLACE.parent / "systemd" / "system.conf.d" / "appliance.conf").read_text()
+    assert re.search(r"\nRuntimeWatchdogSec=[1-9]", manager)
     [cmdline] = (FIRMWARE / "cmdline.txt").read_text().splitlines()
     words = cmdline.split()
     # what image-rota's slot-post-process.sh puts the slot's root in place of
