@@ -312,6 +312,8 @@ def test_the_firmware_is_told_in_its_own_words() -> None:
     # what image-rota's slot-post-process.sh puts the slot's root in place of
     assert "root=ROOTDEV" in words
     assert {"ro", "rootwait"} <= set(words)
+    # a Pi's device tree has `cgroup_disable=memory` before it: MemoryMax of the units would limit nothing
+    assert "cgroup_enable=memory" in words
 
 
 @pytest.mark.parametrize("name", ["emulate", "foreign", "assemble", "../layer/settle"])
