@@ -307,11 +307,14 @@ def test_the_firmware_is_told_in_its_own_words() -> None:
     assert re.search(r"\nkernel_watchdog_timeout=([6-9]\d|1[0-7]\d)\n", config)
     manager = (PLACE.parent / "systemd" / "system.conf.d" / "appliance.conf").read_text()
     assert re.search(r"\nRuntimeWatchdogSec=[1-9]", manager)
+    assert "\nenable_uart=0\n" in config
     [cmdline] = (FIRMWARE / "cmdline.txt").read_text().splitlines()
     words = cmdline.split()
     # what image-rota's slot-post-process.sh puts the slot's root in place of
     assert "root=ROOTDEV" in words
     assert {"ro", "rootwait"} <= set(words)
+    # no pin of the header is a line that the kernel writes to
+    assert [word for word in words if word.startswith("console=")] == ["console=tty1"]
     # a Pi's device tree has `cgroup_disable=memory` before it: MemoryMax of the units would limit nothing
     assert "cgroup_enable=memory" in words
 
