@@ -23,12 +23,29 @@ SETTLES_S = 0.03
 """A press is one when the line is still drawn down so much later: no spark and no crosstalk is."""
 
 
+def learnable(config: Config) -> dict[str, int]:
+    """The buttons that connect a pin to ground when they are pressed, and the GPIO that each is at."""
+    return {
+        name: number
+        for name, button in config.buttons.items()
+        if (button.kind, button.pull) == ("button", "up") and not button.active_high
+        if (number := gpio(button.pin)) is not None
+    }
+
+
+def users(config: Config, machine: Machine) -> dict[int, str]:
+    """Who has which GPIO: the kernel, in its own word, or a part of this configuration (`buttons.call`)."""
+    chips = (chip for chip in machine.gpio_chips() if chip.label.startswith("pinctrl-"))
+    return {number: user for chip in chips for number, user in chip.users.items()} | {
+        number: f"{path[0]}.{path[1]}"
+        for path, pin in all_pins(config)
+        if (number := gpio(pin)) is not None
+    }
+
+
 def free_lines(config: Config, machine: Machine) -> list[int]:
-    """GPIOs of the header that nobody has: neither this configuration nor the kernel."""
-    used = {number for _, pin in all_pins(config) if (number := gpio(pin)) is not None}
-    for chip in machine.gpio_chips():
-        if chip.label.startswith("pinctrl-"):
-            used |= set(chip.users)
+    """GPIOs of the header that may be a button's: nobody else has them, here or in the kernel."""
+    used = {*users(config, machine)} - {*learnable(config).values()}
     return sorted(set(HEADER.values()) - used - set(RESERVED))
 
 

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from appliance.actions import parse_action
-from appliance.config import Config
+from appliance.config import Button, Config
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading.findings import Check
 from appliance.loading.pins import gpio
@@ -79,16 +79,16 @@ def set_up(
         config = read(places.file, places.environ, checks).config
         with stopped(places):
             values = _asked(config, values, machine or ThisMachine(), dialog)
+        # before anything can be found wrong with it: nothing that was said is lost
+        dialog.say(f"\n{dropin.to_toml(values)}")
     if not _may_be_written(places, values, dialog, replace=replace, talks=talks):
         dialog.say("Nothing was changed.")
         return NOT_WRITTEN
     if faults := dropin.checked(places, values, checks):
         raise ConfigError(faults)
-    if talks:
-        dialog.say(f"\n{dropin.to_toml(values)}")
-        if not dialog.yes(f"Write this to {places.drop_ins / dropin.NAME}?", default=True):
-            dialog.say("Nothing was changed.")
-            return NOT_WRITTEN
+    if talks and not dialog.yes(f"Write this to {places.drop_ins / dropin.NAME}?", default=True):
+        dialog.say("Nothing was changed.")
+        return NOT_WRITTEN
     file = dropin.write(places, values)
     dialog.say(
         f"{file} is written, and no file has a fault that it had not before. It counts from the next start:"
@@ -168,9 +168,11 @@ def _asked(
     )
     factory = open_factory(config.device.board, config.panel.pin_factory)
     try:
-        for name, pin, action in pressing.learned(config, factory, machine, dialog):
-            put_button(values, name, pin, action)
-        for section, name, pin in pressing.shown(config, factory, dialog):
+        for name, (pin, action) in pressing.learned(config, factory, machine, dialog).items():
+            _put(values, ("buttons", name, "pin"), pin)
+            _put(values, ("buttons", name, "press"), action)
+            config = _at(config, name, pin)
+        for section, name, pin in pressing.shown(config, factory, machine, dialog):
             _put(values, (section, name, "pin"), pin)
     finally:
         factory.close()
@@ -178,6 +180,12 @@ def _asked(
     for key, device in hearing.tried(config, machine, dialog).items():
         _put(values, ("audio", "speaker", key), device)
     return values
+
+
+def _at(config: Config, name: str, pin: str) -> Config:
+    """The same with a button at that pin."""
+    button = structs.replace(config.buttons.get(name, Button(pin)), pin=pin)
+    return structs.replace(config, buttons={**config.buttons, name: button})
 
 
 def _changed(dialog: Dialog, question: str, default: str) -> str | None:
@@ -219,5 +227,5 @@ def _may_be_written(
     if not any(clash.wins for clash in found) or replace:
         return True
     if talks:
-        return dialog.yes("Shall setup's count from now on?")
+        return dialog.yes("Shall setup's count from now on?", default=True)
     raise ApplianceError("these keys are set by hand; --replace lays setup's over them")

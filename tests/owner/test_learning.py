@@ -9,7 +9,7 @@ from gpiozero import LED
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from appliance.config import Button, Config, Keypad
-from appliance.owner.learning import free_lines, watched
+from appliance.owner.learning import free_lines, users, watched
 from appliance.service.doctor.device_files import Chip
 
 
@@ -23,9 +23,14 @@ class Board:
         return self._chips
 
 
-def test_free_is_what_neither_the_configuration_nor_the_kernel_has() -> None:
+def test_watched_are_buttons_and_what_neither_the_configuration_nor_the_kernel_has() -> None:
     config = Config(
-        buttons={"call": Button(pin="BOARD11")},
+        buttons={
+            "call": Button(pin="BOARD11"),
+            "to_plus": Button(pin=23, pull="down"),
+            "opening": Button(pin=24, active_high=True),
+            "handset": Button(pin=25, kind="hook"),
+        },
         keypads={"front": Keypad(rows=(5,), columns=("GPIO6",), keys=("1",))},
     )
     board = Board(
@@ -33,8 +38,12 @@ def test_free_is_what_neither_the_configuration_nor_the_kernel_has() -> None:
         Chip("x", "other", 8, {22: "x"}),
     )
     free = free_lines(config, board)  # type: ignore[arg-type]
-    assert not {0, 1, 2, 3, 5, 6, 17} & set(free)
-    assert {4, 22, 27} < set(free)
+    assert not {0, 1, 2, 3, 5, 6, 23, 24, 25} & set(free)
+    assert {4, 17, 22, 27} < set(free)
+    assert users(config, board) | {5: "-", 6: "-"} == {  # type: ignore[arg-type]
+        2: "i2c", 3: "i2c", 5: "-", 6: "-", 17: "buttons.call", 23: "buttons.to_plus",
+        24: "buttons.opening", 25: "buttons.handset",
+    }  # fmt: skip
 
 
 def test_a_line_that_is_drawn_to_ground_is_known_and_one_that_only_sparks_is_not() -> None:

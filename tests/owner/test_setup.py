@@ -172,6 +172,131 @@ def test_buttons_are_pressed_a_light_blinks_a_tone_sounds_and_it_is_written(etc:
     assert main(["check-config", str(etc / "appliance.toml")]) == 0
 
 
+def test_what_is_wired_otherwise_than_configured_is_taught_anew(etc: Path) -> None:
+    """As on an image, whose first button is at GPIO17: it moves, as do the LED and the relay."""
+    (etc / "conf.d").mkdir()
+    first = etc / "conf.d" / "20-first-door.toml"
+    first.write_text(
+        '[buttons.call]\npin = "GPIO17"\npress = "call"\n'
+        '[buttons.unlock]\npin = "GPIO27"\npress = "unlock"\n'
+        '[buttons.light]\npin = "BOARD15"\nhold = "toggle_video"\n'
+        '[buttons.handset]\npin = "GPIO4"\nkind = "hook"\n'
+        '[leds.status]\npin = "GPIO18"\n[relays.door]\npin = "GPIO5"\n'
+    )
+    with person(etc) as one:
+        one.sees("The device's name")
+        one.types()
+        one.sees("The button call is at GPIO17 already")
+        one.sees("Press the bell's button now")
+        one.presses("GPIO27")
+        one.sees(r"It is at GPIO27 \(pin 13\)")
+        one.sees(r"What is it called \[unlock\]")
+        one.types("bell")
+        one.sees("GPIO27 is the button unlock, which is to be somewhere: press it there first")
+        one.types("handset")
+        one.sees("handset is a button already, at GPIO4, and of another kind")
+        one.types("call")
+        one.sees(r"It was at GPIO17 until now\. There is unlock from now on")
+        one.sees("Press another button now")
+        one.presses("GPIO6")
+        one.sees(r"What is it called: ")
+        one.types("call")
+        one.sees("call is a button already: you have pressed it at GPIO27")
+        one.types("ligt")  # said wrong: it is pressed once more
+        one.sees(r"What does a press of it do \[call\]")
+        one.types()
+        one.sees("Press another button now")
+        one.lets_go("GPIO6")
+        one.presses("GPIO6")
+        one.sees(r"What is it called \[ligt\]")
+        one.types("light")
+        one.sees("It was at GPIO22 until now")
+        one.sees("Press another button now")
+        one.types()
+        one.sees(r"The pin of the LED status \[GPIO18\]")
+        one.types("GPIO5")
+        one.sees("GPIO5 is in use by relays.door")
+        one.types("GPIO27")
+        one.sees("GPIO27 is in use by buttons.call")
+        one.types("GPIO22")  # where a button was
+        one.sees("Did it blink")
+        one.types("no")
+        one.sees("Which pin is it at, or Enter for GPIO18")
+        one.types("GPIO23")
+        one.sees("Did it blink")
+        one.types()
+        one.sees(r"The pin of the relay door \[GPIO5\]")
+        one.types("GPIO23")
+        one.sees("GPIO23 is in use by leds.status")
+        one.types("GPIO18")
+        one.sees("imx708")
+        one.types("1")
+        one.sees("The loudspeaker: a number")
+        one.types("tone")
+        one.sees("Was there a tone")
+        one.types()
+        one.sees("The microphone: a number")
+        one.types("tone")
+        one.sees(f"buttons.call.pin is 'GPIO17' in {first}: 'GPIO27' of setup is laid over that")
+        one.sees("Shall setup's count from now on")
+        one.types()
+        one.sees("Write this to .*50-setup.toml")
+        one.types()
+        assert one.sees_the_end() == 0
+    assert {name: written(etc)[name] for name in ("buttons", "leds", "relays")} == {
+        "buttons": {
+            "call": {"pin": "GPIO27"},
+            "unlock": {"pin": "GPIO17"},
+            "light": {"pin": "GPIO6"},
+        },
+        "leds": {"status": {"pin": "GPIO23"}},
+        "relays": {"door": {"pin": "GPIO18"}},
+    }
+    assert main(["check-config", str(etc / "appliance.toml")]) == 0
+
+
+def test_what_is_as_it_was_is_not_written_and_what_has_a_fault_is_not_lost(etc: Path) -> None:
+    file = etc / "appliance.toml"
+    file.write_text(
+        file.read_text() + '[buttons.call]\npin = 17\npress = "call"\n[leds.status]\npin = 18\n'
+        "[relays.door]\npin = 5\n"
+    )
+    with person(etc) as one:
+        one.sees("The device's name")
+        one.types()
+        one.sees("bell's button")
+        one.presses("GPIO17")
+        one.sees(r"What is it called \[call\]")
+        one.types()
+        one.sees("Press another button now")
+        one.presses("GPIO6")
+        one.sees("What is it called: ")
+        one.types("second")
+        one.sees("What does a press of it do")
+        one.types("call:user:nobody")
+        one.sees("Press another button now")
+        one.types()
+        one.sees(r"The pin of the LED status \[18\]")
+        one.types("GPIO18")
+        one.sees(r"The pin of the relay door \[5\]")
+        one.types()
+        one.sees("imx708")
+        one.types("1")
+        one.sees("The loudspeaker: a number")
+        one.types("tone")
+        one.sees("Was there a tone")
+        one.types()
+        one.sees("The microphone: a number")
+        one.types("tone")
+        assert one.sees_the_end() == 78
+        assert "buttons.second.press: nobody is no contact" in one.said
+    _, _, said = one.said.partition("are laid over it.\n")
+    shown = tomllib.loads(said.partition(f"\n{etc}")[0])
+    assert shown.pop("buttons") == {"second": {"pin": "GPIO6", "press": "call:user:nobody"}}
+    assert shown.keys() == {"cameras", "audio"}
+    assert not (etc / "conf.d").exists()
+
+
 def test_who_says_no_in_the_end_has_changed_nothing(etc: Path) -> None:
     with person(etc) as one:
         one.sees("The device's name")
