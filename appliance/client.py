@@ -81,10 +81,10 @@ class Client:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def events(self, *patterns: str) -> Iterator[Mapping[str, Any]]:
-        """Events, and `{"dropped": n}` where some were lost, until the daemon ends."""
+        """Events from now on, and `{"dropped": n}` where some were lost, until the daemon ends."""
         self.ask(subscribe=list(patterns))
         self._socket.settimeout(None)
-        yield from self._items()
+        return self._items()
 
     def _items(self) -> Iterator[dict[str, Any]]:
         for line in self._lines:

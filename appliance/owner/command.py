@@ -120,8 +120,9 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
     welcome = commands.add_parser(
         "welcome",
         help="invite the first phone of a device that has none, until it has come",
-        description="Show an invitation on this device's console, in the log and on its screen, and another"
-        " every ten minutes, until a phone is paired. Where one is, it ends at once. systemd starts it.",
+        description="Show three invitations, one after the other, on this device's console, in the log and"
+        " on its screen, and three more whenever the bell is pressed, until a phone is paired. Where one"
+        " is, it ends at once. systemd starts it.",
     )
     welcome.add_argument("--name", default="Owner", help="of the person whose phone it will be")
     welcome.add_argument(

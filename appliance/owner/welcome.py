@@ -1,7 +1,9 @@
 """`appliance welcome`: a device that no phone is paired with invites its first one, at its own terminals.
 
 Laws: an invitation is good once and for ten minutes, and never longer than this program holds it open: a
-code that somebody photographed yesterday is worth nothing. As soon as any phone is paired it is over.
+code that somebody photographed yesterday is worth nothing. As soon as any phone is paired it is over. Each
+has an account at the broker, which is written to the card: so there are three, and three more when the bell
+is pressed, rather than one every ten minutes while nobody is there.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from appliance.client import Client, NotAllowed, Unreachable
 from appliance.errors import Refused
@@ -23,6 +25,11 @@ from appliance.owner.terminals import there
 
 LOOKS_EVERY_S = 5.0
 """How soon it is noticed that a phone was paired elsewhere, and that the appliance runs."""
+CODES = 3
+"""Invitations that are shown one after the other, at the start and at a press of the bell."""
+BELL = "call_button_clicked"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +47,16 @@ class Welcome:
         """Until somebody is paired, or it has gone on for long enough. Raises NotAllowed."""
         ends_s = time.monotonic() + self.lasts_s
         why = said = ""
+        left = CODES
         while time.monotonic() < ends_s:
             try:
                 if self._is_paired():
                     return 0
-                self._invite(ends_s)
+                if left:
+                    self._invite(ends_s)
+                    left -= 1
+                elif self._bell_rings(ends_s):
+                    left = CODES
             except NotAllowed:
                 raise
             except (Unreachable, Refused) as error:
@@ -91,26 +103,41 @@ class Welcome:
                     "no_page", f"the page is not served: {made['page_error'] or 'see [http]'}"
                 )
             self._show(made)
-            outcome: list[Mapping[str, Any]] = []
-            ended = threading.Event()
+            outcome = self._until(client, client.outcome, ends_s)
+        if outcome is not None and outcome["outcome"] == "paired":
+            self._say_everywhere(f"The first phone is paired: {outcome['name']}.")
 
-            def wait() -> None:
-                # it may have gone away, or we have hung up
-                with contextlib.suppress(Unreachable, OSError, ValueError):
-                    outcome.append(client.outcome())
-                ended.set()
+    def _bell_rings(self, ends_s: float) -> bool:
+        """Wait for it; False where the wait ends otherwise."""
+        with self._client() as client:
+            events = client.events(BELL)
+            self._say_everywhere(
+                "No phone came, and no code is shown now. Press the bell, and there is another one; or type"
+                " `sudo systemctl restart appliance-welcome`."
+            )
+            return self._until(client, lambda: next(events), ends_s) is not None
 
-            waiting = threading.Thread(target=wait, name="invitation")
-            waiting.start()
-            try:
-                while not ended.wait(self.looks_every_s):
-                    if time.monotonic() > ends_s or self._is_paired():
-                        break
-            finally:
-                client.hang_up()
-                waiting.join()
-        if outcome and outcome[0]["outcome"] == "paired":
-            self._say_everywhere(f"The first phone is paired: {outcome[0]['name']}.")
+    def _until(self, client: Client, comes: Callable[[], T], ends_s: float) -> T | None:
+        """What comes at that client; None where a phone is paired or the time is over before that."""
+        found: list[T] = []
+        ended = threading.Event()
+
+        def wait() -> None:
+            # it may have gone away, or we have hung up
+            with contextlib.suppress(Unreachable, OSError, ValueError, StopIteration):
+                found.append(comes())
+            ended.set()
+
+        waiting = threading.Thread(target=wait, name="waiting")
+        waiting.start()
+        try:
+            while not ended.wait(self.looks_every_s):
+                if time.monotonic() > ends_s or self._is_paired():
+                    break
+        finally:
+            client.hang_up()
+            waiting.join()
+        return found[0] if found else None
 
     def _show(self, made: Mapping[str, Any]) -> None:
         sheet = Sheet.of(made)

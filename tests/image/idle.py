@@ -139,7 +139,7 @@ def idle(hours: float, image_file: Path | None = None) -> Idle:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idle-")))
         card = image_file or image("amd64")
         machine = stack.enter_context(IdleMachine(folder / "machine", card))
-        # who waits for a first phone makes an account for it every ten minutes, for a day
+        # who waits for a first phone makes three accounts for it, one after the other
         paired(machine, shown(machine, PATIENCE_S), PATIENCE_S)
         return machine.watch(hours * 3600)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import fcntl
 import os
 import pty
@@ -19,17 +20,22 @@ from pathlib import Path
 
 import pytest
 
+from appliance.broker.handing_out import HandedOut
+from appliance.broker.house import House
 from appliance.bus import Bus
 from appliance.config import Contact, Device, Mqtt
-from appliance.inviting import Inviting
-from appliance.model import Right
+from appliance.events import CallButtonClicked
+from appliance.inviting import Accounts, Inviting
+from appliance.model import Gesture, Right
 from appliance.owner.welcome import Welcome
 from appliance.reporting.socket import LocalSocket
 from appliance.signaling.pairing import Pairing
 from appliance.signaling.rejected import Rejected
 from appliance.trust.contacts import Contacts
 from appliance.trust.keys import DeviceKey
+from appliance.whole_file import write_whole
 from tests.parts.desk import Desk
+from tests.parts.leaping import leaping
 from tests.test_pair import AUTHORITY, CONFIGURED, Door, own_page, words_of
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +48,8 @@ async def appliance_at(
     shown: Callable[[str | None], None] = lambda _: None,
     *,
     is_set_up: bool = True,
+    accounts: Accounts | None = None,
+    desk: Callable[[Bus], Desk] = Desk,
 ) -> AsyncIterator[Door]:
     """One as far as its socket goes."""
     key = DeviceKey.make()
@@ -58,8 +66,9 @@ async def appliance_at(
             page=own_page,
             websocket_url="wss://door.local:8884/" if is_set_up else None,
             screen=shown,
+            accounts=accounts,
         ) as inviting,
-        LocalSocket(path, Desk(bus), contacts=contacts, invite=inviting.invite),
+        LocalSocket(path, desk(bus), contacts=contacts, invite=inviting.invite),
     ):
         yield Door(path, pairing, contacts)
 
@@ -192,6 +201,90 @@ async def test_there_is_another_one_after_each_and_the_old_one_is_worth_nothing(
             except Rejected:
                 await log.until(number + 1)
         assert await running == 0
+
+
+class HandedOutHere:
+    """Accounts as `appliance broker accounts` makes them, in a real folder; counts its files."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        house = House(folder)
+        house.new_local(["door"], device="door")
+        self._handed_out = HandedOut(house, lambda: None)
+        self.written = 0
+
+        def counted(file: Path, data: bytes, mode: int = 0o600) -> None:
+            self.written += 1
+            write_whole(file, data, mode)
+
+        for module in ("handing_out", "passwords"):
+            monkeypatch.setattr(f"appliance.broker.{module}.write_whole", counted)
+
+    async def make(self, uid: str) -> str | None:
+        return self._handed_out.make(uid)
+
+    async def remove(self, uid: str) -> None:
+        self._handed_out.remove(uid)
+
+
+async def test_a_day_without_anybody_writes_little_and_a_press_of_the_bell_shows_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker's files are on the card: with a code every ten minutes they were 576 in that day."""
+    log, path = Listener(), tmp_path / "s"
+    accounts = HandedOutHere(tmp_path / "broker", monkeypatch)
+    desks: list[Desk] = []
+
+    def desk(bus: Bus) -> Desk:
+        desks.append(Desk(bus))
+        return desks[-1]
+
+    with leaping(dt.datetime(2026, 3, 1, tzinfo=dt.UTC), "UTC") as clock:
+        async with appliance_at(path, Contacts({}), accounts=accounts, desk=desk) as door:
+
+            def waits() -> bool:
+                """For a phone or the bell, rather than for the next code; or it has ended."""
+                quiet = log.said and log.said[-1].startswith("No phone came")
+                return bool(quiet or len(door.pairing.invitations))
+
+            running = started(welcome(path, log, lasts_s=24 * 3600))
+            await log.until(1)
+            await clock.passes(6 * 3600, 60, stays=lambda: not waits())
+            assert [text[:13] for text in log.said] == [*["Front door wa"] * 3, "No phone came"]
+            links = [link_in(text) for text in log.said[:3]]
+            assert len({words_of(link)["password"] for link in links}) == 3
+            assert len(door.pairing.invitations) == 0, "the last is worth nothing either"
+            key = 1
+            assert accounts.written == key + 3 * 4, "a book and passwords, made and taken back"
+
+            desks[0].bus.publish(CallButtonClicked("call", Gesture.PRESS))
+            assert link_in(await log.until(5)) not in links
+            await clock.passes(17 * 3600, 60, stays=lambda: not waits())
+            assert len(log.said) == 8
+            assert accounts.written == key + 6 * 4
+            await clock.passes(2 * 3600, 60)
+            assert (await log.until(9)).startswith("No phone came, and the invitation is not shown")
+            assert await running == 0
+
+
+async def test_a_phone_comes_by_a_code_that_the_bell_has_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.owner.welcome.CODES", 0)
+    log, path = Listener(), tmp_path / "s"
+    desks: list[Desk] = []
+
+    def desk(bus: Bus) -> Desk:
+        desks.append(Desk(bus))
+        return desks[-1]
+
+    async with appliance_at(path, Contacts({}), desk=desk) as door:
+        running = started(welcome(path, log))
+        assert "Press the bell" in await log.until(1)
+        monkeypatch.setattr("appliance.owner.welcome.CODES", 3)
+        desks[0].bus.publish(CallButtonClicked("call", Gesture.PRESS))
+        await door.takes(link_in(await log.until(2)))
+        assert await running == 0
+        assert log.said[-1] == "The first phone is paired: Zoe."
 
 
 async def test_a_phone_that_is_paired_otherwise_ends_it_and_its_invitation(tmp_path: Path) -> None:
