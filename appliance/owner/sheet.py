@@ -10,12 +10,12 @@ from typing import Any
 
 from appliance.invitation import link_of, qr_code, qr_plain
 from appliance.pair import warnings_of
+from appliance.service.doctor.image import IMAGE
 
 WIDE = 100
 """Columns of a log that is looked at in a terminal."""
 GAP = 6
 """Columns between two codes: a phone's camera is to see one of them."""
-IMAGE = Path("/usr/share/appliance-image")
 BY = " (this device by cable, or by the Wi-Fi that door.txt on its card names)"
 TRUST = """\
 1. Have the phone trust this device, once: {url}
@@ -41,7 +41,7 @@ class Sheet:
     rest: tuple[str, ...]
 
     @classmethod
-    def of(cls, made: Mapping[str, Any], image: Path = IMAGE) -> Sheet:
+    def of(cls, made: Mapping[str, Any], image: Path = Path(IMAGE)) -> Sheet:
         """Of what the appliance answers to who invites; `image` is there where this is one."""
         page, invitation, authority = made["page"], made["invitation"], made["authority"]
         trusted = authority["url"] if authority else None

@@ -196,6 +196,7 @@ OWN_WORDS: dict[str, str] = {
     "service.doctor.broker": "the path of a file as the owner wrote it",
     "service.doctor.cameras": "what the kernel says of processes",
     "service.doctor.heat": "what the firmware says, as test_what_the_kernel_says_of_heat spoils it",
+    "service.doctor.image": "the doctor's own advice",
     "service.doctor.slots": "what the kernel and RAUC say of their versions",
     "service.journal": "lines of this program's own log",
     "service.systemd": "a sentence of this program's own",

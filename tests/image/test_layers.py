@@ -308,6 +308,9 @@ def test_the_firmware_is_told_in_its_own_words() -> None:
     manager = (PLACE.parent / "systemd" / "system.conf.d" / "appliance.conf").read_text()
     assert re.search(r"\nRuntimeWatchdogSec=[1-9]", manager)
     assert "\nenable_uart=0\n" in config
+    # from which on an update takes along what its owner has added
+    [line] = re.findall(r"(?m)^line='(.*)'$", (PLACE / "update" / "hook").read_text())
+    assert config.endswith(f"\n[all]\n{line}\n")
     [cmdline] = (FIRMWARE / "cmdline.txt").read_text().splitlines()
     words = cmdline.split()
     # what image-rota's slot-post-process.sh puts the slot's root in place of

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.timeout(3600)
 SERVER = Path(__file__).parents[1] / "parts" / "rangeserver.py"
 PATIENCE = "[call]\nring_timeout_s = 900\n"
 """Beside other work the commands of a test take longer than a call rings otherwise."""
+FIRMWARE, OWN = "/boot/firmware", "dtoverlay=hifiberry-dac"
 PORT = 4443
 """Of https in the machine; at 8443 is the page of its first start."""
 TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
@@ -103,7 +104,9 @@ def test_nobody_but_root_speaks_with_rauc_and_only_the_group_asks(door: Door) ->
 
 
 def test_it_waits_for_the_end_of_a_call(door: Door) -> None:
-    """And is then made: written, tried, found good."""
+    """And is then made: written, tried, found good. What was added to config.txt is there again."""
+    door.check(f"mount -o remount,rw {FIRMWARE}; echo {OWN} >> {FIRMWARE}/config.txt")
+    door.check(f"mount -o remount,ro {FIRMWARE}")
     door.check("appliance press call")
     door.until('appliance status | grep \'"state": "outgoing"\'')
     door.install("good.raucb")
@@ -116,6 +119,7 @@ def test_it_waits_for_the_end_of_a_call(door: Door) -> None:
     assert door.check(f"cat {updated.MARK}") == "good\n"
     slots = door.slots()
     assert (slots["slot"], slots["other_slot"], slots["trial"]) == ("B", "good", False)
+    assert door.check(f"tail -n 1 {FIRMWARE}/config.txt") == f"{OWN}\n"
     assert door.rings()
 
 

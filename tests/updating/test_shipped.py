@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import subprocess
@@ -15,7 +16,7 @@ from tests.updating import bundles
 from tests.updating.conftest import Published
 
 UPDATE = bundles.UPDATE
-SCRIPTS = ("slots", "keys", "bundle", "install")
+SCRIPTS = ("slots", "keys", "bundle", "install", "hook")
 UNITS = sorted(one.name for one in (UPDATE / "units").iterdir() if one.is_file())
 
 
@@ -125,6 +126,66 @@ def test_keys_are_for_one_eyes_only_and_certificates_for_their_purpose(
     assert "Certificate Sign, CRL Sign" in authority
     assert "Code Signing" in signer
     assert "CA:FALSE" in signer
+
+
+OWN = "dtoverlay=hifiberry-dac\n[pi4]\ndtparam=i2c_arm=on\n"
+LINE = "# -------------------- what is added below this line, updates take along\n"
+
+
+@pytest.mark.parametrize(
+    ("runs", "written", "found"),
+    [
+        (f"a=1\n[all]\n{LINE}{OWN}", f"b=2\n[all]\n{LINE}", f"b=2\n[all]\n{LINE}{OWN}"),
+        (f"a=1\n{LINE}{OWN}", "b=2\n", f"b=2\n{LINE}{OWN}"),
+        (f"a=1\n{LINE}", f"b=2\n{LINE}", f"b=2\n{LINE}"),
+        (f"a=1\n{OWN}", f"b=2\n{LINE}", f"b=2\n{LINE}"),
+        (None, f"b=2\n{LINE}", f"b=2\n{LINE}"),
+    ],
+    ids=["added", "to what has no such line", "nothing", "elsewhere", "nothing to be read"],
+)
+def test_what_an_owner_has_added_to_config_txt_goes_along(
+    runs: str | None, written: str, found: str, tmp_path: Path
+) -> None:
+    """Of a real bundle, run as RAUC does; the partition is a folder."""
+    if runs is not None:
+        (tmp_path / "config.txt").write_text(runs)
+    partition, programs = tmp_path / "partition", tmp_path / "programs"
+    partition.mkdir()
+    (partition / "config.txt").write_text(written)
+    programs.mkdir()
+    # what is mounted is a link in the place of the folder, which is there again afterwards
+    (programs / "mount").write_text('#!/bin/sh\nrmdir "$2" && ln -s "$1" "$2"\n')
+    (programs / "umount").write_text('#!/bin/sh\nrm "$1" && mkdir "$1"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    environ = {
+        "PATH": f"{programs}:/usr/bin:/bin",
+        "TMPDIR": str(tmp_path),
+        "APPLIANCE_FIRMWARE": str(tmp_path),
+        "RAUC_SLOT_DEVICE": str(partition),
+    }
+    before = sorted(tmp_path.iterdir())
+    for what, slot in (("slot-post-install", "system"), ("slot-post-install", "boot")):
+        subprocess.run(
+            [UPDATE / "hook", what], env={**environ, "RAUC_SLOT_CLASS": slot}, check=True
+        )
+    assert (partition / "config.txt").read_text() == found
+    assert sorted(tmp_path.iterdir()) == before, "nothing is left of it"
+
+
+def test_a_bundle_has_rauc_run_it_for_the_boot_partition_alone(
+    published: Published, tmp_path: Path
+) -> None:
+    conf = bundles.system_conf(tmp_path, published.keys)
+    words: list[str | Path] = [bundles.needed(), f"--conf={conf}"]
+    told = [*words, "info", "--output-format=json", published.good]
+    images = json.loads(subprocess.run(told, capture_output=True, check=True).stdout)["images"]
+    hooks = {name: one["hooks"] for image in images for name, one in image.items()}
+    assert hooks == {"boot": ["post-install"], "system": []}
+    subprocess.run([*words, "extract", published.good, tmp_path / "in"], check=True)
+    hook = tmp_path / "in" / "hook"
+    assert hook.read_bytes() == (UPDATE / "hook").read_bytes()
+    assert os.access(hook, os.X_OK)
 
 
 def test_another_signer_is_believed_by_who_knows_the_authority(

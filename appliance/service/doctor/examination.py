@@ -18,6 +18,7 @@ from appliance.service.doctor.endurance import endurance
 from appliance.service.doctor.findings import Finding, fault, ok
 from appliance.service.doctor.heat import heat
 from appliance.service.doctor.identity import identity
+from appliance.service.doctor.image import advised
 from appliance.service.doctor.machine import Machine
 from appliance.service.doctor.permissions import permissions
 from appliance.service.doctor.pins import pins
@@ -83,7 +84,7 @@ def examine(
 
     def look(name: str, check: Check) -> None:
         try:
-            findings = list(check(config, machine))
+            findings = [advised(one, machine) for one in check(config, machine)]
         except Exception as error:
             advice = "Report this: it is a fault of the doctor, or of a driver."
             said = f"looking at it failed: {type(error).__name__}: {error}"
