@@ -91,6 +91,11 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "broker.pages:read_of os.open": (NONE, "a certificate, only read"),
     "broker.pages:_try os.write": (NONE, "in memory"),
     "broker.passwords:PasswordFile._write write_whole": (KEPT, ""),
+    "broker.told:tell private_folder": (KEPT, ""),
+    "broker.told:tell symlink_to": (
+        LOST,
+        "synced before the note, without which it is made again",
+    ),
     "calls.drawing:main write_text": (NONE, "a document of the project's"),
     "cli:main os.open": (NONE, "/dev/null"),
     "demo:_as_wav open wb": (NONE, "in memory"),
@@ -119,10 +124,6 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "owner.first_start:FirstStart._run write_whole": (KEPT, ""),
     "owner.first_start:FirstStart._lay_out private_folder": (KEPT, ""),
     "owner.first_start:FirstStart._lay_out write_whole": (KEPT, ""),
-    "owner.first_start:FirstStart._lay_out symlink_to": (
-        LOST,
-        "synced before the note, without which it is made again",
-    ),
     "owner.first_start:FirstStart._say_where write_whole": (KEPT, ""),
     "owner.first_start:FirstStart._wire private_folder": (KEPT, ""),
     "owner.first_start:FirstStart._wire write_whole": (KEPT, ""),

@@ -27,6 +27,7 @@ from appliance.broker.places import (
     BROKER_USER,
     CONFIGURATION,
     FOLDER,
+    OWN_PID_FILE,
     PID_FILE,
     SYSTEM_CONFIGURATION,
 )
@@ -41,8 +42,6 @@ CERTIFICATES = "certificates"
 """In the folder: the certificates that were given to devices, without their keys."""
 OF_A_HOUSE, OF_ONE_COMPUTER = "new --host", "new --local"
 """How the shipped configuration names the one of its two parts that is left out of the other's."""
-OWN_PID_FILE = "mosquitto.pid"
-"""In the folder, of a broker that its owner starts by hand."""
 PAGES = "pages.pem"
 """In the folder, where pages are to meet another certificate than everybody else: it, and its key."""
 FOR_PAGES = "8884"

@@ -7,6 +7,8 @@ from pathlib import Path
 FOLDER = Path("/etc/mosquitto/appliance")
 PID_FILE = Path("/run/mosquitto/mosquitto.pid")
 """Debian's; how the broker is told that its accounts have changed."""
+OWN_PID_FILE = "mosquitto.pid"
+"""In the folder, of a broker that its owner starts by hand."""
 SYSTEM_CONFIGURATION = Path("/etc/mosquitto/mosquitto.conf")
 """What systemd starts it with. Debian 13's has no line for a file with its number any more."""
 BROKER_USER = "mosquitto"

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.broker.places import CONFIGURATION
 from appliance.broker.places import FOLDER as BROKER
+from appliance.broker.told import tell
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading.layers import DEFAULT_FILE, Layers, read_layers
 from appliance.owner.places import Places
 from appliance.trust import book
 from appliance.trust.authority import FOLDER as AUTHORITY
 from appliance.trust.authority import Authority
-from appliance.whole_file import private_folder, sync_folder, write_whole
+from appliance.whole_file import private_folder, write_whole
 
 BEGUN, NOTE = ".first-start", "first-start.txt"
 """Beside the configuration: that it was begun, and what came of it."""
@@ -185,11 +185,7 @@ class FirstStart:
         private_folder(password.parent)
         write_whole(password, f"{house.make(device)}\n".encode())
         private_folder(self.places.drop_ins, FOLDER_MODE)
-        private_folder(self.links, FOLDER_MODE)
-        link = self.links / CONFIGURATION
-        if not link.is_symlink():
-            link.symlink_to(self.broker / CONFIGURATION)
-            sync_folder(self.links)
+        tell(self.broker, self.links)
         self._say_where(device)
 
     @property

@@ -1,13 +1,19 @@
-"""The broker: how far one gets with it, and what to do where that is not far enough."""
+"""The broker: how far one gets with it, and what to do where that is not far enough; this machine's own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from appliance.broker.places import CONFIGURATION, FOLDER, OWN_PID_FILE
+from appliance.broker.told import configurations, is_told, links_of
 from appliance.config import Config
-from appliance.service.doctor.findings import Finding, fault, ok
+from appliance.service.doctor.findings import Finding, fault, ok, warning
 from appliance.service.doctor.knocking import Knock, Step
 from appliance.service.doctor.machine import Machine
+
+OWN = "own broker"
+LAID_OUT = str(FOLDER / CONFIGURATION)
+"""By `appliance broker`; who is not root does not see it."""
 
 
 def broker(config: Config, machine: Machine) -> Iterator[Finding]:
@@ -31,7 +37,32 @@ def broker(config: Config, machine: Machine) -> Iterator[Finding]:
         how = "with TLS, " if knock.tls else ""
         yield ok("broker", f"{where} {how}a message and back in {knock.round_trip_ms:g} ms")
     else:
-        yield fault("broker", _finding(knock, where, mqtt.host), _advice(knock, config))
+        own = _is_here(mqtt.host, machine) and machine.exists(LAID_OUT)
+        yield fault("broker", _finding(knock, where, mqtt.host), _advice(knock, config, own=own))
+
+
+def own_broker(config: Config, machine: Machine) -> Iterator[Finding]:
+    """A line where one was laid out on this machine, and one where it gives no accounts."""
+    accounts = config.mqtt.accounts_socket
+    if accounts is not None and not machine.exists(accounts):
+        advice = "sudo systemctl enable --now appliance-accounts.socket"
+        yield warning(OWN, f"phones are given no accounts: {accounts} is not there", advice)
+    laid_out = machine.text(LAID_OUT)
+    if laid_out is None or f"pid_file {FOLDER / OWN_PID_FILE}" in laid_out:
+        return  # none, or one that its owner starts by hand
+    if is_told(FOLDER, machine.names, machine.text):
+        yield ok(OWN, f"mosquitto is told of {FOLDER}")
+    elif _is_here(config.mqtt.host, machine) and not configurations(FOLDER, machine.names):
+        said = f"no phone reaches it: mosquitto is not told of {LAID_OUT}"
+        advice = f"sudo ln -s {LAID_OUT} {links_of(FOLDER)}/ && sudo systemctl restart mosquitto"
+        yield fault(OWN, said, advice)
+
+
+def _is_here(host: str, machine: Machine) -> bool:
+    """Whether that is this machine, by its own names."""
+    own = (machine.output("hostname") or "").lower().partition(".")[0]
+    names = {"localhost", "::1", own, f"{own}.local"}
+    return host.lower() in names or host.startswith("127.")
 
 
 def _finding(knock: Knock, where: str, host: str) -> str:
@@ -48,7 +79,7 @@ def _finding(knock: Knock, where: str, host: str) -> str:
             return f"{where}: {knock.reason}"
 
 
-def _advice(knock: Knock, config: Config) -> str:
+def _advice(knock: Knock, config: Config, *, own: bool) -> str:
     mqtt = config.mqtt
     user = mqtt.username or config.device.id
     match knock.step:
@@ -66,6 +97,11 @@ def _advice(knock: Knock, config: Config) -> str:
             return "Let [mqtt] ca_file be the authority that signed the broker's certificate."
         case Step.TLS:
             return f"See that the broker speaks TLS at port {mqtt.port}."
+        case Step.LOGIN if own:
+            return (
+                "sudo systemctl restart mosquitto, which may know older accounts; else check the"
+                f" password of {user} there."
+            )
         case Step.LOGIN:
             return f"Check the password of {user} at the broker, and [mqtt] password_file."
         case _:

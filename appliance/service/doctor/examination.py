@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from appliance.config import Config
 from appliance.errors import ApplianceError
-from appliance.service.doctor.broker import broker
+from appliance.service.doctor.broker import broker, own_broker
 from appliance.service.doctor.cameras import cameras
 from appliance.service.doctor.certificates import certificates
 from appliance.service.doctor.clock import clock
@@ -43,6 +43,7 @@ CHECKS: Mapping[str, Check] = {
     "sound": sound,
     "screen": display,
     "broker": broker,
+    "own broker": own_broker,
     "certificates": certificates,
     "identity": identity,
     "clock": clock,

@@ -393,6 +393,57 @@ def test_a_broker_with_a_fault(answer: Knock, finding: str, advice: str) -> None
     assert advice in (found.advice or "")
 
 
+LAID_OUT, LINKS = "/etc/mosquitto/appliance/appliance.conf", "/etc/mosquitto/conf.d"
+
+
+def with_own_broker(host: str = "localhost", *told: str) -> tuple[PaperMachine, Config]:
+    """`appliance broker new` was there; `told` is what mosquitto reads beside its own configuration."""
+    machine = PaperMachine(answer=Knock(Step.LOGIN, "Not authorized"))
+    machine.files[LAID_OUT] = "listener 8883"
+    machine.folders[LINKS] = ["README", *told]
+    machine.outputs["hostname"] = "Front-Door"
+    return machine, replace(CONFIG, mqtt=replace(CONFIG.mqtt, host=host))
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "front-door.local", "front-door"])
+def test_a_broker_that_mosquitto_is_not_told_of_reaches_no_phone(host: str) -> None:
+    [found] = look(*with_own_broker(host), check="own broker")
+    assert (found.verdict, found.component) == (FAULT, "own broker")
+    assert f"mosquitto is not told of {LAID_OUT}" in found.finding
+    assert found.advice == f"sudo ln -s {LAID_OUT} {LINKS}/ && sudo systemctl restart mosquitto"
+    [found] = look(*with_own_broker(host, "appliance.conf"), check="own broker")
+    assert found.verdict is OK
+
+
+def test_whose_broker_is_another_may_have_left_his_own_behind() -> None:
+    assert look(*with_own_broker("broker.lan"), check="own broker") == []
+    machine, config = with_own_broker("localhost", "by-hand.conf")
+    assert look(machine, config, "own broker") == [], "mosquitto was told of something else"
+    by_hand = f"pid_file {LAID_OUT.replace('appliance.conf', 'mosquitto.pid')}\nlistener 1883"
+    machine, config = with_own_broker()
+    machine.files[LAID_OUT] = by_hand
+    assert look(machine, config, "own broker") == [], "its owner starts it"
+
+
+def test_an_own_broker_may_know_other_accounts_than_were_put_back() -> None:
+    [found] = look(*with_own_broker("localhost", "appliance.conf"), check="broker")
+    assert "sudo systemctl restart mosquitto" in (found.advice or "")
+    machine, config = with_own_broker("broker.lan")
+    [found] = look(machine, config, "broker")
+    assert "mosquitto" not in (found.advice or "")
+
+
+def test_phones_that_would_be_given_no_accounts_are_told() -> None:
+    machine, config = with_own_broker("localhost", "appliance.conf")
+    socket = "/run/appliance-accounts.sock"
+    config = replace(config, mqtt=replace(config.mqtt, accounts_socket=socket))
+    [found] = ill(look(machine, config, "own broker"))
+    assert (found.verdict, found.finding.endswith(f"{socket} is not there")) == (WARNING, True)
+    assert found.advice == "sudo systemctl enable --now appliance-accounts.socket"
+    machine.files[socket] = ""
+    assert ill(look(machine, config, "own broker")) == []
+
+
 CONFIGS = [
     ("encoder", replace(CONFIG, media=Media(encoder="v4l2")), FAULT, 'encoder = "auto"'),
     ("pins", replace(CONFIG, panel=Panel(pin_factory="pigpio")), FAULT, "pigpio"),
