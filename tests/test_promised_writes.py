@@ -94,7 +94,7 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "broker.told:tell private_folder": (KEPT, ""),
     "broker.told:tell symlink_to": (
         LOST,
-        "synced before the note, without which it is made again",
+        "synced before the note, or the key, without which it is made again",
     ),
     "calls.drawing:main write_text": (NONE, "a document of the project's"),
     "cli:main os.open": (NONE, "/dev/null"),
@@ -133,10 +133,10 @@ CENSUS: dict[str, tuple[Promise, str]] = {
     "owner.report:report write_whole": (KEPT, "whole_file:write_whole"),
     "owner.report:bundle open w:gz": (NONE, "in memory"),
     "owner.restoring:_with_revocations write_bytes": (NONE, "scratch"),
-    "owner.restoring:_write private_folder": (KEPT, ""),
-    "owner.restoring:_write write_whole": (KEPT, ""),
+    "owner.restoring:_put private_folder": (KEPT, ""),
+    "owner.restoring:_put write_whole": (KEPT, ""),
     "owner.restoring:_put_aside rename": (KEPT, ""),
-    "owner.restoring:_belongs_to_broker os.chown": (
+    "owner.restoring:_belongs os.chown": (
         LOST,
         "`restore` that was cut off is done again",
     ),
@@ -411,7 +411,9 @@ def _sets_up(folder: Path) -> None:
 
 def _machine(folder: Path) -> Any:
     environ = {"STATE_DIRECTORY": str(folder / "state")}
-    return places(folder / "etc" / "appliance.toml", environ, credstore=folder / "store")
+    return places(
+        folder / "etc" / "appliance.toml", environ, credstore=folder / "store", root=folder
+    )
 
 
 def _set_up(folder: Path) -> object:
@@ -456,7 +458,9 @@ def _starts_first(folder: Path) -> None:
 
 def _first_places(folder: Path) -> Places:
     environ = {"STATE_DIRECTORY": str(folder / "state")}
-    return places(folder / "etc" / "appliance.toml", environ, credstore=folder / "store")
+    return places(
+        folder / "etc" / "appliance.toml", environ, credstore=folder / "store", root=folder
+    )
 
 
 def _started_first(folder: Path) -> object:

@@ -47,7 +47,8 @@ def backup(
         version=__version__,
         made_at_ms=time.time_ns() // 1_000_000,
         files=files,
-        left_behind=baggage.left_behind(places),
+        left_behind=baggage.left_behind(places, files, broker),
+        broker_in_use=baggage.in_use(broker),
     )
     try:
         write_whole(file, seal(baggage.written(content), passphrase, cost))

@@ -6,7 +6,11 @@ rang goes only if it is asked for; recordings never do.
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import hashlib
+import os
+import pwd
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -18,17 +22,19 @@ import msgspec
 from msgspec import Struct, field
 
 from appliance.broker.places import FOLDER as BROKER
+from appliance.broker.told import configurations, is_told
 from appliance.config import Config
 from appliance.errors import ApplianceError
 from appliance.loading.layers import read_layers
 from appliance.owner.places import Places
 from appliance.owner.sealed import CannotBeOpened
+from appliance.service.doctor.machine import ThisMachine
 from appliance.signaling.sequence import FILE as SEQUENCE
 from appliance.trust import authority, book, keys
 from appliance.whole_file import NEW
 
-ETC, STATE, CREDSTORE, OF_BROKER = "etc", "state", "credstore", "broker"
-KINDS = (OF_BROKER, CREDSTORE, ETC, STATE)
+ETC, STATE, CREDSTORE, OF_BROKER, UNIT = "etc", "state", "credstore", "broker", "unit"
+KINDS = (OF_BROKER, CREDSTORE, UNIT, ETC, STATE)
 """Folders in the baggage; in the order in which they are unpacked."""
 MAIN = "appliance.toml"
 """What the configuration is called in it, whatever it was called."""
@@ -36,11 +42,16 @@ CALLS = f"{STATE}/calls/"
 KEY = f"{STATE}/{keys.FILE}"
 CONTACTS = f"{STATE}/{book.FILE}"
 SEQUENCE_FILE = f"{STATE}/{SEQUENCE}"
+OF_DAEMON, OF_MOSQUITTO = "appliance.service.d", "mosquitto.service.d"
+"""Whose drop-ins go along, an owner's own: in folders of `UNIT`."""
 CREDENTIAL_KEY = f"{CREDSTORE}/appliance.{keys.CREDENTIAL}"
 
 MAX_FILE, MAX_FILES = 64 * 1024**2, 10_000
 ASIDE = ".before-restore"
-_NAME = re.compile(r"(etc|state|credstore|broker)(/[A-Za-z0-9@_+-][A-Za-z0-9@._+-]*)+")
+_PART = r"[A-Za-z0-9@_+-][A-Za-z0-9@._+-]*"
+_NAME = re.compile(
+    rf"(etc|state|credstore|broker)(/{_PART})+|unit/(appliance|mosquitto)\.service\.d/{_PART}\.conf"
+)
 """What a file in the baggage may be called: no way leads out of its folder."""
 
 
@@ -50,6 +61,8 @@ class Packed(Struct, frozen=True, forbid_unknown_fields=True):
     data: bytes
     mode: int
     digest: str
+    whose: tuple[str, str] | None = None
+    """User and group, of what lies beside the configuration: the daemon reads a key there by its group."""
 
 
 class Baggage(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +76,8 @@ class Baggage(Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, Packed] = field(default_factory=dict)
     left_behind: tuple[str, ...] = ()
     """Sentences about what the successor has to be given by other hands."""
+    broker_in_use: bool = True
+    """Whether mosquitto was told of the broker's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +97,20 @@ class Target:
             STATE: self.places.state,
             CREDSTORE: self.places.credstore,
             OF_BROKER: self.broker,
+            UNIT: self.places.units,
         }[kind]
         return folder / rest
 
 
-def packed(data: bytes, mode: int) -> Packed:
+def packed(data: bytes, mode: int, whose: tuple[str, str] | None = None) -> Packed:
     """A file as it goes into the baggage."""
-    return Packed(data, stat.S_IMODE(mode) & 0o777, hashlib.sha256(data).hexdigest())
+    return Packed(data, stat.S_IMODE(mode) & 0o777, hashlib.sha256(data).hexdigest(), whose)
+
+
+def in_use(broker: Path) -> bool:
+    """Whether this machine's mosquitto is told of that folder."""
+    machine = ThisMachine()
+    return is_told(broker, machine.names, machine.text)
 
 
 def found(
@@ -106,7 +128,8 @@ def found(
                 continue
             if status.st_size > MAX_FILE or len(files) >= MAX_FILES:
                 raise ApplianceError(f"{file} is too much for a backup: move it elsewhere")
-            files[name] = packed(file.read_bytes(), status.st_mode)
+            whose = _whose(status) if name.startswith(f"{ETC}/") else None
+            files[name] = packed(file.read_bytes(), status.st_mode, whose)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -134,11 +157,26 @@ def _wanted(
         yield f"{CREDSTORE}/{file.name}", file
     for file in _below(broker):
         yield f"{OF_BROKER}/{file.relative_to(broker)}", file
+    for file in _unit_drop_ins(places, broker):
+        yield f"{UNIT}/{file.relative_to(places.units)}", file
     if calls:
         said = config.call_log.directory
         folder = Path(said) if said else state / "calls"
         for file in (folder / "calls.jsonl", *_below(folder / "pictures")):
             yield f"{CALLS}{file.relative_to(folder)}", file
+
+
+def _unit_drop_ins(places: Places, broker: Path) -> Iterator[Path]:
+    """Those that are this user's to change: an image's own are not."""
+    for name in (OF_DAEMON, OF_MOSQUITTO) if in_use(broker) else (OF_DAEMON,):
+        if os.access(folder := places.units / name, os.W_OK):
+            yield from sorted(folder.glob("*.conf"))
+
+
+def _whose(status: os.stat_result) -> tuple[str, str] | None:
+    with contextlib.suppress(KeyError):  # of nobody who has a name
+        return pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name
+    return None
 
 
 def _below(folder: Path) -> list[Path]:
@@ -152,15 +190,30 @@ def _below(folder: Path) -> list[Path]:
         raise ApplianceError(f"{folder} cannot be read ({error.strerror}): ask as root") from None
 
 
-def left_behind(places: Places) -> tuple[str, ...]:
-    """A sentence for each file that the configuration names and the baggage has not."""
+def left_behind(
+    places: Places, files: Mapping[str, Packed], broker: Path = BROKER
+) -> tuple[str, ...]:
+    """A sentence for each file that belongs to the device and is not among these."""
     found_ = []
+    given = Path(places.environ.get("CREDENTIALS_DIRECTORY", "$"))
     for key, value in named_files(places):
-        if value.startswith("$"):
-            continue  # a secret of the service: it lies in the store
         file = Path(value)
+        if value.startswith("$") or file.is_relative_to(given):
+            continue  # a secret of the service: it lies in the store
         if not file.is_relative_to(places.file.parent) and file.exists():
             found_.append(f"{file}, which {key} names, is not in it: keep a copy yourself")
+    others = [
+        file
+        for file in _unit_drop_ins(places, broker)
+        if f"{UNIT}/{file.relative_to(places.units)}" not in files
+    ]
+    if in_use(broker):
+        others += [
+            file
+            for file in configurations(broker, ThisMachine().names)
+            if not file.resolve().is_relative_to(broker.resolve())
+        ]
+    found_ += [f"{file} is not in it: keep a copy yourself" for file in others]
     encrypted = sorted(places.credstore.with_name("credstore.encrypted").glob("appliance.*"))
     found_ += [
         f"{file} is encrypted to the old machine: put it anew into the store of the new one"

@@ -34,8 +34,8 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
         "backup",
         help="keys, contacts and configuration in one encrypted file",
         description="Write all that makes this device the one that its phones know, encrypted with a"
-        " passphrase: key, contacts, configuration, secrets of the service, the page's authority, and a"
-        " broker that `appliance broker` has made. It may run meanwhile.",
+        " passphrase: key, contacts, configuration, secrets and drop-ins of the service, the page's"
+        " authority, and a broker that `appliance broker` has made. It may run meanwhile.",
     )
     backup.add_argument("file", type=Path, metavar="FILE")
     backup.add_argument("--calls", action="store_true", help="the call log and its pictures too")
@@ -48,7 +48,8 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
         help="be the device that was backed up: no phone is paired anew",
         description="Put a backup in its place, on a new device or on the old one, which is to be stopped."
         " A file that is damaged or none of ours is refused, and so is one whose device is still at the"
-        " broker.",
+        " broker. At the end it prints the commands that are left to type. Programs come along, such as"
+        " hooks and drop-ins: restore none that somebody else has made.",
     )
     restore.add_argument("file", type=Path, metavar="FILE")
     restore.add_argument(

@@ -19,6 +19,8 @@ from appliance.state_directory import state_directory
 
 CREDSTORE = Path("/etc/credstore")
 """Where systemd finds the secrets of units; ours begin with `appliance.`"""
+IMAGE = "usr/lib/appliance-image"
+"""What an image has, and nobody else."""
 RUNNING_CREDENTIALS = Path("/run/credentials/appliance.service")
 """Where the running unit is given them."""
 
@@ -31,11 +33,23 @@ class Places:
     state: Path
     environ: Mapping[str, str]
     credstore: Path = CREDSTORE
+    root: Path = Path("/")
+    """What is the system's lies below it: units, programs."""
 
     @property
     def drop_ins(self) -> Path:
         """`conf.d` beside the configuration."""
         return self.file.parent / "conf.d"
+
+    @property
+    def units(self) -> Path:
+        """Where an owner has units, and drop-ins of those that are installed."""
+        return self.root / "etc" / "systemd" / "system"
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the system is one that is only read, and only its data are the owner's."""
+        return (self.root / IMAGE).is_dir()
 
     def stored(self) -> list[Path]:
         """This device's files in systemd's store of secrets, as far as this user may look."""
@@ -74,6 +88,7 @@ def places(
     system: Path | None = None,
     credentials: Path | None = None,
     credstore: Path = CREDSTORE,
+    root: Path = Path("/"),
 ) -> Places:
     """Those of the daemon with this environment, else of the one that systemd starts."""
     system, credentials = system or SYSTEM_FOLDER, credentials or RUNNING_CREDENTIALS
@@ -84,7 +99,7 @@ def places(
     known = {**environ, "STATE_DIRECTORY": str(state)}
     if "CREDENTIALS_DIRECTORY" not in known and _exists(credentials):
         known["CREDENTIALS_DIRECTORY"] = str(credentials)
-    return Places(file or DEFAULT_FILE, state, known, credstore)
+    return Places(file or DEFAULT_FILE, state, known, credstore, root)
 
 
 def beside_the_daemon(file: Path | None, environ: Mapping[str, str]) -> Mapping[str, str]:

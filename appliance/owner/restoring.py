@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import grp
 import os
 import pwd
-import socket
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -21,11 +22,12 @@ from tempfile import TemporaryDirectory
 
 from msgspec.structs import replace
 
-from appliance.broker.places import AUTHORITY_KEY, BROKER_USER
+from appliance.broker.places import AUTHORITY_KEY, BROKER_USER, CONFIGURATION
 from appliance.broker.places import FOLDER as BROKER
+from appliance.broker.told import links_of, tell
 from appliance.errors import ApplianceError, ConfigError
 from appliance.loading.reading import read as read_config
-from appliance.owner import baggage
+from appliance.owner import afterwards, baggage
 from appliance.owner.backup import passphrase_in
 from appliance.owner.baggage import (
     ASIDE,
@@ -34,11 +36,13 @@ from appliance.owner.baggage import (
     ETC,
     KEY,
     OF_BROKER,
+    OF_MOSQUITTO,
     SEQUENCE_FILE,
+    UNIT,
     Baggage,
+    Packed,
     Target,
 )
-from appliance.owner.card import HOSTNAME
 from appliance.owner.places import Places, stopped
 from appliance.owner.sealed import CannotBeOpened, check, unseal
 from appliance.owner.twin import Kept, refuse_twin
@@ -47,6 +51,7 @@ from appliance.signaling.sequence import successor
 from appliance.trust import book, keys
 from appliance.whole_file import private_folder, rename, write_whole
 
+PROGRAMS = ("usr/local/sbin", "usr/sbin", "usr/local/bin", "usr/bin")
 AUTHORITY_OF_BROKER = f"{OF_BROKER}/{AUTHORITY_KEY}"
 """Which stays root's, who alone may read it."""
 
@@ -69,11 +74,16 @@ def restore(
     """
     content = _opened(file, passphrase_file)
     target = Target(places, broker)
+    _can_have_its_broker(content, places)
     with stopped(places):
         if not twin:
             refuse_twin(content, target, kept)
         _ask(content, places, yes=yes)
-        files = {name: one.data for name, one in content.files.items()}
+        files = {
+            name: one.data
+            for name, one in content.files.items()
+            if _may_be_written(target.path(name), name, places)
+        }
         walls = (content.made_at_ms, time.time_ns() // 1_000_000)
         files[SEQUENCE_FILE] = successor(files.get(SEQUENCE_FILE, b""), *walls)
         files[CONTACTS] = _with_revocations(files.get(CONTACTS, b""), content, places)
@@ -102,6 +112,14 @@ def _opened(file: Path, passphrase_file: Path | None) -> Baggage:
 
 
 # -------------------- may it be
+
+
+def _can_have_its_broker(content: Baggage, places: Places) -> None:
+    """Whose files would be whose, without the broker's user? Raises ApplianceError."""
+    programs = ":".join(str(places.root / one) for one in PROGRAMS)
+    if content.broker_in_use and shutil.which("mosquitto", path=programs) is None:
+        how = "this image has none" if places.is_image else "sudo apt install mosquitto first"
+        raise ApplianceError(f"the old device carried its broker, and here is no mosquitto: {how}")
 
 
 def _ask(content: Baggage, places: Places, *, yes: bool) -> None:
@@ -165,6 +183,15 @@ def _with_revocations(data: bytes, content: Baggage, places: Places) -> bytes:
     return book.to_toml(replace(then, contacts=contacts)).encode()
 
 
+def _may_be_written(place: Path, name: str, places: Places) -> bool:
+    """All of it; but an image has its broker's unit as it is."""
+    if not (places.is_image and name.startswith(f"{UNIT}/{OF_MOSQUITTO}/")):
+        return True
+    if not place.exists():
+        _say(f"note: {place} is left out: nothing is written there on an image.")
+    return False
+
+
 def _write(content: Baggage, files: Mapping[str, bytes], target: Target) -> None:
     """Everything in its place, each file whole, the key last: until then this is no twin of anybody."""
     # a drop-in that the old device had not would be laid over what it had
@@ -175,28 +202,46 @@ def _write(content: Baggage, files: Mapping[str, bytes], target: Target) -> None
     others = sorted(
         files.keys() - {*last}, key=lambda one: (baggage.KINDS.index(one.split("/")[0]), one)
     )
-    for name in (*others, *(one for one in last if one in files)):
-        place = target.path(name)
-        mode = content.files[name].mode if name in content.files else 0o600
-        try:
-            if not place.parent.is_dir():
-                private_folder(place.parent, 0o755 if name.startswith(f"{ETC}/") else 0o700)
-                _belongs_to_broker(place.parent, name)
-            if name.startswith((f"{ETC}/", f"{OF_BROKER}/")) and place.exists():
-                if place.read_bytes() == files[name]:
-                    continue
-                _put_aside(place)
-            write_whole(place, files[name], mode, of_folder=name != AUTHORITY_OF_BROKER)
-            _belongs_to_broker(place, name)
-        except OSError as error:
-            raise ApplianceError(
-                f"{place} cannot be written: {error.strerror}; do it again"
-            ) from None
+    try:
+        for name in others:
+            _put(target.path(name), files[name], name, content.files.get(name))
+        if content.broker_in_use and f"{OF_BROKER}/{CONFIGURATION}" in files:
+            _link(target.broker)
+        for name in last:
+            if name in files:
+                _put(target.path(name), files[name], name, content.files.get(name))
+    except OSError as error:
+        raise ApplianceError(
+            f"{error.filename or 'the disk'} cannot be written: {error.strerror}; do it again"
+        ) from None
     if (
         CREDENTIAL_KEY not in files
         and (foreign := target.places.credstore / CREDENTIAL_KEY.split("/")[1]).exists()
     ):
         _put_aside(foreign)  # it would go before the key that was just put back
+
+
+def _put(place: Path, data: bytes, name: str, packed: Packed | None) -> None:
+    """One file; what it takes the place of is kept beside it where an owner may miss it. Raises OSError."""
+    if not place.parent.is_dir():
+        of_all = name.startswith((f"{ETC}/", f"{UNIT}/"))
+        private_folder(place.parent, 0o755 if of_all else 0o700)
+        _belongs(place.parent, name, None)
+    of_owner = name.startswith((f"{ETC}/", f"{OF_BROKER}/", f"{UNIT}/"))
+    if of_owner and place.exists() and place.read_bytes() != data:
+        _put_aside(place)
+    mode = packed.mode if packed is not None else 0o600
+    write_whole(place, data, mode, of_folder=name != AUTHORITY_OF_BROKER)
+    _belongs(place, name, packed.whose if packed is not None else None)
+
+
+def _link(broker: Path) -> None:
+    """Mosquitto is told of it, as it was. Raises OSError."""
+    link, to = links_of(broker) / CONFIGURATION, broker / CONFIGURATION
+    is_right = link.is_symlink() and link.readlink() == to
+    if os.path.lexists(link) and not is_right:
+        _put_aside(link)
+    tell(broker, link.parent)
 
 
 def _put_aside(file: Path) -> None:
@@ -206,13 +251,19 @@ def _put_aside(file: Path) -> None:
     _say(f"note: {file} is kept as {aside.name}.")
 
 
-def _belongs_to_broker(place: Path, name: str) -> None:
-    """What root has written belongs to whom its folder does; the first folder is to be the broker's."""
-    if os.geteuid() != 0 or not name.startswith(f"{OF_BROKER}/") or name == AUTHORITY_OF_BROKER:
+def _belongs(place: Path, name: str, whose: tuple[str, str] | None) -> None:
+    """What root has written belongs to whom its folder does; but the broker's first folder is to be the
+    broker's, and beside the configuration the daemon reads some of it by its group.
+    """
+    if os.geteuid() != 0 or name == AUTHORITY_OF_BROKER:
         return
     with contextlib.suppress(KeyError):  # without such a user root runs the broker
-        user = pwd.getpwnam(BROKER_USER)
-        os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        if name.startswith(f"{OF_BROKER}/"):
+            user = pwd.getpwnam(BROKER_USER)
+            os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        elif whose is not None:
+            user, group = pwd.getpwnam(whose[0]), grp.getgrnam(whose[1])
+            os.chown(place, user.pw_uid, group.gr_gid, follow_symlinks=False)
 
 
 # -------------------- what is left to do
@@ -225,24 +276,14 @@ def _say_what_is_left(content: Baggage, target: Target) -> None:
     for sentence in content.left_behind:
         _say(f"note: {sentence}")
     made = datetime.fromtimestamp(content.made_at_ms / 1000, UTC)
-    if socket.gethostname() != content.host:
-        how = _named(content.host, target.places.file.parent / HOSTNAME)
-        _say(f"note: phones look for the page at the old machine's name: {how}")
-    _say(f"""It is put back. What is left to do:
-  Start it: sudo systemctl restart appliance && sudo appliance doctor
-  Whoever was revoked on the old device after {made:%Y-%m-%d %H:%M} UTC is believed again:
-    appliance contacts, and revoke once more.
+    _say(f"""It is put back. Before it starts:
   Was the old device stolen, and is not just dead? Then its key is somebody else's too: do not go on
-    with it, but stop this one, appliance erase --keys, and pair the phones anew.""")
-
-
-def _named(host: str, kept: Path) -> str:
-    """How this machine is given a name: that of an image is in `kept`, and read when it starts."""
-    if not kept.exists():
-        return f"sudo hostnamectl set-hostname {host}"
-    if kept.read_text("utf-8", "replace").strip() == host:
-        return "sudo reboot, and it has it"
-    return f"echo {host} | sudo tee {kept}, and then sudo reboot"
+    with it, but appliance erase --keys, and pair the phones anew.
+  Whoever was revoked on the old device after {made:%Y-%m-%d %H:%M} UTC is believed again:
+    appliance contacts, once it runs, and revoke once more.
+What is left to do, in this order:""")
+    for command in afterwards.commands(content, target.places, reading.config.mqtt.accounts_socket):
+        _say(f"  {command}")
 
 
 def _say(text: str) -> None:

@@ -46,6 +46,7 @@ def empty(folder: Path, *, etc: str = "appliance") -> Places:
         environ,
         credentials=folder / "no-credentials",
         credstore=folder / "store",
+        root=folder / "root",
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from appliance.broker.told import links_of, tell
 from appliance.cli import main
 from appliance.errors import ApplianceError
 from appliance.owner import baggage, sealed
@@ -45,6 +47,45 @@ async def test_it_has_keys_contacts_and_configuration_and_nothing_of_who_rang(
     assert f"note: {tmp_path}/a/elsewhere.pem, which mqtt.ca_file names, is not in it" in said
     assert "Calls and pictures are not in it" in said
     assert here.secret.encode() not in file.read_bytes()
+
+
+async def test_what_an_owner_changed_of_units_goes_along_and_what_cannot_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = await device(tmp_path / "a")
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "mqtt.password").write_text("as the running service has it")
+    environ = {**here.places.environ, "CREDENTIALS_DIRECTORY": str(given)}
+    where = replace(here.places, environ=environ)
+    (here.broker / "appliance.conf").write_text("listener 8883\n")
+    tell(here.broker, links_of(here.broker))
+    (links_of(here.broker) / "bridge.conf").write_text("connection elsewhere\n")
+    units = here.places.units
+    for name in ("appliance.service.d/own.conf", "mosquitto.service.d/limit.conf", "x.service"):
+        (units / name).parent.mkdir(parents=True, exist_ok=True)
+        (units / name).write_text("[Service]\n")
+    (units / "appliance.service.d" / "linked.conf").symlink_to(units / "x.service")
+    file = tmp_path / "a.backup"
+    words = {"passphrase_file": here.passphrase, "cost": CHEAP, "broker": here.broker}
+    backup(where, file, **words)  # type: ignore[arg-type]
+    assert {name for name in files_of(file) if name.startswith("unit/")} == {
+        "unit/appliance.service.d/own.conf",
+        "unit/mosquitto.service.d/limit.conf",
+    }
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert notes[1:] == [
+        f"note: {one} is not in it: keep a copy yourself"
+        for one in (
+            units / "appliance.service.d" / "linked.conf",
+            links_of(here.broker) / "bridge.conf",
+        )
+    ]
+    (links_of(here.broker) / "appliance.conf").unlink()
+    backup(where, file, **words)  # type: ignore[arg-type]
+    assert {name for name in files_of(file) if name.startswith("unit/")} == {
+        "unit/appliance.service.d/own.conf"
+    }, "this mosquitto is no part of the device"
 
 
 async def test_calls_and_pictures_on_wish_and_recordings_never(tmp_path: Path) -> None:

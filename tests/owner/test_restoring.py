@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import os
 import pwd
@@ -10,12 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.broker.told import links_of, tell
 from appliance.cli import main
 from appliance.errors import ApplianceError
 from appliance.owner import baggage, sealed
 from appliance.owner.backup import backup
 from appliance.owner.baggage import Baggage
-from appliance.owner.places import Places
+from appliance.owner.places import IMAGE, Places
 from appliance.owner.restoring import restore
 from appliance.owner.sealed import CannotBeOpened
 from appliance.signaling.presence import online
@@ -51,6 +53,12 @@ def put_back(file: Path, on: Places, old: Used, **options: object) -> int:
     return restore(on, file, passphrase_file=old.passphrase, **options)  # type: ignore[arg-type]
 
 
+def sent(one: Used, folder: Path) -> Path:
+    made = folder / "one.backup"
+    backup(one.places, made, passphrase_file=one.passphrase, cost=CHEAP, broker=one.broker)
+    return made
+
+
 def lying(folder: Path) -> dict[str, bytes]:
     return {
         str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()
@@ -80,6 +88,8 @@ def test_everything_is_in_its_place(
     said = capsys.readouterr().out
     assert "elsewhere.pem" in said
     assert "is believed again" in said
+    last = "  sudo systemctl restart appliance && sudo appliance doctor\n"
+    assert said.endswith(f"What is left to do, in this order:\n{last}")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -90,8 +100,7 @@ def test_all_of_the_broker_is_its_users_but_for_the_authoritys_key(
     monkeypatch.setattr("pwd.getpwnam", lambda _: one)
     (old.broker / "ca.key").write_text("the house's")
     (old.broker / "ca.key").chmod(0o600)
-    made = tmp_path / "one.backup"
-    backup(old.places, made, passphrase_file=old.passphrase, cost=CHEAP, broker=old.broker)
+    made = sent(old, tmp_path)
     new = empty(tmp_path / "new")
     assert put_back(made, new, old) == 0
     broker = new.state.parent / "broker"
@@ -142,7 +151,18 @@ def test_another_passphrase_changes_nothing(old: Used, file: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "name",
-    ["../etc/passwd", "/etc/passwd", "etc/../../x", "etc/.hidden/x", "etc", "home/x", "etc//x"],
+    [
+        *(
+            "../etc/passwd",
+            "/etc/passwd",
+            "etc/../../x",
+            "etc/.hidden/x",
+            "etc",
+            "home/x",
+            "etc//x",
+        ),
+        *("unit/ssh.service.d/x.conf", "unit/appliance.service.d/x.conf/y", "unit/x.service"),
+    ],
 )
 def test_no_file_in_it_leads_out_of_its_folder(
     old: Used, file: Path, tmp_path: Path, name: str
@@ -295,23 +315,99 @@ def test_the_command(
     assert "--passphrase-file" in capsys.readouterr().err
 
 
-def test_how_a_machine_gets_the_old_name_is_said_for_an_image_too(
-    old: Used, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+# -------------------- a broker of its own
+
+
+@pytest.fixture
+def housed(old: Used) -> Used:
+    """Its mosquitto is told of its broker, and its owner has changed units."""
+    (old.broker / "appliance.conf").write_text("listener 8883\n")
+    tell(old.broker, links_of(old.broker))
+    for name in ("appliance.service.d/lan-only.conf", "mosquitto.service.d/limit.conf"):
+        file = old.places.units / name
+        file.parent.mkdir(parents=True)
+        file.write_text("[Service]\n")
+    return old
+
+
+def with_mosquitto(folder: Path) -> Places:
+    new = empty(folder)
+    program = new.root / "usr" / "sbin" / "mosquitto"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return new
+
+
+def test_mosquitto_is_told_of_a_broker_that_came_along(
+    housed: Used, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """There `/etc/hostname` is only read, and the name in a file that may have come with the backup."""
-    content = baggage.read(sealed.unseal(file.read_bytes(), PASSPHRASE))
-    renamed = msgspec.structs.replace(content, host="front-door")
-    said = {}
-    for kept in ("", "appliance-1f3a\n", "front-door\n"):
-        new = empty(tmp_path / f"new-{kept.strip()}")
-        if kept:
-            (new.file.parent / "hostname").write_text(kept)
-        sent = tmp_path / "renamed.backup"
-        sent.write_bytes(sealed.seal(baggage.written(renamed), PASSPHRASE, CHEAP))
-        assert put_back(sent, new, old) == 0
-        [said[kept]] = [
-            line for line in capsys.readouterr().out.splitlines() if "old machine's" in line
+    made = sent(housed, tmp_path)
+    new = with_mosquitto(tmp_path / "new")
+    link = new.state.parent / "conf.d" / "appliance.conf"
+    link.parent.mkdir()
+    link.write_text("what somebody had copied here")
+    for _ in range(2):  # one that was cut off is done again
+        assert put_back(made, new, housed) == 0
+        assert link.readlink() == new.state.parent / "broker" / "appliance.conf"
+        assert link.read_text() == "listener 8883\n"
+        assert (new.units / "appliance.service.d" / "lan-only.conf").stat().st_mode & 0o777 == 0o644
+        assert (new.units / "mosquitto.service.d" / "limit.conf").exists()
+        left = capsys.readouterr().out.split("in this order:\n")[1].splitlines()
+        assert left == [
+            "  sudo systemctl daemon-reload",
+            "  sudo systemctl restart mosquitto",
+            "  sudo systemctl restart appliance && sudo appliance doctor",
         ]
-    assert said[""].endswith("sudo hostnamectl set-hostname front-door")
-    assert "echo front-door | sudo tee" in said["appliance-1f3a\n"]
-    assert said["front-door\n"].endswith("sudo reboot, and it has it")
+    assert sorted(one.name for one in link.parent.iterdir()) == [
+        "appliance.conf",
+        "appliance.conf.before-restore",
+    ]
+
+
+def test_an_image_keeps_its_brokers_unit_as_it_is(
+    housed: Used, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = sent(housed, tmp_path)
+    new = with_mosquitto(tmp_path / "new")
+    (new.root / IMAGE).mkdir(parents=True)
+    assert put_back(made, new, housed) == 0
+    assert (new.units / "appliance.service.d" / "lan-only.conf").exists()
+    assert not (new.units / "mosquitto.service.d").exists()
+    assert f"{new.units}/mosquitto.service.d/limit.conf is left out" in capsys.readouterr().out
+
+
+def test_without_a_mosquitto_nothing_is_put_back_that_wants_one(
+    housed: Used, tmp_path: Path
+) -> None:
+    """Its files would be root's, and it could not read them."""
+    made = sent(housed, tmp_path)
+    with pytest.raises(ApplianceError, match="here is no mosquitto: sudo apt install mosquitto"):
+        put_back(made, empty(tmp_path / "new"), housed)
+    assert lying(tmp_path / "new") == {}
+    # one that had moved to another broker took the files along, and nothing else
+    links_of(housed.broker).joinpath("appliance.conf").unlink()
+    made = sent(housed, tmp_path)
+    assert put_back(made, empty(tmp_path / "other"), housed) == 0
+    assert (tmp_path / "other" / "broker" / "appliance.conf").exists()
+    assert not (tmp_path / "other" / "conf.d").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_key_that_the_daemon_reads_by_its_group_is_its_groups_again(
+    old: Used, tmp_path: Path
+) -> None:
+    """As docs/install.md lays down the page's."""
+    etc = old.places.file.parent
+    group = grp.getgrnam("daemon").gr_gid
+    (etc / "server.key").write_text("a key")
+    os.chown(etc / "server.key", 0, group)
+    (etc / "server.key").chmod(0o640)
+    made = sent(old, tmp_path)
+    new = empty(tmp_path / "new")
+    key = new.file.parent / "server.key"
+    for _ in range(2):
+        assert put_back(made, new, old) == 0
+        found = key.stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, group, 0o640)
+        os.chown(key, 0, 0)  # as where it was cut off before that: it is done again

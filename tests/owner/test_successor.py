@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,43 +17,14 @@ from appliance.owner.backup import backup
 from appliance.owner.places import places
 from appliance.owner.restoring import restore
 from tests.owner.device import CHEAP, PASSPHRASE
-from tests.parts.house import House, config_for, house
+from tests.owner.pairing import calls, pairs
+from tests.parts.house import config_for, house
 from tests.parts.mosquitto import Mosquitto, mosquitto
-from tests.parts.pen import Pen
-from tests.parts.phone import Phone, phone
+from tests.parts.phone import phone
 
 __all__ = ["mosquitto"]
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
-
-
-async def pairs(one: House, alice: Phone) -> str:
-    """The phone takes an invitation, as the document has it; the device's public key."""
-    assert one.appliance.invite is not None
-    invited = await one.appliance.invite("Alice", ["call", "answer"], None)
-    words = invited.told["invitation"]
-    pen = Pen()
-    secret = base64.urlsafe_b64decode(words["secret"] + "==")
-    said = f"pair\nfront-door\nalice\n{pen.public}".encode()
-    proof = (
-        base64.urlsafe_b64encode(hmac.digest(secret, said, hashlib.sha256)).rstrip(b"=").decode()
-    )
-    body = {"key": pen.public, "proof": proof}
-    await alice.send("pair", "c" * 32, body, epoch=None)
-    paired = await alice.hear("paired")
-    assert paired["body"]["kid"] == pen.kid
-    assert (await invited.outcome())["outcome"] == "paired"
-    alice.pen = pen
-    return str(words["public_key"])
-
-
-async def calls(alice: Phone, call_id: str) -> None:
-    """A call that the door answers by itself, and that ends."""
-    await alice.call(call_id, type_="audio")
-    await alice.connected()
-    await alice.send("end", call_id, {"reason": "hang_up", "kicked_by": None})
-    await alice.hang_up()
-    alice.joined.clear()
 
 
 def settings(port: int) -> Config:
@@ -80,7 +48,12 @@ async def test_the_same_phone_calls_the_device_that_took_the_place_of_a_dead_one
             "STATE_DIRECTORY": str(tmp_path / name / "state"),
             "APPLIANCE_SOCKET": str(tmp_path / name / "free.sock"),
         }
-        return places(tmp_path / name / "etc" / "door.toml", environ, credstore=tmp_path / "none")
+        return places(
+            tmp_path / name / "etc" / "door.toml",
+            environ,
+            credstore=tmp_path / "none",
+            root=tmp_path,
+        )
 
     (tmp_path / "a" / "etc").mkdir(parents=True)
     (tmp_path / "b" / "etc").mkdir(parents=True)
@@ -91,7 +64,11 @@ async def test_the_same_phone_calls_the_device_that_took_the_place_of_a_dead_one
         async with house(config, tmp_path / "a") as door:
             port = mosquitto.port
             alice = await stack.enter_async_context(phone("alice", "127.0.0.1", port, version=5))
-            known_as = await pairs(door, alice)
+            assert door.appliance.invite is not None
+            invited = await door.appliance.invite("Alice", ["call", "answer"], None)
+            await pairs(alice, invited.told["invitation"])
+            assert (await invited.outcome())["outcome"] == "paired"
+            known_as = invited.told["invitation"]["public_key"]
             await calls(alice, "a1" * 16)
             await door.until("call_ended")
             await asyncio.to_thread(backup, on("a"), file, passphrase_file=passphrase, cost=CHEAP)

@@ -16,7 +16,6 @@ import shutil
 import socket
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -26,6 +25,7 @@ from playwright.async_api import expect
 from tests.packaging.systems import BOOKWORM, TRIXIE, built, own
 from tests.packaging.test_life import STATUS
 from tests.parts.booted import Machine, booted
+from tests.parts.document import INSTALL, blocks
 from tests.parts.need import program
 from tests.web.conftest import WITH_CONSENT, chromium
 from tests.web.test_page_pairing import ADVANCES
@@ -33,7 +33,6 @@ from tests.web.visiting import part, shows
 
 pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(600)]
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "install.md"
 STAND_INS = """
 [device]
 board = "simulated"
@@ -46,12 +45,6 @@ capture = "tone"
 pin = "GPIO27"
 """
 PAGE, SECURE_MQTT, PAGES_OF_PHONES = 8443, 8883, 8884
-
-
-def blocks(section: str) -> list[str]:
-    """What is to be typed in a section, block by block."""
-    text = DOCUMENT.read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
-    return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +98,7 @@ def test_the_first_phone_finds_a_broker_and_a_page_that_it_can_trust(pi: Machine
 
 async def test_the_phone_is_paired_rings_and_sees_the_door(pi: Machine) -> None:
     """A real Chromium that believes the broker's authority, and has no other exception from https."""
-    [command] = re.findall(r"^sudo (appliance pair .*)$", DOCUMENT.read_text(), re.MULTILINE)
+    [command] = re.findall(r"^sudo (appliance pair .*)$", INSTALL.read_text(), re.MULTILINE)
     run, until = pi.run, pi.until
     await asyncio.to_thread(run, f"{command} > /root/link 2>&1 < /dev/null & :")
     told = await asyncio.to_thread(until, "cat /root/link", holds="#pair=")

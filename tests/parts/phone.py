@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import secrets
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -130,6 +131,8 @@ class Phone:
         endpoint: str,
         version: int,
         pen: Pen | None = None,
+        password: str | None = None,
+        trusts: str | None = None,
     ) -> None:
         self.uid, self.endpoint, self.device = uid, endpoint, device
         self.epoch = secrets.token_hex(16)
@@ -155,6 +158,10 @@ class Phone:
         self._presence = f"appliance/presence/{uid}/{endpoint}"
         offline = json.dumps({"v": 1, "state": "offline"})
         self._client.will_set(self._presence, offline, 1, True)
+        if password is not None:
+            self._client.username_pw_set(uid, password)
+        if trusts is not None:
+            self._client.tls_set_context(ssl.create_default_context(cadata=trusts))
         self._client.on_connect = self._connected
         self._client.on_subscribe = self._has_subscribed
         self._client.on_message = self._arrived
@@ -232,9 +239,10 @@ class Phone:
         return bool(self._client.is_connected())
 
     def close(self) -> None:
-        """Leave as a clean stop does."""
-        offline = json.dumps({"v": 1, "state": "offline"})
-        self._client.publish(self._presence, offline, 1, True).wait_for_publish(5)
+        """Leave as a clean stop does, where its broker still is there."""
+        if self.is_online():
+            offline = json.dumps({"v": 1, "state": "offline"})
+            self._client.publish(self._presence, offline, 1, True).wait_for_publish(5)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -379,9 +387,24 @@ async def phone(
     endpoint: str = "phone",
     version: int = 5,
     pen: Pen | None = None,
+    password: str | None = None,
+    trusts: str | None = None,
 ) -> AsyncIterator[Phone]:
-    """A phone that is online for as long as the block lasts; with a `pen` it signs, and so has its door."""
-    one = Phone(uid, host, port, device=device, endpoint=endpoint, version=version, pen=pen)
+    """A phone that is online for as long as the block lasts; with a `pen` it signs, and so has its door.
+
+    `trusts` (PEM): the authority by which it believes the broker, which then is to have TLS.
+    """
+    one = Phone(
+        uid,
+        host,
+        port,
+        device=device,
+        endpoint=endpoint,
+        version=version,
+        pen=pen,
+        password=password,
+        trusts=trusts,
+    )
     try:
         await one.online()
         yield one
