@@ -45,7 +45,7 @@ from appliance.signaling.sequence import first_number
 from appliance.trust import book, keys
 from appliance.trust.authority import LEAF_FILE, Authority
 from appliance.trust.keys import DeviceKey
-from appliance.updating import installing, quiet, wellness
+from appliance.updating import installing, quiet, rauc, trial, wellness
 from appliance.updating.installing import Before
 from appliance.updating.rauc import Bundle
 from appliance.whole_file import NEW, private_folder, rename, write_whole
@@ -207,6 +207,7 @@ CENSUS: dict[str, tuple[Promise, str]] = {
         NONE,
         "what the firmware reads: tests/image/test_cuts.py",
     ),
+    "updating.trial:_leave write_whole": (KEPT, ""),
     "updating.wellness:_run subprocess.run": (NONE, "the doctor, which only looks"),
     "video_device:read_video_device open rb+": (NONE, "a device"),
     "web.vendor:bring mkdir": (LOST, "what is not as it was pinned is brought anew"),
@@ -436,6 +437,19 @@ def _tries(folder: Path) -> None:
 
 def _stop_here(_: object) -> None:
     raise KeyboardInterrupt
+
+
+def _leaves(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(installing, "DATA", folder)
+        patch.setattr(rauc, "mark_bad", lambda: None)
+        patch.setattr(quiet, "until_quiet", lambda *_, **__: True)
+        trial._leave({"camera": "it gives no picture"}, lambda _: None)
+
+
+def _left(folder: Path) -> object:
+    file = folder / installing.LEFT
+    return file.read_text() if file.exists() else None
 
 
 def _before(folder: Path) -> object:
@@ -725,6 +739,7 @@ SCENARIOS: dict[str, Scenario] = {
     "the first set-up": Scenario(_sets_up, _set_up),
     "another set-up": Scenario(_sets_up, _set_up, _sets_up),
     "an update that is tried": Scenario(_tries, _before),
+    "an update that is left": Scenario(_leaves, _left),
     "a broker": Scenario(_founds_a_broker, _house),
     "a first start": Scenario(
         _starts_first, _started_first, between=lambda value: value == (True, False)

@@ -73,6 +73,9 @@ def has_told_all(factory: PinFactory) -> None:
 
 
 class TestOnGpioSim(BoardContract):
+    late_s = 0.05
+    """What a processor does takes no time here."""
+
     @pytest.fixture
     def wires(self, chip: PinFactory) -> Wires:
         return SimulatedWires(chip)
