@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -238,7 +239,9 @@ async def test_a_stop_in_a_call_is_polite(stopped: Machine, mosquitto: Mosquitto
         await asyncio.to_thread(stopped.run, "/opt/appliance/bin/appliance ctl accept_call")
         await alice.connected()
         await status("broker connected, connected")
+        began_s = time.monotonic()
         await asyncio.to_thread(stopped.run, "systemctl stop appliance")
+        print(f"a stop in a call took {time.monotonic() - began_s:.2f} s")  # noqa: T201 - a figure
         await alice.hear("end")
     presence = await asyncio.to_thread(
         subscribe.simple, "appliance/presence/front-door/+", port=mosquitto.port
