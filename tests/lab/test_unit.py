@@ -77,15 +77,14 @@ def machine(spare: Machine) -> Iterator[Guest]:
     guest.put("/etc/credstore/appliance.mqtt.password", PASSWORD, 0o600)
     guest.put(HOOK, "#!/bin/sh\n", 0o755)
     guest.put(MORE, ALL_ON)
-    for pin in (18, 27):  # as a Pi's are by themselves
-        guest.run(f"echo pull-down > /run/lab-pins/sim_gpio{pin}/pull")
+    # as a Pi's are by themselves
+    guest.run("for pin in 18 27; do echo pull-down > /run/lab-pins/sim_gpio$pin/pull; done")
     assert SOONER in HANGS
     guest.put(f"{SITE}/hanging.py", HANGS.replace(SOONER, ""))
     guest.put(f"{SITE}/source.pth", f"{SOURCE}\n")  # what tries the sandbox is there
-    for name, (major, minor) in booted.NODES.items():
-        _node(guest, name, "c", major, minor)
-    for name, (kind, major, minor) in OWN.items():
-        _node(guest, name, kind, major, minor)
+    nodes = {name: ("c", *numbers) for name, numbers in booted.NODES.items()} | OWN
+    made = (f"mknod -m 666 /dev/test/{name} {' '.join(map(str, of))}" for name, of in nodes.items())
+    guest.run(f"mkdir -p /dev/test && {' && '.join(made)}")
     # an address that is not loopback's: no connection is made over that
     guest.run(
         "ip link add near type dummy; ip addr add 198.18.2.1/24 dev near; ip link set near up"
@@ -98,10 +97,6 @@ def machine(spare: Machine) -> Iterator[Guest]:
     guest.put(FILE, before)
     made = f"{SITE}/hanging.py {SITE}/source.pth {HOOK} {MORE} /etc/credstore/* /etc/credstore.encrypted/*"
     guest.run(f"rm -f {made}; systemctl reset-failed")
-
-
-def _node(guest: Guest, name: str, kind: str, major: int, minor: int) -> None:
-    guest.run(f"mkdir -p /dev/test && mknod -m 666 /dev/test/{name} {kind} {major} {minor}")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.parts.need import program
 from tests.parts.phone import Message
 from tests.parts.told import name_of
 
-CALLS, WITH_MEDIA = {Extent.SHORT: (15, 2), Extent.ALL: (100, 4), Extent.LONG: (3000, 20)}[EXTENT]
+CALLS, WITH_MEDIA = {Extent.SHORT: (10, 2), Extent.ALL: (100, 4), Extent.LONG: (3000, 20)}[EXTENT]
 PAUSE_S = 40 if CALLS > 1000 else 5
 RING_S, IDLE_S, TALK_S = 30, 15, 2
 GIVEN_UP_S = 30
@@ -292,8 +292,8 @@ async def night_of(
 
 async def test_a_night_of_calls_that_nobody_takes(broker: Mosquitto) -> None:
     """Each time-out by itself; where it rings with the clock set, too: a little on, and far back."""
-    third = CALLS // 15 * 5  # nobody answers her, and then she does not
-    clock = {third: ON, third + 1: ON, 2 * third: "-1 year", 2 * third + 1: "-1 year"}
+    half = CALLS // 10 * 5  # nobody answers her, and then she does not
+    clock = {0: ON, 1: ON, half: "-1 year", half + 1: "-1 year"}
     calls = [OUTCOMES[one % len(OUTCOMES)] for one in range(CALLS)]
     await night_of(NO_DEVICES, broker, calls, clock)
 
