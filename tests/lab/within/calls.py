@@ -290,7 +290,7 @@ async def is_had_back(door: Overheard, pin: int) -> None:
 @pytest.mark.thorough
 async def test_a_stop_in_a_call_ends_it_and_lets_everything_go() -> None:
     """SIGTERM, while camera, card and all pins are in use and the relay is energized."""
-    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+    async with until_there() as door, phone("alice", "127.0.0.1", 1883) as alice:
         await alice.answer(await rings(door, alice), ALICE_HZ)
         await told(door, "session_joined")
         async with somebody_says(DOOR_HZ):
@@ -305,7 +305,7 @@ async def test_a_stop_in_a_call_ends_it_and_lets_everything_go() -> None:
     assert not lit(LED)
     async with card_in_use():  # it has been let go, and so has the camera
         await starts()
-    async with front() as door, phone("alice", "127.0.0.1", 1883) as alice:
+    async with until_there() as door, phone("alice", "127.0.0.1", 1883) as alice:
         await alice.answer(await rings(door, alice), ALICE_HZ)
         await told(door, "session_joined")
         await they_see_and_hear_each_other(door, alice)

@@ -198,6 +198,14 @@ def test_it_starts_again_after_it_was_stopped(kernel: Translated) -> None:
     for _ in range(2):
         with filming(one) as film:
             assert is_key(film.take(1)[0])
+            assert is_open()
+        assert not is_open()
+
+
+def is_open() -> bool:
+    """Whether this process has the encoder."""
+    there = [one for one in Path("/proc/self/fd").iterdir() if one.exists()]
+    return any(one.samefile(ENCODER) for one in there)
 
 
 def test_one_that_vanishes_is_told_and_works_when_it_is_back(kernel: Translated) -> None:
