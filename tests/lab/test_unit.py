@@ -83,8 +83,8 @@ def machine(spare: Machine) -> Iterator[Guest]:
     guest.put(f"{SITE}/hanging.py", HANGS.replace(SOONER, ""))
     guest.put(f"{SITE}/source.pth", f"{SOURCE}\n")  # what tries the sandbox is there
     nodes = {name: ("c", *numbers) for name, numbers in booted.NODES.items()} | OWN
-    made = (f"mknod -m 666 /dev/test/{name} {' '.join(map(str, of))}" for name, of in nodes.items())
-    guest.run(f"mkdir -p /dev/test && {' && '.join(made)}")
+    each = (f"mknod -m 666 /dev/test/{name} {' '.join(map(str, of))}" for name, of in nodes.items())
+    guest.run(f"mkdir -p /dev/test && {' && '.join(each)}")
     # an address that is not loopback's: no connection is made over that
     guest.run(
         "ip link add near type dummy; ip addr add 198.18.2.1/24 dev near; ip link set near up"
