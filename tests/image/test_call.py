@@ -2,7 +2,7 @@
 
 The port of the broker is forwarded; media find their way by ICE, through qemu's address translation: what
 the guest sends to an address of this host comes from one that the phone was not told, and is answered.
-IMAGE_ARCH=arm64 has the other image do it.
+`make image-test ARCH=arm64` has the other image do it.
 """
 
 from __future__ import annotations
