@@ -142,7 +142,7 @@ class Appliance:
     def told_of_update(self) -> None:
         """Tell of an update that was tried, and left: this is the start after it."""
         found = slots.told()
-        if found is not None and found.fell_back:
+        if found is not None and found.fell_back and found.other == "failed":
             sentence = (
                 f"an update was tried and left ({found.why}): slot {found.current} runs as before"
             )

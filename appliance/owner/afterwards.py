@@ -49,7 +49,7 @@ def commands(content: Baggage, places: Places, accounts_socket: str | None) -> I
     switched_on = {link.name for link in places.units.glob("*.wants/*")}
     if off := [one for one in helpers if one not in switched_on]:
         yield f"sudo systemctl enable --now {' '.join(off)}"
-    if content.broker_in_use:
+    if content.has_broker:
         yield "sudo systemctl restart mosquitto"
     yield "sudo systemctl restart appliance && sudo appliance doctor"
 

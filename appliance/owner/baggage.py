@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from appliance.broker.places import CONFIGURATION
 from appliance.broker.places import FOLDER as BROKER
 from appliance.broker.told import configurations, is_told
 from appliance.config import Config
@@ -77,7 +78,12 @@ class Baggage(Struct, frozen=True, forbid_unknown_fields=True):
     left_behind: tuple[str, ...] = ()
     """Sentences about what the successor has to be given by other hands."""
     broker_in_use: bool = True
-    """Whether mosquitto was told of the broker's folder."""
+    """Whether mosquitto was told of the broker's folder, where that is in it; older ones do not say."""
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether the old device was its own broker."""
+        return self.broker_in_use and f"{OF_BROKER}/{CONFIGURATION}" in self.files
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +206,11 @@ def left_behind(
         file = Path(value)
         if value.startswith("$") or file.is_relative_to(given):
             continue  # a secret of the service: it lies in the store
-        if not file.is_relative_to(places.file.parent) and file.exists():
+        etc = places.file.parent
+        name = f"{ETC}/{file.relative_to(etc)}" if file.is_relative_to(etc) else value
+        if (
+            name not in files and file.exists()
+        ):  # beside it, too: a link, or a name that no backup has
             found_.append(f"{file}, which {key} names, is not in it: keep a copy yourself")
     others = [
         file

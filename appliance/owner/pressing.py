@@ -71,7 +71,7 @@ class Buttons:
                 return "a name has letters a-z, digits, _ and -"
             if word in self._fixed:
                 return f"{word} is a button already, at {self._fixed[word]}, and of another kind"
-            if word in self.pressed and self.at[word] != line:
+            if word in self.pressed and line not in (self.at[word], self._before.get(word)):
                 return f"{word} is a button already: you have pressed it at GPIO{self.at[word]}"
             if there in self._before and word not in self.at:
                 return f"GPIO{line} is the button {there}, which is to be somewhere: press it there first"
@@ -160,7 +160,7 @@ def _pin_of(question: str, now: str, used: Mapping[int, str], dialog: Dialog) ->
             return None
         if number is None:
             return "such as GPIO18"
-        return f"{text} is in use by {used[number]}" if number in used else None
+        return f"{text} is in use by {used[number]}: a free one first" if number in used else None
 
     said = dialog.ask(question, now, wrong)
     return now if gpio(said) == gpio(now) else said

@@ -117,7 +117,7 @@ def _opened(file: Path, passphrase_file: Path | None) -> Baggage:
 def _can_have_its_broker(content: Baggage, places: Places) -> None:
     """Whose files would be whose, without the broker's user? Raises ApplianceError."""
     programs = ":".join(str(places.root / one) for one in PROGRAMS)
-    if content.broker_in_use and shutil.which("mosquitto", path=programs) is None:
+    if content.has_broker and shutil.which("mosquitto", path=programs) is None:
         how = "this image has none" if places.is_image else "sudo apt install mosquitto first"
         raise ApplianceError(f"the old device carried its broker, and here is no mosquitto: {how}")
 
@@ -205,7 +205,7 @@ def _write(content: Baggage, files: Mapping[str, bytes], target: Target) -> None
     try:
         for name in others:
             _put(target.path(name), files[name], name, content.files.get(name))
-        if content.broker_in_use and f"{OF_BROKER}/{CONFIGURATION}" in files:
+        if content.has_broker:
             _link(target.broker)
         for name in last:
             if name in files:
@@ -257,13 +257,17 @@ def _belongs(place: Path, name: str, whose: tuple[str, str] | None) -> None:
     """
     if os.geteuid() != 0 or name == AUTHORITY_OF_BROKER:
         return
-    with contextlib.suppress(KeyError):  # without such a user root runs the broker
-        if name.startswith(f"{OF_BROKER}/"):
+    if name.startswith(f"{OF_BROKER}/"):
+        with contextlib.suppress(KeyError):  # without such a user root runs the broker
             user = pwd.getpwnam(BROKER_USER)
             os.chown(place, user.pw_uid, user.pw_gid, follow_symlinks=False)
-        elif whose is not None:
-            user, group = pwd.getpwnam(whose[0]), grp.getgrnam(whose[1])
-            os.chown(place, user.pw_uid, group.gr_gid, follow_symlinks=False)
+    elif whose is not None:
+        ids = [-1, -1]
+        with contextlib.suppress(KeyError):  # who is not here leaves it root's
+            ids[0] = pwd.getpwnam(whose[0]).pw_uid
+        with contextlib.suppress(KeyError):
+            ids[1] = grp.getgrnam(whose[1]).gr_gid
+        os.chown(place, *ids, follow_symlinks=False)
 
 
 # -------------------- what is left to do

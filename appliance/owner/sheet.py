@@ -24,8 +24,8 @@ TRUST = """\
    Certificate Trust Settings, and switch it on. Its SHA-256 is
    {sha256}"""
 ENDS = """\
-It is good once, for {minutes:g} minutes; another is shown then, or when the bell is pressed. Who opens it
-may: {may}."""
+It is good once, for {minutes:g} minutes; where none is shown any more, a press of the bell brings another.
+Who opens it may: {may}."""
 
 
 @dataclass(frozen=True, slots=True)

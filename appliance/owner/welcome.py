@@ -53,8 +53,7 @@ class Welcome:
                 if self._is_paired():
                     return 0
                 if left:
-                    self._invite(ends_s)
-                    left -= 1
+                    left -= self._invite(ends_s)
                 elif self._bell_rings(ends_s):
                     left = CODES
             except NotAllowed:
@@ -94,8 +93,11 @@ class Welcome:
         with self._client() as client:
             return any(contact["keys"] for contact in client.ask(contacts=True))
 
-    def _invite(self, ends_s: float) -> None:
-        """Open one invitation, show it, and wait for what becomes of it."""
+    def _invite(self, ends_s: float) -> bool:
+        """Open one invitation, show it, and wait for what becomes of it; whether that was heard.
+
+        One that has ended with the daemon is none of the three.
+        """
         with self._client() as client:
             made = client.ask(pair={"name": self.name, "on_screen": True})
             if made["page"] is None:
@@ -106,6 +108,7 @@ class Welcome:
             outcome = self._until(client, client.outcome, ends_s)
         if outcome is not None and outcome["outcome"] == "paired":
             self._say_everywhere(f"The first phone is paired: {outcome['name']}.")
+        return outcome is not None
 
     def _bell_rings(self, ends_s: float) -> bool:
         """Wait for it; False where the wait ends otherwise."""

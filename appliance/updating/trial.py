@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from appliance.service.journal import without_secrets
-from appliance.updating import installing, quiet, rauc, wellness
+from appliance.updating import installing, quiet, rauc, slots, wellness
 from appliance.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -70,12 +70,20 @@ def undergo(say: Say, look: Callable[[], Mapping[str, str]] | None = None) -> bo
         if not wrong:
             rauc.mark_good()
     except Exception as error:  # whatever is wrong with its judge: it is left as any other
-        wrong = {"judge": str(error) or repr(error)}
+        wrong = {} if _is_kept() else {"judge": str(error) or repr(error)}
     if wrong:
         _leave(wrong, say)
         return False
     say("it is good: it is booted from now on")
     return True
+
+
+def _is_kept() -> bool:
+    """Whether it has been marked already: who was to say so may have come to no end behind that."""
+    try:
+        return not slots.status().trial
+    except slots.NoSlots:
+        return False
 
 
 def _leave(wrong: Mapping[str, str], say: Say) -> None:

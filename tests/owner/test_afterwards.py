@@ -64,6 +64,11 @@ def test_a_device_with_a_broker_elsewhere_is_started_and_that_is_all(tmp_path: P
         assert [*commands(content, package(tmp_path / str(len(content.files))), None)] == [START]
 
 
+def test_a_backup_of_before_that_was_noted_has_a_broker_where_its_files_are_in_it() -> None:
+    assert not Baggage("door", "kid", HERE, "0", 1).has_broker
+    assert Baggage("door", "kid", HERE, "0", 1, {BROKER[0]: packed(b"", 0o600)}).has_broker
+
+
 def test_with_its_own_broker_the_package_lacks_what_nobody_has_switched_on(tmp_path: Path) -> None:
     here = package(tmp_path / "package")
     content = baggage(*PAGES, broker=True)

@@ -88,6 +88,20 @@ async def test_what_an_owner_changed_of_units_goes_along_and_what_cannot_is_told
     }, "this mosquitto is no part of the device"
 
 
+async def test_what_the_configuration_names_and_no_backup_takes_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside it, too: a certificate's link into another folder, or a name with a blank."""
+    here = await device(tmp_path / "a")
+    etc = here.places.file.parent
+    (etc / "broker.pem").symlink_to(tmp_path / "a" / "elsewhere.pem")
+    own = here.places.drop_ins / "own.toml"
+    own.write_text(own.read_text().replace(f"{tmp_path}/a/elsewhere.pem", f"{etc}/broker.pem"))
+    words = {"passphrase_file": here.passphrase, "cost": CHEAP, "broker": here.broker}
+    backup(here.places, tmp_path / "a.backup", **words)  # type: ignore[arg-type]
+    assert f"{etc}/broker.pem, which mqtt.ca_file names, is not in it" in capsys.readouterr().out
+
+
 async def test_calls_and_pictures_on_wish_and_recordings_never(tmp_path: Path) -> None:
     here = await device(tmp_path / "a")
     file = tmp_path / "a.backup"

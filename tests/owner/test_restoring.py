@@ -18,7 +18,7 @@ from appliance.owner import baggage, sealed
 from appliance.owner.backup import backup
 from appliance.owner.baggage import Baggage
 from appliance.owner.places import IMAGE, Places
-from appliance.owner.restoring import restore
+from appliance.owner.restoring import _belongs, restore
 from appliance.owner.sealed import CannotBeOpened
 from appliance.signaling.presence import online
 from appliance.signaling.sequence import RESERVED, first_number
@@ -391,6 +391,15 @@ def test_without_a_mosquitto_nothing_is_put_back_that_wants_one(
     assert put_back(made, empty(tmp_path / "other"), housed) == 0
     assert (tmp_path / "other" / "broker" / "appliance.conf").exists()
     assert not (tmp_path / "other" / "conf.d").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_somebody_who_is_not_here_is_its_groups_all_the_same(tmp_path: Path) -> None:
+    key = tmp_path / "server.key"
+    key.write_text("a key")
+    group = grp.getgrnam("daemon").gr_gid
+    _belongs(key, "etc/server.key", ("whoever-is-not-here", "daemon"))
+    assert (key.stat().st_uid, key.stat().st_gid) == (0, group)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

@@ -27,7 +27,7 @@ from appliance.config import Contact, Device, Mqtt
 from appliance.events import CallButtonClicked
 from appliance.inviting import Accounts, Inviting
 from appliance.model import Gesture, Right
-from appliance.owner.welcome import Welcome
+from appliance.owner.welcome import CODES, Welcome
 from appliance.reporting.socket import LocalSocket
 from appliance.signaling.pairing import Pairing
 from appliance.signaling.rejected import Rejected
@@ -184,6 +184,7 @@ async def test_there_is_another_one_after_each_and_the_old_one_is_worth_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("appliance.inviting.USUAL_S", 0.3)
+    monkeypatch.setattr("appliance.owner.welcome.CODES", 1000)  # for a slow machine
     log, path = Listener(), tmp_path / "s"
     async with appliance_at(path, Contacts({})) as door:
         running = started(welcome(path, log))
@@ -201,6 +202,21 @@ async def test_there_is_another_one_after_each_and_the_old_one_is_worth_nothing(
             except Rejected:
                 await log.until(number + 1)
         assert await running == 0
+
+
+async def test_one_that_ends_with_the_daemon_is_none_of_the_three(tmp_path: Path) -> None:
+    """Who wires the bell restarts it again and again, and has no bell to press yet."""
+    log, path = Listener(), tmp_path / "s"
+    contacts: Contacts = Contacts({})
+    running: asyncio.Future[int] | None = None
+    for number in range(1, CODES + 2):
+        async with appliance_at(path, contacts) as door:
+            running = running or started(welcome(path, log))
+            while not (shown := [text for text in log.said if "#pair=" in text])[number - 1 :]:
+                await log.until(len(log.said) + 1)
+            if number > CODES:
+                await door.takes(link_in(shown[-1]))
+                assert await running == 0
 
 
 class HandedOutHere:

@@ -95,6 +95,25 @@ def test_what_is_good_is_the_default_from_then_on(
     assert device.pi.status()["other"] == "good"
 
 
+def test_what_was_marked_is_good_though_whoever_marks_it_fails_behind_that(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be undone, with no word of why, and installed again the next night."""
+    monkeypatch.setattr(trial, "LOOK_S", 0)
+    mark = rauc.mark_good
+
+    def marks_and_fails() -> None:
+        mark()
+        raise rauc.CannotUpdate("the bus is busy")
+
+    monkeypatch.setattr(rauc, "mark_good", marks_and_fails)
+    device.pi.has("A", "tried")
+    device.pi.runs("B")
+    assert trial.undergo(lambda _: None, lambda: WELL)
+    assert device.pi.boots() == "B"
+    assert device.pi.status()["other"] == "good"
+
+
 @pytest.fixture
 def left(device: Device, monkeypatch: pytest.MonkeyPatch) -> Device:
     """What runs is being tried, and a look at it is enough to know."""
