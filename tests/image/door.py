@@ -88,9 +88,13 @@ class Door(CardMachine):
         self.until("appliance status | grep '\"call\": null'")
         return bool(began)
 
-    def install(self, bundle: str) -> None:
-        """Have it begin with an update, of the second disk or at a URL, and do not wait."""
-        self.start(f"appliance update install {self._source(bundle)} > /run/update.log 2>&1", 3600)
+    def install(self, bundle: str, *, older: bool = False) -> None:
+        """Have it begin with an update, of the second disk or at a URL, and do not wait.
+
+        `older`: though it is no newer than what runs.
+        """
+        source = f"{'--older ' * older}{self._source(bundle)}"
+        self.start(f"appliance update install {source} > /run/update.log 2>&1", 3600)
 
     def refused(self, bundle: str) -> str:
         """An update that is not made; why."""

@@ -41,9 +41,10 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder,
         updated.spoilt(good),
         good,
-        updated.bundle(folder, "never-ready", updated.NEVER_READY),
-        updated.bundle(folder, "hangs", updated.HANGS),
-        updated.bundle(folder, "without-python", updated.WITHOUT_PYTHON),
+        updated.bundle(folder, "never-ready", updated.NEVER_READY, updated.NEXT),
+        updated.bundle(folder, "hangs", updated.HANGS, updated.NEXT),
+        updated.bundle(folder, "without-python", updated.WITHOUT_PYTHON, updated.NEXT),
+        updated.bundle(folder, "next", updated.GOOD, updated.NEXT),
         updated.foreign(folder),
     )
 
@@ -178,15 +179,16 @@ def served(door: Door, length: int | None = None) -> None:
 def test_one_at_a_url_is_written_as_it_comes(door: Door, server: str) -> None:
     """What it is told by its end; where the network ends meanwhile, it is nothing, and is had anew."""
     before = door.slots()
-    assert "9.0 is to be had" in door.check(f"appliance update check {server}/good.raucb")
+    assert "9.1 is to be had" in door.check(f"appliance update check {server}/next.raucb")
+    assert "9.0 runs, which is no older" in door.refused(f"{server}/good.raucb")
     assert "key that this device does not know" in door.refused(f"{server}/foreign.raucb")
     assert "is refused" in door.refused(f"{server}/none.raucb")
     assert door.slots() == before, "nothing has been written"
-    assert "is refused" in door.refused(f"{server}/good.raucb")
+    assert "is refused" in door.refused(f"{server}/next.raucb")
     assert door.slots()["other_slot"] == "bad", "it was begun, and the network has ended"
     assert door.rings()
     served(door)
-    door.install(f"{server}/good.raucb")
+    door.install(f"{server}/next.raucb")
     door.followed(1)
     door.ready()
     other = "A" if before["slot"] == "B" else "B"

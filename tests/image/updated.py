@@ -15,7 +15,9 @@ from tests.updating import bundles
 DEVICE = "vm-amd64"
 MARK = "/usr/share/appliance/of-this-version"
 """A file by which a system tells which bundle it came with."""
-VERSION, NEWER = "/usr/lib/appliance-image/version", "9.0"
+VERSION = "/usr/lib/appliance-image/version"
+NEWER, NEXT = "9.0", "9.1"
+"""Of what is newer than a card, and of what comes after that."""
 
 SITE = "/opt/appliance/lib/python3.13/site-packages/appliance"
 GOOD: Mapping[str, str | None] = {}
@@ -41,9 +43,9 @@ WITHOUT_PYTHON: Mapping[str, str | None] = {"/opt/appliance/bin/python3": None}
 
 
 def bundle(
-    folder: Path, name: str, changes: Mapping[str, str | None], keys: Path | None = None
+    folder: Path, name: str, changes: Mapping[str, str | None], version: str = NEWER
 ) -> Path:
-    """`name`.raucb, newer than what the card has, with these files put in or (None) taken away."""
+    """`name`.raucb, of that version, with these files put in or (None) taken away."""
     card = Card(image("amd64"))
     boot, system = folder / f"{name}.boot", folder / f"{name}.system"
     for which, to in (("boot_a", boot), ("system_a", system)):
@@ -51,12 +53,12 @@ def bundle(
         words = ["dd", f"if={card.image}", f"of={to}", "bs=1M", "conv=sparse", "status=none"]
         places = [f"skip={one.begins}", f"count={one.length}", "iflag=skip_bytes,count_bytes"]
         subprocess.run([*words, *places], check=True)
-    change(system, {**changes, MARK: f"{name}\n", VERSION: f"{NEWER}\n"})
+    change(system, {**changes, MARK: f"{name}\n", VERSION: f"{version}\n"})
     file = folder / f"{name}.raucb"
     environ = {
         **os.environ,
         "DEVICE": DEVICE,
-        "KEYS": str(keys or update_keys()),
+        "KEYS": str(update_keys()),
         "BOOT": str(boot),
         "SYSTEM": str(system),
         "TMPDIR": str(folder),
