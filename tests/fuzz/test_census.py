@@ -162,6 +162,10 @@ BY_HAND: dict[str, tuple[str, str]] = {
         "test_an_endpoint_is_told_only_where_it_has_a_name_that_can_be_written_to",
     ),
     "signaling.topics": (PARSERS, "test_topics"),
+    "updating.trial": (
+        "../updating/test_trial.py",
+        "test_why_it_is_left_has_no_password_and_an_end",
+    ),
     "updating.versions": ("../updating/test_versions.py", "test_never_both"),
 }
 """The same of whoever only splits what others wrote, or matches it."""
