@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 DRIVER = """
-import os, signal, socket, sys
+import os, signal, socket, sys, time
 from pathlib import Path
 from tests.lab.machine import Machine
 
@@ -20,6 +20,8 @@ class Other(Machine):
 
 machine = Other(Path(sys.argv[1]) / "machine")
 machine.begin()
+while Path(f"/proc/{machine.session}/comm").read_text() != "sleep\\n":
+    time.sleep(0.01)  # not before it is what it is to be
 print(machine.session, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

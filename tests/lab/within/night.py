@@ -27,7 +27,8 @@ from tests.parts.told import name_of
 
 CALLS, WITH_MEDIA = {Extent.SHORT: (10, 2), Extent.ALL: (100, 4), Extent.LONG: (3000, 20)}[EXTENT]
 PAUSE_S = 40 if CALLS > 1000 else 5
-RING_S, IDLE_S, TALK_S = 30, 15, 2
+RING_S, IDLE_S, TALK_S = 10, 5, 2
+"""By whatever clock: in each second of it fifty pieces of sound are made."""
 GIVEN_UP_S = 30
 """Without its peer a call is given up after so long."""
 GRACE_S = 2.0
@@ -145,7 +146,7 @@ async def invited(night: Night) -> Message:
 
 async def incoming(night: Night) -> str:
     call_id = f"{random.getrandbits(128):032x}"
-    await night.alice.send("invite", call_id, night.alice.invitation())
+    await night.alice.send("invite", call_id, {**night.alice.invitation(), "timeout_s": RING_S})
     await night.alice.hear("ringing")
     return call_id
 
