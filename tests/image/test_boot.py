@@ -375,6 +375,9 @@ def test_one_for_the_house_alone_sends_to_nobody_else(machine: CardMachine) -> N
     assert said["any"] == [word for way in ways for word in (way, "granted")]
     assert said["house"] == [*said["any"][:-1], "EPERM"]
     machine.check("for one in 192.168.7.8 203.0.113.8; do ip address del $one/24 dev lo; done")
+    # they have had the folder of its socket, and taken it along
+    machine.check("systemctl restart appliance")
+    up(machine)
 
 
 def test_what_it_keeps_of_people_is_deleted_where_its_owner_says_so(machine: CardMachine) -> None:
