@@ -108,6 +108,18 @@ def person(etc: Path, *words: str) -> Iterator[Person]:
         os.close(ours)
 
 
+def with_camera_and_sound(one: Person) -> None:
+    """The rest of the questions, where nothing goes wrong."""
+    one.sees("imx708")
+    one.types("1")
+    one.sees("The loudspeaker: a number")
+    one.types("tone")
+    one.sees("Was there a tone")
+    one.types()
+    one.sees("The microphone: a number")
+    one.types("tone")
+
+
 def test_buttons_are_pressed_a_light_blinks_a_tone_sounds_and_it_is_written(etc: Path) -> None:
     with person(etc) as one:
         one.sees("What there is here")
@@ -229,14 +241,7 @@ def test_what_is_wired_otherwise_than_configured_is_taught_anew(etc: Path) -> No
         one.types("GPIO23")
         one.sees("GPIO23 is in use by leds.status")
         one.types("GPIO18")
-        one.sees("imx708")
-        one.types("1")
-        one.sees("The loudspeaker: a number")
-        one.types("tone")
-        one.sees("Was there a tone")
-        one.types()
-        one.sees("The microphone: a number")
-        one.types("tone")
+        with_camera_and_sound(one)
         one.sees(f"buttons.call.pin is 'GPIO17' in {first}: 'GPIO27' of setup is laid over that")
         one.sees("Shall setup's count from now on")
         one.types()
@@ -280,14 +285,7 @@ def test_what_is_as_it_was_is_not_written_and_what_has_a_fault_is_not_lost(etc: 
         one.types("GPIO18")
         one.sees(r"The pin of the relay door \[5\]")
         one.types()
-        one.sees("imx708")
-        one.types("1")
-        one.sees("The loudspeaker: a number")
-        one.types("tone")
-        one.sees("Was there a tone")
-        one.types()
-        one.sees("The microphone: a number")
-        one.types("tone")
+        with_camera_and_sound(one)
         assert one.sees_the_end() == 78
         assert "buttons.second.press: nobody is no contact" in one.said
     _, _, said = one.said.partition("are laid over it.\n")

@@ -14,18 +14,15 @@ from pathlib import Path
 import pytest
 
 from appliance.service.journal import call_context, set_up, without_secrets
+from tests.parts.rootlog import as_before
 
 log = logging.getLogger("appliance.test")
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """Logging is the process's: what a test sets up is taken back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level = handlers, level
+    with as_before():
+        yield
 
 
 def journal(file: Path) -> dict[str, str]:

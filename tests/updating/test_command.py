@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import threading
@@ -16,6 +15,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.updating import installing, quiet, trial, wellness
+from tests.parts.rootlog import as_before
 from tests.updating.conftest import Device, Published
 
 
@@ -189,12 +189,8 @@ def test_what_is_no_trial_is_let_be(device: Device, capsys: pytest.CaptureFixtur
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    """Logging is the process's: what a trial sets up is taken back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers[:], root.level = handlers, level
+    with as_before():
+        yield
 
 
 @pytest.mark.usefixtures("restored")
