@@ -57,14 +57,21 @@ BUILD_LAB := $(BIN)/python -m tests.lab
 check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where it has been built
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
-	$(BIN)/mypy $(CODE)
-	@[ -z "$$CI" ] || $(BUILD_LAB) || echo "the tests go first; then it is tried once more"
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory $(if $(CI),-j2) types tested
 	@$(BUILD_LAB) $(if $(CI),,--there); case $$? in \
 	  0) $(MAKE) --no-print-directory lab ;; \
 	  3) echo "the lab is SKIPPED: this computer does not allow it, see above" ;; \
 	  4) echo "the lab is SKIPPED: it has not been built on this computer (make lab: some minutes, once)" ;; \
 	  *) exit 1 ;; esac
+
+# one after the other, as one wants to be told of a fault; in CI beside one another, since nobody waits for either
+.PHONY: types tested
+types:
+	$(BIN)/mypy $(CODE)
+
+tested:
+	@[ -z "$$CI" ] || $(BUILD_LAB) || echo "the tests go first; then it is tried once more"
+	@$(MAKE) --no-print-directory test
 
 # whoever names some of it has all of that
 NAMED := $(filter tests/lab%,$(TESTS))
