@@ -56,7 +56,11 @@ def _answering(protocol: Any, answer: Answer) -> None:
         if message.message_class == stun.Class.REQUEST:
             send(message, addr)
         else:
-            answer(message, lambda changed: send(changed, addr))
+            answer(message, lambda changed: still(changed, addr))
+
+    def still(message: stun.Message, addr: tuple[str, int]) -> None:
+        if not protocol.transport.is_closing():  # who is late may be later than the end
+            send(message, addr)
 
     protocol.send_stun = send_stun
 
