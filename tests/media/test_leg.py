@@ -484,13 +484,18 @@ async def test_where_the_replacement_fails_the_old_one_is_heard_again(door: Door
         await door.answer(alice, type=CallType.AUDIO, video=None)
         async with Stranger(tone_hz=1500) as again:
             await door.answer(again, second, type=CallType.AUDIO, video=None)
-            await until(lambda: round(hertz(door)) == 1500, "the second")
+            await until(lambda: sounds(door, 1500), "the second")
         assert (await door.next(PeerFailed)).peer == second
-        await until(lambda: round(hertz(door)) == 500, "the first")
+        await until(lambda: sounds(door, 500), "the first")
 
 
 def hertz(door: Door) -> float:
     return float(door.studio.status()["speaker"]["tone_hz"] or 0)
+
+
+def sounds(door: Door, tone_hz: float) -> bool:
+    """Whether it is the loudest, as exactly as sound that a busy computer tears can be measured."""
+    return abs(hertz(door) - tone_hz) < 10
 
 
 # -------------------- on hold
@@ -519,7 +524,7 @@ async def test_who_is_kept_waiting_hears_the_tone_and_sees_nothing(screen: Scree
         assert alice.keyframes > keyframes
         await until(lambda: hears(alice, 440), "our sound")
         await until(lambda: len(screen.shown) > shown + 3, "her pictures")
-        await until(lambda: round(hertz(door)) == 600, "her sound")
+        await until(lambda: sounds(door, 600), "her sound")
         assert not door.studio.status()["on_hold"]
         assert door.all(PeerLost) == []
 
@@ -537,12 +542,12 @@ async def test_who_waits_sends_silence_and_hears_the_tone(door: Door) -> None:
         door.studio.perform(HoldPeer(ALICE, here=False, there=True))
         assert not door.studio.status()["on_hold"]
         await until(lambda: len(alice.sound) and level_dbfs(alice.sound[-9600:]) < -80, "silence")
-        await until(lambda: round(hertz(door)) == TONE_HZ, "the hold tone here")
+        await until(lambda: sounds(door, TONE_HZ), "the hold tone here")
         assert recorder_is_kept_out(door)
         door.studio.perform(HoldPeer(ALICE, here=True, there=True))
         await until(lambda: door.studio.status()["speaker"]["level_dbfs"] == -100, "no tone")
         door.studio.perform(HoldPeer(ALICE, here=False, there=True))
-        await until(lambda: round(hertz(door)) == TONE_HZ, "the hold tone here")
+        await until(lambda: sounds(door, TONE_HZ), "the hold tone here")
         door.studio.perform(ClosePeer(ALICE))
         await until(lambda: door.studio.status()["speaker"]["level_dbfs"] == -100, "no tone")
 
@@ -607,7 +612,7 @@ async def test_nobody_is_lost_while_on_hold_in_a_call_of_sound(
         for side, key in ((door, ALICE), (house, other)):
             assert side.all(PeerLost) == []
             side.studio.perform(HoldPeer(key, here=False, there=False))
-        await until(lambda: round(hertz(door)) == round(hertz(house)) == 440, "sound again")
+        await until(lambda: sounds(door, 440) and sounds(house, 440), "sound again")
         assert door.all(PeerLost) + house.all(PeerLost) == []
 
 
