@@ -60,7 +60,7 @@ systemctl mask -q systemd-networkd-wait-online.service systemd-timesyncd.service
   apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
 systemctl disable -q mosquitto.service
 if [ -e /lab/own.crt ]; then mv /lab/own.crt $bundle; fi
-mkdir -p /lab/top /lab/project /lab/root /lab/old /host
+mkdir -p /lab/top /lab/project /lab/more /lab/root /lab/old /host
 rm -rf /lab/*.txt /lab/ca.crt /tmp/* /root/.cache /var/cache/apt /var/lib/apt/lists
 """
 
