@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -26,6 +26,7 @@ NIGHTS = {
     "test_blackout.py": "spare",
     "test_stop.py": "spare",
     "test_unit.py": "spare",
+    "test_updated.py": "spare",
 }
 """Whose tests take `night`, and whose take the `spare` machine or one of their own: each has a worker.
 
@@ -35,6 +36,7 @@ RUNNING: list[Machine] = []
 """The machines of this worker's fixtures."""
 PATIENCE_S = 900
 """A machine boots in seconds, and in minutes where everything else is busy, too."""
+One = TypeVar("One", bound=Machine)
 
 
 @pytest.fixture(scope="session")
@@ -68,17 +70,26 @@ def _machine(*, virtual: bool, shares: bool = False) -> Iterator[Machine]:
         if not os.environ.get("CI"):
             pytest.skip("the lab has not been built on this machine: make lab (some minutes, once)")
         _build()
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
-        try:
-            machine = stack.enter_context(
-                Machine(folder / "machine", virtual=virtual, shares=shares)
-            )
-        except CannotStartHere as reason:  # nobody can mend that, in CI neither
-            pytest.skip(str(reason))
-        RUNNING.append(machine)
+    with (
+        tempfile.TemporaryDirectory(prefix="lab-") as folder,
+        begun(Machine(Path(folder) / "machine", virtual=virtual, shares=shares)) as machine,
+    ):
         yield machine
-        RUNNING.remove(machine)
+
+
+@contextlib.contextmanager
+def begun(machine: One) -> Iterator[One]:
+    """While it runs; the test is skipped where this computer does not let one be."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(machine)
+        except (CannotStartHere, NotAllowedHere) as reason:  # nobody can mend that, in CI neither
+            pytest.skip(str(reason))
+        except CannotBuildHere as reason:
+            skip_or_fail(f"no lab can be built here: {reason}")
+        RUNNING.append(machine)
+        stack.callback(RUNNING.remove, machine)
+        yield machine
 
 
 def _build() -> None:

@@ -1,14 +1,29 @@
-"""Has the guest's own pytest run the bodies that are in tests/lab/within."""
+"""Has the guest's own Python run what it has of tests: the bodies in tests/lab/within, and a busy door."""
 
 from __future__ import annotations
 
+import json
+
 from tests.lab.extent import EXTENT
 from tests.lab.machine import Machine
+from tests.parts.promised import Found
 
 LONG_S = 1e6
 """By a clock that jumps; poll(2) knows no more than twice that."""
 RUN = "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.flush(); os._exit(code)"
 """The interpreter is not let end: with lgpio loaded it may do so by a fault."""
+
+
+BUSY = "cd /opt/source; exec /opt/appliance/bin/python -m tests.parts.busydoor"
+UP_S = 600
+"""Only a fault, and a computer that is very busy, waits so long for a door."""
+
+
+def found(lab: Machine, *units: str) -> Found:
+    """Wait until the door and these units are up; then ring, and see what there is (`busydoor.look`)."""
+    look = f"{BUSY} look {UP_S} {' '.join(units)}"
+    seen: Found = json.loads(lab.check(look, 2 * UP_S))
+    return seen
 
 
 def passes(lab: Machine, what: str) -> None:

@@ -44,6 +44,9 @@ LESS_URGENT, LEAST_URGENT = 5, 8
 NOT_LONGER = ("setpriv", "--pdeathsig", "KILL")
 """Begins a command that ends with whoever has started it, however that ends."""
 
+IS_UP = "systemctl is-system-running --wait"
+"""Waits until all is started, and fails where something of it was not."""
+
 PINS = "/run/lab-pins"
 
 _NEEDLESS = (
@@ -107,7 +110,7 @@ class Machine:
         `virtual` time passes only while a step is being done, and jumps whenever all of the guest waits.
         Who `shares` has a processor of its own only where no other machine wants it.
         """
-        self.folder, self.virtual, self._words = folder, virtual, words
+        self.folder, self.virtual, self.words = folder, virtual, words
         self._shares = shares
         self._processor: Processor | None = None
         self.shared = folder / "shared"
@@ -219,6 +222,17 @@ class Machine:
     # -------------------- its life
 
     def _boot(self) -> None:
+        """Switch it on, and wait until it is up."""
+        self._switch_on()
+        try:
+            self.answer(0, BOOT_S)
+            self.run(IS_UP, BOOT_S)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _switch_on(self) -> None:
+        """Start its kernel. It gives the answer 0 when it can be told something."""
         ours, theirs = socket.socketpair()
         images = f"ubd0r={guest()}", f"ubd1r={project()}"
         words = [
@@ -237,7 +251,7 @@ class Machine:
             "systemd.getty_auto=no",
             *(f"systemd.mask={unit}.service" for unit in _NEEDLESS),
             *(["time-travel=inf-cpu"] if self.virtual else []),
-            *self._words,
+            *self.words,
         ]
         try:
             self._begin(words, theirs)
@@ -247,12 +261,8 @@ class Machine:
             raise
         ours.settimeout(PATIENCE_S)
         self._line = ours
-        try:
-            self.answer(0, BOOT_S)
-            self.run("systemctl is-system-running --wait", BOOT_S)
-        except BaseException:
-            self.stop()
-            raise
+        self._answers.clear()
+        self._heard = b""
 
     def _begin(self, words: Sequence[str], line: socket.socket) -> None:
         """Start its kernel, which answers at the other end of that line."""
@@ -330,9 +340,13 @@ class Machine:
 
     def _hear(self, deadline_s: float) -> None:
         left_s = deadline_s - time.monotonic()
-        ready = left_s > 0 and select.select([self._line], [], [], left_s)[0]
-        if not ready:
+        if left_s <= 0 or not self._listen(left_s):
             raise MachineError(f"the machine does not answer\n{self.console()[-2000:]}")
+
+    def _listen(self, wait_s: float) -> bool:
+        """Whether it says something in that time, which is noted. Raises MachineError where it is gone."""
+        if not select.select([self._line], [], [], wait_s)[0]:
+            return False
         try:
             heard = self._line.recv(1 << 16)
         except OSError:
@@ -343,3 +357,4 @@ class Machine:
         for line in whole:
             answer = json.loads(line)
             self._answers[answer["id"]] = answer
+        return True

@@ -7,29 +7,25 @@ system.
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.lab.conftest import begun
+from tests.lab.inside import BUSY, UP_S, found
 from tests.lab.machine import Machine, MachineError
-from tests.lab.stock import CannotBuildHere, NotAllowedHere
-from tests.lab.trial import CannotStartHere, memory
-from tests.parts.need import program, skip_or_fail
-from tests.parts.promised import CALL, Promised
+from tests.lab.trial import memory
+from tests.parts.need import program
+from tests.parts.promised import CALL, Found, Promised
 
 CUTS = 3
 LONGEST_S = 3.0
 DISK_MB = 64
-UP_S = 600
-"""Only a fault, and a computer that is very busy, waits so long."""
-BUSY = "cd /opt/source; exec /opt/appliance/bin/python -m tests.parts.busydoor"
 UP = """
 set -e
 mount -o noatime,lazytime,commit=60,errors=remount-ro /dev/ubdc /mnt
@@ -72,14 +68,11 @@ class Blackout(Machine):
         self._end()
         return promised.and_then(self.console())
 
-    def comes_back(self) -> Mapping[str, Any]:
+    def comes_back(self) -> Found:
         """Switch it on; what there is when the door is up."""
-        self._answers.clear()
-        self._heard = b""
         self._boot()
         self.check(UP)
-        found: Mapping[str, Any] = json.loads(self.check(f"{BUSY} look {UP_S} appliance", 2 * UP_S))
-        return found
+        return found(self, "appliance")
 
 
 @pytest.fixture
@@ -87,15 +80,10 @@ def door() -> Iterator[Blackout]:
     with (
         tempfile.TemporaryDirectory(prefix="lab-") as made,
         tempfile.TemporaryDirectory(dir=memory([Path(made)], DISK_MB)) as place,
+        begun(Blackout(Path(made) / "machine", Path(place) / "disk")) as machine,
     ):
-        try:
-            with Blackout(Path(made) / "machine", Path(place) / "disk") as machine:
-                machine.check(UP)
-                yield machine
-        except (CannotStartHere, NotAllowedHere) as reason:  # nobody can mend that, in CI neither
-            pytest.skip(str(reason))
-        except CannotBuildHere as reason:
-            skip_or_fail(f"no lab can be built here: {reason}")
+        machine.check(UP)
+        yield machine
 
 
 @pytest.mark.thorough

@@ -48,15 +48,20 @@ def bundle(
     file: Path, keys: Path, version: str | None = "9.0", device: str = "paper", **said: str
 ) -> Path:
     """A bundle of two small partitions, the second of which says its version; `said` to the script."""
-    file.with_suffix(".boot").write_bytes(os.urandom(40_000))
-    system(file.with_suffix(".system"), version)
+    boot = file.with_suffix(".boot")
+    boot.write_bytes(os.urandom(40_000))
+    return signed(file, keys, boot, system(file.with_suffix(".system"), version), device, **said)
+
+
+def signed(file: Path, keys: Path, boot: Path, system: Path, device: str, **said: str) -> Path:
+    """A bundle of these two partitions."""
     environ = {
         **said,
         "PATH": os.environ["PATH"],
         "DEVICE": device,
         "KEYS": str(keys),
-        "BOOT": str(file.with_suffix(".boot")),
-        "SYSTEM": str(file.with_suffix(".system")),
+        "BOOT": str(boot),
+        "SYSTEM": str(system),
         "TMPDIR": str(file.parent),
     }
     made = subprocess.run(
