@@ -31,7 +31,7 @@ PLAYED = {
         " nobody calls, while it rings and in a call, a pin and a card that are let go in most states,"
         " a cable that is out for a minute, a stop at all devices and how long one takes, most calls of"
         " the night and phones that are gone without a word, a unit that grows or is configured wrongly,"
-        " a screen's drop-in, an encrypted secret, and power cuts: LAB=all make lab"
+        " a screen's drop-in, an encrypted secret, and power cuts, in updates too: LAB=all make lab"
     ),
     Extent.ALL: "all of it: some three minutes",
     Extent.LONG: "all of it, and a night of three thousand calls: some half an hour",
