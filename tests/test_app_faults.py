@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from appliance.calls import peers
+from appliance.calls import outage, peers
 from appliance.commands import EndCall, HoldCall, Unlock
 from appliance.media import devices, driver, hush
 from appliance.media.base import Devices, SourceFailed
@@ -39,9 +39,9 @@ from tests.parts.told import Item
 
 Breakable: TypeAlias = BreakableCamera | BreakableMicrophone
 
-SITUATIONS = ("idle", "ringing_in", "ringing_out", "connecting", "in_call", "on_hold")
-OPEN = ("ringing_out", "connecting", "in_call", "on_hold")
+OPEN = ("ringing_out", "connecting", "in_call", "on_hold", "reconnecting")
 """In these microphone and camera are open."""
+SITUATIONS = ("idle", "ringing_in", *OPEN)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indicators, "RETRY_S", 0.05)
     monkeypatch.setitem(Studio.__init__.__kwdefaults__ or {}, "setup_limit_s", 3600.0)
     monkeypatch.setattr(peers, "SETUP_S", 3600.0)
+    monkeypatch.setattr(outage, "RECONNECT_S", 3600.0)
 
 
 class Place:
@@ -75,12 +76,15 @@ class Place:
                 await self.alice.hear("ringing")
                 await self.house.appliance.board.press("answer", Gesture.PRESS)
                 await self.alice.hear("accept")  # and the phone goes no further
-            case "in_call" | "on_hold":
+            case "in_call" | "on_hold" | "reconnecting":
                 await self.alice.answer(await self._rings())
                 await self.house.until("participant_joined")
                 if situation == "on_hold":
                     await self.house.appliance.session.command(HoldCall(on_hold=True))
                     await self.house.until("hold_toggled")
+                elif situation == "reconnecting":
+                    self.alice.falls_silent()
+                    await self.house.until("connection_lost")
         state = {"in_call": "connected", "on_hold": "connected", "idle": None}
         states = {"ringing_in": "incoming", "ringing_out": "outgoing", **state}
         self.expected = states.get(situation, situation)
@@ -121,7 +125,10 @@ class Place:
         assert self.call_state == self.expected, "a broken device ends no call"
 
     async def rests(self) -> None:
-        """The call ends, and nothing is left open."""
+        """The call ends, one that was lost after it has been restored, and nothing is left open."""
+        if self.call_state == "reconnecting":
+            self.alice.falls_silent(False)
+            await self.house.until("connection_restored")
         if self.call_state is not None:
             await self.house.appliance.session.command(EndCall())
         await self.house.until_true(lambda: self.opened == (0, 0))

@@ -14,12 +14,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from aiortc import MediaStreamTrack, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
 from tests.parts.asking import ask_again
 from tests.parts.links import Film, Link, Voice, Where, only_h264
-from tests.parts.network import without_checks
 from tests.parts.pen import Pen
 from tests.parts.phone import PATIENCE_S, Message, Phone, closed
 
@@ -342,22 +341,9 @@ class Guest(Phone):
         self._gone = True
         await self.drop(self.door)
 
-    def falls_silent(self, silent: bool = True) -> None:
-        """Let nothing of the media out to the device, as a dead network would; or let it out again."""
-        transport = self.links[self.door].connection.getTransceivers()[0].sender.transport
-        for protocol in transport.transport._connection._protocols:
-            if silent:
-                without_checks(protocol)
-            else:
-                protocol.__dict__.pop("send_stun", None)
-
-        async def lost(_data: bytes) -> None:
-            """It goes nowhere."""
-
-        if silent:
-            transport._send_rtp = lost  # type: ignore[method-assign,assignment]
-        else:
-            del transport._send_rtp
+    @property
+    def to_the_door(self) -> RTCPeerConnection:
+        return self.links[self.door].connection
 
     async def write(
         self, to: Where, type_: str, call_id: str, body: Message, **changes: Any

@@ -26,6 +26,7 @@ from aiortc import (
 from av import AudioFrame, VideoFrame
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.parts.network import without_checks
 from tests.parts.pen import Pen, kid_of, read
 
 RATE = 48000
@@ -284,14 +285,16 @@ class Phone:
     # -------------------- calls
 
     async def answer(self, invite: Message, hertz: float = 880) -> Message:
-        """Accept an invite that has no offer: offer, and take the door's answer."""
+        """Accept an invite that has no offer, and take the door's answer."""
+        await self.accept(invite, hertz)
+        return await self.connected("answer")
+
+    async def accept(self, invite: Message, hertz: float = 880) -> None:
+        """With an offer, which the door will answer."""
         connection = self._connect(hertz)
         await connection.setLocalDescription(await connection.createOffer())
-        call_id = invite["call_id"]
-        await self.send("accept", call_id, {"offer": _json(connection), "custom_data": None})
-        answer = await self.hear("answer")
-        await self._finish(answer["body"]["answer"])
-        return answer
+        body = {"offer": _json(connection), "custom_data": None}
+        await self.send("accept", invite["call_id"], body)
 
     async def call(self, call_id: str, hertz: float = 880, type_: str = "video") -> None:
         """Invite the door with an offer."""
@@ -313,11 +316,11 @@ class Phone:
             "offer": offer,
         }
 
-    async def connected(self) -> Message:
-        """The door accepted the invite with its answer."""
-        accept = await self.hear("accept")
-        await self._finish(accept["body"]["answer"])
-        return accept
+    async def connected(self, by: str = "accept") -> Message:
+        """The door accepted the invite, or was accepted, and its answer is in a message of that type."""
+        message = await self.hear(by)
+        await self._finish(message["body"]["answer"])
+        return message
 
     async def _finish(self, answer: Message) -> None:
         assert self.connection is not None
@@ -347,6 +350,29 @@ class Phone:
                 self.joined.set()
 
         return connection
+
+    @property
+    def to_the_door(self) -> RTCPeerConnection:
+        """Its connection with the device."""
+        assert self.connection is not None
+        return self.connection
+
+    def falls_silent(self, silent: bool = True) -> None:
+        """Let nothing of the media out to the device, as a dead network would; or let it out again."""
+        transport = self.to_the_door.getTransceivers()[0].sender.transport
+        for protocol in transport.transport._connection._protocols:
+            if silent:
+                without_checks(protocol)
+            else:
+                protocol.__dict__.pop("send_stun", None)
+
+        async def lost(_data: bytes) -> None:
+            """It goes nowhere."""
+
+        if silent:
+            transport._send_rtp = lost  # type: ignore[method-assign,assignment]
+        else:
+            del transport._send_rtp
 
     async def hang_up(self) -> None:
         """Close the media."""
