@@ -27,8 +27,8 @@ class Extent(StrEnum):
 PLAYED = {
     Extent.SHORT: (
         "each subject once: about a minute\n"
-        "lab: left out are the encoder, camera and card without a daemon, a camera that vanishes while"
-        " nobody calls, while it rings and in a call, a pin and a card that are let go in most states,"
+        "lab: left out are the encoder, camera and card without a daemon, a camera that vanishes,"
+        " and a pin and a card that are let go, in most states of a call,"
         " a cable that is out for a minute, a stop at all devices and how long one takes, most calls of"
         " the night and phones that are gone without a word, a unit that grows or is configured wrongly,"
         " a screen's drop-in, an encrypted secret, and power cuts, in updates too: LAB=all make lab"

@@ -26,14 +26,14 @@ def found(lab: Machine, *units: str) -> Found:
     return seen
 
 
-def passes(lab: Machine, what: str) -> None:
+def passes(lab: Machine, what: str, limit_s: float = 900) -> None:
     """They pass, none skipped. Nobody looks after coroutines there (asyncio's debug mode): that is dear."""
     python = f"LAB={EXTENT} /opt/appliance/bin/python -c '{RUN}'"
     options = (
         "-p no:cacheprovider -o asyncio_debug=false -q --tb=short --durations=20 --durations-min=1"
     )
     run = f"cd /opt/source && {python} {options} {what}"
-    done = lab.run(run, LONG_S if lab.virtual else 900)
+    done = lab.run(run, LONG_S if lab.virtual else limit_s)
     print(done.out)  # noqa: T201 - what it took is shown by -s
     assert done.ok, done.out
     assert " passed" in done.out, done.out

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -208,6 +208,17 @@ async def the_camera_is_there() -> None:
     await stops()
     await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
     await starts()
+
+
+@contextlib.contextmanager
+def nothing_comes_through() -> Iterator[None]:
+    """The network swallows everything (tc-netem(8)), what a phone says to the broker as well."""
+    queue = ["dev", "lo", "root", "netem"]
+    subprocess.run(["tc", "qdisc", "add", *queue, "loss", "100%"], check=True)
+    try:
+        yield
+    finally:  # without waiting: whoever is cancelled would leave it
+        subprocess.run(["tc", "qdisc", "delete", *queue], check=True)
 
 
 async def stops() -> None:
