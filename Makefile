@@ -78,8 +78,8 @@ tested:
 # whoever names some of it has all of that
 NAMED := $(filter tests/lab%,$(TESTS))
 # a machine each: conftest.py there
-lab: WORKERS := 3
-lab: export LAB := $(or $(LAB),$(if $(NAMED),all))
+lab: export LAB := $(or $(LAB),$(if $(NAMED)$(CI),all))
+lab: WORKERS = $(if $(filter-out short,$(LAB)),4,3)
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=all for all of it, LAB=long
 	@$(BUILD_LAB)
 	@$(BIN)/python -m tests.lab.extent $(NAMED)

@@ -52,4 +52,5 @@ EXTENT = extent()
 
 if __name__ == "__main__":
     played = " ".join(sys.argv[1:]) or PLAYED[EXTENT]
-    say(f"three machines are started for {played}")
+    machines = "three" if EXTENT is Extent.SHORT else "four"
+    say(f"{machines} machines are started for {played}")

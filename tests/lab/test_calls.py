@@ -1,4 +1,4 @@
-"""Whole calls at simulated pins, camera and card, and what is in use by others: one start of the daemon."""
+"""Whole calls at simulated pins, camera and card, and what is in use by others or breaks in them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.extent import EXTENT, Extent
 from tests.lab.inside import passes
 from tests.lab.machine import Machine
 from tests.lab.within.front import CAMERA, SENSOR
@@ -45,13 +46,22 @@ to look for some seconds.
 UNIT = "[Service]\nWatchdogSec=10min\n"
 """Nor is it waited for here: how long a start takes is a matter of what else the processor does."""
 
+BODIES = ["calls breaking"] if EXTENT is Extent.SHORT else ["calls", "breaking"]
+"""By the machine that plays them: where all of it is, each has one, since most of it is waiting."""
 LIMIT_S = 1800
 """For the most part it waits; on a busy computer it took more than seven minutes."""
 
 
+@pytest.fixture(scope="module", params=BODIES)
+def bodies(request: pytest.FixtureRequest) -> list[str]:
+    """Files in tests/lab/within."""
+    names: str = request.param
+    return names.split()
+
+
 @pytest.fixture(scope="module")
-def door(lab: Machine) -> Iterator[Machine]:
-    """The appliance is wholly there; its pins were in use when it started, and there is a network."""
+def door(lab: Machine, bodies: list[str]) -> Iterator[Machine]:
+    """The appliance is wholly there, and a network; for calls its pins were in use when it started."""
     lab.put("/etc/appliance/conf.d/calls.toml", CONFIG)
     lab.put("/run/systemd/system/appliance.service.d/calls.conf", UNIT)
     lab.check(
@@ -62,7 +72,8 @@ def door(lab: Machine) -> Iterator[Machine]:
     hold = (
         "systemd-run -q --unit=hold-$pin gpiomon -c $(basename $(readlink -f /run/lab-pins)) $pin"
     )
-    lab.check(f"for pin in {' '.join(map(str, HELD))}; do {hold}; done")
+    if "calls" in bodies:
+        lab.check(f"for pin in {' '.join(map(str, HELD))}; do {hold}; done")
     lab.check("systemctl daemon-reload; systemctl start mosquitto appliance")
     lab.until_logged("ready; the page")
     yield lab
@@ -77,9 +88,10 @@ def door(lab: Machine) -> Iterator[Machine]:
 
 
 @pytest.mark.timeout(LIMIT_S)
-def test_calls_and_what_breaks_in_them(door: Machine) -> None:
+def test_calls_and_what_breaks_in_them(door: Machine, bodies: list[str]) -> None:
     """Bodies of the guest's own pytest: which of them fails is told, and none of those after it is played.
 
     They would only wait for what it has left broken.
     """
-    passes(door, "-x tests/lab/within/calls.py tests/lab/within/breaking.py", LIMIT_S)
+    files = (f"tests/lab/within/{body}.py" for body in bodies)
+    passes(door, f"-x {' '.join(files)}", LIMIT_S)
