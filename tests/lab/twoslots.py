@@ -27,7 +27,8 @@ UPDATE_S = 600
 """Only a fault, and a computer that is very busy, waits so long for an update's end."""
 LONG_S = 1e6
 """By a clock that jumps."""
-LOOK_S = 0.002
+LOOK_S = 0.01
+"""A look at the card; the shortest phase takes tenths of a second."""
 FIRST = 4096
 """As many bytes tell one system, or boot partition, from another."""
 
