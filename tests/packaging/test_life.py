@@ -273,8 +273,18 @@ def test_it_can_be_installed_anew(box: Box) -> None:
     box.dpkg(f"-i {box.first}")
     assert box.machine.shows("ActiveState") == "active"
     box.machine.until(STATUS, holds="broker offline, idle")
+
+
+def test_who_purges_it_while_all_that_can_be_switched_on_runs_keeps_nothing(box: Box) -> None:
+    """Above all who invites the first phone: it is the daemon's user, which is taken away."""
+    there = box.machine.run("dpkg -L appliance | sed -n 's,.*/systemd/system/,,p'").out.split()
+    files = [one for one in there if "@" not in one]
+    box.machine.run(f"systemctl enable --now {' '.join(files)}", check=False)
+    box.machine.until("pgrep -u appliance -f welcome")
     box.dpkg("--purge appliance")
     assert box.left() == set()
+    assert box.machine.run("getent passwd appliance", check=False).out == ""
+    assert box.machine.run("systemctl list-units --all --plain --no-legend 'appliance*'").out == ""
 
 
 def test_what_was_installed_by_hand_is_put_aside(box: Box) -> None:

@@ -81,6 +81,33 @@ def test_every_file_of_systemd_is_in_the_package() -> None:
     assert there <= installed
 
 
+def test_who_removes_it_stops_every_unit_of_it(tmp_path: Path) -> None:
+    """The script itself: of a template all that runs, and of a unit that is yet to be written, too."""
+    lines = (PACKAGING / "appliance.install").read_text().splitlines()
+    files = [f"/{where}/{Path(what).name}" for what, where in map(str.split, lines)]
+    told, running = tmp_path / "told", tmp_path / "running"
+    running.mkdir()
+    for name, does in (
+        ("dpkg-query", f"printf '%s\\n' /. /usr/lib/systemd/system {' '.join(files)}"),
+        ("deb-systemd-invoke", f'printf "%s\\n" "$@" > {told}'),
+        ("find", "true"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    script = (PACKAGING / "appliance.prerm").read_text()
+    script = script.replace("/run/systemd/system", str(running))
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    words = ["sh", "-c", script, "prerm"]
+    subprocess.run([*words, "upgrade"], env=environ, check=True)
+    assert not told.exists()
+    subprocess.run([*words, "remove"], env=environ, check=True)
+    does, *units = told.read_text().split()
+    kinds = {".service", ".socket", ".timer", ".path"}
+    ours = {one.name for one in (ROOT / "systemd").iterdir() if one.suffix in kinds}
+    assert does == "stop"
+    assert sorted(units) == sorted(one.replace("@.", "@*.") for one in ours)
+
+
 def test_the_first_configuration_has_no_faults_and_simulates_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
