@@ -36,12 +36,27 @@ class Pi:
         for each in ("bootfs", "run", "proc/self", "sys", "data"):
             (self.folder / each).mkdir(parents=True)
         (self.folder / "proc/cmdline").write_text("console=tty1 quiet\n")
-        (self.folder / "proc/mounts").write_text("/dev/sda4 / ext4 ro 0 0\n")
+        self.mounts(first=True)
         self.runs("A")
 
     @property
     def autoboot(self) -> Path:
         return self.folder / "bootfs" / "autoboot.txt"
+
+    def mounts(self, *, first: bool) -> None:
+        """What is mounted: its first partition, or an empty folder where that could not be."""
+        if self.autoboot.exists() and not first:
+            self.autoboot.rename(self.folder / "autoboot.txt")
+        elif first and (self.folder / "autoboot.txt").exists():
+            (self.folder / "autoboot.txt").rename(self.autoboot)
+        lines = ["/dev/sda4 / ext4 ro 0 0", f"/dev/sda1 {self.autoboot.parent} vfat rw 0 0"]
+        (self.folder / "proc/mounts").write_text("\n".join(lines[: 1 + first]) + "\n")
+
+    def tells(self, *, tryboot: bool) -> None:
+        """What the firmware says of this start in the device tree: 32 bits, the highest first."""
+        place = self.folder / "proc/device-tree/chosen/bootloader"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "tryboot").write_bytes(tryboot.to_bytes(4, "big"))
 
     def runs(self, slot: str) -> None:
         """Which of the two is mounted at /."""
@@ -110,5 +125,6 @@ class Pi:
         found = firmware(self.autoboot.read_text(), tryboot=tryboot)
         slot = {partition: name for name, partition in PARTITION.items()}[found or ""]
         self.runs(slot)
+        self.tells(tryboot=tryboot)
         self.does("settle")
         return slot

@@ -100,6 +100,68 @@ def test_of_a_trial_that_came_to_no_end_the_reason_of_another_is_not_told(pi: Pi
     assert pi.status()["why"] == "it came to no end: it hung, or power was lost"
 
 
+def gives_up(pi: Pi) -> list[str]:
+    """What is asked of systemd when what is tried has had its time."""
+    log = pi.folder / "programs" / "asked"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("")
+    (log.parent / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+    (log.parent / "systemctl").chmod(0o755)
+    pi.path = f"{log.parent}:/usr/bin:/bin"
+    pi.does("give-up")
+    return log.read_text().splitlines()
+
+
+RESTARTED = ["--force reboot"]
+
+
+def test_what_is_still_tried_when_its_time_ends_is_restarted_and_nothing_else(pi: Pi) -> None:
+    pi.has("A", "new")
+    pi.does("arm")
+    pi.boots(tryboot=True)
+    assert gives_up(pi) == RESTARTED
+    pi.does("set-state", "B", "good")
+    assert gives_up(pi) == []
+
+
+def test_a_trial_that_cannot_mount_its_first_partition_is_left_by_the_firmwares_word(
+    pi: Pi,
+) -> None:
+    """A kernel without its file system, say. It is restarted once: the next start is no trial."""
+    pi.has("A", "new")
+    pi.does("arm")
+    pi.runs("B")
+    pi.tells(tryboot=True)
+    pi.mounts(first=False)
+    assert pi.status()["trial"] == "yes"
+    assert gives_up(pi) == RESTARTED
+    pi.mounts(first=True)
+    assert pi.boots() == "A"
+    assert pi.status()["other"] == "failed"
+    assert gives_up(pi) == []
+
+
+@pytest.mark.parametrize("slot", ["A", "B"])
+def test_a_first_partition_that_is_broken_for_good_restarts_nothing_again_and_again(
+    pi: Pi, slot: str
+) -> None:
+    pi.runs(slot)
+    pi.tells(tryboot=False)
+    pi.mounts(first=False)
+    assert gives_up(pi) == []
+    (pi.folder / "proc/device-tree/chosen/bootloader/tryboot").unlink()  # nor where it is silent
+    assert gives_up(pi) == []
+
+
+def test_nor_does_a_file_that_nobody_could_boot_by(pi: Pi) -> None:
+    """What runs is all that there is: a firmware that reads this finds nothing to boot."""
+    pi.has("A", "tried")
+    pi.runs("B")
+    pi.tells(tryboot=True)
+    pi.autoboot.write_text("\0" * 256)
+    assert gives_up(pi) == []
+
+
 def test_a_cut_between_being_armed_and_the_trial_is_a_trial_that_failed(pi: Pi) -> None:
     pi.has("A", "new")
     pi.does("arm")
