@@ -63,6 +63,7 @@ VARIABLES = {
         "user1": "string",
         "user1sudo": "none,passwd,nopasswd",
     },
+    "rpisec": {"eepromupd": "bool"},
     "ssh": {"pubkey_only": "bool"},
     "image": {
         "layer": "string",
@@ -210,6 +211,12 @@ def test_a_configuration_names_layers_and_variables_that_exist(config: Path) -> 
             check_value(VARIABLES[section][name], str(value))
             if str(value).startswith("${@SRCROOT}/"):
                 assert (PLACE / value.removeprefix("${@SRCROOT}/")).is_dir(), value
+
+
+def test_no_service_of_an_image_writes_where_it_is_only_read() -> None:
+    """Beside config.txt, where rpi-device-secpolicy puts the board's own firmware unless told otherwise."""
+    settings = loaded((PLACE / "config" / "appliance.yaml").read_text())
+    assert (settings["image"]["layer"], settings["rpisec"]) == ("image-rota", {"eepromupd": "n"})
 
 
 @pytest.mark.parametrize(("said", "version"), [("1.2.3-1", "1.2.3-1"), ("", __version__)])
@@ -422,5 +429,6 @@ def test_its_own_resolver_makes_a_plan_of_it(checkout: Path, tmp_path: Path, boa
         line.replace('"', "").split("=", 1) for line in resolved.splitlines() if "=" in line
     )
     assert {name: said[name] for name in SAID_IN_README} == SAID_IN_README
+    assert said["IGconf_rpisec_eepromupd"] == "n"
     assert said["IGconf_linux_page_size"] == ("16384" if board == "appliance-pi5" else "4096")
     assert f"IGconf_appliance_settle={PLACE / 'layer' / 'settle'}" in resolved.replace('"', "")
