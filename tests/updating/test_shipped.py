@@ -72,21 +72,6 @@ def test_every_unit_is_wanted_by_what_its_install_section_says(image: Path) -> N
         assert links == {f"{one}.wants" for one in wanted}, name
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_systemd_understands_every_line(unit: str, tmp_path: Path) -> None:
-    analyze = need.program("systemd-analyze", "systemd")
-    program = tmp_path / "program"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    for name in UNITS:
-        text = (UPDATE / "units" / name).read_text()
-        text = re.sub(r"/opt/appliance/bin/appliance|/usr/lib/appliance/slots", str(program), text)
-        (tmp_path / name).write_text(text.replace("RequiresMountsFor=/bootfs /persistent", ""))
-    words: list[str | Path] = [analyze, "verify", "--man=no", tmp_path / unit]
-    found = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert [one for one in found.stderr.splitlines() if "appliance" in one] == []
-
-
 def test_the_end_of_a_trial_needs_nothing_of_what_is_tried() -> None:
     """Whatever is broken in a new system, its trial ends."""
     for name in ("appliance-update-limit.timer", "appliance-update-limit.service"):

@@ -1,0 +1,75 @@
+"""The units of an image under a real systemd: in their sandboxes they do what a first start wants of them.
+
+What is of the card (a partition that grows, a Wi-Fi) is looked at in the stand-in machine, or waits for a
+Pi: tests/image, docs/proof.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts.booted import Machine, booted
+
+OVERLAY = Path(__file__).parents[2] / "image-build/layer/appliance.rootfs-overlay"
+FIRST = '# of the image\n[device]\nid = "front-door"\n'
+SHARED = (
+    *("/etc/appliance/none", "/etc/credstore/none", "/etc/mosquitto/appliance/none"),
+    *("/etc/mosquitto/conf.d/none", "/var/lib/appliance/none"),
+)
+"""Folders of the data partition, each with a file, as folders are not laid out without."""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One that nobody has configured."""
+    files = dict.fromkeys(SHARED, "")
+    for folder in ("usr/lib/systemd/system", "usr/lib/appliance-image"):
+        for file in (OVERLAY / folder).iterdir():
+            files[f"/{folder}/{file.name}"] = file.read_text()
+    files["/usr/share/appliance-image/appliance.toml"] = FIRST
+    with booted(tmp_path_factory.mktemp("booted"), files) as one:
+        one.run(f"rm -rf {' '.join(f'{Path(each).parent}/*' for each in SHARED)}")
+        one.run("getent passwd mosquitto || useradd -r mosquitto")
+        # a container's settings of its kernel are read-only, its name among them
+        one.run("mount -o remount,bind,rw /proc/sys")
+        yield one
+
+
+def test_a_machine_gets_its_first_configuration_once(machine: Machine) -> None:
+    file = "/etc/appliance/appliance.toml"
+    machine.run("systemctl start appliance-settings")
+    assert machine.read(file) == FIRST
+    assert machine.run(f"stat -c '%U %a' {file}").out == "root 644\n"
+    machine.put(file, "# its owner's\n")
+    machine.run("systemctl restart appliance-settings")
+    assert machine.read(file) == "# its owner's\n"
+    machine.put(file, FIRST)
+
+
+def test_its_name_is_everybodys(machine: Machine) -> None:
+    """Laid over /etc for the whole machine, and the kernel's; the same at each start."""
+    machine.run("systemctl start appliance-name")
+    name = machine.read("/etc/appliance/hostname").strip()
+    assert name.startswith("appliance-")
+    for command in ("cat /etc/hostname", "uname -n", "sed -n 's/^127.0.1.1 //p' /etc/hosts"):
+        assert machine.run(command).out == f"{name}\n", command
+    machine.run("systemctl restart appliance-name")
+    assert machine.run("uname -n").out == f"{name}\n"
+
+
+def test_what_an_owner_changes_of_the_service_is_read(machine: Machine) -> None:
+    machine.put("/etc/systemd/system/appliance.service.d/mine.conf", "[Service]\nNice=7\n")
+    assert machine.shows("Nice") != "7"
+    machine.run("systemctl start appliance-drop-ins")
+    assert machine.shows("Nice") == "7"
+
+
+def test_it_is_made_ready_for_its_first_phone(machine: Machine) -> None:
+    machine.run("systemctl start appliance-first-start")
+    note = machine.read("/etc/appliance/first-start.txt")
+    assert machine.run("uname -n").out.strip() in note
+    for file in ("/etc/credstore/appliance.mqtt.password", "/etc/mosquitto/conf.d/appliance.conf"):
+        machine.run(f"test -s {file}")
