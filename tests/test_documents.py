@@ -31,6 +31,20 @@ def test_every_test_that_is_named_is_there(document: str) -> None:
     assert [str(path) for path in named if not (ROOT / path).exists()] == []
 
 
+def test_what_is_proven_in_every_run_is_played_in_every_run() -> None:
+    """No row of it is shown first by what `make test` leaves to the lab or to other commands."""
+    left = re.findall(r"(?m)^(?:BOOTS|APART) := (.*)$", (ROOT / "Makefile").read_text())
+    apart = {Path(name) for name in re.findall(r"tests/[\w/.]+", " ".join(left))}
+    lab = Path("tests/lab")
+    sections = (ROOT / "docs" / "proof.md").read_text().split("\n## Proven ")[1:]
+    every, in_the_lab, by_hand = (one.split("\n## ")[0].splitlines() for one in sections)
+    for line in [*every, *in_the_lab, *by_hand]:
+        first = next(named_tests(line.rpartition(" | ")[2]), ROOT)
+        if line.startswith("| ") and first != ROOT:
+            assert (lab in (first, *first.parents)) is (line in in_the_lab), line
+            assert line not in every or first not in apart, line
+
+
 def test_every_threat_promise_and_provision_has_one_row_with_a_state() -> None:
     rows = {
         cells[0]: cells
