@@ -45,10 +45,11 @@ install: $(DEMO) sees ## the appliance, in .venv
 demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 	@$(BIN)/appliance demo
 
+# the order is `tests/parts/spreading.py`'s
 # what hangs where no time-out reaches it (the process of a browser that has gone) ends its worker, and has a name
 HANGS := -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	@$(call play,$(HANGS) $(APART) $(TESTS))
+	@$(call play,$(HANGS) --no-loadscope-reorder $(APART) $(TESTS))
 
 play = $(BIN)/pytest -n $(WORKERS) --dist loadscope $(1) || { [ $$? = 1 ] && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.parts import thrift
 from tests.parts.leftovers import nothing_left_in_the_loop, nothing_left_in_the_process
+from tests.parts.spreading import spread
 
 __all__ = ["nothing_left_in_the_loop", "nothing_left_in_the_process"]
 
@@ -45,8 +46,10 @@ def looked_over_once() -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The loop of each test that has one is watched, around its fixtures."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not config.getoption("loadscopereorder"):
+        items[:] = spread(items)
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             # inside the watch over the process, since a loop's end takes its threads along
