@@ -316,17 +316,12 @@ async def lists_are_equal(four: Four, *uids: str) -> None:
     for uid, page in four.pages.items():
         if uid in uids:
             rows = [f"member-{one}" for one in order if one != uid]
-            with expecting(f"{uid} lists {rows}"):
-                await until(partial(lists, page, [*rows, "member-me"]))
+            members = part(page, "members").locator("li")
+            await expect(members).to_have_count(len(order))
+            shown = await members.evaluate_all("(all) => all.map((one) => one.dataset.testid)")
+            assert shown == [*rows, "member-me"]
     if "carol" in uids:
         await four.door.until_true(lambda: [one["uid"] for one in four.carol.listed] == order)
-
-
-async def lists(page: Page, rows: list[str]) -> bool:
-    """Whether a page does, in that order."""
-    members = part(page, "members").locator("li")
-    shown: list[str] = await members.evaluate_all("(all) => all.map((one) => one.dataset.testid)")
-    return shown == rows
 
 
 async def all_have_all(four: Four) -> None:
