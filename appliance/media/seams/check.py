@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from asyncio import selector_events
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -21,6 +22,7 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 
 from appliance.errors import ApplianceError
 from appliance.media.seams.admitting import DECODER_QUEUE
+from appliance.media.seams.draining import SOCKET
 from appliance.media.seams.guarding import original
 from appliance.media.seams.lifetime import CONNECT, CONSENT, ESTIMATOR, IS_CLOSED, MONITOR
 from appliance.media.seams.receiving import (
@@ -36,6 +38,7 @@ from appliance.media.seams.rtcp import HISTORY
 from appliance.media.seams.sending import OF_A_SENDER, SENT_BYTES, SENT_PACKETS
 from appliance.media.seams.timing import NOW
 
+_datagrams: Any = vars(selector_events)["_SelectorDatagramTransport"]
 _LOOP_NAMES = (
     "rtp_started",
     "rtp_exited",
@@ -76,6 +79,8 @@ def self_check() -> None:
         ("recv", RTCIceTransport.__init__),
         ("send", RTCIceTransport.__init__),
         ("transport", StunProtocol.send_data),
+        (SOCKET, _datagrams._read_ready),
+        ("datagram_received", _datagrams._read_ready),
         # see handshakes
         ("set_verify", original("context", RTCCertificate._create_ssl_context)),
         ("check_incoming", Connection.request_received),

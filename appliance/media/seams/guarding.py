@@ -11,11 +11,13 @@ from typing import Any
 import aioice
 from aioice import Connection, ice, stun
 from aioice.ice import StunProtocol
+from aioice.turn import TurnClientUdpProtocol
 from aiortc.rtcdtlstransport import RTCCertificate, SRTPProtectionProfile
 from OpenSSL import SSL
 
 from appliance.media.seams.admitting import Way, way_of
 from appliance.media.seams.consent import query_consent
+from appliance.media.seams.draining import waiting
 from appliance.media.seams.receiving import is_taken
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ def guard() -> None:
         return
     overlaid.update(
         received=StunProtocol.datagram_received,
+        relayed=TurnClientUdpProtocol.datagram_received,
         incoming=Connection.check_incoming,
         complete=Connection.check_complete,
         pair=Connection._pair_remote_candidate,
@@ -56,6 +59,7 @@ def guard() -> None:
         context=RTCCertificate._create_ssl_context,
     )
     StunProtocol.datagram_received = _received  # type: ignore[method-assign, assignment]
+    TurnClientUdpProtocol.datagram_received = _relayed  # type: ignore[method-assign, assignment]
     Connection.check_incoming = _check_incoming  # type: ignore[method-assign, assignment]
     Connection.check_complete = _check_complete  # type: ignore[method-assign, assignment]
     Connection._pair_remote_candidate = _pair_remote_candidate  # type: ignore[method-assign, assignment]
@@ -73,6 +77,18 @@ def original(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _received(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
+    _take(protocol, data, address)
+    for more, sender in waiting(protocol.transport):
+        _take(protocol, more, sender)
+
+
+def _relayed(protocol: TurnClientUdpProtocol, data: bytes, address: tuple[Any, ...]) -> None:
+    overlaid["relayed"](protocol, data, address)
+    for more, sender in waiting(protocol.transport):
+        overlaid["relayed"](protocol, more, sender)
+
+
+def _take(protocol: StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
     if data[:1] > LAST_STUN or data[4:8] != STUN_COOKIE:
         connection = protocol.receiver
         way = way_of(connection)

@@ -11,6 +11,7 @@ import pytest
 from aioice import Connection, stun
 
 from appliance.media.seams import consent, guarding
+from tests.media.seams.ends import connected
 from tests.media.stranger import until
 
 LATE_S = 0.6
@@ -23,30 +24,14 @@ Answer = Callable[[stun.Message, Callable[[stun.Message], None]], None]
 
 
 @asynccontextmanager
-async def connected(answer: Answer) -> AsyncIterator[tuple[Connection, Connection]]:
+async def answering(answer: Answer) -> AsyncIterator[tuple[Connection, Connection]]:
     """Two that are connected; how the second one answers whether it consents."""
     guarding.guard()
     assert Connection.query_consent is consent.query_consent
-    async with asyncio.TaskGroup() as tasks:
-        one, other = Connection(ice_controlling=True), Connection(ice_controlling=False)
-        for mine, theirs in ((one, other), (other, one)):
-            await mine.gather_candidates()
-            theirs.remote_username, theirs.remote_password = (
-                mine.local_username,
-                mine.local_password,
-            )
-            for candidate in mine.local_candidates:
-                await theirs.add_remote_candidate(candidate)
-            await theirs.add_remote_candidate(None)
-        tasks.create_task(other.connect())
-        await one.connect()
-    for protocol in other._protocols:
-        _answering(protocol, answer)
-    try:
+    async with connected() as (one, other):
+        for protocol in other._protocols:
+            _answering(protocol, answer)
         yield one, other
-    finally:
-        await one.close()
-        await other.close()
 
 
 def _answering(protocol: Any, answer: Answer) -> None:
@@ -83,7 +68,7 @@ async def test_who_answers_late_consents() -> None:
         late.append(clock())
         asyncio.get_running_loop().call_later(LATE_S, send, message)
 
-    async with connected(answer) as (one, _):
+    async with answering(answer) as (one, _):
         await until(lambda: late and clock() > late[0] + 2 * consent.EXPIRES_S, "twice as long")
         assert is_open(one)
 
@@ -100,13 +85,13 @@ async def test_a_way_that_was_dead_for_most_of_that_time_is_asked_until_the_end(
         if clock() >= back_s:
             send(message)
 
-    async with connected(answer) as (one, _):
+    async with answering(answer) as (one, _):
         await until(lambda: asked and clock() > asked[0] + 2 * consent.EXPIRES_S, "twice as long")
         assert is_open(one)
 
 
 async def test_who_does_not_answer_is_sent_nothing_more() -> None:
-    async with connected(lambda _message, _send: None) as (one, _):
+    async with answering(lambda _message, _send: None) as (one, _):
         await until(lambda: not is_open(one), "the end")
         with pytest.raises(ConnectionError):
             await one.send(b"nothing")
@@ -122,6 +107,6 @@ async def test_who_says_no_is_sent_nothing_more() -> None:
         said.append(no)
         send(no)
 
-    async with connected(answer) as (one, other):
+    async with answering(answer) as (one, other):
         await until(lambda: not is_open(one), "the end")
         assert said
