@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(600)]
 PATIENCE_S = 90.0
 """Far longer than anything takes; only a fault waits for it."""
 A_MINUTE_S = 60
-SMALL = "camera=320x180@10"
+SMALL = "camera=160x90@5"
 DOOR = "front-door"
 TONES_HZ = {DOOR: 440, "alice": 900, "bob": 1400, "carol": 2000}
 """What each of them says all the time."""
@@ -170,7 +170,7 @@ def small(port: int, origin: str) -> Config:
     """Four of them fit on two cores; who is rung may come in, each of them."""
     config = config_for(port)
     residents = Group(members=("alice", "bob", "carol"), policy="all")
-    media = replace(config.media, width=320, height=180, framerate=10, bitrate_kbps=200)
+    media = replace(config.media, width=160, height=96, framerate=5, bitrate_kbps=100)
     http = replace(config.http, origins=(origin,))
     return replace(config, groups={"residents": residents}, media=media, http=http)
 
@@ -191,7 +191,7 @@ async def at_home(
         "--window-size=640,360",
     ]
     async with chromium(*flags, executable=executable) as browser:
-        page = await browser.new_page(viewport={"width": 900, "height": 700})
+        page = await browser.new_page(viewport={"width": 900, "height": 480})
         page.set_default_timeout(1000 * PATIENCE_S)
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.add_init_script(REMEMBER_CONNECTIONS)

@@ -18,5 +18,5 @@ def test_the_session_gets_back_what_it_had(
         group.write_text(content)
     monkeypatch.setattr(urgency, "GROUP", group)
     with urgency.urgent():
-        assert group.read_text() == str(urgency.URGENT)
+        assert group.read_text() == str(urgency.FIRST)
     assert group.read_text() == ("3" if content else "0")

@@ -13,13 +13,15 @@ from pathlib import Path
 
 GROUP = Path("/proc/self/autogroup")
 URGENT = -10
+FIRST = -20
+"""Of the session of the test itself: all that browsers and door tell each other goes through its one loop."""
 
 
 @contextmanager
 def urgent() -> Iterator[None]:
     """Let this session go first for as long as the block lasts."""
     before = _niceness()
-    _ask_for(str(URGENT))
+    _ask_for(str(FIRST))
     try:
         yield
     finally:
