@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ def test_the_session_gets_back_what_it_had(
     if content is not None:
         group.write_text(content)
     monkeypatch.setattr(urgency, "GROUP", group)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
     with urgency.urgent():
         assert group.read_text() == str(urgency.FIRST)
+        assert os.getpriority(os.PRIO_PROCESS, 0) in (urgency.URGENT, before), "only root may ask"
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
     assert group.read_text() == ("3" if content else "0")

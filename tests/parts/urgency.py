@@ -7,6 +7,7 @@ twelfth, whatever its niceness. Only root may ask for more; without, a test has 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,17 +15,21 @@ from pathlib import Path
 GROUP = Path("/proc/self/autogroup")
 URGENT = -10
 FIRST = -20
-"""Of the session of the test itself: all that browsers and door tell each other goes through its one loop."""
+"""Of the session of the test itself: all that browsers and door tell each other is told by its one loop."""
 
 
 @contextmanager
 def urgent() -> Iterator[None]:
-    """Let this session go first for as long as the block lasts."""
-    before = _niceness()
+    """Let this session go first for as long as the block lasts, and within it who asks: tests are many."""
+    before, own = _niceness(), os.getpriority(os.PRIO_PROCESS, 0)
     _ask_for(str(FIRST))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, URGENT)
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, own)
         _ask_for(before)
 
 
