@@ -14,7 +14,7 @@ from pathlib import Path
 
 GROUP = Path("/proc/self/autogroup")
 URGENT = -10
-FIRST = -20
+FIRST = -12
 """Of the session of the test itself: all that browsers and door tell each other is told by its one loop."""
 
 
