@@ -55,17 +55,19 @@ play = $(BIN)/pytest -n $(WORKERS) --dist loadscope $(1) || { [ $$? = 1 ] && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
   $(BIN)/python .ci/replay.py $(BIN)/pytest $(1); }
 
-# in CI what the lab is made of is there before the tests begin, which a busy processor might disturb
+# In CI what the lab is made of is there before the tests begin, which a busy processor might disturb; and it is
+# played whatever failed before it.
 BUILD_LAB := $(BIN)/python -m tests.lab
 check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where it has been built
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
-	@$(MAKE) --no-print-directory $(if $(CI),-j2) types tested
-	@$(BUILD_LAB) $(if $(CI),,--there); case $$? in \
-	  0) $(MAKE) --no-print-directory lab ;; \
+	@failed=0; $(MAKE) --no-print-directory $(if $(CI),-j2) types tested || failed=$$?; \
+	[ $$failed = 0 ] || [ -n "$(CI)" ] || exit $$failed; \
+	$(BUILD_LAB) $(if $(CI),,--there); case $$? in \
+	  0) $(MAKE) --no-print-directory lab || failed=$$? ;; \
 	  3) echo "the lab is SKIPPED: this computer does not allow it, see above" ;; \
 	  4) echo "the lab is SKIPPED: it has not been built on this computer (make lab: some minutes, once)" ;; \
-	  *) exit 1 ;; esac
+	  *) exit 1 ;; esac; exit $$failed
 
 # one after the other, as one wants to be told of a fault; in CI beside one another, since nobody waits for either
 .PHONY: types tested

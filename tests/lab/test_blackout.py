@@ -7,7 +7,6 @@ system.
 
 from __future__ import annotations
 
-import random
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.conftest import begun
+from tests.lab.fates import dice
 from tests.lab.inside import BUSY, UP_S, found
 from tests.lab.machine import Machine, MachineError
 from tests.lab.trial import memory
@@ -88,10 +88,10 @@ def door() -> Iterator[Blackout]:
 
 @pytest.mark.thorough
 def test_what_a_door_has_promised_outlives_its_power(door: Blackout) -> None:
-    dice = random.Random()
+    fate = dice()
     promised = Promised()
     for _ in range(CUTS):
-        promised = door.lives(promised, dice.uniform(0, LONGEST_S))
+        promised = door.lives(promised, fate.uniform(0, LONGEST_S))
         assert promised.number
         assert promised.calls
         promised = promised.kept(door.comes_back())

@@ -7,7 +7,6 @@ every byte of them is compared with what was meant to be written.
 
 from __future__ import annotations
 
-import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.conftest import begun
+from tests.lab.fates import dice
 from tests.lab.inside import found
 from tests.lab.release import SIZES_MB, Release, card, release
 from tests.lab.trial import memory
@@ -58,13 +58,13 @@ def door(place: Path, releases: list[Release]) -> Iterator[TwoSlots]:
 def test_whenever_power_is_lost_in_an_update_it_boots_rings_and_takes_the_next(
     door: TwoSlots, releases: list[Release]
 ) -> None:
-    dice = random.Random()
+    fate = dice()
     _, first, *others, last = releases
     whole = door.undergoes(first, lambda began: Phase.UP in began)
     promised = Promised().kept(looked(door))
-    phases = dice.sample((*ALWAYS, dice.choice(SOMETIMES)), CUTS)
+    phases = fate.sample((*ALWAYS, fate.choice(SOMETIMES)), CUTS)
     for phase, new in zip(phases, others, strict=True):
-        instant_s = dice.uniform(0, lasted(whole, phase))
+        instant_s = fate.uniform(0, lasted(whole, phase))
         door.undergoes(new, lambda began: is_over(began, phase, instant_s))  # noqa: B023
         left = door.cut()
         door.comes_back()

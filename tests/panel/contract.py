@@ -26,7 +26,7 @@ from appliance.model import Gesture, Situation
 from appliance.panel.board import Board
 from appliance.panel.buttons import Button
 from tests.panel.inbox import Inbox
-from tests.panel.wires import Film, Run, Wires, until
+from tests.panel.wires import Film, Run, Wires, lit_share, until
 
 BUTTON, LED, DOOR, GONG, SENSOR, PRIVACY = 17, 27, 22, 23, 24, 25
 CALL = config.Button(pin=BUTTON, press="call", double_press="answer", bounce_ms=50)
@@ -249,12 +249,23 @@ class BoardContract:
             assert panel.status()["leds"]["status"]["lit"] is True
 
     async def test_an_led_is_dimmed(self, wires: Wires, board: Build) -> None:
-        led = config.Led(pin=LED, kind="pwm", patterns=DARK | {"in_call": "on"})
+        led = config.Led(pin=LED, kind="pwm", patterns=DARK | {"in_call": "on", "error": "dim"})
         async with board(leds={"status": led}) as panel:
-            assert panel.status()["leds"]["status"]["lit"] is False
+            assert await lit_share(wires, LED) == 0
             panel.show(Situation.IN_CALL)
-            await until(lambda: bool(wires.high(LED)))
+            assert await lit_share(wires, LED) > 0.9
+            panel.show(Situation.ERROR, (2,))
+            assert 0 < await lit_share(wires, LED) < 0.5, "a tenth, where time is kept well"
             assert panel.status()["leds"]["status"]["lit"] is True
+
+    async def test_an_led_has_a_colour(self, wires: Wires, board: Build) -> None:
+        red, green, blue = LED, DOOR, GONG
+        led = config.Led(pin=(red, green, blue), kind="rgb", patterns=DARK | {"in_call": "#ff8000"})
+        async with board(leds={"status": led}) as panel:
+            panel.show(Situation.IN_CALL)
+            assert await lit_share(wires, red) > 0.9
+            assert 0.2 < await lit_share(wires, green) < 0.8
+            assert await lit_share(wires, blue) == 0
 
     async def test_an_led_counts_what_is_wrong(self, wires: Wires, board: Build) -> None:
         led = config.Led(pin=LED, patterns=DARK | {"error": "count"})

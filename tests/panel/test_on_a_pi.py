@@ -47,6 +47,9 @@ class JumperWires:
         other.input_with_pull("floating")
         return bool(other.state)
 
+    def level(self, pin: int) -> float:
+        return float(bool(self.high(pin)))
+
     def _needs(self, pin: int) -> None:
         if pin not in self._there:
             pytest.skip(f"no wire leads from GPIO{pin} to GPIO{WIRES[pin]}")
@@ -62,6 +65,8 @@ class JumperWires:
 
 
 class TestOnAPi(BoardContract):
+    late_s = 1.0
+
     @pytest.fixture
     def wires(self) -> Iterator[Wires]:
         try:

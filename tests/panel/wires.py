@@ -32,6 +32,9 @@ class Wires(Protocol):
     def high(self, pin: int) -> bool | None:
         """Whether a pin that the board drives is high; None while it does not drive it."""
 
+    def level(self, pin: int) -> float:
+        """What is measured at it now: 0 or 1, and between where a stand-in has no time of its own."""
+
 
 class WiredPin(MockPWMPin):  # type: ignore[misc] # gpiozero has no types
     """A mock pin with a wire to its other end: while that is at ground, no pull brings it up."""
@@ -63,6 +66,22 @@ class MockWires:
     def high(self, pin: int) -> bool | None:
         mock = self.factory.pin(pin)
         return bool(mock.state) if mock.function == "output" else None
+
+    def level(self, pin: int) -> float:
+        return float(self.factory.pin(pin).state)
+
+
+LOOKS, LOOK_S = 100, 0.0037
+"""So many, and as far apart as no dimming (100 Hz) keeps step with."""
+
+
+async def lit_share(wires: Wires, pin: int) -> float:
+    """For which part of the time an LED is lit."""
+    seen = 0.0
+    for _ in range(LOOKS):
+        seen += wires.level(pin)
+        await asyncio.sleep(LOOK_S)
+    return seen / LOOKS
 
 
 async def until(wanted: Callable[[], bool], every_s: float = 0.002) -> None:

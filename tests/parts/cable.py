@@ -12,8 +12,10 @@ from pathlib import Path
 
 from tests.parts.aloof import keep_calls_off, let_calls_in
 from tests.parts.need import program, skip_where_forbidden
+from tests.parts.netlab import sweep
 
 _COUNT = itertools.count()
+_PREFIX = "end"
 
 
 class Cable:
@@ -50,8 +52,9 @@ class Cable:
 def cable() -> Iterator[Cable]:
     """A cable for as long as the block lasts; the test is skipped where the machine allows none."""
     ip, nft = program("ip", "iproute2"), program("nft", "nftables")
+    sweep(ip, _PREFIX)
     count = next(_COUNT)
-    name = f"end-{os.getpid()}-{count}"
+    name = f"{_PREFIX}-{os.getpid()}-{count}"
     # RFC 2544: addresses for measuring between networks, which nobody else has
     host, end = (f"198.18.{os.getpid() % 256}.{4 * count % 256 + last}" for last in (1, 2))
 

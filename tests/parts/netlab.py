@@ -261,7 +261,7 @@ def netlab(*names: str) -> Iterator[Netlab]:
     """A lab with these places, for as long as the block lasts; what still runs in them is then killed."""
     assert len(names) <= MOST_PLACES
     ip, nft = program("ip", "iproute2"), program("nft", "nftables")
-    _sweep(ip)
+    sweep(ip, _PREFIX)
     lab = Netlab(ip, nft, _free_number())
     try:
         try:
@@ -282,12 +282,12 @@ def _free_number() -> int:
     return next(one for one in numbers if not Path(f"/sys/class/net/near{one}").exists())
 
 
-def _sweep(ip: Path) -> None:
-    """Remove what processes have left that were killed."""
+def sweep(ip: Path, prefix: str) -> None:
+    """Remove the networks that processes have left that were killed: `prefix-pid-` and more."""
     told = subprocess.run([ip, "netns", "list"], capture_output=True, text=True, check=False)
     for name in (line.split()[0] for line in told.stdout.splitlines() if line.strip()):
         parts = name.split("-")
-        is_ours = parts[0] == _PREFIX and len(parts) > 3 and parts[1].isdigit()
+        is_ours = parts[0] == prefix and len(parts) > 2 and parts[1].isdigit()
         if is_ours and not Path(f"/proc/{parts[1]}").exists():
             pids = subprocess.run(
                 [ip, "netns", "pids", name], capture_output=True, text=True, check=False

@@ -44,6 +44,9 @@ class SimulatedWires:
     def high(self, pin: int) -> bool | None:
         return lit(pin) if self.factory.pin(pin).function == "output" else None
 
+    def level(self, pin: int) -> float:
+        return float(bool(self.high(pin)))
+
 
 @pytest.fixture(scope="module")
 def chip() -> Iterator[PinFactory]:
