@@ -49,6 +49,11 @@ OF_A_FIRST_START = (
 """Warnings that are right: no pins here; a broker that gets the certificate of the page; nobody paired. And
 of a processor that is shared with much else: a request for an account that takes longer than it may.
 """
+BY_THE_CLOCK = {
+    *("appliance-journal.timer", "appliance-update-limit.timer", "appliance-update-look.timer"),
+    *("fstrim.timer", "systemd-tmpfiles-clean.timer"),
+}
+"""All that an image does without being asked."""
 _PIECE = 2_000
 """Of a file in one line to the guest, whose terminal keeps 4,096 characters for who is slow to read."""
 _PLENTY = 6 << 30

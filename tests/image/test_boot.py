@@ -12,7 +12,7 @@ import pytest
 
 from tests.image.build import image
 from tests.image.card import Card
-from tests.image.machine import OF_A_FIRST_START, CardMachine
+from tests.image.machine import BY_THE_CLOCK, OF_A_FIRST_START, CardMachine
 from tests.image.pairing import paired, shown, words_of
 from tests.lab.stock import ROOT, CannotBuildHere
 from tests.parts.need import skip_or_fail
@@ -126,6 +126,11 @@ def test_what_is_written_there_is_little_and_on_the_data_partition(machine: Card
         assert machine.check(f"findmnt -nvo SOURCE -T {place}").split("[")[0].strip() == data, place
     assert machine.run("ls /var/log/journal/*").code != 0, "the journal is in memory"
     assert "/run/log/journal" in machine.check("journalctl --header | grep 'File path'")
+
+
+def test_nothing_is_done_by_the_clock_for_packages_that_never_change(machine: CardMachine) -> None:
+    timers = machine.check("systemctl list-units --type timer --plain --no-legend | cut -d' ' -f1")
+    assert set(timers.split()) == BY_THE_CLOCK
 
 
 def test_it_is_logged_in_to_over_the_network_alone(machine: CardMachine) -> None:

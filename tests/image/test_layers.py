@@ -260,6 +260,15 @@ def test_units_of_the_image_start_what_is_in_it() -> None:
             assert os.access(OVERLAY / program.lstrip("/"), os.X_OK), program
 
 
+def test_what_was_measured_of_the_stand_in_is_promised_of_every_image() -> None:
+    """What is not done by the clock is said in `settle` alone, with which both end: test_scripts.py."""
+    assert '\n"$layer/settle" "$root"\n' in (PLACE / "vm" / "assemble").read_text()
+    assert body(OURS["appliance"])["cleanup-hooks"] == ['$IGconf_appliance_settle "$1"']
+    for file in (PLACE / "vm" / "assemble", PLACE / "vm" / "rota", *LAYERS):
+        commands = re.findall(r"systemctl (?:mask|disable)(?:[^\n]|(?<=\\)\n)*", file.read_text())
+        assert not re.findall(r"\S+\.timer", "".join(commands)), file.name
+
+
 def test_the_broker_of_an_image_is_not_started_before_it_has_a_configuration(
     tmp_path: Path,
 ) -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.image.build import VM, base, package, update_keys
 from tests.image.card import Card
 from tests.image.door import Door
+from tests.image.machine import BY_THE_CLOCK
 from tests.lab.stock import CannotBuildHere
 from tests.parts.need import program, skip_or_fail
 
@@ -113,6 +114,12 @@ def test_it_comes_up_whole_and_rings(door: Door) -> None:
         assert "[/" in door.check(f"findmnt -no SOURCE {place}"), f"{place} is not what both share"
     door.configure()
     assert door.rings()
+
+
+def test_it_does_no_more_by_the_clock_than_the_stand_in(door: Door) -> None:
+    """Of which it was measured what that writes."""
+    timers = door.check("systemctl list-units --type timer --plain --no-legend | cut -d' ' -f1")
+    assert set(timers.split()) == BY_THE_CLOCK
 
 
 def test_its_data_partition_fills_the_card(door: Door) -> None:

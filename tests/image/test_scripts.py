@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-SCRIPTS = (
-    *(Path(__file__).parents[2] / "image-build" / "layer" / "appliance.rootfs-overlay")
-    .joinpath(*("usr", "lib", "appliance-image"))
-    .iterdir(),
-)
+from tests.parts.need import program
+
+ROOT = Path(__file__).parents[2]
+LAYER = ROOT / "image-build" / "layer"
+OVERLAY = LAYER / "appliance.rootfs-overlay"
+SCRIPTS = (*(OVERLAY / "usr" / "lib" / "appliance-image").iterdir(),)
 NAME = next(file for file in SCRIPTS if file.name == "name")
 COUNTRY = next(file for file in SCRIPTS if file.name == "country")
-SETTLE = Path(__file__).parents[2] / "image-build" / "layer" / "settle"
+SETTLE = LAYER / "settle"
+DEBIANS = ("apt-daily", "apt-daily-upgrade", "dpkg-db-backup", "e2scrub_all", "fstrim")
+"""The timers that are switched on in the base of Debian 13."""
+CHROOT = """#!/bin/sh
+root=$1; shift
+case $1 in systemctl) shift; exec {systemctl} --root="$root" "$@" ;; esac
+"""
 TOLD = '#!/bin/sh\necho "${0##*/} $*" >> "%s"\n%s\n'
 
 
@@ -144,3 +152,45 @@ def test_settle_refuses_a_system_whose_users_have_other_numbers(tmp_path: Path) 
     assert "settle:" not in settled(free, f"{ours[1]}mosquitto:x:109:\n"), "it goes on"
     assert "mosquitto:x:872:872:" in (tmp_path / "etc" / "passwd").read_text()
     assert "mosquitto:x:872:" in (tmp_path / "etc" / "group").read_text()
+
+
+def settled(root: Path) -> Path:
+    """A system with the package, of as many files as `settle` has to do with, and that done to it."""
+    shutil.copytree(OVERLAY, root)
+    shutil.copytree(ROOT / "systemd", root / "usr" / "share" / "appliance")
+    units = root / "usr" / "lib" / "systemd" / "system"
+    for unit in (ROOT / "systemd").glob("appliance*"):
+        shutil.copy(unit, units)
+    wants = root / "etc" / "systemd" / "system" / "timers.target.wants"
+    wants.mkdir()
+    for name in DEBIANS:
+        (units / f"{name}.timer").write_text("[Timer]\nOnCalendar=daily\n")
+        (wants / f"{name}.timer").symlink_to(f"/usr/lib/systemd/system/{name}.timer")
+    (root / "etc" / "appliance").mkdir()
+    (root / "etc" / "appliance" / "appliance.toml").touch()
+    (root / "etc" / "passwd").write_text("appliance:x:871:871::/:\nmosquitto:x:872:872::/:\n")
+    (root / "etc" / "group").write_text("appliance:x:871:\nmosquitto:x:872:\n")
+    (root / "usr" / "sbin").mkdir()
+    (root / "usr" / "sbin" / "mosquitto").touch()
+    (root / "etc" / "mosquitto").mkdir()
+    (root / "etc" / "mosquitto" / "mosquitto.conf").write_text("log_dest file /var/log/x\n")
+    programs = root.with_name(f"{root.name}-bin")
+    programs.mkdir()
+    (programs / "chroot").write_text(CHROOT.format(systemctl=program("systemctl", "systemd")))
+    (programs / "chroot").chmod(0o755)
+    environ = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", SETTLE, root], capture_output=True, text=True, check=False, env=environ
+    )
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_of_what_debian_does_by_the_clock_an_image_does_what_is_of_use(tmp_path: Path) -> None:
+    """Nothing for packages that never change; cards are still told what is free on them."""
+    root = settled(tmp_path / "root")
+    system = root / "etc" / "systemd" / "system"
+    wanted = {one.name for one in (system / "timers.target.wants").iterdir()}
+    masked = {one.name for one in system.iterdir() if os.path.realpath(one) == "/dev/null"}
+    assert {f"{name}.timer" for name in DEBIANS} < wanted
+    assert wanted - masked == {"appliance-journal.timer", "fstrim.timer"}
