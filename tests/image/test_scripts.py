@@ -26,6 +26,13 @@ CHROOT = """#!/bin/sh
 root=$1; shift
 case $1 in systemctl) shift; exec {systemctl} --root="$root" "$@" ;; esac
 """
+INSTALLED = """Package: appliance
+Status: install ok installed
+Maintainer: Nobody <nobody@localhost>
+Architecture: all
+Version: {version}
+Description: a door
+"""
 TOLD = '#!/bin/sh\necho "${0##*/} $*" >> "%s"\n%s\n'
 
 
@@ -154,8 +161,8 @@ def test_settle_refuses_a_system_whose_users_have_other_numbers(tmp_path: Path) 
     assert "mosquitto:x:872:" in (tmp_path / "etc" / "group").read_text()
 
 
-def settled(root: Path) -> Path:
-    """A system with the package, of as many files as `settle` has to do with, and that done to it."""
+def settled(root: Path, version: str = "0.1.0") -> Path:
+    """A system with that package, of as many files as `settle` has to do with, and that done to it."""
     shutil.copytree(OVERLAY, root)
     shutil.copytree(ROOT / "systemd", root / "usr" / "share" / "appliance")
     units = root / "usr" / "lib" / "systemd" / "system"
@@ -174,6 +181,8 @@ def settled(root: Path) -> Path:
     (root / "usr" / "sbin" / "mosquitto").touch()
     (root / "etc" / "mosquitto").mkdir()
     (root / "etc" / "mosquitto" / "mosquitto.conf").write_text("log_dest file /var/log/x\n")
+    (root / "var" / "lib" / "dpkg").mkdir(parents=True)
+    (root / "var" / "lib" / "dpkg" / "status").write_text(INSTALLED.format(version=version))
     programs = root.with_name(f"{root.name}-bin")
     programs.mkdir()
     (programs / "chroot").write_text(CHROOT.format(systemctl=program("systemctl", "systemd")))
@@ -194,3 +203,13 @@ def test_of_what_debian_does_by_the_clock_an_image_does_what_is_of_use(tmp_path:
     masked = {one.name for one in system.iterdir() if os.path.realpath(one) == "/dev/null"}
     assert {f"{name}.timer" for name in DEBIANS} < wanted
     assert wanted - masked == {"appliance-journal.timer", "fstrim.timer"}
+
+
+def test_what_is_installed_is_told_of_the_system_that_runs(tmp_path: Path) -> None:
+    """An update brings a system, and finds the /var that was written with the card."""
+    first, update = settled(tmp_path / "first"), settled(tmp_path / "update", "0.2.0")
+    shutil.rmtree(update / "var")
+    (first / "var").rename(update / "var")
+    asks = [str(program("dpkg-query", "dpkg")), f"--root={update}", "-W", "-f", "${Version}"]
+    done = subprocess.run([*asks, "appliance"], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.2.0"

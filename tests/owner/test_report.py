@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance import __version__
 from appliance.errors import ApplianceError
 from appliance.owner import evidence, settings
 from appliance.owner.places import Places, places
@@ -132,7 +133,11 @@ def test_no_secret_is_in_the_bundle_wherever_it_lay(
     assert "contacts" in parts["README.txt"]
 
 
-def test_what_helps_is_in_it(there: Places, tmp_path: Path) -> None:
+def test_what_helps_is_in_it(
+    there: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "version").write_text("0.1.1-2\n")
+    monkeypatch.setattr(evidence, "SYSTEM", tmp_path / "version")
     report(there, (), tmp_path / "out.tar.gz")
     parts = opened(tmp_path / "out.tar.gz")
     configuration = json.loads(parts["configuration.json"])
@@ -145,6 +150,8 @@ def test_what_helps_is_in_it(there: Places, tmp_path: Path) -> None:
     assert "FAULT  configuration" in parts["doctor.txt"]
     assert "No appliance" in parts["status.json"] or "no appliance" in parts["status.json"]
     assert f"{there.state}/calls" in parts["storage.txt"]
+    # of what runs, whatever packages say
+    assert {f"appliance {__version__}", "image: 0.1.1-2"} <= set(parts["versions.txt"].splitlines())
 
 
 def test_a_part_that_fails_is_told_in_its_place() -> None:
