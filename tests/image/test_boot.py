@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
@@ -14,18 +12,14 @@ from tests.image.build import image
 from tests.image.card import Card
 from tests.image.machine import BY_THE_CLOCK, OF_A_FIRST_START, CardMachine
 from tests.image.pairing import paired, shown, words_of
-from tests.lab.stock import ROOT, CannotBuildHere
+from tests.image.parts_list import unlisted
+from tests.lab.stock import CannotBuildHere
 from tests.parts.need import skip_or_fail
 from tests.parts.sandbox import UNIT, unit_for
 
 pytestmark = pytest.mark.timeout(3600)
 
 CARD_MB = 4096
-ASKED = """
-from importlib.metadata import distributions
-for one in distributions(path=["{place}"]):
-    print(one.name, one.version)
-"""
 ASKED_FOR_ACCOUNT = """
 import socket
 with socket.socket(socket.AF_UNIX) as line:
@@ -224,27 +218,7 @@ def test_its_list_of_parts_has_what_is_installed(
     machine: CardMachine, card: Path, tmp_path: Path
 ) -> None:
     """Each of Debian's packages and of the appliance's own libraries, in the version that is there."""
-    made = tmp_path / "bom.json"
-    done = subprocess.run(
-        [ROOT / "image-build" / "sbom", card, made], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    listed = {
-        (unquote(kind), unquote(name), unquote(version))
-        for kind, name, version in re.findall(
-            r'"purl": "pkg:(deb/debian|pypi)/([^@"]+)@([^?"]+)', made.read_text()
-        )
-    }
-    debian = machine.check("dpkg-query -W -f '${Package} ${Version}\\n'").splitlines()
-    assert len(debian) > 100
-    assert {("deb/debian", *line.split()) for line in debian} - listed == set()
-    place = machine.check("echo /opt/appliance/lib/python3.*/site-packages").strip()
-    machine.put("/tmp/asked.py", ASKED.format(place=place))
-    python = machine.check("/opt/appliance/bin/python /tmp/asked.py").splitlines()
-    assert len(python) > 20
-    for line in python:
-        name, version = line.split()
-        assert ("pypi", re.sub(r"[-_.]+", "-", name).lower(), version) in listed, line
+    assert unlisted(machine, card, tmp_path / "bom.json") == set()
 
 
 def test_another_machine_of_the_same_image_is_somebody_else(

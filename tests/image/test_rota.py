@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.image.build import VM, base, package, update_keys
 from tests.image.card import Card
 from tests.image.door import Door
 from tests.image.machine import BY_THE_CLOCK
+from tests.image.parts_list import unlisted
 from tests.lab.stock import CannotBuildHere
 from tests.parts.need import program, skip_or_fail
 
@@ -120,6 +122,27 @@ def test_it_does_no_more_by_the_clock_than_the_stand_in(door: Door) -> None:
     """Of which it was measured what that writes."""
     timers = door.check("systemctl list-units --type timer --plain --no-legend | cut -d' ' -f1")
     assert set(timers.split()) == BY_THE_CLOCK
+
+
+def test_nobody_logs_in_with_a_password(door: Door) -> None:
+    """Whatever the layers that are not ours have made of accounts."""
+    for line in door.check("cat /etc/shadow").splitlines():
+        name, password = line.split(":")[:2]
+        assert password.startswith(("*", "!")), name
+
+
+def test_its_journal_is_in_memory_though_its_layout_wants_it_on_the_card(door: Door) -> None:
+    said = door.check("systemd-analyze cat-config systemd/journald.conf")
+    wanted = re.findall(r"(?m)^Storage=(\w+)$", said)
+    assert "persistent" in wanted, "image-rota's own"
+    assert wanted[-1] == "volatile", "what is read last counts"
+    assert door.run("ls /var/log/journal/*").code != 0
+    assert "/run/log/journal" in door.check("journalctl --header | grep 'File path'")
+
+
+def test_its_list_of_parts_has_what_is_installed(made: Path, door: Door, tmp_path: Path) -> None:
+    image = made / "work" / "image-appliance" / "appliance.img"
+    assert unlisted(door, image, tmp_path / "bom.json") == set()
 
 
 def test_its_data_partition_fills_the_card(door: Door) -> None:

@@ -213,3 +213,16 @@ def test_what_is_installed_is_told_of_the_system_that_runs(tmp_path: Path) -> No
     asks = [str(program("dpkg-query", "dpkg")), f"--root={update}", "-W", "-f", "${Version}"]
     done = subprocess.run([*asks, "appliance"], capture_output=True, text=True, check=True)
     assert done.stdout == "0.2.0"
+
+
+def test_its_journal_is_in_memory_whatever_the_layout_says(tmp_path: Path) -> None:
+    root = settled(tmp_path / "root")
+    # as image-rota writes it, after everything else
+    (root / "etc/systemd/journald.conf.d/persistent.conf").write_text(
+        "[Journal]\nStorage=persistent\nRuntimeMaxUse=128M\n"
+    )
+    analyze = str(program("systemd-analyze", "systemd"))
+    asks = [analyze, "cat-config", f"--root={root}", "systemd/journald.conf"]
+    done = subprocess.run(asks, capture_output=True, text=True, check=True)
+    said = dict(re.findall(r"(?m)^(Storage|RuntimeMaxUse)=(.*)$", done.stdout))
+    assert said == {"Storage": "volatile", "RuntimeMaxUse": "32M"}, "what is read last counts"
