@@ -15,7 +15,12 @@ MOST_A_DAY = 1_000_000
 
 
 def test_an_idle_hour_writes_less_than_a_megabyte_a_day() -> None:
-    """The whole image: its journal, its broker, its network and its clock, not the daemon alone."""
+    """The whole image: its journal, its broker, its network and its clock, not the daemon alone.
+
+    A day is taken for 24 such hours, so what is done once in a day is not seen here. All that there is of
+    it is in `machine.BY_THE_CLOCK`, to which test_boot.py holds the image. `HOURS=25 python -m
+    tests.image.idle` plays a day.
+    """
     try:
         found = idle(1)
     except (CannotStartHere, NotAllowedHere) as reason:  # nobody can mend that, in CI neither
