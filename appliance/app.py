@@ -176,10 +176,18 @@ class Appliance:
         """Let the panel and systemd show what the device is about."""
         self.board.show(situation(state), fault_counts(state))
         self.board.tell(notice_of(self.engine.policy, state))
-        call = state.active
-        doing = "no media yet" if self.studio is None else call.state if call else "idle"
-        wrong = ", ".join(sorted({*exceptions(state), *state.faults.values()}))
-        systemd.show(f"broker {state.link}, {doing}{wrong and f'; does not work: {wrong}'}")
+        systemd.show(told_to_systemd(state, media=self.studio is not None))
+
+
+def told_to_systemd(state: State, *, media: bool) -> str:
+    """The broker's state, the call's, and what does not work; `media`: whether there is any yet.
+
+    An upgrade of the package reads of it whether a call is on: appliance.postinst.
+    """
+    call = state.active
+    doing = call.state if call else "idle" if media else "no media yet"
+    wrong = ", ".join(sorted({*exceptions(state), *state.faults.values()}))
+    return f"broker {state.link}, {doing}{wrong and f'; does not work: {wrong}'}"
 
 
 def _update_status() -> Mapping[str, Any]:

@@ -13,10 +13,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from appliance.app import told_to_systemd
+from appliance.calls.inputs import ButtonGestured, ButtonPressed, LinkState
 from appliance.cli import _parser, main
 from appliance.config import load
+from appliance.model import CallState, Gesture
 from tests.parts.need import program
+from tests.parts.play import Play
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "image-build" / "debian"
@@ -106,6 +111,67 @@ def test_who_removes_it_stops_every_unit_of_it(tmp_path: Path) -> None:
     ours = {one.name for one in (ROOT / "systemd").iterdir() if one.suffix in kinds}
     assert does == "stop"
     assert sorted(units) == sorted(one.replace("@.", "@*.") for one in ours)
+
+
+def played(tmp_path: Path, told: str) -> int:
+    """How often an upgrade of the daemon that tells this has waited; whatever it waits for is over then."""
+    file, programs = tmp_path / "told", tmp_path / "programs"
+    programs.mkdir(exist_ok=True)
+    file.write_text(f"{told}\n")
+    for name, does in (
+        ("systemctl", f"cat {file}"),
+        ("sleep", f"echo broker connected, idle > {file}; echo slept"),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (programs / name).chmod(0o755)
+    waits = f". {PACKAGING}/appliance.postinst; wait_for_the_call"
+    words, environ = ["sh", "-c", waits, "postinst"], {"PATH": f"{programs}:/usr/bin:/bin"}
+    out = subprocess.run(words, env=environ, check=True, capture_output=True, text=True).stdout
+    waited = out.count("slept")
+    assert ("a call is on" in out) is (waited > 0)
+    return waited
+
+
+@pytest.mark.parametrize("doing", [*CallState, None])
+@pytest.mark.parametrize("link", LinkState)
+def test_an_upgrade_waits_for_the_end_of_a_call(
+    tmp_path: Path, link: LinkState, doing: CallState | None
+) -> None:
+    """Whatever else does not work, and as soon as somebody has pressed: before there is any media."""
+    play = Play(online={"alice": ["phone"]})
+    play.happens(ButtonPressed("call"), ButtonGestured("call", Gesture.PRESS))
+    calls = (replace(play.call, state=doing),) if doing else ()
+    for faults in ({}, {"leds.status": "pin_unavailable", "hooks": "connected"}):
+        state = replace(play.state, link=link, calls=calls, faults=faults)
+        for media in (True, False):
+            told = told_to_systemd(state, media=media)
+            on = doing not in (None, CallState.IDLE, CallState.ENDED)
+            assert played(tmp_path, told) == on, told
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "",
+        "buttons and LEDs are alive",
+        "the watchdog is not fed, since this hangs: broker",
+        "the watchdog is not fed, since this hangs: relay connected, device topics",
+    ],
+)
+def test_what_else_a_daemon_tells_is_no_call(tmp_path: Path, told: str) -> None:
+    """Least of all that it hangs, which an upgrade may be there to mend."""
+    assert played(tmp_path, told) == 0
+
+
+def test_nobody_else_tells_systemd_anything() -> None:
+    """Whoever begins to has a sentence above, too."""
+    tells = re.compile(r"systemd\.(?:show|ready)\(")
+    found = {
+        str(one.relative_to(ROOT / "appliance"))
+        for one in (ROOT / "appliance").rglob("*.py")
+        if tells.search(one.read_text())
+    }
+    assert found == {"app.py", "daemon.py", "service/heartbeats.py"}
 
 
 def test_the_first_configuration_has_no_faults_and_simulates_nothing(
