@@ -54,19 +54,25 @@ class Answers:
 def answer(line: bytes, answers: Answers, configured: str | None, *, root: bool) -> None:
     """Do what one line asks for, and tell. `configured`: the URL; `root`: whether root asks."""
     try:
-        request = _understood(line)
-        if request.older and not root:
-            raise Refused("not_allowed", "what is older than what runs is root's to install")
-        answers.send({"done": _do(request, answers, configured)})
+        answers.send({"done": _do(_understood(line, root=root), answers, configured)})
     except ApplianceError as error:
         answers.send({"error": {"code": error.code, "message": str(error)}})
+    except (
+        Exception
+    ) as error:  # who asked hears what it was; the journal, with its place, and the unit fails
+        message = str(error) or repr(error)
+        answers.send({"error": {"code": ApplianceError.code, "message": message}})
+        raise
 
 
-def _understood(line: bytes) -> Request:
+def _understood(line: bytes, *, root: bool) -> Request:
     try:
-        return msgspec.json.decode(line, type=Request)
+        request = msgspec.json.decode(line, type=Request)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Refused("bad_request", f"that is no request for an update: {error}") from None
+    if request.older and not root:
+        raise Refused("not_allowed", "what is older than what runs is root's to install")
+    return request
 
 
 def _do(request: Request, answers: Answers, configured: str | None) -> Mapping[str, Any]:

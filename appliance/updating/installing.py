@@ -59,7 +59,7 @@ def newest(source: str) -> Bundle | None:
 
 
 def install(source: str, say: Say, *, older: bool = False) -> None:
-    """Do all of it. Raises CannotUpdate or NoSlots; where it returns the machine goes down."""
+    """Do all of it. Raises CannotUpdate, NoSlots or OSError; where it returns the machine goes down."""
     with _alone():
         _may_be_written(slots.status())
         bundle = candidate(source, older=older)
@@ -84,15 +84,28 @@ def _try(bundle: Bundle, say: Say) -> None:
     )
     quiet.until_quiet(say)
     slots.ask("arm")
-    restart("0 tryboot")
+    try:
+        restart("0 tryboot")
+    except CannotUpdate as error:
+        # or the next start, for whatever reason, would be one after a trial that failed
+        slots.ask("set-primary", _opposite(slots.status().default))
+        raise CannotUpdate(f"{error}; `appliance update resume` tries it again") from None
 
 
 def restart(argument: str | None = None) -> None:
-    """Let systemd restart the machine; `argument` is for the firmware."""
+    """Let systemd restart the machine; `argument` is for the firmware. Raises CannotUpdate."""
     words = ["systemctl", "reboot"]
     if argument is not None:
         words.append(f"--reboot-argument={argument}")
-    subprocess.run(words, check=True)  # noqa: S603 - fixed words
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words
+            words, stderr=subprocess.PIPE, text=True, check=False
+        )
+    except OSError as error:
+        raise CannotUpdate(f"systemd cannot be asked to restart this device: {error}") from None
+    if done.returncode:
+        why = done.stderr.strip() or f"systemctl ends with {done.returncode}"
+        raise CannotUpdate(f"systemd does not restart this device: {why}")
 
 
 def before() -> Before | None:

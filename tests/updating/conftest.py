@@ -36,6 +36,7 @@ class Device:
 
     pi: Pi
     restarts: Path
+    systemctl: Path
 
     def restarted_with(self) -> list[str]:
         return self.restarts.read_text().splitlines() if self.restarts.exists() else []
@@ -60,4 +61,4 @@ def device(tmp_path: Path, published: Published, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(versions, "SYSTEM", tmp_path / "version")
     monkeypatch.setattr(installing, "DATA", pi.folder / "data")
     monkeypatch.setattr(installing, "LOCK", tmp_path / "run" / "lock")
-    return Device(pi, restarts)
+    return Device(pi, restarts, systemctl)

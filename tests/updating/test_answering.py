@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,29 @@ def test_how_it_goes_is_told_and_then_that_it_restarts(
     ]  # fmt: skip
     monkeypatch.setattr(installing, "resume", lambda say: say("once more"))
     assert answered(asked(what="resume")) == [{"say": "once more"}, {"done": {"restarts": True}}]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device", "/persistent/rauc/before.json"), "before.json"),
+        (RuntimeError(), "RuntimeError()"),
+    ],
+)
+def test_whatever_fails_is_told_to_who_asked_and_to_the_journal(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    def fails(say: Callable[[str], None]) -> None:
+        say("it is whole")
+        raise error
+
+    monkeypatch.setattr(installing, "resume", fails)
+    stream = io.BytesIO()
+    with pytest.raises(type(error)):
+        answer(asked(what="resume"), Answers(stream), None, root=False)
+    told, last = map(msgspec.json.decode, stream.getvalue().splitlines())
+    assert told == {"say": "it is whole"}
+    assert sentence in last["error"]["message"]
 
 
 def test_what_is_older_is_roots(device: Device, published: Published, tmp_path: Path) -> None:

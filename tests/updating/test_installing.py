@@ -138,6 +138,30 @@ def test_what_was_written_before_power_was_lost_can_be_tried(
         installing.resume(lambda _: None)
 
 
+def test_a_restart_that_cannot_be_had_is_no_trial_that_failed(
+    device: Device, published: Published
+) -> None:
+    """What was written stays to be tried, and the next start is not one after a trial."""
+    works = device.systemctl.read_text()
+    device.systemctl.write_text("#!/bin/sh\necho Failed to talk to init daemon. >&2\nexit 1\n")
+    with pytest.raises(CannotUpdate, match=r"Failed to talk to init daemon\.; .* resume` tries it"):
+        installing.install(str(published.good), lambda _: None)
+    assert device.pi.boots() == "A"
+    assert (device.pi.status()["other"], device.pi.status()["fell_back"]) == ("new", "no")
+    device.systemctl.write_text(works)
+    installing.resume(lambda _: None)
+    assert device.restarted_with() == ["reboot --reboot-argument=0 tryboot"]
+    assert device.pi.boots(tryboot=True) == "B"
+
+
+def test_without_a_systemctl_no_restart_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CannotUpdate, match="systemctl"):
+        installing.restart()
+
+
 def test_what_was_tried_and_left_is_known_by_its_version(
     device: Device, published: Published
 ) -> None:

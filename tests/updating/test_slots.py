@@ -169,6 +169,15 @@ def test_a_cut_between_being_armed_and_the_trial_is_a_trial_that_failed(pi: Pi) 
     assert pi.status()["other"] == "failed"
 
 
+def test_who_restarts_into_what_is_new_by_another_way_tries_it_too(pi: Pi) -> None:
+    """By hand, or since a restart that was refused had been noted all the same."""
+    pi.has("A", "new")
+    assert pi.boots(tryboot=True) == "B"
+    assert (pi.status()["other"], pi.status()["trial"]) == ("tried", "yes")
+    assert pi.boots() == "A"
+    assert (pi.status()["other"], pi.status()["fell_back"]) == ("failed", "yes")
+
+
 def test_nothing_is_written_over_the_good_slot_while_the_other_is_tried(pi: Pi) -> None:
     """RAUC writes into the slot that does not run, and that is the only one that is good."""
     pi.has("A", "tried")
