@@ -7,7 +7,9 @@ The script itself, on a folder in the place of the first partition, and a machin
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,23 @@ def test_what_is_still_tried_when_its_time_ends_is_restarted_and_nothing_else(pi
     assert gives_up(pi) == RESTARTED
     pi.does("set-state", "B", "good")
     assert gives_up(pi) == []
+
+
+def test_a_trial_is_given_up_while_another_hangs_in_what_it_writes(pi: Pi) -> None:
+    """As on a card that dies: the others wait a minute for it, and say so; here no time at all."""
+    pi.has("A", "tried")
+    pi.runs("B")
+    flock = pi.folder / "programs" / "flock"
+    flock.parent.mkdir()
+    flock.write_text(f'#!/bin/sh\nshift 2\nexec {need.program("flock")} --nonblock "$@"\n')
+    flock.chmod(0o755)
+    held = os.open(pi.autoboot.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert gives_up(pi) == RESTARTED
+        assert "is held by another" in pi.refuses("set-state", "B", "good")
+    finally:
+        os.close(held)
 
 
 def test_a_trial_that_cannot_mount_its_first_partition_is_left_by_the_firmwares_word(
