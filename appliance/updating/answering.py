@@ -9,8 +9,11 @@ nothing.
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -22,6 +25,8 @@ from appliance.errors import ApplianceError, Refused
 from appliance.updating import installing, slots, versions
 
 MAX_REQUEST = 8192
+ASKED_S = 5.0
+"""So long has who connects for the whole request: of places at the socket there are four."""
 ENDING = ".raucb"
 
 
@@ -49,6 +54,20 @@ class Answers:
         with contextlib.suppress(OSError):
             self._stream.write(msgspec.json.encode(line) + b"\n")
             self._stream.flush()
+
+
+def asked_at(descriptor: int) -> bytes:
+    """The line that comes there, or as much of it as there is after `ASKED_S`."""
+    until = time.monotonic() + ASKED_S
+    came = b""
+    while b"\n" not in came and len(came) < MAX_REQUEST:
+        left_s = max(0.0, until - time.monotonic())
+        readable, _, _ = select.select([descriptor], [], [], left_s)
+        more = os.read(descriptor, MAX_REQUEST - len(came)) if readable else b""
+        if not more:
+            break
+        came += more
+    return came.partition(b"\n")[0]
 
 
 def answer(line: bytes, answers: Answers, configured: str | None, *, root: bool) -> None:

@@ -108,10 +108,10 @@ def _status(_options: Namespace) -> int:
 
 
 def _answer(_options: Namespace) -> int:
-    from appliance.updating.answering import MAX_REQUEST, Answers, answer, peer_is_root
+    from appliance.updating.answering import Answers, answer, asked_at, peer_is_root
 
-    line = sys.stdin.buffer.readline(MAX_REQUEST)
-    answer(line, Answers(sys.stdout.buffer), _url(), root=peer_is_root(sys.stdin.fileno()))
+    end = sys.stdin.fileno()
+    answer(asked_at(end), Answers(sys.stdout.buffer), _url(), root=peer_is_root(end))
     return DONE
 
 

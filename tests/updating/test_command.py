@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from appliance.cli import main
-from appliance.updating import installing, quiet, trial, wellness
+from appliance.updating import answering, installing, quiet, trial, wellness
 from tests.parts.rootlog import as_before
 from tests.updating.conftest import Device, Published
 
 
 @contextmanager
-def answering(path: Path, *lines: bytes) -> Iterator[list[Any]]:
+def saying(path: Path, *lines: bytes) -> Iterator[list[Any]]:
     """Somebody at the socket, who says these lines to whatever is asked; what was asked."""
     asked: list[Any] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
@@ -52,7 +52,7 @@ def test_an_update_is_asked_for_and_its_way_is_told(
 ) -> None:
     path = tmp_path / "s"
     lines = [b'{"say": "it is written"}\n', b'{"done": {"restarts": true}}\n']
-    with answering(path, *lines) as asked:
+    with saying(path, *lines) as asked:
         assert update(path, "install", str(tmp_path / "x" / ".." / "a.raucb"), "--older") == 0
     assert asked == [{"what": "install", "source": str(tmp_path / "a.raucb"), "older": True}]
     assert capsys.readouterr().out == "it is written\n"
@@ -63,7 +63,7 @@ def test_whether_there_is_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], given_up: bool
 ) -> None:
     done = {"done": {"version": "9.0", "runs": "1.0", "given_up": given_up}}
-    with answering(tmp_path / "s", json.dumps(done).encode() + b"\n") as asked:
+    with saying(tmp_path / "s", json.dumps(done).encode() + b"\n") as asked:
         assert update(tmp_path / "s", "check", "https://example/a.raucb") == 0
     assert asked[0]["source"] == "https://example/a.raucb"
     out = capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_whether_there_is_one(
 def test_what_is_refused_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], line: bytes, sentence: str
 ) -> None:
-    with answering(tmp_path / "s", line):
+    with saying(tmp_path / "s", line):
         assert update(tmp_path / "s", "resume") == 1
     assert sentence in capsys.readouterr().err
 
@@ -170,16 +170,27 @@ def test_a_request_of_the_socket_is_answered(
 ) -> None:  # fmt: skip
     configured.write_text("no TOML")
     end, ours = socket.socketpair()
-    with end, ours, end.makefile("rb") as standard, monkeypatch.context() as patch:
+    with end, ours, monkeypatch.context() as patch:
         ours.sendall(json.dumps({"what": "check", "source": str(published.good)}).encode() + b"\n")
-
-        class Input:
-            buffer = standard
-            fileno = end.fileno
-
-        patch.setattr("sys.stdin", Input)
+        patch.setattr("sys.stdin", end)
         assert main(["update", "answer"]) == 0
     assert b'{"done":{"version":"9.0"' in capfdbinary.readouterr().out
+
+
+@pytest.mark.parametrize("said", [b"", b'{"what": "check"', b"{" * 9000])
+def test_who_does_not_come_to_an_end_is_sent_away(
+    configured: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes],
+    said: bytes,
+) -> None:  # fmt: skip
+    """There are four places, and four who say nothing would have all of them."""
+    configured.write_text("")
+    monkeypatch.setattr(answering, "ASKED_S", 0.01)
+    end, ours = socket.socketpair()
+    with end, ours, monkeypatch.context() as patch:
+        ours.sendall(said)
+        patch.setattr("sys.stdin", end)
+        assert main(["update", "answer"]) == 0
+    assert b'"code":"bad_request"' in capfdbinary.readouterr().out
 
 
 def test_what_is_no_trial_is_let_be(device: Device, capsys: pytest.CaptureFixture[str]) -> None:
