@@ -27,7 +27,7 @@ async def _serve(config: Config) -> int:
     async with asyncio.TaskGroup() as tasks:
 
         def alive() -> None:
-            systemd.ready("buttons and LEDs are alive")
+            systemd.ready()
             interval_s = systemd.watchdog_interval_s()
             feeding.append(tasks.create_task(feed(heartbeats, interval_s)))  # it counts from now on
 

@@ -29,14 +29,14 @@ def notify(*assignments: str, environ: Mapping[str, str] = os.environ) -> bool:
     return True
 
 
-def ready(status: str) -> bool:
-    """The daemon works; `status` is what `systemctl status` shows."""
-    return notify("READY=1", _status(status))
+def ready() -> bool:
+    """The daemon works."""
+    return notify("READY=1")
 
 
 def show(status: str) -> bool:
     """Change what `systemctl status` shows."""
-    return notify(_status(status))
+    return notify(f"STATUS={' '.join(status.split())}")
 
 
 def stopping() -> bool:
@@ -58,7 +58,3 @@ def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None
     if not limit_us.isdecimal() or int(limit_us) == 0 or process not in ("", str(os.getpid())):
         return None
     return int(limit_us) / 2_000_000
-
-
-def _status(text: str) -> str:
-    return f"STATUS={' '.join(text.split())}"

@@ -7,6 +7,7 @@ import re
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def listener(
 
 
 def test_the_life_of_a_daemon(listener: Listener) -> None:
-    assert systemd.ready("rings the house")
-    assert listener.hears() == "READY=1\nSTATUS=rings the house"
+    assert systemd.ready()
+    assert listener.hears() == "READY=1"
     assert systemd.show("in a call\nSTOPPING=1")
     assert listener.hears() == "STATUS=in a call STOPPING=1"  # a status cannot say other things
     assert systemd.alive()
@@ -58,9 +59,35 @@ def test_the_life_of_a_daemon(listener: Listener) -> None:
     assert listener.hears() == "STOPPING=1"
 
 
+def test_a_daemon_without_its_pins_is_ready_and_says_of_none_that_they_work(
+    listener: Listener, tmp_path: Path
+) -> None:
+    """From the first sentence on, which stays for as long as nothing else happens."""
+    file = tmp_path / "appliance.toml"
+    file.write_text(
+        '[device]\nid = "front-door"\nboard = "pi"\n[mqtt]\nport = 9\n[buttons.call]\npin = 17\n'
+    )
+    environ = {
+        **os.environ,
+        "APPLIANCE_SOCKET": str(tmp_path / "socket"),
+        "STATE_DIRECTORY": str(tmp_path),
+    }
+    words = [sys.executable, "-m", "appliance", "run", "--config", str(file)]
+    told: list[str] = []
+    with subprocess.Popen(words, env=environ, stderr=subprocess.DEVNULL) as daemon:
+        try:
+            while not (told and "gpio_unavailable" in told[-1]):
+                told += listener.hears().splitlines()
+        finally:
+            daemon.terminate()
+    assert "READY=1" in told
+    sentences = {one.removeprefix("STATUS=") for one in told if one.startswith("STATUS=")}
+    assert all(one.startswith("broker ") for one in sentences), sentences
+
+
 def test_without_systemd_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    assert not systemd.ready("rings the house")
+    assert not systemd.ready()
 
 
 def test_a_systemd_that_is_gone_is_no_reason_to_fail(
