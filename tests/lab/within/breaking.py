@@ -21,6 +21,7 @@ from tests.lab.within.front import (
     card_in_use,
     failures,
     front,
+    is_plugged,
     press,
     somebody_says,
     starts_while_others_have,
@@ -52,6 +53,7 @@ from tests.lab.within.talking import (
     until_all_is_well,
     until_call_is,
 )
+from tests.lab.within.unit import shell
 from tests.parts.faraway import Overheard
 from tests.parts.phone import Phone, phone
 
@@ -256,11 +258,26 @@ async def outlived(body: Callable[[Overheard, Phone], Coroutine[Any, Any, None]]
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not door.gone.is_set():
                 await both[0]
+            if door.gone.is_set():
+                assert not is_plugged(), "it ended before anything was done to it"
+                await libcamera_ended_it()
             return not door.gone.is_set()
         finally:
             for each in both:
                 each.cancel()
             await asyncio.gather(*both, return_exceptions=True)
+
+
+async def libcamera_ended_it() -> None:
+    """By its own assertion, and nobody else by anything."""
+    lives = [""]
+    async with asyncio.timeout(PATIENCE_S):
+        while len(lives) < 2:  # systemd tells of an end when it has seen it
+            await asyncio.sleep(0.1)
+            lives = shell("journalctl -b -u appliance -o cat -n 1000").split("Main process exited")
+    *_, last, end = lives
+    assert "status=6/ABRT" in end, lives
+    assert "assertion" in last, last
 
 
 async def it_rings_and_is_heard(door: Overheard, alice: Phone) -> None:

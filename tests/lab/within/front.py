@@ -201,9 +201,14 @@ async def unplug_the_camera() -> None:
     await asyncio.to_thread((CAMERA / "unbind").write_text, SENSOR)
 
 
+def is_plugged() -> bool:
+    """Whether its driver has it."""
+    return (CAMERA / SENSOR).exists()
+
+
 async def the_camera_is_there() -> None:
     """Where it is gone it comes back, to a daemon that has not had it before."""
-    if (CAMERA / SENSOR).exists():
+    if is_plugged():
         return
     await stops()
     await asyncio.to_thread((CAMERA / "bind").write_text, SENSOR)
