@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from av import AudioFrame
@@ -30,6 +30,7 @@ PATIENCE_S = 1200.0
 """For each thing that is waited for: a picture takes an emulated processor long."""
 pytestmark = pytest.mark.timeout(4 * 3600)
 
+STATUS = "systemctl show -P StatusText appliance"
 BROKER = "listener 1883 0.0.0.0\nallow_anonymous true\n"
 CONFIG = """
 [device]
@@ -47,6 +48,9 @@ ring_timeout_s = 900
 [buttons.call]
 pin = "GPIO17"
 press = "call"
+[buttons.answer]
+pin = "GPIO22"
+press = "answer"
 [media]
 encoder = "software"
 width = 160
@@ -113,31 +117,53 @@ def test_a_phone_outside_is_paired_by_what_a_new_one_shows(machine: CardMachine)
     assert told["kid"][:8] in machine.check("appliance contacts", PATIENCE_S)
 
 
-async def test_a_phone_outside_is_rung_and_sees_and_hears(
-    machine: CardMachine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "PATIENCE_S", PATIENCE_S)
-    monkeypatch.setattr(parts, "KEEPALIVE_S", int(PATIENCE_S))
-    monkeypatch.setattr(parts, "Tone", Seldom)
-    await asyncio.to_thread(_configure, machine)
-    async with parts.phone("alice", "127.0.0.1", machine.port(1883)) as alice:
-        await asyncio.to_thread(machine.check, "appliance press call", PATIENCE_S)
-        invite = await alice.hear("invite")
-        await alice.answer(invite)
-        await alice.media.until(lambda: len(set(alice.media.counters)) >= 3)
-        await alice.media.until(lambda: len(alice.media.samples) >= 25)
-        state = 'appliance status | grep \'"state": "connected"\''
-        await asyncio.to_thread(machine.until, state, PATIENCE_S)
-        assert alice.media.counters == sorted(alice.media.counters)
-        await asyncio.to_thread(machine.check, "appliance ctl end_call", PATIENCE_S)
-        await alice.hear("end")
-
-
-def _configure(machine: CardMachine) -> None:
-    # a phone of the simplest kind in the place of the one that was paired
+@pytest.fixture(scope="module")
+def plain(machine: CardMachine) -> CardMachine:
+    """It, with a phone of the simplest kind in the place of the one that was paired."""
     machine.check("rm -f /etc/mosquitto/conf.d/appliance.conf /etc/appliance/conf.d/*.toml")
     machine.put("/etc/mosquitto/conf.d/outside.conf", BROKER)
     machine.put("/etc/appliance/appliance.toml", CONFIG)
     machine.check("systemctl restart mosquitto; systemctl restart appliance", PATIENCE_S)
-    asked = "systemctl show -P StatusText appliance | grep 'broker connected, idle'"
-    machine.until(asked, PATIENCE_S)
+    machine.until(f"{STATUS} | grep 'broker connected, idle'", PATIENCE_S)
+    return machine
+
+
+@pytest.fixture
+async def alice(plain: CardMachine, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[parts.Phone]:
+    """A phone on this host that waits as long as it takes."""
+    monkeypatch.setattr(parts, "PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr(parts, "KEEPALIVE_S", int(PATIENCE_S))
+    monkeypatch.setattr(parts, "Tone", Seldom)
+    async with parts.phone("alice", "127.0.0.1", plain.port(1883)) as one:
+        yield one
+
+
+async def test_a_phone_outside_is_rung_and_sees_and_hears(
+    plain: CardMachine, alice: parts.Phone
+) -> None:
+    await asyncio.to_thread(plain.check, "appliance press call", PATIENCE_S)
+    await alice.answer(await alice.hear("invite"))
+    await _sees_and_hears(plain, alice)
+    await asyncio.to_thread(plain.check, "appliance ctl end_call", PATIENCE_S)
+    await alice.hear("end")
+
+
+async def test_a_phone_outside_rings_the_door_whose_button_answers(
+    plain: CardMachine, alice: parts.Phone
+) -> None:
+    """And which is seen and heard then; the phone hangs up."""
+    await alice.call("c" * 32)
+    await alice.hear("ringing")
+    await asyncio.to_thread(plain.check, "appliance press answer", PATIENCE_S)
+    await alice.connected()
+    await _sees_and_hears(plain, alice)
+    await alice.send("end", "c" * 32, {"reason": "hang_up", "kicked_by": None})
+    await asyncio.to_thread(plain.until, f"{STATUS} | grep 'connected, idle'", PATIENCE_S)
+
+
+async def _sees_and_hears(machine: CardMachine, alice: parts.Phone) -> None:
+    await alice.media.until(lambda: len(set(alice.media.counters)) >= 3)
+    await alice.media.until(lambda: len(alice.media.samples) >= 25)
+    state = 'appliance status | grep \'"state": "connected"\''
+    await asyncio.to_thread(machine.until, state, PATIENCE_S)
+    assert alice.media.counters == sorted(alice.media.counters)
