@@ -4,7 +4,7 @@
 PYTHON ?= python3
 EXTRAS ?= demo
 TESTS ?= tests
-# one for each of two cores: three are not done sooner there, and more of them miss a limit of the product's own
+# one for each of two cores: three are done a tenth sooner there, and more of them miss a limit of the product's own
 WORKERS ?= 2
 # what `make lab` runs, `make deb-test`, and `make image-test`
 BOOTS := tests/image/test_boot.py tests/image/test_call.py tests/image/test_updates.py tests/image/test_cuts.py tests/image/test_outages.py tests/image/test_idle.py
