@@ -374,10 +374,7 @@ async def of_media(stage: Scene, rate: int, lasts_s: float, seed: int, outcome: 
     )
     seen = len(found.numbers) - found.numbers.count(-1)
     outcome.figures["pictures in it"] = f"{seen} of {len(found.numbers)}"
-    outcome.expect(seen > 0, "with the door's pictures")
-    outcome.expect(
-        seen > 0.8 * len(found.numbers), "four of five sharp, within what a busy way leaves"
-    )
+    outcome.expect(seen > 0.8 * len(found.numbers), "with the door's pictures")
 
 
 async def _pour(phone: Phone, rate: int, rng: Random) -> None:

@@ -61,7 +61,7 @@ def test_an_offer_that_was_left_as_it_is_does_not_count() -> None:
 
 @pytest.mark.broker
 def test_a_call_in_a_flood() -> None:
-    """How soon and how sharp is measured in the long form, where nothing else keeps the machine busy."""
+    """How soon is measured in the long form, where nothing else keeps the machine busy."""
     outcome = floods.run(300, seed=13, lasts_s=0.5)
     assert [promise for promise in outcome.faults if "within" not in promise] == []
 
