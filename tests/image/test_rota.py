@@ -110,6 +110,9 @@ def test_it_comes_up_whole_and_rings(door: Door) -> None:
     """Its root is only read; what is written is where its own generators mount it."""
     failed = door.check("systemctl list-units --failed --plain --no-legend | cut -d' ' -f1").split()
     assert set(failed) <= NO_RADIO
+    worked_out = "/etc/console-setup/cached_setup_terminal.sh"
+    for made_of in ("keyboard", "console-setup"):  # or it is done at each start, and cannot be
+        door.check(f"test {worked_out} -nt /etc/default/{made_of}")
     for place, options in (("/", "ro"), ("/boot/firmware", "ro"), ("/persistent", "rw")):
         assert door.check(f"findmnt -no OPTIONS {place}").split(",")[0] == options
     for place in ("/var", "/home", "/etc/appliance", "/var/lib/appliance", "/etc/ssh"):
