@@ -37,8 +37,9 @@ ALONE = "[breaking]"
 """What of `test_calls.py` waits for so long that it has another such machine, where all is played."""
 RUNNING: list[Machine] = []
 """The machines of this worker's fixtures."""
-PATIENCE_S = 900
-"""A machine boots in seconds, and in minutes where everything else is busy, too."""
+PATIENCE_S = 14_400 if EXTENT is Extent.LONG else 900
+"""A machine boots in seconds, and in minutes where everything else is busy, too; thousands of calls
+take longer."""
 One = TypeVar("One", bound=Machine)
 
 
