@@ -1,4 +1,8 @@
-"""What does not work on this device, before an update and in its trial: it is to make nothing worse."""
+"""What does not work on this device, before an update and in its trial: it is to make nothing worse.
+
+How hot it is and how strong its supply are no update's doing, but for what writing one adds to both: they
+are not looked at, before or after.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,16 @@ from typing import Any
 
 from appliance.client import Client
 from appliance.errors import ApplianceError
+from appliance.model import DeviceException
 
 LOOK_S = 120.0
 """For the doctor, while a small machine starts everything else: an update is left where it does not end."""
 PATIENCE_S = 5.0
 NOT_READY = "appliance"
 """The trouble of one that does not run: no update is good that has it."""
+
+_WEATHER = {"temperature", "supply"}
+"""Components of the doctor's."""
 
 _AS_ITS_USER = ("runuser", "-u", "appliance", "--")
 """With the daemon's rights: root may open what the daemon may not."""
@@ -43,7 +51,11 @@ def troubles(
     if status.get("mqtt") != "connected":
         found["broker"] = f"the broker is {status.get('mqtt')}"
     for kind in ("failures", "faults"):
-        found |= {str(name): str(why) for name, why in dict(status.get(kind) or {}).items()}
+        found |= {
+            str(name): str(why)
+            for name, why in dict(status.get(kind) or {}).items()
+            if why != DeviceException.BY_SYSTEM_PRESSURE
+        }
     return found | examined(run or _run, program)
 
 
@@ -54,7 +66,7 @@ def examined(run: Run, program: str) -> dict[str, str]:
         return {
             f"doctor: {one['component']}": str(one["finding"])
             for one in said["findings"]
-            if one["verdict"] == "fault"
+            if one["verdict"] == "fault" and one["component"] not in _WEATHER
         }
     except _NONSENSE as error:
         return {"doctor": f"it says nothing that makes sense: {error}"}
