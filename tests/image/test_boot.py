@@ -37,6 +37,8 @@ for address in ("127.0.0.1", "192.168.7.7", "203.0.113.7"):
         print(address, errno.errorcode[error.errno])
 """
 IDENTITY = "cat /etc/machine-id /etc/ssh/ssh_host_*_key.pub"
+CLOCK = "stat -c '%i %U' /var/lib/systemd/timesync/clock"
+"""Where the last time that was known is noted, and whose that is."""
 MADE = (
     "cat /etc/credstore/appliance.mqtt.password; for one in /var/lib/appliance/tls"
     " /etc/mosquitto/appliance; do openssl x509 -noout -fingerprint -sha256 -in $one/ca.crt; done"
@@ -314,13 +316,15 @@ def test_what_is_wrong_on_the_card_is_told_there(machine: CardMachine) -> None:
 
 
 def test_tryboot_is_for_once_and_has_the_same_data(machine: CardMachine) -> None:
-    before = machine.check(IDENTITY)
+    before, clock = machine.check(IDENTITY), machine.check(CLOCK)
+    assert clock.split()[1] == "systemd-timesync"
     machine.restart("0 tryboot")
     up(machine)
     assert machine.started is not None
     assert machine.started.partition == 3
     assert machine.check("lsblk -no PARTLABEL $(findmnt -no SOURCE /)").strip() == "system_b"
     assert machine.check(IDENTITY) == before
+    assert machine.check(CLOCK) == clock, "one on trial knows how late it is by the other"
     assert machine.check("cat /var/lib/appliance/kept") == "kept\n"
     machine.cut()
     machine.power_on()

@@ -154,7 +154,11 @@ def test_its_data_partition_fills_the_card(door: Door) -> None:
 
 
 def test_settings_and_who_it_is_outlive_a_power_cut_and_lie_in_both_slots(door: Door) -> None:
-    who = door.check("cat /etc/machine-id; cat /etc/ssh/ssh_host_ed25519_key.pub; hostname")
+    asked = (
+        "cat /etc/machine-id; cat /etc/ssh/ssh_host_ed25519_key.pub; hostname;"
+        " stat -c '%i %U' /var/lib/systemd/timesync/clock"
+    )
+    who = door.check(asked)
     door.check("sync")
     door.cut()
     door.power_on()
@@ -164,5 +168,5 @@ def test_settings_and_who_it_is_outlive_a_power_cut_and_lie_in_both_slots(door: 
     door.restart("0 tryboot")
     door.ready()
     assert door.slots()["slot"] == "B"
-    assert door.check("cat /etc/machine-id; cat /etc/ssh/ssh_host_ed25519_key.pub; hostname") == who
+    assert door.check(asked) == who
     assert door.rings()

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,6 +183,8 @@ def settled(root: Path, version: str = "0.1.0") -> Path:
     (root / "etc" / "mosquitto").mkdir()
     (root / "etc" / "mosquitto" / "mosquitto.conf").write_text("log_dest file /var/log/x\n")
     (root / "var" / "lib" / "dpkg").mkdir(parents=True)
+    (root / "var" / "lib" / "systemd" / "timesync").mkdir(parents=True)
+    (root / "var" / "lib" / "systemd" / "timesync" / "clock").touch()
     (root / "var" / "lib" / "dpkg" / "status").write_text(INSTALLED.format(version=version))
     programs = root.with_name(f"{root.name}-bin")
     programs.mkdir()
@@ -203,6 +206,14 @@ def test_of_what_debian_does_by_the_clock_an_image_does_what_is_of_use(tmp_path:
     masked = {one.name for one in system.iterdir() if os.path.realpath(one) == "/dev/null"}
     assert {f"{name}.timer" for name in DEBIANS} < wanted
     assert wanted - masked == {"appliance-journal.timer", "fstrim.timer"}
+
+
+def test_a_clock_begins_no_earlier_than_its_image_and_is_set_back_by_none(tmp_path: Path) -> None:
+    """timesyncd's file lies in both slots' folder, and what an image has there wins at each start."""
+    begun = time.time()
+    root = settled(tmp_path / "root")
+    assert list((root / "var" / "lib" / "systemd" / "timesync").iterdir()) == []
+    assert (root / "usr" / "lib" / "clock-epoch").stat().st_mtime > begun - 1
 
 
 def test_what_is_installed_is_told_of_the_system_that_runs(tmp_path: Path) -> None:
