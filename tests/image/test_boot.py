@@ -129,6 +129,14 @@ def test_nothing_is_done_by_the_clock_for_packages_that_never_change(machine: Ca
     assert set(timers.split()) == BY_THE_CLOCK
 
 
+def test_the_card_is_told_what_is_free_on_the_partition_that_is_written(
+    machine: CardMachine,
+) -> None:
+    machine.check("systemctl start fstrim.service")
+    told = machine.check("journalctl -b -u fstrim.service -o cat --no-pager")
+    assert re.search(r"(?m)^/persistent: .* trimmed on /dev/", told), told
+
+
 def test_it_is_logged_in_to_over_the_network_alone(machine: CardMachine) -> None:
     assert machine.check("systemctl is-active ssh.service").strip() == "active"
     assert machine.check("systemctl list-units --plain --no-legend 'sshd-*.socket'").strip() == ""

@@ -127,6 +127,12 @@ def test_it_does_no_more_by_the_clock_than_the_stand_in(door: Door) -> None:
     assert set(timers.split()) == BY_THE_CLOCK
 
 
+def test_its_card_is_told_what_is_free_on_the_partition_that_is_written(door: Door) -> None:
+    door.check("systemctl start fstrim.service")
+    told = door.check("journalctl -b -u fstrim.service -o cat --no-pager")
+    assert re.search(r"(?m)^/persistent: .* trimmed on /dev/", told), told
+
+
 def test_nobody_logs_in_with_a_password(door: Door) -> None:
     """Whatever the layers that are not ours have made of accounts."""
     for line in door.check("cat /etc/shadow").splitlines():
