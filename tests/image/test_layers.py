@@ -103,6 +103,17 @@ def test_a_layer_is_as_rpi_image_gen_reads_it(layer: Path) -> None:
         assert all(isinstance(one, str) for one in hooks), name
 
 
+def test_an_image_has_what_a_package_only_recommends() -> None:
+    """rpi-image-gen installs no more than what is named, and SDL depends on nothing that draws."""
+    control = (PLACE / "debian" / "control").read_text()
+    [recommended] = re.findall(r"(?m)^Recommends: (.*)$", control)
+    [screen] = re.findall(
+        r"(?m)^\| `kms` .*`apt install (.*?)`", (PLACE.parent / "docs" / "screen.md").read_text()
+    )
+    assert set(screen.split()) <= set(recommended.split(", "))
+    assert set(recommended.split(", ")) <= set(body(OURS["appliance-deps"])["packages"])
+
+
 DEB, MORE = "# X-Env-Var-deb", "# X-Env-Var-more: 1\n# X-Env-Var-more"
 
 WHEN = "#  when=IGconf_a in ['a set b', 'c'] set IGconf_d=\"e f\" policy=lazy"

@@ -24,7 +24,7 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "mount", "procps", "passwd", "iproute2"),
     *("apt", "ca-certificates", "python3", "libopus0", "libsdl2-2.0-0"),
 )
-"""What a machine is made of, with what the package depends on, and what it recommends and Debian has."""
+"""What a machine is made of, with what the package depends on, and SDL, which it recommends."""
 
 
 @dataclass(frozen=True, slots=True)

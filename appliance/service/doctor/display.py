@@ -8,6 +8,9 @@ from appliance.config import Config
 from appliance.service.doctor.findings import Finding, fault, ok
 from appliance.service.doctor.machine import Machine
 
+_DRAWN_BY = ("EGL", "GLESv2")
+"""What SDL loads itself for a display without a desktop: its package does not depend on them."""
+
 
 def display(config: Config, machine: Machine) -> Iterator[Finding]:
     """One line."""
@@ -42,6 +45,9 @@ def _window(size: str, machine: Machine) -> Finding:
 
 
 def _kms(size: str, machine: Machine) -> Finding:
+    if absent := [name for name in _DRAWN_BY if not machine.has_library(name)]:
+        said = f"what draws on a display without a desktop is missing: {', '.join(absent)}"
+        return fault("screen", said, "sudo apt install libegl1 libgles2 libgl1-mesa-dri")
     if any(name.startswith("card") for name in machine.names("/dev/dri")):
         return ok("screen", f"the display, {size}")
     advice = "dtoverlay=vc4-kms-v3d in /boot/firmware/config.txt, and a display at the start"

@@ -79,7 +79,7 @@ class PaperMachine:
     modules: set[str] = field(
         default_factory=lambda: {"lgpio", "picamera2", "alsaaudio", "livekit.rtc", "sdl2"}
     )
-    libraries: set[str] = field(default_factory=lambda: {"SDL2-2.0"})
+    libraries: set[str] = field(default_factory=lambda: {"SDL2-2.0", "EGL", "GLESv2"})
     outputs: dict[str, str] = field(
         default_factory=lambda: {
             "systemctl": "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n"

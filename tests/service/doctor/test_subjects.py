@@ -157,6 +157,8 @@ MACHINES: list[tuple[str, Break, str, Verdict, str, str]] = [
     ("sound", lambda m: without(m, "livekit.rtc"), "echo", WARNING, "half duplex", "echo"),
     ("screen", lambda m: without(m, "sdl2"), "screen", FAULT, "pysdl2", "appliance[screen]"),
     ("screen", lambda m: m.libraries.clear(), "screen", FAULT, "SDL 2", "libsdl2-2.0-0"),
+    ("screen", lambda m: m.libraries.remove("EGL"), "screen", FAULT, "missing: EGL", "libegl1"),
+    ("screen", lambda m: m.libraries.remove("GLESv2"), "screen", FAULT, "missing: GLESv2", "libgles2"),
     ("screen", lambda m: m.folders.pop("/dev/dri"), "screen", FAULT, "no display", "vc4-kms-v3d"),
     ("clock", lambda m: setattr(m, "clock", NOON.replace(year=1970)), "clock", FAULT,
      "never set", "set-ntp"),
