@@ -111,8 +111,11 @@ def _of_password(wifi: Wifi) -> Iterator[str]:
     if len(wifi.name.encode()) > 32:
         yield "the name of a Wi-Fi has 32 bytes at most"
     word = wifi.password
-    if word is not None and not re.fullmatch(r"[ -~]{8,63}|[0-9a-fA-F]{64}", word):
-        yield "the password of a Wi-Fi has 8 to 63 letters of ASCII"
+    if word is not None and not re.fullmatch(r"[ -~]{8,63}", word):
+        yield (
+            "the password of a Wi-Fi has 8 to 63 letters of ASCII: it is not the key of 64 hexadecimal"
+            " digits that is made of it, which iwd does not take"
+        )
 
 
 def keyfile(wifi: Wifi) -> str:

@@ -113,6 +113,8 @@ def test_a_connection_of_ones_own_is_taken_as_it_is(machine: Machine) -> None:
         (b'name = "Front door"\n', "name"),
         (b'name = "gate"\nwlan = "x"\n', "wlan"),
         (b'[wifi]\nname = "x"\ncountry = "DE"\npassword = "short"\n', "8 to 63 letters"),
+        # the key that is made of one: NetworkManager would hand it to iwd as the password
+        (b'[wifi]\nname = "x"\ncountry = "DE"\npassword = "' + b"0f" * 32 + b'"\n', "8 to 63"),
         (b'[wifi]\nname = "x"\npassword = "long enough"\n', "country"),
         (b'[wifi]\nname = "x"\ncountry = "Germany"\n', "country"),
         (b'[wifi]\nname = "' + "ü".encode() * 17 + b'"\ncountry = "DE"\n', "32 bytes"),
