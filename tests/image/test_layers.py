@@ -259,6 +259,18 @@ def test_folders_that_outlive_an_update_are_declared_as_image_rota_reads_them() 
     assert not [path for path in paths if (OVERLAY / path.lstrip("/")).exists()]
 
 
+def test_the_first_configuration_points_to_what_an_image_has() -> None:
+    """No manual can be read there, and rpi-image-gen leaves out /usr/share/doc."""
+    text = (PLACE / "debian" / "appliance.toml").read_text()
+    install = (PLACE / "debian" / "appliance.install").read_text().splitlines()
+    brought = {
+        f"/{words[1]}/{Path(words[0]).name}": words[0] for words in map(str.split, install) if words
+    }
+    [named] = re.findall(r"/usr/[\w/.-]+", text)
+    assert (PLACE.parent / brought[named]).is_file()
+    assert not re.search(r"/usr/share/(doc|man)|`man ", text)
+
+
 def test_units_of_the_image_start_what_is_in_it() -> None:
     settle = (PLACE / "layer" / "settle").read_text()
     units = sorted((OVERLAY / "usr" / "lib" / "systemd" / "system").glob("*.service"))

@@ -21,6 +21,10 @@ _OTHERWISE = {
         "Nothing is installed on an image: what it is to have it gets when it is made, or by an update"
         " (image-build/README.md)."
     ),
+    r"\btimedatectl set-ntp\b": (
+        "Connect it to the internet: an image asks the time servers of Debian's pool by itself (UDP, port"
+        " 123). Without: sudo date -s '2026-11-28 12:00'"
+    ),
     r"\busermod\b": "sudo appliance doctor: an image's users and groups stay as they are.",
 }
 
