@@ -1,6 +1,6 @@
 """`appliance card`: takes what an owner has written on the card's first partition, on any computer.
 
-`door.txt` (TOML) has the machine's name and its Wi-Fi; files that end in `.nmconnection` are
+`door.txt` (TOML) has the machine's name, its time zone and its Wi-Fi; files that end in `.nmconnection` are
 NetworkManager's own. Laws: what was taken is removed from the card, for passwords are in it; what has a
 fault is left there, with a sentence for each beside it, and nothing of that file is taken.
 """
@@ -27,9 +27,11 @@ CONNECTION = ".nmconnection"
 MAX_BYTES = 64 * 1024
 OURS = "appliance-wifi"
 """The name of the connection that is made of `door.txt`: another Wi-Fi takes its place."""
-HOSTNAME, COUNTRY = "hostname", "wifi-country"
+HOSTNAME, ZONE, COUNTRY = "hostname", "zone", "wifi-country"
 """Beside the configuration: read at each start."""
 MODE = 0o644
+ZONES = Path("/usr/share/zoneinfo")
+"""A file for each time zone, by its name."""
 
 
 class Wifi(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +46,7 @@ class Said(Struct, frozen=True, forbid_unknown_fields=True):
     """All of door.txt."""
 
     name: Annotated[str, Meta(pattern=r"^(?!-)[a-z0-9-]{1,63}(?<!-)\Z")] | None = None
+    zone: Annotated[str, Meta(max_length=64)] | None = None
     wifi: Wifi | None = None
 
 
@@ -83,6 +86,8 @@ class Taken:
         if said.wifi is not None:
             self._connection(f"{OURS}{CONNECTION}", keyfile(said.wifi).encode())
             write_whole(self.etc / COUNTRY, f"{said.wifi.country}\n".encode(), MODE)
+        if said.zone is not None:
+            write_whole(self.etc / ZONE, f"{said.zone}\n".encode(), MODE)
         if said.name is not None:
             write_whole(self.etc / HOSTNAME, f"{said.name}\n".encode(), MODE)
 
@@ -102,12 +107,29 @@ def read(file: Path) -> Said:
         raise ConfigError([str(error)]) from None
     except msgspec.ValidationError as error:
         raise ConfigError([str(error)]) from None
-    if said.wifi is not None and (faults := [*_of_password(said.wifi)]):
+    if faults := [*_of_zone(said.zone), *_of_wifi(said.wifi)]:
         raise ConfigError(faults)
     return said
 
 
-def _of_password(wifi: Wifi) -> Iterator[str]:
+def _of_zone(zone: str | None) -> Iterator[str]:
+    """As the image's `zone` asks, which puts the machine into it at each start."""
+    if zone is None or (re.fullmatch(r"[\w+-][\w/+-]*", zone, re.ASCII) and _is_zone(ZONES / zone)):
+        return
+    yield f"zone: {zone!r} is no time zone of {ZONES}, such as 'Europe/Berlin'"
+
+
+def _is_zone(file: Path) -> bool:
+    try:
+        with file.open("rb") as data:
+            return data.read(4) == b"TZif"  # tzfile(5)
+    except OSError:
+        return False
+
+
+def _of_wifi(wifi: Wifi | None) -> Iterator[str]:
+    if wifi is None:
+        return
     if len(wifi.name.encode()) > 32:
         yield "the name of a Wi-Fi has 32 bytes at most"
     word = wifi.password

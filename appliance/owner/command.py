@@ -102,10 +102,10 @@ def add_to(commands: _SubParsersAction[ArgumentParser], checks: Checks) -> None:
 
     card = commands.add_parser(
         "card",
-        help="take name and Wi-Fi from the card's first partition",
-        description="Take door.txt (the machine's name, its Wi-Fi) and *.nmconnection from a folder that"
-        " any computer can write, and remove them there. What has faults stays, and door-faults.txt beside"
-        " it says which. An image does it at each start.",
+        help="take name, time zone and Wi-Fi from the card's first partition",
+        description="Take door.txt (the machine's name, its time zone, its Wi-Fi) and *.nmconnection from a"
+        " folder that any computer can write, and remove them there. What has faults stays, and"
+        " door-faults.txt beside it says which. An image does it at each start.",
     )
     card.add_argument("folder", type=Path, metavar="FOLDER")
     card.add_argument("--etc", type=Path, default=Path("/etc/appliance"), metavar="FOLDER")

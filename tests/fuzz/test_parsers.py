@@ -472,7 +472,8 @@ def test_configurations(data: bytes) -> None:
 @fast
 @given(
     spoilt(
-        b'name = "front-door"\n[wifi]\nname = "x"\npassword = "12345678"\ncountry = "DE"\n',
+        b'name = "front-door"\nzone = "Etc/UTC"\n'
+        b'[wifi]\nname = "x"\npassword = "12345678"\ncountry = "DE"\n',
         b'[wifi]\nname = "\xc3\xbc; ="\npassword = " \\\\ "\ncountry = "DE"\n',
     )
 )

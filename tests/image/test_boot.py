@@ -46,11 +46,14 @@ MADE = (
 """At the first start, as first-start.txt has it."""
 DOOR = """\
 name = "front-door"
+zone = "Asia/Kolkata"
 [wifi]
 name = "Müllers; Netz"
 password = " in the house only"
 country = "DE"
 """
+ITS_CLOCK = "date -d @0 +%H:%M"
+"""What it showed there when it was midnight in UTC."""
 OWNERS = "/etc/systemd/system/appliance.service.d/mine.conf"
 
 
@@ -279,6 +282,7 @@ def test_what_its_owner_wants_otherwise_is_so_after_the_next_start(machine: Card
     machine.put(OWNERS, "[Service]\nEnvironment=DOOR=mine\n")
     device = machine.check("appliance status | grep -m1 '\"id\"'")
     before = machine.check(MADE)
+    assert machine.check(ITS_CLOCK) == "00:00\n", "the image's own zone"
     machine.stop()
     door = machine.folder / "door.txt"
     door.write_text(DOOR, "utf-8-sig", newline="\r\n")
@@ -290,6 +294,13 @@ def test_what_its_owner_wants_otherwise_is_so_after_the_next_start(machine: Card
     assert machine.check("systemctl is-system-running --wait").strip() == "running"
     assert machine.run("ls /bootfs/door*").code != 0, "it has a password in it"
     assert machine.check("cat /etc/appliance/wifi-country") == "DE\n"
+    # its zone is everybody's: programs', the daemon's in its sandbox, and systemd's own, for timers
+    daemon = "nsenter --mount --target $(systemctl show -P MainPID appliance)"
+    assert machine.check(f"{ITS_CLOCK}; {daemon} {ITS_CLOCK}") == "05:30\n" * 2
+    machine.check("systemd-run --quiet --unit=night --on-calendar=03:00 true")
+    assert "03:00:00 IST" in machine.check("systemctl show -P NextElapseUSecRealtime night.timer")
+    machine.check("systemctl stop night.timer")
+    assert machine.check("timedatectl show --property Timezone --value") == "appliance\n"
     machine.until("systemctl is-active NetworkManager")
     asked = "nmcli -s -g 802-11-wireless.ssid,802-11-wireless-security.psk connection show appliance-wifi"
     assert machine.check(asked).splitlines() == ["Müllers; Netz", " in the house only"]
@@ -334,6 +345,7 @@ def test_tryboot_is_for_once_and_has_the_same_data(machine: CardMachine) -> None
     assert machine.check(IDENTITY) == before
     assert machine.check(CLOCK) == clock, "one on trial knows how late it is by the other"
     assert machine.check("cat /var/lib/appliance/kept") == "kept\n"
+    assert machine.check(ITS_CLOCK) == "05:30\n"
     machine.cut()
     machine.power_on()
     up(machine)

@@ -64,6 +64,7 @@ VARIABLES = {
         "user1sudo": "none,passwd,nopasswd",
     },
     "rpisec": {"eepromupd": "bool"},
+    "locale": {"timezone": "string"},
     "ssh": {"pubkey_only": "bool"},
     "image": {
         "layer": "string",

@@ -176,6 +176,8 @@ def settled(root: Path, version: str = "0.1.0") -> Path:
         (wants / f"{name}.timer").symlink_to(f"/usr/lib/systemd/system/{name}.timer")
     (root / "etc" / "appliance").mkdir()
     (root / "etc" / "appliance" / "appliance.toml").touch()
+    (root / "usr" / "share" / "zoneinfo").mkdir()
+    (root / "etc" / "localtime").symlink_to("../usr/share/zoneinfo/Europe/Berlin")
     (root / "etc" / "passwd").write_text("appliance:x:871:871::/:\nmosquitto:x:872:872::/:\n")
     (root / "etc" / "group").write_text("appliance:x:871:\nmosquitto:x:872:\n")
     (root / "usr" / "sbin").mkdir()
@@ -224,6 +226,20 @@ def test_what_is_installed_is_told_of_the_system_that_runs(tmp_path: Path) -> No
     asks = [str(program("dpkg-query", "dpkg")), f"--root={update}", "-W", "-f", "${Version}"]
     done = subprocess.run([*asks, "appliance"], capture_output=True, text=True, check=True)
     assert done.stdout == "0.2.0"
+
+
+def test_its_zone_is_chosen_at_each_start_and_else_what_it_was_made_with(tmp_path: Path) -> None:
+    """As systemd wants it: a link to a name below zoneinfo. What chooses is seen in test_image_units.py."""
+    root = settled(tmp_path / "root")
+    leads = ["/etc/localtime"]
+    while (here := root / leads[-1].lstrip("/")).is_symlink():
+        leads.append(str(here.readlink()))
+    assert leads[1:] == ["/usr/share/zoneinfo/appliance", "/run/appliance-image/localtime"]
+    [chooses] = (file.read_text() for file in SCRIPTS if file.name == "zone")
+    assert "run=/run/appliance-image" in chooses
+    own = re.search(r"(?m)^leads=(\S+)$", chooses)
+    assert own is not None
+    assert str((root / own[1].lstrip("/")).readlink()) == "/usr/share/zoneinfo/Europe/Berlin"
 
 
 def test_its_journal_is_in_memory_whatever_the_layout_says(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from appliance.owner.card import Taken, Wifi, keyfile, read
 ROOT = Path(__file__).parents[2]
 DOOR = """\
 name = "front-door"
+zone = "Europe/Berlin"
 
 [wifi]
 name = "Müllers; Netz"
@@ -58,6 +59,7 @@ def test_the_documents_own_file_is_taken_as_it_stands(machine: Machine) -> None:
     (machine.card / "door.txt").write_text(text, "utf-8")
     assert machine.takes() == 0, machine.said
     assert (machine.folder / "etc" / "hostname").read_text() == "front-door\n"
+    assert (machine.folder / "etc" / "zone").read_text() == "Europe/Berlin\n"
     made = machine.connection("appliance-wifi.nmconnection")
     name = bytes(int(one) for one in made["wifi"]["ssid"].split(";") if one)
     assert name == b"The house"
@@ -74,6 +76,7 @@ def test_name_and_wifi_are_taken_and_leave_nothing_on_the_card(
     assert machine.takes() == 0
     assert [file.name for file in machine.card.iterdir()] == ["autoboot.txt"]
     assert (machine.folder / "etc" / "hostname").read_text() == "front-door\n"
+    assert (machine.folder / "etc" / "zone").read_text() == "Europe/Berlin\n"
     assert (machine.folder / "etc" / "wifi-country").read_text() == "DE\n"
     file = machine.folder / "nm" / "appliance-wifi.nmconnection"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -91,7 +94,8 @@ def test_another_wifi_takes_the_place_of_the_first(machine: Machine) -> None:
         assert machine.takes() == 0
     [file] = (machine.folder / "nm").iterdir()
     assert f"ssid={';'.join(str(byte) for byte in b'Second')};" in file.read_text()
-    assert not (machine.folder / "etc" / "hostname").exists()
+    for other in ("hostname", "zone"):
+        assert not (machine.folder / "etc" / other).exists()
 
 
 def test_a_connection_of_ones_own_is_taken_as_it_is(machine: Machine) -> None:
@@ -116,6 +120,16 @@ def test_a_connection_of_ones_own_is_taken_as_it_is(machine: Machine) -> None:
         # the key that is made of one: NetworkManager would hand it to iwd as the password
         (b'[wifi]\nname = "x"\ncountry = "DE"\npassword = "' + b"0f" * 32 + b'"\n', "8 to 63"),
         (b'[wifi]\nname = "x"\npassword = "long enough"\n', "country"),
+        (b'zone = "Europe/Berln"\n', "zone: 'Europe/Berln' is no time zone of /usr/share/zoneinfo"),
+        (b'zone = "Europe"\n', "is no time zone"),
+        (b'zone = "\\u001b[2J"\n', "x1b"),
+        (b'zone = ""\n', "is no time zone"),
+        (b'zone = "tzdata.zi"\n', "is no time zone"),
+        (b'zone = "leapseconds"\n', "is no time zone"),
+        (b'zone = "/usr/share/zoneinfo/Europe/Berlin"\n', "is no time zone"),
+        (b'zone = "../zoneinfo/Europe/Berlin"\n', "is no time zone"),
+        (b'zone = "' + b"x" * 65 + b'"\n', "zone"),
+        (b"zone = 1\n", "zone"),
         (b'[wifi]\nname = "x"\ncountry = "Germany"\n', "country"),
         (b'[wifi]\nname = "' + "ü".encode() * 17 + b'"\ncountry = "DE"\n', "32 bytes"),
         (b'name = "\xfc"\n', "is not UTF-8"),

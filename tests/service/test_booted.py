@@ -381,11 +381,13 @@ def card(machine: Machine) -> Iterator[Machine]:
     shared = f"/persistent/shared{NETWORKS}"
     machine.run(f"mkdir -p {CARD} {NETWORKS} {shared} && mount -t tmpfs tmpfs {CARD}")
     machine.run(f"mount --bind {shared} {NETWORKS}")
-    machine.put(f"{CARD}/door.txt", 'name = "gate"\n[wifi]\nname = "x"\ncountry = "DE"\n')
+    machine.put(
+        f"{CARD}/door.txt", 'name = "gate"\nzone = "Etc/UTC"\n[wifi]\nname = "x"\ncountry = "DE"\n'
+    )
     yield machine
     machine.run(
         f"systemctl stop appliance-card; umount {CARD} {NETWORKS}; rm -r {shared}"
-        " /etc/appliance/hostname /etc/appliance/wifi-country",
+        " /etc/appliance/hostname /etc/appliance/zone /etc/appliance/wifi-country",
         check=False,
     )
 
@@ -409,6 +411,7 @@ def test_what_is_on_the_card_is_taken_within_that_sandbox(card: Machine) -> None
     assert card.run(f"ls {CARD}").out.split() == ["door-faults.txt", "door.toml"]
     assert "door.toml: has a number that is too long" in card.read(f"{CARD}/door-faults.txt")
     assert card.read("/etc/appliance/hostname") == "gate\n"
+    assert card.read("/etc/appliance/zone") == "Etc/UTC\n"
     assert card.run("stat -c %U /etc/appliance/hostname").out == "appliance\n"
     kept = card.run(f"stat -c '%U %a %n' {NETWORKS}/*").out.split("\n")
     assert [line.rpartition("/")[2] for line in kept[:-1]] == [

@@ -60,6 +60,36 @@ def test_its_name_is_everybodys(machine: Machine) -> None:
     assert machine.run("uname -n").out == f"{name}\n"
 
 
+def test_its_zone_is_everybodys(machine: Machine) -> None:
+    """The image's own, until its owner has said one: programs', and systemd's for its timers."""
+    machine.put("/run/systemd/system/night.timer", "[Timer]\nOnCalendar=03:00\nUnit=none.service\n")
+    machine.put("/run/systemd/system/none.service", "[Service]\nExecStart=/bin/true\n")
+    # as `settle` lays it out
+    machine.run(
+        "ln -s /usr/share/zoneinfo/Asia/Tokyo /usr/lib/appliance-image/localtime;"
+        " ln -s /run/appliance-image/localtime /usr/share/zoneinfo/appliance;"
+        " ln -sf /usr/share/zoneinfo/appliance /etc/localtime; systemctl daemon-reload"
+    )
+    for said, midnight, letters in (
+        *((None, "09:00", "JST"), ("Asia/Kolkata", "05:30", "IST"), ("Nowhere", "09:00", "JST")),
+        *(("../Etc/UTC", "09:00", "JST"), ("Etc/UTC", "00:00", "UTC")),
+        # of itself it would be none at all
+        *(("appliance", "09:00", "JST"), ("appliance", "09:00", "JST")),
+    ):
+        if said is not None:
+            machine.put("/etc/appliance/zone", f"{said}\r\n")
+        machine.begin()
+        machine.run("systemctl restart appliance-zone && systemctl restart night.timer")
+        assert machine.run("date -d @0 +%H:%M").out == f"{midnight}\n", said
+        assert f"03:00:00 {letters}" in machine.shows("NextElapseUSecRealtime", "night.timer"), said
+        told = f'"{said}" is no time zone of /usr/share/zoneinfo'
+        assert (told in machine.journal("appliance-zone")) == (
+            said is not None and midnight == "09:00"
+        )
+    machine.run("systemctl stop appliance-zone night.timer; rm /etc/appliance/zone")
+    assert machine.run("date -d @0 +%Z").out == "JST\n", "it stays for who looks later"
+
+
 def test_what_an_owner_changes_of_the_service_is_read(machine: Machine) -> None:
     machine.put("/etc/systemd/system/appliance.service.d/mine.conf", "[Service]\nNice=7\n")
     assert machine.shows("Nice") != "7"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -239,6 +240,17 @@ def test_a_camera_that_the_running_appliance_has_is_well(words: str) -> None:
     machine = PaperMachine(status=RUNNING)
     held(machine, words)
     assert ill(look(machine, check="camera")) == []
+
+
+def test_the_clock_is_told_as_people_here_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    try:
+        time.tzset()
+        [found] = look(PaperMachine(), check="clock")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found.finding == "synchronized, 2026-11-28 12:00 UTC, here 17:30 IST"
 
 
 @pytest.mark.parametrize("flag", range(4))
