@@ -6,8 +6,8 @@ import socket
 from collections.abc import Iterator, Mapping
 from shlex import quote
 
-from appliance.owner.baggage import OF_BROKER, OF_DAEMON, UNIT, Baggage
-from appliance.owner.card import HOSTNAME
+from appliance.owner.baggage import ETC, OF_BROKER, OF_DAEMON, UNIT, Baggage
+from appliance.owner.card import HOSTNAME, ZONE
 from appliance.owner.places import Places
 
 ACCOUNTS, PAGES = "appliance-accounts.socket", "appliance-broker-pages.path"
@@ -40,6 +40,14 @@ def commands(content: Baggage, places: Places, accounts_socket: str | None) -> I
         yield f"sudo hostnamectl set-hostname {host}"
         if (places.root / "usr/sbin/avahi-daemon").exists():
             yield "sudo systemctl try-restart avahi-daemon"  # it asks for the name once
+    if (
+        zone := content.files.get(f"{ETC}/{ZONE}")
+    ) is not None:  # of an image, which alone reads it
+        if places.is_image:
+            yield "sudo systemctl restart appliance-zone"
+        else:
+            name = zone.data.decode("utf-8", "replace").partition("\n")[0].strip()
+            yield f"sudo timedatectl set-timezone {quote(name)}"
     helpers = [*_helpers(content, accounts_socket)]
     missing = [*_missing(helpers, places)]
     yield from missing

@@ -156,3 +156,17 @@ def test_a_package_that_follows_an_image_is_given_the_name_itself(tmp_path: Path
     assert [*commands(baggage(host="gate"), here, None)] == [*rename, again, START]
     [hostile, *_] = commands(baggage(host="a; reboot"), here, None)
     assert hostile == "sudo hostnamectl set-hostname 'a; reboot'"
+
+
+def test_a_device_is_in_the_time_zone_of_the_one_in_whose_place_it_is(tmp_path: Path) -> None:
+    """That of an image is a file beside its name, which nothing but an image reads."""
+    zone = {"etc/zone": packed(b"Europe/Berlin\n", 0o644)}
+    content = Baggage("door", "kid", HERE, "0", 1, files=zone)
+    assert [*commands(content, image(tmp_path / "image"), None)] == [
+        "sudo systemctl restart appliance-zone",
+        START,
+    ]
+    assert [*commands(content, package(tmp_path / "package"), None)] == [
+        "sudo timedatectl set-timezone Europe/Berlin",
+        START,
+    ]
