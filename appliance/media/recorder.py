@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -97,7 +98,8 @@ class Recorder:
             self._post(RecordingFailed("a recording is running already"))
             return
         self._call_id = call_id
-        writing = self._writing = Writing(self._shelf, call_id, self._post, video=video)
+        broken: Handover[Writing] = Handover(self._broken)
+        writing = self._writing = Writing(self._shelf, call_id, self._post, broken.put, video=video)
         over: Handover[Writing] = Handover(self._over)
         thread = threading.Thread(
             target=writing.run, args=(over.put,), name="recorder", daemon=True
@@ -131,6 +133,11 @@ class Recorder:
         if self._filmed is not None:
             self._filmed.unwatch(self)
         writing.end()
+
+    def _broken(self, writing: Writing) -> None:
+        """No picture came for too long, and it has become black."""
+        if self._writing is writing:
+            self.restart()
 
     # -------------------- what is taken
 
@@ -185,12 +192,19 @@ class Writing:
     """One recording's thread."""
 
     def __init__(
-        self, shelf: Shelf, call_id: str, post: Callable[[Input], None], *, video: bool
+        self,
+        shelf: Shelf,
+        call_id: str,
+        post: Callable[[Input], None],
+        broken: Callable[[Writing], None],
+        *,
+        video: bool,
     ) -> None:
-        """`run` is the thread; the time line begins now."""
+        """`run` is the thread; the time line begins now. `broken`: from here only a keyframe goes on."""
         self.pictures: PictureFormat | None = None
         """What they are like, as soon as it is known."""
         self._shelf, self._call_id, self._post, self._video = shelf, call_id, post, video
+        self._broken = broken
         self._start_s = self._end_s = time.monotonic()
         self._inbox: deque[AccessUnit | Sound] = deque()
         self._ended = threading.Event()
@@ -303,7 +317,7 @@ class Writing:
     def _begin(self, file: Growing) -> Movie:
         looks = self.pictures if self._video else None
         if looks is not None:
-            self._reel = Reel(looks.framerate, black(looks))
+            self._reel = Reel(looks.framerate, black(looks), partial(self._broken, self))
             for unit in self._early:
                 self._reel.put(unit, self._at_us(unit))
         return Movie(file, looks)

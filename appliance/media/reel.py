@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import av
@@ -29,12 +29,18 @@ class Shot(NamedTuple):
 
 
 class Reel:
-    """Takes pictures as they come, in order, and gives each as soon as its duration is known."""
+    """Takes pictures as they come, in order, and gives each as soon as its duration is known.
 
-    def __init__(self, framerate: int, black: AccessUnit) -> None:
-        """`black` is a keyframe."""
+    After black a keyframe goes on, and nothing else: what is encoded as what has changed since the picture
+    before would be drawn into the black.
+    """
+
+    def __init__(
+        self, framerate: int, black: AccessUnit, broken: Callable[[], None] = lambda: None
+    ) -> None:
+        """`black` is a keyframe; `broken` is called where it begins and no other keyframe has come yet."""
         self._gap_us = round(max(GAP_S, 2.5 / framerate) * 1e6)
-        self._black = black
+        self._black, self._broken = black, broken
         self._coming: deque[tuple[AccessUnit, int]] = deque()
         self._held: tuple[AccessUnit, int] | None = None
 
@@ -55,6 +61,8 @@ class Reel:
                 unit, at_us = self._held
                 yield Shot(unit, at_us, self._gap_us)
                 self._held = self._black, at_us + self._gap_us
+                if unit is not self._black and not any(one.keyframe for one, _ in self._coming):
+                    self._broken()
             else:
                 return
 
@@ -73,6 +81,8 @@ class Reel:
             if self._held[0] is unit:
                 return
         before, since_us = self._held
+        if before is self._black and not unit.keyframe:
+            return
         at_us = max(at_us, since_us + NEXT_US)
         self._held = unit, at_us
         yield Shot(before, since_us, at_us - since_us)

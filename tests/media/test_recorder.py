@@ -38,6 +38,7 @@ from appliance.calls.inputs import (
 from appliance.config import Media, Recording
 from appliance.media import movie, recorder, shelf
 from appliance.media.equipment import recordings_folder
+from appliance.media.synthetic import CardCamera
 from appliance.model import AudioMode, CameraFacing
 from tests.media.booth import Booth, a_booth
 from tests.media.reading import Read, read
@@ -191,6 +192,26 @@ async def test_a_pause_and_another_camera_keep_the_time_line_right(tmp_path: Pat
     assert found.picture_times_s[turn] == pytest.approx(3, abs=0.6)
     assert found.picture_times_s[turn] in found.keyframe_times_s
     assert found.picture_times_s[-1] == pytest.approx(stopped.duration_s, abs=0.2)
+
+
+async def test_a_camera_that_stands_still_leaves_no_picture_drawn_into_black(
+    tmp_path: Path,
+) -> None:
+    """It goes on as if nothing had been, and what it sends then is made of what was before the black."""
+    async with talking(tmp_path) as (booth, alice):
+        camera = booth.equipment.video.source
+        assert isinstance(camera, CardCamera)
+        path = await begun(booth)
+        await spoken(alice, 1)
+        with camera._drawing:
+            await spoken(alice, 1)
+        await spoken(alice, 1)
+        await ended(booth)
+    found = read(path)
+    (before, after) = found.shown()
+    assert before[1] == pytest.approx(1, abs=0.4)
+    assert after[0] == pytest.approx(2, abs=0.4)
+    assert after[2], "it goes on with a keyframe"
 
 
 async def test_a_file_has_one_size_and_nothing_of_another_gets_into_it(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ GAP_US = round(GAP_S * 1e6)
 END_US = 10_000_000
 
 
-def unit(name: str) -> AccessUnit:
-    return AccessUnit(name.encode(), 0, keyframe=False)
+def unit(name: str, *, keyframe: bool = False) -> AccessUnit:
+    return AccessUnit(name.encode(), 0, keyframe=keyframe)
 
 
 def told(shots: list[Shot]) -> list[tuple[str, int, int]]:
@@ -26,13 +26,16 @@ def told(shots: list[Shot]) -> list[tuple[str, int, int]]:
     ]
 
 
-def played(reel: Reel, *times_ms: int, until_ms: int, step_ms: int = 20) -> list[Shot]:
+def played(
+    reel: Reel, *times_ms: int, until_ms: int, step_ms: int = 20, keyframes_ms: tuple[int, ...] = ()
+) -> list[Shot]:
     """Pictures that are named after their time, and come when it is; looked at every `step_ms`."""
     shots: list[Shot] = []
     left = list(times_ms)
     for now_ms in range(0, until_ms + 1, step_ms):
         while left and left[0] <= now_ms:
-            reel.put(unit(str(left[0])), left.pop(0) * 1000)
+            at_ms = left.pop(0)
+            reel.put(unit(str(at_ms), keyframe=at_ms in keyframes_ms), at_ms * 1000)
         shots += reel.take(now_ms * 1000)
     return [*shots, *reel.finish(until_ms * 1000)]
 
@@ -59,8 +62,8 @@ def test_the_first_picture_stands_from_the_beginning() -> None:
 
 
 def test_a_late_beginning_and_a_pause_are_black() -> None:
-    shots = told(played(Reel(25, BLACK), 900, 940, 2000, until_ms=2100))
-    assert shots == [
+    shots = played(Reel(25, BLACK), 900, 940, 2000, until_ms=2100, keyframes_ms=(900, 2000))
+    assert told(shots) == [
         ("black", 0, 400),
         ("black", 400, 400),
         ("black", 800, 100),
@@ -70,6 +73,31 @@ def test_a_late_beginning_and_a_pause_are_black() -> None:
         ("black", 1740, 260),
         ("2000", 2000, 100),
     ]
+
+
+def test_a_camera_that_stands_still_goes_on_with_a_keyframe_which_is_asked_for_once() -> None:
+    asked: list[bool] = []
+    reel = Reel(25, BLACK, lambda: asked.append(True))
+    shots = told(played(reel, 0, 40, 1040, 1080, 1120, until_ms=1160, keyframes_ms=(0, 1080)))
+    assert shots == [
+        ("0", 0, 40),
+        ("40", 40, 400),
+        ("black", 440, 400),
+        ("black", 840, 240),
+        ("1080", 1080, 40),
+        ("1120", 1120, 40),
+    ]
+    assert len(asked) == 1
+
+
+def test_nobody_is_asked_for_a_keyframe_that_has_come_already() -> None:
+    asked: list[bool] = []
+    reel = Reel(25, BLACK, lambda: asked.append(True))
+    reel.put(unit("before"), 0)
+    reel.put(unit("after", keyframe=True), 600_000)
+    shots = told([*reel.take(GAP_US), *reel.finish(700_000)])
+    assert shots == [("before", 0, 400), ("black", 400, 200), ("after", 600, 100)]
+    assert asked == []
 
 
 def test_it_is_the_same_however_seldom_one_looks() -> None:
@@ -92,7 +120,8 @@ def test_what_comes_after_its_time_is_placed_behind_what_is_given_already() -> N
     reel = Reel(25, BLACK)
     reel.put(unit("a"), 0)
     shots = [*reel.take(GAP_US)]
-    reel.put(unit("late"), 100_000)
+    reel.put(unit("of before"), 80_000)
+    reel.put(unit("late", keyframe=True), 100_000)
     shots += [*reel.finish(GAP_US + 40_000)]
     assert told(shots) == [("a", 0, 400), ("black", 400, 1), ("late", 401, 39)]
 
