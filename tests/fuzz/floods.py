@@ -372,9 +372,12 @@ async def of_media(stage: Scene, rate: int, lasts_s: float, seed: int, outcome: 
     outcome.expect(
         found.duration_s > 0.8 * (lasted_s - BEGINS_S), "the recording went on, and can be played"
     )
-    seen = len(found.numbers) - found.numbers.count(-1)
-    outcome.figures["pictures in it"] = f"{seen} of {len(found.numbers)}"
-    outcome.expect(seen > 0.8 * len(found.numbers), "with the door's pictures")
+    pictures, keyframes = len(found.numbers), len(found.keyframe_times_s)
+    seen = pictures - found.numbers.count(-1)
+    outcome.figures["pictures in it"] = f"{seen} of {pictures}"
+    outcome.figures["black ones, and keyframes"] = f"{found.black}, {keyframes}"
+    outcome.expect(seen + found.black == pictures, "each of them whole, or black")
+    outcome.expect(seen > 0.8 * pictures, "with the door's pictures")
 
 
 async def _pour(phone: Phone, rate: int, rng: Random) -> None:

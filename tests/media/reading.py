@@ -13,6 +13,8 @@ from appliance.media.synthetic import Samples, dominant_hz
 from appliance.model import CameraFacing
 
 PIECE = 2400
+DARK = 24
+"""Luma above that of black, which is 16."""
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Read:
     duration_s: float
     numbers: list[int] = field(default_factory=list)
     """The frame counter of each picture, -1 where it cannot be read."""
+    black: int = 0
+    """How many of those are black all over: there was no picture."""
     facings: list[CameraFacing] = field(default_factory=list)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     picture_times_s: list[float] = field(default_factory=list)
@@ -71,6 +75,8 @@ def read(path: Path) -> Read:
                 if isinstance(frame, av.VideoFrame):
                     number = read_counter(frame)
                     found.numbers.append(-1 if number is None else number)
+                    if number is None:
+                        found.black += int(frame.to_ndarray(format="gray").max() < DARK)
                     found.sizes.add((frame.width, frame.height))
                     found.facings.append(read_facing(frame))
                     found.picture_times_s.append(frame.time or 0.0)
