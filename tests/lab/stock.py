@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from appliance.whole_file import rename
+
 PLACE = Path(__file__).parent
 ROOT = PLACE.parents[1]
 """The project's own folder."""
@@ -80,20 +82,37 @@ class Item:
                 say(f"{self.what}: to be built, once ({self.takes}; log: {self.log})")
                 began = time.monotonic()
                 self.log.write_text("")
-                with tempfile.TemporaryDirectory(dir=self.path.parent, prefix="making-") as made:
+                self._clear()
+                with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=self._making) as made:
                     room = Path(made)
                     make(room / "made", room)
-                    (room / "made").rename(self.path)
+                    _keep(room / "made", self.path)
                 size = self.path.stat().st_size / 1e6
                 say(f"{self.what}: built in {time.monotonic() - began:.0f} s, {size:.0f} MB")
             self.path.touch()
             self._forget_old()
         return self.path
 
+    @property
+    def _making(self) -> str:
+        return f"making-{self.name}-"
+
+    def _clear(self) -> None:
+        """What somebody was making who was killed, or whose power was lost."""
+        for left in self.path.parent.glob(f"{self._making}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
     def _forget_old(self) -> None:
         versions = self.path.parent.glob(f"{self.name}-*")
         for old in sorted(versions, key=lambda one: one.stat().st_mtime, reverse=True)[self.kept :]:
             old.unlink()
+
+
+def _keep(made: Path, path: Path) -> None:
+    """Whatever has that name is whole, whenever power is lost."""
+    with made.open("rb") as file:
+        os.fsync(file.fileno())
+    rename(made, path)
 
 
 def run(words: Sequence[str | Path], log: Path, cwd: Path | None = None) -> None:

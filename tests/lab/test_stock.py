@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.stock import KEPT, Item, digest, run
+from tests.lab.stock import KEPT, Item, _keep, digest, run
+from tests.parts.powercut import instants
+from tests.parts.writes import recorded
 
 
 @pytest.fixture
@@ -61,6 +63,30 @@ def test_what_could_not_be_built_is_not_there_and_leaves_nothing(cache: Path) ->
         thing("a").get(fails)
     assert not thing("a").is_there
     assert {path.name for path in cache.iterdir()} == {"thing.lock", "thing.log"}
+
+
+def test_what_somebody_was_making_who_was_killed_is_removed_by_who_makes_the_same(
+    cache: Path,
+) -> None:
+    for name in ("thing", "other"):
+        (cache / f"making-{name}-k1ll3d" / "source").mkdir(parents=True)
+    thing("a").get(lambda made, _: made.touch())
+    assert [path.name for path in cache.glob("making-*")] == ["making-other-k1ll3d"]
+
+
+def test_what_is_there_is_whole_whenever_power_is_lost(tmp_path: Path) -> None:
+    with recorded(tmp_path) as record:
+        (tmp_path / "made").write_bytes(b"all of it")
+        _keep(tmp_path / "made", tmp_path / "thing-a")
+        record.told("it is built")
+    seen = []
+    for instant in instants(record):
+        for left in instant.left:
+            there = "thing-a" in left.files
+            assert not there or left.files["thing-a"][0] == b"all of it"
+            assert there or not instant.told, "it was told, and is lost"
+            seen.append(there)
+    assert set(seen) == {False, True}
 
 
 def test_what_a_program_said_that_failed_is_told_and_kept(cache: Path) -> None:
