@@ -6,11 +6,12 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from subprocess import SubprocessError
 
 from tests.lab.guest import GUEST, guest
 from tests.lab.kernel import KERNEL, kernel
 from tests.lab.project import project
-from tests.lab.stock import Item, NotAllowedHere, folder, leaving, say
+from tests.lab.stock import CannotBuildHere, NotAllowedHere, folder, leaving, say
 from tests.lab.trial import CannotStartHere, starts
 
 FAILED, NOT_HERE, NOT_THERE = 1, 3, 4
@@ -22,21 +23,21 @@ def main() -> int:
     """Build, and see whether a kernel may run as a program here."""
     if "--there" in sys.argv:
         return 0 if all(item.is_there for item, _ in PARTS) else NOT_THERE
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup(1) has it
+            signal.signal(number, leave)
     began = time.monotonic()
     with ThreadPoolExecutor() as both:
-        parts = {both.submit(make): item for item, make in PARTS}
+        parts = {both.submit(make): f"{item.what} COULD NOT BE BUILT" for item, make in PARTS}
         ended = ((parts[made], made.exception()) for made in as_completed(parts))
-        failed = [told(item, error) for item, error in ended if error is not None]
+        failed = [told(what, error) for what, error in ended if error is not None]
     if failed:
         return max(failed)
     try:
         starts(kernel())
         project()
-    except CannotStartHere as reason:
-        say(f"this computer does not allow it: {reason}")
-        return NOT_HERE
+    except (CannotBuildHere, CannotStartHere, RuntimeError, OSError, SubprocessError) as error:
+        return told("the lab CANNOT BE PLAYED", error)
     say(f"all is there, in {folder()} ({time.monotonic() - began:.0f} s)")
     return 0
 
@@ -47,12 +48,12 @@ def leave(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
-def told(item: Item, error: BaseException) -> int:
-    """Say why it was not built; the exit status."""
-    if isinstance(error, NotAllowedHere):
+def told(what: str, error: BaseException) -> int:
+    """Say what went wrong, and why; the exit status."""
+    if isinstance(error, NotAllowedHere | CannotStartHere):
         say(f"this computer does not allow it: {error}")
         return NOT_HERE
-    say(f"{item.what} COULD NOT BE BUILT: {error}")
+    say(f"{what}: {error}")
     return FAILED
 
 

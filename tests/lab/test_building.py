@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.lab import __main__ as building
 from tests.lab import guest
 from tests.lab.__main__ import FAILED, NOT_HERE, NOT_THERE, told
 from tests.lab.archive import TRIES
-from tests.lab.guest import GUEST
 from tests.lab.stock import CannotBuildHere, NotAllowedHere, leaving
+from tests.lab.trial import CannotStartHere
 
 
 def test_what_has_not_been_built_is_told_by_a_status_of_its_own(
@@ -24,12 +27,79 @@ def test_what_has_not_been_built_is_told_by_a_status_of_its_own(
 
 
 def test_only_what_nobody_can_mend_is_forgiven(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(GUEST, NotAllowedHere("another root may not be made here")) == NOT_HERE
-    assert told(GUEST, CannotBuildHere("mmdebstrap is missing")) == FAILED
-    assert told(GUEST, RuntimeError("404 Not Found")) == FAILED
-    said = capsys.readouterr().err.splitlines()
-    assert "does not allow it: another root may not be made here" in said[0]
-    assert "COULD NOT BE BUILT: 404 Not Found" in said[2]
+    assert told("it failed", NotAllowedHere("another root may not be made here")) == NOT_HERE
+    assert told("it failed", CannotStartHere("ptrace is not permitted")) == NOT_HERE
+    assert told("it failed", CannotBuildHere("mmdebstrap is missing")) == FAILED
+    assert told("it failed", RuntimeError("404 Not Found")) == FAILED
+    assert capsys.readouterr().err.splitlines() == [
+        "lab: this computer does not allow it: another root may not be made here",
+        "lab: this computer does not allow it: ptrace is not permitted",
+        "lab: it failed: mmdebstrap is missing",
+        "lab: it failed: 404 Not Found",
+    ]
+
+
+BUILDS = """
+import subprocess, sys
+from tests.lab import __main__ as lab
+from tests.lab.stock import Item
+
+def make(made, room):
+    subprocess.run(["sh", "-c", "echo begun; exec sleep 4321"], check=True)
+
+thing = Item("thing", "a thing", "no time", "a")
+lab.PARTS = ((thing, lambda: thing.get(make)),)
+sys.exit(lab.main())
+"""
+"""It never ends by itself."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_who_ends_it_or_closes_its_terminal_leaves_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BUILDS],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as begun:
+        assert begun.stdout is not None
+        assert begun.stdout.readline() == b"begun\n"
+        os.killpg(begun.pid, number)
+        begun.communicate()
+    assert begun.returncode == 128 + number
+    left = {path.name for path in (tmp_path / "appliance-lab").iterdir()}
+    assert left == {"thing.lock", "thing.log"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (CannotStartHere("ptrace is not permitted"), NOT_HERE),
+        (RuntimeError("the wheel could not be made"), FAILED),
+        (subprocess.TimeoutExpired(["kernel"], 120), FAILED),
+        (CannotBuildHere("sqfstar is missing"), FAILED),
+    ],
+)
+def test_what_fails_once_all_is_built_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    status: int,
+) -> None:
+    def fails(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["lab"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(building, "PARTS", ())
+    monkeypatch.setattr(building, "kernel", lambda: Path("kernel"))
+    monkeypatch.setattr(building, "starts", fails)
+    assert building.main() == status
+    [said] = capsys.readouterr().err.splitlines()
+    assert str(error) in said
 
 
 class Refused:
