@@ -219,7 +219,7 @@ packages: $(ALSA)
 
 .PHONY: lab-packages
 lab-packages:
-	@.ci/packages mmdebstrap sqfstar:squashfs-tools rauc openssl sfdisk:fdisk mcopy:mtools gcc flex bison bc xz:xz-utils dpkg-deb:dpkg mke2fs:e2fsprogs unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+	@.ci/packages mmdebstrap newuidmap:uidmap sqfstar:squashfs-tools rauc openssl sfdisk:fdisk mcopy:mtools gcc flex bison bc xz:xz-utils dpkg-deb:dpkg mke2fs:e2fsprogs unshare:util-linux /usr/include/libelf.h:libelf-dev /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 
 # -------------------- the stand-in machine: likewise
 

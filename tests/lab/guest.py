@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from tests.lab.stock import (
     digest,
     end_of,
     enough,
+    free,
     leaving,
     say,
 )
@@ -35,6 +37,8 @@ PACKED = ("-quiet", "-no-progress", "-comp", "lz4")
 
 UNPACKED = 2_500_000_000
 """What it is before it is packed, in bytes, at most."""
+NUMBERS = (Path("/etc/subuid"), Path("/etc/subgid"))
+"""Which numbers of users and groups a user has who is not root (subuid(5)), a line each."""
 
 _EXTRAS = ("pi", "echo")
 _TESTS = ("hypothesis", "psutil", "pytest", "pytest-asyncio", "pytest-timeout")
@@ -119,6 +123,7 @@ def _build_once(made: Path, room: Path) -> None:
     mode = "root" if os.geteuid() == 0 else "unshare"
     _can_be_built(mode)
     enough(room)
+    place = _unpacked_in(mode, room)
     environment, certificates = _pip_settings()
     script = room / "settle"
     ours = " ".join(f"'{one}'" for one in _requirements())
@@ -150,7 +155,7 @@ def _build_once(made: Path, room: Path) -> None:
         "-",
         mirror(),
     ]
-    environ = {**os.environ, "TMPDIR": str(_unpacked_in(mode, room))}
+    environ = {**os.environ, "TMPDIR": str(place)}
     with GUEST.log.open("a") as told:
         debian = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=told, env=environ)
         with debian:
@@ -161,27 +166,40 @@ def _build_once(made: Path, room: Path) -> None:
 
 
 def _unpacked_in(mode: str, room: Path) -> Path:
-    """Where Debian is unpacked: where programs may be run, and in memory where there is plenty of it.
+    """Where Debian is unpacked: where programs may be run, and there is room; of memory, plenty.
 
-    Another user's number has to get there where this one is not root.
+    Another user's number has to get there where this one is not root. Raises CannotBuildHere.
     """
-    memory = Path("/dev/shm")
-    places = [memory, room] if mode == "root" else [memory]
-    for place in (*places, Path(tempfile.gettempdir()), Path("/var/tmp")):
-        if place is memory and not plenty(memory, UNPACKED):
+    places = [room] if mode == "root" else []
+    small = []
+    for place in (Path("/dev/shm"), *places, Path(tempfile.gettempdir()), Path("/var/tmp")):
+        if not place.is_dir() or os.statvfs(place).f_flag & (os.ST_NOEXEC | os.ST_NODEV):
             continue
-        if not os.statvfs(place).f_flag & (os.ST_NOEXEC | os.ST_NODEV):
+        if plenty(place, UNPACKED) if in_memory(place) else free(place) > UNPACKED:
             return place
-    raise NotAllowedHere("no place for passing files is one from which programs may be run")
+        small.append(f"{free(place) / 1e9:.1f} GB in {place}")
+    if not small:
+        raise NotAllowedHere("no place for passing files is one from which programs may be run")
+    raise CannotBuildHere(
+        f"{UNPACKED / 1e9:.1f} GB are needed to unpack Debian, of memory three times as much;"
+        f" free are {', '.join(small)} (another place: TMPDIR=...)"
+    )
+
+
+def in_memory(place: Path) -> bool:
+    """Whether what is written there is in memory, as on Debian 13 in /tmp."""
+    device = place.stat().st_dev
+    told = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    which = f"{os.major(device)}:{os.minor(device)}"
+    return any(
+        words[2] == which and words[words.index("-") + 1].endswith("tmpfs") for words in told
+    )
 
 
 def plenty(memory: Path, size: int) -> bool:
     """Whether so many bytes are free in a place in memory, and in memory, three times over."""
-    if not memory.is_dir():
-        return False
     told = dict(re.findall(r"(?m)^(\w+):\s+(\d+) kB$", Path("/proc/meminfo").read_text()))
-    free = min(shutil.disk_usage(memory).free, int(told.get("MemAvailable", 0)) << 10)
-    return free > 3 * size
+    return min(free(memory), int(told.get("MemAvailable", 0)) << 10) > 3 * size
 
 
 def _packages() -> list[str]:
@@ -189,21 +207,38 @@ def _packages() -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def program(name: str) -> str:
+def program(name: str, packages: str = "mmdebstrap squashfs-tools") -> str:
+    """Where it is. Raises CannotBuildHere, which names Debian's packages of it."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if found is None:
-        raise CannotBuildHere(f"{name} is missing (apt install mmdebstrap squashfs-tools)")
+        raise CannotBuildHere(f"{name} is missing (apt install {packages})")
     return found
 
 
 def _can_be_built(mode: str) -> None:
-    """Raises CannotBuildHere where this user may not make another root."""
+    """Raises CannotBuildHere where something is missing, or this user may not make another root."""
     program("mmdebstrap")
+    program("sqfstar")
+    if mode != "root":
+        _has_numbers()
     kind = ["--mount"] if mode == "root" else ["--user", "--map-root-user", "--mount"]
     trial = ["unshare", *kind, "mount", "-t", "tmpfs", "none", "/mnt"]
     done = subprocess.run(trial, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotAllowedHere(f"another root may not be made here: {done.stderr.strip()}")
+
+
+def _has_numbers() -> None:
+    """Raises CannotBuildHere where this user has none but their own: Debian's files belong to many."""
+    program("newuidmap", "uidmap")
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    for file in NUMBERS:
+        lines = file.read_text().splitlines() if file.exists() else []
+        if not any(line.startswith(f"{name}:") for line in lines):
+            raise CannotBuildHere(
+                f"{file} has no line for {name}, who needs one to make another root (as root:"
+                f" usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name})"
+            )
 
 
 def _pip_settings() -> tuple[str, Path | None]:

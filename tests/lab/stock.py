@@ -132,10 +132,14 @@ def end_of(log: Path) -> str:
 
 def enough(place: Path) -> None:
     """Raises CannotBuildHere where there is too little room."""
-    free = shutil.disk_usage(place).free
-    if free < ROOM:
-        few, many = free / 1e9, ROOM / 1e9
+    if (there := free(place)) < ROOM:
+        few, many = there / 1e9, ROOM / 1e9
         raise CannotBuildHere(f"{few:.1f} GB are free in {place}, and {many:.0f} are needed")
+
+
+def free(place: Path) -> int:
+    """How many bytes are free there."""
+    return shutil.disk_usage(place).free
 
 
 def say(words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -147,3 +148,73 @@ def test_one_that_always_fails_is_a_failure_and_at_once_where_it_is_ended(
     finally:
         leaving.clear()
     assert refused.tried == tries
+
+
+# -------------------- what it is built with, and where
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all programs that this machine has: what the guest is built with."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("mmdebstrap", "sqfstar", "newuidmap"):
+        (folder / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [("mmdebstrap", "mmdebstrap squashfs"), ("sqfstar", "squashfs-tools"), ("newuidmap", "uidmap")],
+)
+def test_what_is_missing_is_told_before_anything_is_fetched(
+    programs: Path, missing: str, advice: str
+) -> None:
+    (programs / missing).unlink()
+    with pytest.raises(CannotBuildHere, match=rf"{missing} is missing \(apt install .*{advice}"):
+        guest._can_be_built("unshare")
+
+
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize("lacks", ["subuid", "subgid"])
+def test_who_is_not_root_has_numbers_for_whom_debian_s_files_belong_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    numbers = tmp_path / "subuid", tmp_path / "subgid"
+    for file in numbers:
+        others = f"{name}s-friend:100000:65536\n"
+        file.write_text(others if file.name == lacks else f"{others}{name}:165536:65536\n")
+    monkeypatch.setattr(guest, "NUMBERS", numbers)
+    with pytest.raises(CannotBuildHere, match=rf"{lacks} has no line for {name}, .*usermod"):
+        guest._can_be_built("unshare")
+
+
+def test_it_is_unpacked_where_there_is_room_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Debian 13 `/tmp` is in memory, which the kernel's compiler wants beside it."""
+    passing, cache = tmp_path / "passing", tmp_path / "cache"
+    passing.mkdir()
+    cache.mkdir()
+    there = {Path("/dev/shm"): 1e9, passing: 4e9, cache: 2e9, Path("/var/tmp"): 3e9}
+    memory = {Path("/dev/shm"), passing}
+    monkeypatch.setattr("tempfile.tempdir", str(passing))
+    monkeypatch.setattr(guest, "free", lambda place: int(there[place]))
+    monkeypatch.setattr(guest, "in_memory", lambda place: place in memory)
+    for mode in ("root", "unshare"):
+        assert guest._unpacked_in(mode, cache) == Path("/var/tmp")
+    there[cache] = 3e9
+    assert guest._unpacked_in("root", cache) == cache
+    there[cache] = there[Path("/var/tmp")] = 2e9
+    with pytest.raises(CannotBuildHere, match=r"4\.0 GB in .*passing, 2\.0 GB in /var/tmp"):
+        guest._unpacked_in("unshare", cache)
+
+
+@pytest.mark.parametrize("place", ["/dev/shm", "/proc", "/"])
+def test_what_is_in_memory_is_known(place: str) -> None:
+    told = subprocess.run(
+        ["stat", "-f", "-c", "%T", place], capture_output=True, text=True, check=True
+    )
+    assert guest.in_memory(Path(place)) is (told.stdout.strip() == "tmpfs")
