@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from subprocess import SubprocessError
 
 from tests.lab.guest import GUEST, guest
@@ -16,7 +17,7 @@ from tests.lab.trial import CannotStartHere, starts
 
 FAILED, NOT_HERE, NOT_THERE = 1, 3, 4
 """Exit statuses: something went wrong; this machine does not allow it; it is not built yet."""
-PARTS = ((GUEST, guest), (KERNEL, kernel))
+PARTS = ((GUEST, guest), (KERNEL, partial(kernel, anew=True)))
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,14 @@ TRIES, PAUSE_S = 3, 10.0
 
 class NotToBeHad(RuntimeError):
     """The archive has not given a package; the sentence has what apt said."""
+
+
+class NotThere(NotToBeHad):
+    """Nor will it soon: it answers, and does not have the package, or the suite."""
+
+
+_NOT_THERE = re.compile("Unable to locate package|has no candidate|does not have a Release file")
+"""How apt says so."""
 
 
 def mirror() -> str:
@@ -54,7 +63,7 @@ def _targets(form: str, *options: str) -> list[str]:
 def download(package: str, room: Path, suite: str = SUITE) -> Path:
     """The file of a package of a suite, by an apt of its own in `room`.
 
-    Raises NotToBeHad, and CannotBuildHere.
+    Raises NotToBeHad, NotThere where the archive answers that it has none, and CannotBuildHere.
     """
     for place in ("lists/partial", "archives/partial", "apt/preferences.d", "apt/trusted.gpg.d"):
         (room / place).mkdir(parents=True)
@@ -83,14 +92,20 @@ def download(package: str, room: Path, suite: str = SUITE) -> Path:
             break
         say(f"{package} of {suite} is asked for once more, in {PAUSE_S:.0f} s: {said}")
         leaving.wait(PAUSE_S)
-    raise NotToBeHad(f"{package} of {suite} cannot be had: {said}")
+    kind = NotThere if _NOT_THERE.search(said) else NotToBeHad
+    raise kind(f"{package} of {suite} cannot be had: {said}")
 
 
 def _fetched(package: str, options: list[str], room: Path) -> str:
     """What apt said where it did not fetch it; nothing where it did."""
     for words in (["update", "-qq", "--error-on=any"], ["download", "-qq", package]):
         done = subprocess.run(
-            ["apt-get", *options, *words], cwd=room, capture_output=True, text=True, check=False
+            ["apt-get", *options, *words],
+            cwd=room,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
         )
         if done.returncode:
             return done.stderr.strip()[-500:] or f"exit status {done.returncode}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
+from functools import partial
 from pathlib import Path
 
-from tests.lab.archive import SUITE, NotToBeHad, download
-from tests.lab.stock import PLACE, Item, digest, enough, run, say
+from tests.lab.archive import SUITE, NotThere, NotToBeHad, download
+from tests.lab.stock import PLACE, CannotBuildHere, Item, digest, enough, run, say
 
 CONFIG = PLACE / "kernel.config"
 SOURCE = "linux-source-6.12"
@@ -16,6 +18,8 @@ SOURCES = (("trixie-backports", "linux-source-7.2"), (SUITE, SOURCE))
 """By suite of Debian, the first that is there. The first need not trace its processes (seccomp=), at
 half the costs of the second; backports come and go, and what is in the release itself stays.
 """
+AGAIN_S = 86400
+"""How often who has the slower one looks for the other."""
 _RECIPE = "2"
 """To be raised where what is below makes another kernel of the same configuration."""
 
@@ -62,41 +66,57 @@ class OtherSource(Exception):
     """This source is not as the edits know it."""
 
 
-KERNEL = Item(
-    "kernel",
-    "the kernel (Linux as a program)",
-    "160 MB to fetch, three to ten minutes",
-    digest(CONFIG.read_bytes(), repr((SOURCES, _EDITS, _WORDS)), _RECIPE),
-)
+class _Either(Item):
+    """One of two is as good."""
+
+    @property
+    def is_there(self) -> bool:
+        return super().is_there or SLOWER.is_there
 
 
-def kernel() -> Path:
-    """The program. Raises CannotBuildHere, and RuntimeError with what the compiler said."""
-    return KERNEL.get(_ours)
+def _item(kind: type[Item], what: str, sources: tuple[tuple[str, str], ...]) -> Item:
+    made_of = digest(CONFIG.read_bytes(), repr((sources, _EDITS, _WORDS)), _RECIPE)
+    return kind("kernel", what, "160 MB to fetch, three to ten minutes", made_of)
+
+
+KERNEL = _item(_Either, "the kernel (Linux as a program)", SOURCES)
+SLOWER = _item(Item, "the slower kernel (Linux as a program)", SOURCES[1:])
+
+
+def kernel(*, anew: bool = False) -> Path:
+    """The program. Raises CannotBuildHere, and RuntimeError with what the compiler said.
+
+    Where the faster one was not there the slower is kept, and once a day the other is looked for `anew`.
+    """
+    quick, slow = (partial(_ours, *one) for one in SOURCES)
+    has_slow = SLOWER.is_there and not KERNEL.path.exists()
+    if has_slow and not (anew and time.time() - _looked_s() > AGAIN_S):
+        return SLOWER.get(slow)
+    try:
+        return KERNEL.get(quick)
+    except (NotToBeHad, OtherSource, CannotBuildHere) as reason:
+        if not has_slow and not isinstance(reason, NotThere | OtherSource):
+            raise
+        say(f"another kernel is taken, that is slower: {reason}")
+        return SLOWER.get(slow)
+
+
+def _looked_s() -> float:
+    """When it was tried last to build one (by the log of that)."""
+    return KERNEL.log.stat().st_mtime if KERNEL.log.exists() else 0.0
 
 
 def build(made: Path, room: Path, config: Path, log: Path) -> None:
     """Build one with what `config` adds to Linux's own configuration for user mode."""
+    enough(room)
     _build(made, room, config, _unpacked(room, SOURCE, download(SOURCE, room)), log)
 
 
-def _ours(made: Path, room: Path) -> None:
-    _build(made, room, CONFIG, _edited(room), KERNEL.log)
-
-
-def _edited(room: Path) -> Path:
-    """The first source that is to be had and is as the edits know it."""
-    for number, (suite, source) in enumerate(SOURCES, 1):
-        try:
-            tree = _unpacked(room, source, download(source, room / suite, suite))
-            _edit(tree)
-        except (NotToBeHad, OtherSource) as reason:
-            if number == len(SOURCES):
-                raise
-            say(f"{source} is not to be had, another is taken that is slower: {reason}")
-        else:
-            return tree
-    raise AssertionError
+def _ours(suite: str, source: str, made: Path, room: Path) -> None:
+    enough(room)
+    tree = _unpacked(room, source, download(source, room / suite, suite))
+    _edit(tree)
+    _build(made, room, CONFIG, tree, KERNEL.log)
 
 
 def _unpacked(room: Path, source: str, package: Path) -> Path:
@@ -113,7 +133,6 @@ def _unpacked(room: Path, source: str, package: Path) -> Path:
 
 
 def _build(made: Path, room: Path, config: Path, tree: Path, log: Path) -> None:
-    enough(room)
     out = room / "out"
     make = ["make", "-C", str(tree), "ARCH=um", f"O={out}"]
     run([*make, "defconfig"], log)
@@ -129,7 +148,7 @@ def _build(made: Path, room: Path, config: Path, tree: Path, log: Path) -> None:
 def _edit(tree: Path) -> None:
     for name, old, new in _EDITS:
         file = tree / name
-        text = file.read_text()
+        text = file.read_text() if file.exists() else ""
         if text.count(old) != 1:
             raise OtherSource(f"{file} is not as it was: {old!r}")
         file.write_text(text.replace(old, new.format(old=old, **_WORDS)))

@@ -78,7 +78,7 @@ class Item:
             return self.path  # and who builds another version just now is not waited for
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(self.path.parent / f"{self.name}.lock"):
-            if not self.is_there:
+            if not self.path.exists():
                 say(f"{self.what}: to be built, once ({self.takes}; log: {self.log})")
                 began = time.monotonic()
                 self.log.write_text("")

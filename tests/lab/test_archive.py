@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.lab import archive
-from tests.lab.archive import TRIES, NotToBeHad, download, mirror
+from tests.lab.archive import TRIES, NotThere, NotToBeHad, download, mirror
 from tests.lab.stock import CannotBuildHere
 from tests.parts.need import program, skip_or_fail
 
@@ -51,40 +52,51 @@ def test_a_machine_of_another_kind_is_told_what_to_name(apt: Path) -> None:
         mirror()
 
 
-@pytest.fixture
-def busy() -> Iterator[ThreadingHTTPServer]:
-    """A mirror that has no time for anybody."""
+@contextmanager
+def mirror_that_says(status: int) -> Iterator[str]:
+    """One that has nothing for anybody, and tells why by a status of HTTP's; its address."""
 
-    class Busy(BaseHTTPRequestHandler):
+    class Refusing(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(503)
+            self.send_error(status)
 
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
-    yield server
-    server.shutdown()
-    serving.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/debian"
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [(503, NotToBeHad, "503"), (404, NotThere, "does not have a Release file")],
+)
 def test_who_does_not_answer_is_asked_again_and_told_of(
-    busy: ThreadingHTTPServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    status: int,
+    kind: type[NotToBeHad],
+    says: str,
 ) -> None:
+    """What is busy, or is just being renewed, and what has no such suite."""
     if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists() or not shutil.which(
         "apt-get"
     ):
         skip_or_fail("Debian's keys are missing (apt install debian-archive-keyring)")
-    monkeypatch.setenv("LAB_MIRROR", f"http://127.0.0.1:{busy.server_port}/debian")
     monkeypatch.setattr(archive, "PAUSE_S", 0.01)
     monkeypatch.setattr(archive, "PATIENT", ())
-    with pytest.raises(NotToBeHad, match="503"):
-        download("linux-source-7.2", tmp_path)
+    with mirror_that_says(status) as address:
+        monkeypatch.setenv("LAB_MIRROR", address)
+        with pytest.raises(NotToBeHad, match=says) as refused:
+            download("linux-source-7.2", tmp_path)
+    assert refused.type is kind
     assert capsys.readouterr().err.count("once more") == TRIES - 1
