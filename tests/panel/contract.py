@@ -47,13 +47,16 @@ SHAPES: tuple[dict[str, Sequence[Run]], ...] = (
         "pulse": ((False, 1.0), (True, 1.0)),
     },
     {
-        "double_blink": ((True, 0.15), (False, 0.15), (True, 0.15), (False, 1.05)),
+        "double_blink": ((False, 1.05), (True, 0.15), (False, 0.15), (True, 0.15), (False, 1.05)),
         "flash": ((True, 0.1), (False, 2.9)),
         "wink": ((True, 1.9), (False, 0.1)),
-        "count": ((True, 0.3), (False, 0.3), (True, 0.3), (False, 2.4)),
+        "count": ((False, 2.4), (True, 0.3), (False, 0.3), (True, 0.3), (False, 2.4)),
     },
 )
-"""How long an LED that is lit or dark is so, in seconds: one cycle of each pattern that changes."""
+"""How long an LED that is lit or dark is so, in seconds: one cycle of each pattern that changes.
+
+Of one whose blinks are counted also how it is dark before: there is none too many.
+"""
 
 Build = Callable[..., Board]
 
