@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import linecache
 import traceback
 import weakref
 from typing import Any
@@ -21,8 +22,8 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def came_from(future: asyncio.Future[Any]) -> traceback.StackSummary:
-    found: traceback.StackSummary = future._source_traceback  # type: ignore[attr-defined]
+def came_from(future: asyncio.Future[Any] | asyncio.Handle) -> traceback.StackSummary:
+    found: traceback.StackSummary = future._source_traceback  # type: ignore[union-attr]
     return found
 
 
@@ -38,6 +39,21 @@ async def test_a_future_is_told_by_the_line_that_made_it(whole: pytest.MonkeyPat
             test_a_future_is_told_by_the_line_that_made_it.__name__
         ]
         assert len(came_from(future)) <= thrift.FRAMES
+
+
+async def test_no_file_is_looked_at_until_a_note_is_read(whole: pytest.MonkeyPatch) -> None:
+    thrift.short_stacks(whole)
+    looked_at: list[str] = []
+    with whole.context() as patch:
+        patch.setattr(linecache, "checkcache", looked_at.append)
+        patch.setattr(linecache, "getline", lambda name, *_: looked_at.append(name))
+        made = asyncio.Future[None](), asyncio.get_running_loop().call_soon(int)
+        assert looked_at == []
+    for one in made:
+        (here,) = (each for each in came_from(one) if each.filename == __file__)
+        assert (
+            here.line == "made = asyncio.Future[None](), asyncio.get_running_loop().call_soon(int)"
+        )
 
 
 def test_what_is_printed_and_what_is_raised_is_whole(whole: pytest.MonkeyPatch) -> None:
