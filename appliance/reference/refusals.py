@@ -65,10 +65,15 @@ def _functions() -> tuple[FunctionType, ...]:
 def _takers(command: type[Command]) -> Iterator[FunctionType]:
     """The functions of the core that have a parameter for exactly this command."""
     for function in _functions():
-        for parameter in inspect.signature(function).parameters.values():
-            names = re.findall(r"\w+", str(parameter.annotation))
-            if any(function.__globals__.get(name) is command for name in names):
-                yield function
+        if any(function.__globals__.get(name) is command for name in _annotations(function)):
+            yield function
+
+
+@cache
+def _annotations(function: FunctionType) -> frozenset[str]:
+    """The names in those of its parameters."""
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(name for one in parameters for name in re.findall(r"\w+", str(one.annotation)))
 
 
 def _reached(function: FunctionType) -> set[FunctionType]:
@@ -83,13 +88,13 @@ def _reached(function: FunctionType) -> set[FunctionType]:
 
 
 @cache
-def _tree(function: FunctionType) -> ast.AST:
-    return ast.parse(textwrap.dedent(inspect.getsource(function)))
+def _nodes(function: FunctionType) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))))
 
 
 def _called(function: FunctionType) -> Iterator[FunctionType]:
     known = function.__globals__
-    for node in ast.walk(_tree(function)):
+    for node in _nodes(function):
         match node:
             case ast.Call(func=ast.Name(name)):
                 target = known.get(name)
@@ -106,7 +111,7 @@ def _raised(function: FunctionType) -> set[str]:
     """The codes of the `Refused` errors that it raises itself."""
     return {
         code
-        for node in ast.walk(_tree(function))
+        for node in _nodes(function)
         for code in _code_of(node)
         if function.__globals__.get("Refused") is Refused
     }
