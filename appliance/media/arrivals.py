@@ -58,7 +58,7 @@ class Arrivals:
     def waited_for_s(self) -> float:
         """The transit up to which packets are to be played in time; there must be one."""
         late = self._sorted[min(int(len(self._sorted) * IN_TIME), len(self._sorted) - 1)]
-        if len(self._order) >= RISE_PACKETS:
+        if len(self._order) >= RISE_PACKETS and self._order[-1][1] > late:
             latest = (self._order[-number][1] for number in range(1, RISE_PACKETS + 1))
             late = max(late, min(latest))
         return late

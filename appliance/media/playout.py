@@ -253,7 +253,10 @@ class Playout:
             self._append(self._make_up(FRAME_SAMPLES))
             return
         hole = packet.place - self._end
-        if hole <= 0:
+        if hole == 0:
+            self._play(packet, now_s)
+            return
+        if hole < 0:
             self._go_back(packet, now_s)
             return
         excess_s = self.excess_s(now_s)
