@@ -117,6 +117,8 @@ class Machine:
         """What the guest has as /host: each sees what the other writes."""
         self._numbers = iter(range(1, 1 << 31))
         self._answers: dict[int, dict[str, Any]] = {}
+        self._doing: set[int] = set()
+        """The steps that nobody has seen the end of."""
         self._heard = b""
 
     def __enter__(self) -> Self:
@@ -262,6 +264,7 @@ class Machine:
         ours.settimeout(PATIENCE_S)
         self._line = ours
         self._answers.clear()
+        self._doing.clear()
         self._heard = b""
 
     def _begin(self, words: Sequence[str], line: socket.socket) -> None:
@@ -322,6 +325,8 @@ class Machine:
         number = next(self._numbers)
         if self._processor is not None:
             self._processor.move(self.session)
+        self._doing.add(number)
+        self._process.send_signal(signal.SIGCONT)
         try:
             self._line.sendall(json.dumps({"id": number, **what}).encode() + b"\n")
         except OSError as error:
@@ -334,6 +339,10 @@ class Machine:
         while number not in self._answers:
             self._hear(deadline_s)
         answer = self._answers.pop(number)
+        self._doing.discard(number)
+        if self.virtual and not self._doing:
+            # no time passes now, which the guest sees to by a program that is busy (rootfs/lab/agent.py)
+            self._process.send_signal(signal.SIGSTOP)
         if "error" in answer:
             raise MachineError(answer["error"])
         return answer
