@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.parts import thrift
 from tests.parts.leftovers import nothing_left_in_the_loop, nothing_left_in_the_process
@@ -15,11 +14,17 @@ from tests.parts.spreading import spread
 
 __all__ = ["nothing_left_in_the_loop", "nothing_left_in_the_process"]
 
-# a busy machine is slow, and no test is wrong for that
-settings.register_profile(
-    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("patient")
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A busy machine is slow, and no test is wrong for that."""
+    if not config.pluginmanager.has_plugin("hypothesispytest"):
+        return  # the lab's guest does without: to import it takes as long as a call
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,7 +12,8 @@ LONG_S = 1e6
 """By a clock that jumps; poll(2) knows no more than twice that."""
 RUN = "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.flush(); os._exit(code)"
 """The interpreter is not let end: with lgpio loaded it may do so by a fault."""
-
+PLUGINS = "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_PLUGINS=pytest_asyncio.plugin,pytest_timeout"
+"""Whatever comes with a plugin of pytest's, all of hypothesis too, would be compiled anew at each start."""
 
 BUSY = "cd /opt/source; exec /opt/appliance/bin/python -m tests.parts.busydoor"
 UP_S = 600
@@ -28,7 +29,7 @@ def found(lab: Machine, *units: str) -> Found:
 
 def passes(lab: Machine, what: str, limit_s: float = 900) -> None:
     """They pass, none skipped. Nobody looks after coroutines there (asyncio's debug mode): that is dear."""
-    python = f"LAB={EXTENT} /opt/appliance/bin/python -c '{RUN}'"
+    python = f"LAB={EXTENT} {PLUGINS} /opt/appliance/bin/python -c '{RUN}'"
     options = (
         "-p no:cacheprovider -o asyncio_debug=false -q --tb=short --durations=20 --durations-min=1"
     )
