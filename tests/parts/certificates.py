@@ -37,8 +37,11 @@ class Files:
 class Authority:
     """A certificate authority; `file` is what those are given who are to trust it."""
 
-    def __init__(self, directory: Path, name: str) -> None:
-        self._directory = directory
+    def __init__(
+        self, directory: Path, name: str, *, lasts: dt.timedelta = dt.timedelta(days=2)
+    ) -> None:
+        """Its certificates, and its own, are good for as long as `lasts`."""
+        self._directory, self._lasts = directory, lasts
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
@@ -54,7 +57,7 @@ class Authority:
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, host: str, *, begins: dt.timedelta = dt.timedelta(days=-1)) -> Files:
-        """A certificate for a name or an address, good for two days from `begins` on, counted from now."""
+        """A certificate for a name or an address, good from `begins` on, counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         is_address = host.replace(".", "").isdigit()
@@ -91,5 +94,5 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(begin)
-            .not_valid_after(begin + dt.timedelta(days=2))
+            .not_valid_after(begin + self._lasts)
         )

@@ -11,12 +11,14 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import paho.mqtt.subscribe as subscribe
 import pytest
 from aiortc.rtp import RtpPacket
 
+from tests.lab.within.night import night_of, taken
 from tests.lab.within.unit import SMALL, overheard, shell, started
 from tests.parts.certificates import Authority
 from tests.parts.faraway import Overheard
@@ -47,6 +49,7 @@ LATE_S = 0.16
 correct another by. The time in which all of that is done is none, by this clock."""
 COMES = {2: 0.9, 5: 0.85, 20: 0.9}
 """How many packets of the door's voice reach her: at the worst loss each is sent twice."""
+OUT_S = 8
 GIVEN_UP_S = 30
 """Without its peer a call is given up after so long."""
 
@@ -68,7 +71,7 @@ def wire() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def broker(wire: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     folder = tmp_path_factory.mktemp("broker")
-    authority = Authority(folder, "authority")
+    authority = Authority(folder, "authority", lasts=timedelta(days=3650))
     files = authority.issue(HERE)
     Path("/etc/appliance/broker.pem").write_bytes(authority.file.read_bytes())
     one = Mosquitto(
@@ -235,7 +238,7 @@ async def test_a_cable_that_is_pulled_out_and_put_in_again(unit: Mosquitto) -> N
     async with at_the_door(unit) as (door, alice):
         plug("down")
         await door.until("connection_lost")
-        await asyncio.sleep(15)
+        await asyncio.sleep(OUT_S)
         plug("up")
         await door.until("connection_restored")
         await door.until_mqtt(True)
@@ -259,6 +262,11 @@ async def test_a_cable_that_is_out_for_a_minute(unit: Mosquitto) -> None:
         await talk(door, alice)
         await alice.leaves()
         await door.until("call_ended")
+
+
+async def test_calls_one_after_the_other_leave_nothing(unit: Mosquitto) -> None:
+    """A year passes between two of them, and while they talk."""
+    await night_of(unit.port, taken(), {})
 
 
 async def test_a_stop_in_a_call_is_polite(unit: Mosquitto) -> None:
