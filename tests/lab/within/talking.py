@@ -160,7 +160,7 @@ async def hears(alice: Phone) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             alice.media.samples.clear()
-            await alice.media.until(lambda: len(alice.media.samples) > 50)
+            await alice.media.until(lambda: len(alice.media.samples) > 25)
             if abs(alice.media.tone_hz() - DOOR_HZ) < 10:
                 return
 
