@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -48,6 +49,16 @@ def short_stacks() -> Iterator[None]:
 def looked_over_once() -> None:
     """What was there before a file's first test is not looked at after each of its tests."""
     thrift.look_no_more()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """While tests are found nothing is looked for that is garbage: all of it stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
