@@ -161,7 +161,8 @@ class Machine:
         """
         seen = f"out=$({command}) && [[ $out == *{shlex.quote(holds)}* ]]"
         # by a clock that jumps a look costs more than the wait for it: long waits have few of them
-        longer = "tenths=$(( ++looks * looks / 8 + 1 ))" if self.virtual else "tenths=1"
+        growing = "tenths=$(( ++looks * looks * looks / 16 + 1 ))"
+        longer = growing if self.virtual else "tenths=1"
         pause = "sleep $(( tenths / 10 )).$(( tenths % 10 ))"
         return self.check(f'until {seen}; do {longer}; {pause}; done; printf %s "$out"', timeout)
 

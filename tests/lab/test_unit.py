@@ -35,8 +35,6 @@ patterns = {{{LIT}}}
 """A pulse that is longer than a daemon lives here, and a light that is lit while there is one."""
 CAMERA, NONE = 'device = "0"', 'device = "test-card"'
 """To find out about a camera is a third of what a start costs, and there are four; calls have it."""
-BARE = 'import sys; sys.modules["appliance.media.equipment"] = None\n'
-"""Python reads it at its start (site.py): from then on a daemon has no media, which is most of a start."""
 SOONER = '    systemd.notify("WATCHDOG_USEC=200000")\n'
 """What a container does to wait no half minute. Here the unit's own limit is waited for, in no time."""
 OWN = {"disk": ("b", 98, 0), "screen": ("c", 29, 0)}
@@ -105,9 +103,7 @@ def machine(spare: Machine) -> Iterator[Guest]:
     guest.as_shipped()
     guest.run("ip link delete near")
     guest.put(FILE, before)
-    made = (
-        f"{SITE}/hanging.py {SITE}/*.pth {HOOK} {MORE} /etc/credstore/* /etc/credstore.encrypted/*"
-    )
+    made = f"{SITE}/hanging.py {SITE}/source.pth {HOOK} {MORE} /etc/credstore/* /etc/credstore.encrypted/*"
     guest.run(f"rm -f {made}; systemctl reset-failed")
 
 
@@ -167,8 +163,6 @@ def test_it_is_ready_when_its_devices_are_in_its_hand(alone: Guest) -> None:
 
 def test_who_is_killed_releases_relay_and_light_and_is_back(alone: Guest) -> None:
     """In mid-pulse: lines keep their level until the unit's last word, before anything is started anew."""
-    if EXTENT is Extent.SHORT:
-        alone.put(f"{SITE}/bare.pth", BARE)
     before, restarts = alone.shows("MainPID"), int(alone.shows("NRestarts"))
     alone.run(f"{APPLIANCE} ctl unlock relay=door")
     alone.until(f"grep -q 1 {LIGHT} && grep -q 1 {RELAY}")  # it answers a press by a wink

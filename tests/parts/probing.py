@@ -33,7 +33,6 @@ ADDR_NO_RANDOMIZE = 0x0040000
 AF_BLUETOOTH = 31
 """Where Python was built without it."""
 PR_GET_NO_NEW_PRIVS, PR_CAPBSET_READ = 39, 23
-KEYCTL_JOIN_SESSION_KEYRING = 1
 IPC_PRIVATE, IPC_RMID = 0, 0
 CALL_NUMBERS = {
     "x86_64": {"init_module": 175, "perf_event_open": 298, "bpf": 321},
