@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 
 import psutil
 import pytest
@@ -54,6 +55,12 @@ def test_files_come_as_they_went(lab: Machine) -> None:
     assert lab.run("cmp /host/beside /run/put/there").ok
     with pytest.raises(MachineError, match="No such file"):
         lab.get("/run/nowhere")
+
+
+@pytest.mark.thorough
+def test_nothing_is_compiled_when_it_is_started(lab: Machine) -> None:
+    told = lab.check("/opt/appliance/bin/python -v -c 'import aiortc, aiohttp, numpy, pytest' 2>&1")
+    assert re.findall(r"(?m)code object from [^'\n]+$", told) == []
 
 
 def test_a_door_has_pins_sound_and_a_camera(lab: Machine) -> None:
