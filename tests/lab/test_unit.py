@@ -142,23 +142,24 @@ test_who_grows_without_end_is_ended = pytest.mark.thorough(
 # -------------------- what it tells, and what it survives
 
 
-test_a_secret_is_for_the_service_alone = elsewhere.test_a_secret_is_for_the_service_alone
-test_who_may_use_the_local_socket = elsewhere.test_who_may_use_the_local_socket
-
-
-def test_it_is_ready_when_its_devices_are_in_its_hand(alone: Guest) -> None:
+def test_it_is_ready_when_its_devices_are_in_its_hand(machine: Guest) -> None:
     """A press is heard from the moment in which systemd has started it; one that is older is none."""
-    assert [alone.shows("ActiveState"), alone.shows("Type")] == ["active", "notify"]
-    assert alone.shows("StatusText") != "", "it has told how it is"
+    machine.begin()
     pressed = "echo pull-down > /run/lab-pins/sim_gpio17/pull"
-    alone.run(f"systemctl restart appliance && {pressed}")
-    alone.until(f"test -S {SOCKET} && echo there")
-    alone.until(f"{APPLIANCE} events", holds="call_button_clicked")
-    status = alone.run(f"{APPLIANCE} status").out
+    machine.run(f"systemctl restart appliance && {pressed}")
+    assert [machine.shows("ActiveState"), machine.shows("Type")] == ["active", "notify"]
+    assert machine.shows("StatusText") != "", "it has told how it is"
+    machine.until(f"test -S {SOCKET} && echo there")
+    machine.until(f"{APPLIANCE} events", holds="call_button_clicked")
+    status = machine.run(f"{APPLIANCE} status").out
     assert '"failures": {}' in status
     assert '"faults": {}' in status
-    alone.run("echo pull-up > /run/lab-pins/sim_gpio17/pull")
-    alone.until("systemctl show -P StatusText appliance", holds="broker offline")
+    machine.run("echo pull-up > /run/lab-pins/sim_gpio17/pull")
+    machine.until("systemctl show -P StatusText appliance", holds="broker offline")
+
+
+test_a_secret_is_for_the_service_alone = elsewhere.test_a_secret_is_for_the_service_alone
+test_who_may_use_the_local_socket = elsewhere.test_who_may_use_the_local_socket
 
 
 def test_who_is_killed_releases_relay_and_light_and_is_back(alone: Guest) -> None:
