@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from shlex import quote
 
 from appliance.owner.baggage import ETC, OF_BROKER, OF_DAEMON, UNIT, Baggage
-from appliance.owner.card import HOSTNAME, ZONE
+from appliance.owner.card import HOSTNAME, ZONE, is_zone
 from appliance.owner.places import Places
 
 ACCOUNTS, PAGES = "appliance-accounts.socket", "appliance-broker-pages.path"
@@ -40,14 +40,7 @@ def commands(content: Baggage, places: Places, accounts_socket: str | None) -> I
         yield f"sudo hostnamectl set-hostname {host}"
         if (places.root / "usr/sbin/avahi-daemon").exists():
             yield "sudo systemctl try-restart avahi-daemon"  # it asks for the name once
-    if (
-        zone := content.files.get(f"{ETC}/{ZONE}")
-    ) is not None:  # of an image, which alone reads it
-        if places.is_image:
-            yield "sudo systemctl restart appliance-zone"
-        else:
-            name = zone.data.decode("utf-8", "replace").partition("\n")[0].strip()
-            yield f"sudo timedatectl set-timezone {quote(name)}"
+    yield from _zone(content, places)
     helpers = [*_helpers(content, accounts_socket)]
     missing = [*_missing(helpers, places)]
     yield from missing
@@ -60,6 +53,17 @@ def commands(content: Baggage, places: Places, accounts_socket: str | None) -> I
     if content.has_broker:
         yield "sudo systemctl restart mosquitto"
     yield "sudo systemctl restart appliance && sudo appliance doctor"
+
+
+def _zone(content: Baggage, places: Places) -> Iterator[str]:
+    """An image has it in a file, and reads it."""
+    kept = content.files.get(f"{ETC}/{ZONE}")
+    if kept is None:
+        return
+    if places.is_image:
+        yield "sudo systemctl restart appliance-zone"
+    elif is_zone(zone := kept.data.decode("ascii", "replace").strip()):
+        yield f"sudo timedatectl set-timezone {zone}"
 
 
 def _helpers(content: Baggage, accounts_socket: str | None) -> Iterator[str]:

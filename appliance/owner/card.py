@@ -113,15 +113,16 @@ def read(file: Path) -> Said:
 
 
 def _of_zone(zone: str | None) -> Iterator[str]:
-    """As the image's `zone` asks, which puts the machine into it at each start."""
-    if zone is None or (re.fullmatch(r"[\w+-][\w/+-]*", zone, re.ASCII) and _is_zone(ZONES / zone)):
-        return
-    yield f"zone: {zone!r} is no time zone of {ZONES}, such as 'Europe/Berlin'"
+    if zone is not None and not is_zone(zone):
+        yield f"zone: {zone!r} is no time zone of {ZONES}, such as 'Europe/Berlin'"
 
 
-def _is_zone(file: Path) -> bool:
+def is_zone(name: str) -> bool:
+    """Whether this machine knows that time zone, as the image's `zone` asks, which puts it into it."""
+    if not re.fullmatch(r"[\w+-][\w/+-]*", name, re.ASCII):
+        return False
     try:
-        with file.open("rb") as data:
+        with (ZONES / name).open("rb") as data:
             return data.read(4) == b"TZif"  # tzfile(5)
     except OSError:
         return False

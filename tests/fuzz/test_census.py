@@ -66,6 +66,10 @@ TESTED: dict[str, tuple[str, str]] = {
     "media.playout": (PARSERS, "test_packets_of_opus"),
     "media.seams.receiving": (PARSERS, "test_packets_of_sound"),
     "media.voice_packets": (PARSERS, "test_packets_of_sound"),
+    "owner.afterwards": (
+        "../owner/test_afterwards.py",
+        "test_what_is_no_time_zone_is_nothing_to_be_typed",
+    ),
     "owner.baggage": (
         "../owner/test_restoring.py",
         "test_what_is_sealed_and_makes_no_sense_is_refused_too",

@@ -170,3 +170,12 @@ def test_a_device_is_in_the_time_zone_of_the_one_in_whose_place_it_is(tmp_path: 
         "sudo timedatectl set-timezone Europe/Berlin",
         START,
     ]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [b"", b"\n", b"Europe/Berln\n", b"Europe/Berlin\nUTC\n", b"\xff", b"x; reboot", b"a" * 9000],
+)
+def test_what_is_no_time_zone_is_nothing_to_be_typed(kept: bytes, tmp_path: Path) -> None:
+    content = Baggage("door", "kid", HERE, "0", 1, files={"etc/zone": packed(kept, 0o644)})
+    assert not any("timedatectl" in line for line in commands(content, package(tmp_path), None))
