@@ -60,7 +60,8 @@ def test_who_ends_it_or_closes_its_terminal_leaves_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", BUILDS],
+        # who plays the tests may have been told to outlive its terminal
+        ["env", "--default-signal=HUP,TERM,INT", sys.executable, "-c", BUILDS],
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
