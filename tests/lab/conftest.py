@@ -31,7 +31,7 @@ NIGHTS = {
 """Whose tests take `night`, and whose take the `spare` machine or one of their own: each has a worker.
 
 There are three machines for two processors because two would not be done at the same time. Who has one of
-its own is played before `spare` has begun, by its name: time stands still there by a program that is busy.
+its own is played before `spare` has begun, by its name.
 """
 ALONE = "[breaking]"
 """What of `test_calls.py` waits for so long that it has another such machine, where all is played."""

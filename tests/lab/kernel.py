@@ -9,7 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.lab.archive import SUITE, NotThere, NotToBeHad, download
+from tests.lab.archive import SUITE, NotThere, download
 from tests.lab.stock import PLACE, CannotBuildHere, Item, digest, enough, run, say
 
 CONFIG = PLACE / "kernel.config"
@@ -86,7 +86,8 @@ SLOWER = _item(Item, "the slower kernel (Linux as a program)", SOURCES[1:])
 def kernel(*, anew: bool = False) -> Path:
     """The program. Raises CannotBuildHere, and RuntimeError with what the compiler said.
 
-    Where the faster one was not there the slower is kept, and once a day the other is looked for `anew`.
+    Where the faster one was not there the slower is kept, and once a day the other is looked for `anew`;
+    whatever comes of that, there is a kernel.
     """
     quick, slow = (partial(_ours, *one) for one in SOURCES)
     has_slow = SLOWER.is_there and not KERNEL.path.exists()
@@ -94,7 +95,7 @@ def kernel(*, anew: bool = False) -> Path:
         return SLOWER.get(slow)
     try:
         return KERNEL.get(quick)
-    except (NotToBeHad, OtherSource, CannotBuildHere) as reason:
+    except (RuntimeError, OtherSource, CannotBuildHere) as reason:
         if not has_slow and not isinstance(reason, NotThere | OtherSource):
             raise
         say(f"another kernel is taken, that is slower: {reason}")

@@ -80,9 +80,14 @@ def test_a_mirror_that_is_busy_makes_nobody_s_kernel_slower(
 
 
 @pytest.mark.parametrize(
-    "reason", [BUSY, CannotBuildHere("1.0 GB are free in /, and 5 are needed")]
+    "reason",
+    [
+        BUSY,
+        CannotBuildHere("1.0 GB are free in /, and 5 are needed"),
+        RuntimeError("the compiler failed"),
+    ],
 )
-def test_who_has_the_slower_goes_on_without_a_network(
+def test_who_has_the_slower_goes_on_where_the_faster_cannot_be_built(
     archive: Archive, reason: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive.refuses[FAST] = NONE
