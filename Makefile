@@ -24,6 +24,9 @@ LINTED := $(CODE) image-build .ci
 # Debian's on a Pi. Elsewhere its source, on a stand-in for libcamera, without what it needs compilers for
 PICAMERA2 := picamera2==0.3.38
 
+# CI has it sooner by another program, which knows nothing of a computer's own settings for pip (as piwheels on a Pi)
+INSTALL := $(if $(CI),.ci/install,$(BIN)/python -m pip install --quiet)
+
 # the versions that this commit was tested with, for what is installed and for what builds it
 export PIP_CONSTRAINT := $(PINS)
 export PIP_BUILD_CONSTRAINT := $(CONSTRAINTS)
@@ -51,32 +54,37 @@ HANGS := -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
 	@$(call play,$(HANGS) --no-loadscope-reorder $(APART) $(TESTS))
 
-play = $(BIN)/pytest -n $(WORKERS) --dist loadscope $(1) || { [ $$? = 1 ] && \
+# each with what failed of it by itself, as two are played beside one another
+FAILED = .pytest_cache/$@
+play = $(BIN)/pytest -n $(WORKERS) --dist loadscope -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
-  $(BIN)/python .ci/replay.py $(BIN)/pytest $(1); }
+  $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1); }
 
-# In CI what the lab is made of is there before the tests begin, which a busy processor might disturb; and it is
-# played whatever failed before it.
+# In CI types and what is unhurried of the lab go on beside the tests, by what these leave of the processors; the
+# rest of it is played after them, whatever failed before it.
 BUILD_LAB := $(BIN)/python -m tests.lab
+BESIDE := .cache/lab-beside
 check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where it has been built
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
-	@failed=0; $(MAKE) --no-print-directory $(if $(CI),-j2) types tested || failed=$$?; \
+	@rm -f $(BESIDE); failed=0; $(MAKE) --no-print-directory $(if $(CI),-j3) types test $(if $(CI),lab-beside) || failed=$$?; \
 	[ $$failed = 0 ] || [ -n "$(CI)" ] || exit $$failed; \
 	$(BUILD_LAB) $(if $(CI),,--there); case $$? in \
-	  0) $(MAKE) --no-print-directory lab || failed=$$? ;; \
+	  0) $(MAKE) --no-print-directory lab $$([ ! -e $(BESIDE) ] || echo "PART=not unhurried") || failed=$$? ;; \
 	  3) echo "the lab is SKIPPED: this computer does not allow it, see above" ;; \
 	  4) echo "the lab is SKIPPED: it has not been built on this computer (make lab: some minutes, once)" ;; \
 	  *) exit 1 ;; esac; exit $$failed
 
 # one after the other, as one wants to be told of a fault; in CI beside one another, since nobody waits for either
-.PHONY: types tested
+.PHONY: types lab-beside
 types:
-	$(BIN)/mypy $(CODE)
+	$(if $(CI),.ci/beside) $(BIN)/mypy $(CODE)
 
-tested:
-	@[ -z "$$CI" ] || $(BUILD_LAB) || echo "the tests go first; then it is tried once more"
-	@$(MAKE) --no-print-directory test
+# what it says is shown when it has ended; what could not be built is tried once more after the tests
+lab-beside: $(TEST)
+	@mkdir -p $(dir $(BESIDE)); failed=0; { .ci/beside $(BUILD_LAB) && touch $(BESIDE) && \
+	  { .ci/beside $(MAKE) --no-print-directory lab PART=unhurried || failed=$$?; }; } > $(BESIDE).log 2>&1; \
+	cat $(BESIDE).log; exit $$failed
 
 # whoever names some of it has all of that
 NAMED := $(filter tests/lab%,$(TESTS))
@@ -86,7 +94,7 @@ lab: WORKERS = $(if $(filter-out short,$(LAB)),4,3)
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=all for all of it, LAB=long
 	@$(BUILD_LAB)
 	@$(BIN)/python -m tests.lab.extent $(NAMED)
-	@$(call play,--durations=8 $(or $(NAMED),tests/lab))
+	@$(call play,--durations=8 $(if $(PART),-m "$(PART) and not hardware") $(or $(NAMED),tests/lab))
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -184,14 +192,14 @@ $(PINS): $(VENV)/bin/python $(CONSTRAINTS) look
 
 $(DEMO): $(PINS) pyproject.toml
 	@echo "Setting up in $(VENV): half a minute, and longer on a Pi."
-	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
+	@$(INSTALL) -e '.[$(EXTRAS)]'
 	@touch $@
 
 $(TEST): $(PINS) pyproject.toml
 	@echo "Setting up in $(VENV), with what the tests need: a minute."
-	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test]'
+	@$(INSTALL) -e '.[$(EXTRAS),test]'
 	@$(BIN)/python -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("libcamera"))' \
-	  || $(BIN)/python -m pip install --quiet --no-deps $(PICAMERA2)
+	  || $(INSTALL) --no-deps $(PICAMERA2)
 	@touch $@ $(DEMO)
 
 # -------------------- what only the tests want, and Debian has
@@ -205,12 +213,12 @@ HEADERS = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("
 
 $(ALSA): $(TEST)
 	@.ci/packages gcc $(HEADERS)/Python.h:python3-dev /usr/include/alsa/asoundlib.h:libasound2-dev
-	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test,pi]' && touch $@ \
+	@$(INSTALL) -e '.[$(EXTRAS),test,pi]' && touch $@ \
 	  || echo "pyalsaaudio cannot be installed, and the tests with ALSA are skipped"
 
 # what looks for inputs by coverage: where it is asked for, and there is a wheel of it
 $(ATHERIS): $(TEST)
-	@$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS),test,fuzz]' && touch $@
+	@$(INSTALL) -e '.[$(EXTRAS),test,fuzz]' && touch $@
 
 packages: $(ALSA)
 	@.ci/packages mosquitto openssl sfdisk:fdisk mcopy:mtools rauc mksquashfs:squashfs-tools systemd-socket-activate:systemd systemd-nspawn:systemd-container chromium libopus.so.0:libopus0 ip:iproute2 nft:nftables turnserver:coturn ffprobe:ffmpeg Xvfb:xvfb libSDL2-2.0.so.0:libsdl2-2.0-0 espeak-ng strace argparse-manpage:python3-argparse-manpage rst2man:python3-docutils man:man-db $(FAKETIME):libfaketime $(CJK_FONT):fonts-droid-fallback

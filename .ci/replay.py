@@ -1,6 +1,8 @@
 """Plays the tests that have failed beside others once more, alone, and names those that then pass.
 
-    replay.py PYTEST ARGUMENT..
+    replay.py CACHE PYTEST ARGUMENT..
+
+CACHE is the folder in which pytest has noted what failed.
 
 Real sound and pictures do not wait for a busy machine, so what fails beside others and not alone fails
 nobody's change; it is named at the very end. But a promise that is broken once in ten fails once, too: the
@@ -14,7 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-FAILED = Path(".pytest_cache/v/cache/lastfailed")
+FAILED = Path("v/cache/lastfailed")
+"""In pytest's cache."""
 RARE = (
     "tests/chaos/",
     "tests/fuzz/",
@@ -27,9 +30,10 @@ RARE = (
 the network and of browsers are forgiven: a busy machine misses limits that are the product's own."""
 
 
-def failed() -> set[str]:
+def failed(cache: Path) -> set[str]:
     """The tests that failed when they were played last."""
-    return set(json.loads(FAILED.read_text())) if FAILED.exists() else set()
+    file = cache / FAILED
+    return set(json.loads(file.read_text())) if file.exists() else set()
 
 
 def report(once: set[str], rare: set[str]) -> list[str]:
@@ -44,12 +48,12 @@ def report(once: set[str], rare: set[str]) -> list[str]:
     return lines
 
 
-def main(pytest: str, *arguments: str) -> int:
+def main(folder: str, pytest: str, *arguments: str) -> int:
     """Exit status of the second play; 1 where it forgives what is not to be forgiven."""
-    before = failed()
-    again = ["--last-failed", "--last-failed-no-failures", "none"]
+    before = failed(cache := Path(folder))
+    again = ["--last-failed", "--last-failed-no-failures", "none", "-o", f"cache_dir={folder}"]
     status = subprocess.run([pytest, *again, *arguments], check=False).returncode
-    once = before - failed()
+    once = before - failed(cache)
     rare = {one for one in once if one.startswith(RARE)}
     print(*report(once, rare), sep="\n", flush=True)
     return status or int(bool(rare))

@@ -45,7 +45,7 @@ def test_what_fails_once_is_named_and_what_fails_again_fails(tmp_path: Path) -> 
         )
 
     assert play(program).returncode == 1
-    again = play(sys.executable, ROOT / ".ci" / "replay.py", program)
+    again = play(sys.executable, ROOT / ".ci" / "replay.py", ".pytest_cache", program)
     assert again.returncode == 1
     *_, count, rare, other = again.stdout.splitlines()
     assert count == "FAILED ONCE, and passed when they were played alone: 2"
@@ -61,7 +61,7 @@ def test_what_looks_for_what_is_rare_is_not_forgiven(
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / "test_one.py").write_text(TESTS.split("def test_always")[0])
     plays = Path(sys.executable).with_name("pytest")
-    for words in ([plays], [sys.executable, ROOT / ".ci" / "replay.py", plays]):
+    for words in ([plays], [sys.executable, ROOT / ".ci" / "replay.py", ".pytest_cache", plays]):
         played = subprocess.run(
             [*words, "-p", "no:xdist", "tests"], cwd=tmp_path, capture_output=True, check=False
         )
@@ -72,4 +72,4 @@ def test_the_makefile_plays_it_so() -> None:
     said = subprocess.run(
         ["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert ".ci/replay.py .venv/bin/pytest" in said.stdout
+    assert ".ci/replay.py .pytest_cache/test .venv/bin/pytest" in said.stdout

@@ -35,11 +35,13 @@ its own is played before `spare` has begun, by its name.
 """
 ALONE = "[breaking]"
 """What of `test_calls.py` waits for so long that it has another such machine, where all is played."""
+UNHURRIED = "unhurried"
+"""The mark of what is wrong on no busy computer: it may be played beside everything else."""
 RUNNING: list[Machine] = []
 """The machines of this worker's fixtures."""
-PATIENCE_S = 14_400 if EXTENT is Extent.LONG else 900
-"""A machine boots in seconds, and in minutes where everything else is busy, too; thousands of calls
-take longer."""
+PATIENCE_S = 14_400 if EXTENT is Extent.LONG else 1800
+"""A machine boots in seconds, and in minutes where everything else is busy, too, and goes first; thousands
+of calls take longer."""
 One = TypeVar("One", bound=Machine)
 
 
@@ -123,6 +125,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in ours:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
+        # by its machine's own clock, or without one; and what breaks in calls waits for most of its time
+        if "lab" not in getattr(item, "fixturenames", ()) or item.nodeid.endswith(ALONE):
+            item.add_marker(UNHURRIED)
     if EXTENT is Extent.SHORT:
         left_out = {item for item in ours if item.get_closest_marker(MARK)}
         config.hook.pytest_deselected(items=list(left_out))

@@ -39,7 +39,7 @@ PATIENCE_S = 120.0
 """How much longer its answer may take."""
 
 LESS_URGENT, LEAST_URGENT = 5, 8
-"""The niceness of a machine whose time jumps, and of one that shares a processor: it gets a third."""
+"""By how much a machine is nicer whose time jumps, and one that shares a processor: it gets a third."""
 
 NOT_LONGER = ("setpriv", "--pdeathsig", "KILL")
 """Begins a command that ends with whoever has started it, however that ends."""
@@ -302,7 +302,7 @@ class Machine:
 
     def _yield_to_others(self) -> None:
         """Who has all the time in the world leaves the processors to a machine that goes by the clock."""
-        nice = LEAST_URGENT if self._shares else LESS_URGENT
+        nice = min(os.nice(0) + (LEAST_URGENT if self._shares else LESS_URGENT), 19)
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
         # where each session has its own share, niceness is one's within that (sched(7), autogroup)
