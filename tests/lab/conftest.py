@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.lab.extent import EXTENT, MARK, Extent
+from tests.lab.extent import EXTENT, LEFT_OUT, Extent
 from tests.lab.guest import GUEST, guest
 from tests.lab.kernel import KERNEL, kernel
 from tests.lab.machine import Machine
@@ -23,12 +23,14 @@ TOLD = ROOT / ".cache" / "lab"
 """What a test that failed brings back: console, journal, and the state of the units."""
 NIGHTS = {
     "test_waits.py": "night",
+    "test_another_night.py": "another",
     "test_blackout.py": "spare",
     "test_blackout_update.py": "spare",
     "test_stop.py": "spare",
     "test_unit.py": "spare",
 }
-"""Whose tests take `night`, and whose take the `spare` machine or one of their own: each has a worker.
+"""Whose tests take `night` or `another`, and whose take the `spare` machine or one of their own: each has a
+worker.
 
 There are three machines for two processors because two would not be done at the same time. Who has one of
 its own is played before `spare` has begun, by its name.
@@ -67,6 +69,13 @@ def night() -> Iterator[Machine]:
 def spare() -> Iterator[Machine]:
     """Another `night`, for what is done in small steps: between two it moves to a free processor."""
     with _machine(virtual=True, shares=True) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def another() -> Iterator[Machine]:
+    """Like `night`, for what is played at the same time."""
+    with _machine(virtual=True) as machine:
         yield machine
 
 
@@ -128,10 +137,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # by its machine's own clock, or without one; and what breaks in calls waits for most of its time
         if "lab" not in getattr(item, "fixturenames", ()) or item.nodeid.endswith(ALONE):
             item.add_marker(UNHURRIED)
-    if EXTENT is Extent.SHORT:
-        left_out = {item for item in ours if item.get_closest_marker(MARK)}
-        config.hook.pytest_deselected(items=list(left_out))
-        items[:] = [item for item in items if item not in left_out]
+    marks = LEFT_OUT[EXTENT]
+    left_out = {item for item in ours if any(map(item.get_closest_marker, marks))}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(optionalhook=True)  # the guest's pytest has no xdist

@@ -85,6 +85,12 @@ class Mosquitto:
         """Whether it was started and not killed."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, on the same ports as before, and wait until it listens."""
         with self._log.open("ab") as log:
