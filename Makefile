@@ -56,12 +56,13 @@ test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
 
 # each with what failed of it by itself, as two are played beside one another
 FAILED = .pytest_cache/$@
-play = $(BIN)/pytest -n $(WORKERS) --dist loadscope -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && \
+play = $(BIN)/pytest -n $(WORKERS) --dist loadscope -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && $(call replay,$(1)); }
+replay = [ -z "$(BESIDE_TESTS)" ] && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
-  $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1); }
+  $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1)
 
-# In CI types and what is unhurried of the lab go on beside the tests, by what these leave of the processors; the
-# rest of it is played after them, whatever failed before it.
+# In CI types and the lab go on beside the tests, by what these leave of the processors. After them is played what
+# failed of the lab, or all of it where it could not be built: whatever else has failed.
 BUILD_LAB := $(BIN)/python -m tests.lab
 BESIDE := .cache/lab-beside
 check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where it has been built
@@ -69,32 +70,38 @@ check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where 
 	$(BIN)/ruff check $(LINTED)
 	@rm -f $(BESIDE); failed=0; $(MAKE) --no-print-directory $(if $(CI),-j3) types test $(if $(CI),lab-beside) || failed=$$?; \
 	[ $$failed = 0 ] || [ -n "$(CI)" ] || exit $$failed; \
+	case $$(cat $(BESIDE) 2> /dev/null) in 0) exit $$failed ;; ?*) $(MAKE) --no-print-directory lab-again && exit $$failed; exit 1 ;; esac; \
 	$(BUILD_LAB) $(if $(CI),,--there); case $$? in \
-	  0) $(MAKE) --no-print-directory lab $$([ ! -e $(BESIDE) ] || echo "PART=not unhurried") || failed=$$? ;; \
+	  0) $(MAKE) --no-print-directory lab || failed=$$? ;; \
 	  3) echo "the lab is SKIPPED: this computer does not allow it, see above" ;; \
 	  4) echo "the lab is SKIPPED: it has not been built on this computer (make lab: some minutes, once)" ;; \
 	  *) exit 1 ;; esac; exit $$failed
 
 # one after the other, as one wants to be told of a fault; in CI beside one another, since nobody waits for either
-.PHONY: types lab-beside
+.PHONY: types lab-beside lab-again
 types:
 	$(if $(CI),.ci/beside) $(BIN)/mypy $(CODE)
 
-# what it says is shown when it has ended; what could not be built is tried once more after the tests
+# what it says is shown when it has ended
 lab-beside: $(TEST)
-	@mkdir -p $(dir $(BESIDE)); failed=0; { .ci/beside $(BUILD_LAB) && touch $(BESIDE) && \
-	  { .ci/beside $(MAKE) --no-print-directory lab PART=unhurried || failed=$$?; }; } > $(BESIDE).log 2>&1; \
-	cat $(BESIDE).log; exit $$failed
+	@mkdir -p $(dir $(BESIDE)); { .ci/beside $(BUILD_LAB) && \
+	  { .ci/beside $(MAKE) --no-print-directory lab BESIDE_TESTS=1; echo $$? > $(BESIDE); }; } > $(BESIDE).log 2>&1; \
+	cat $(BESIDE).log
 
 # whoever names some of it has all of that
 NAMED := $(filter tests/lab%,$(TESTS))
 # a machine each: conftest.py there
-lab: export LAB := $(or $(LAB),$(if $(NAMED)$(CI),all))
+lab lab-again: export LAB := $(or $(LAB),$(if $(NAMED)$(CI),all))
+LAB_TESTS = --durations=8 $(or $(NAMED),tests/lab)
 lab: WORKERS = $(if $(filter-out short,$(LAB)),4,3)
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=all for all of it, LAB=long
 	@$(BUILD_LAB)
 	@$(BIN)/python -m tests.lab.extent $(NAMED)
-	@$(call play,--durations=8 $(if $(PART),-m "$(PART) and not hardware") $(or $(NAMED),tests/lab))
+	@$(call play,$(LAB_TESTS))
+
+lab-again: FAILED = .pytest_cache/lab
+lab-again:
+	@$(call replay,$(LAB_TESTS))
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -37,8 +37,6 @@ its own is played before `spare` has begun, by its name.
 """
 ALONE = "[breaking]"
 """What of `test_calls.py` waits for so long that it has another such machine, where all is played."""
-UNHURRIED = "unhurried"
-"""The mark of what is wrong on no busy computer: it may be played beside everything else."""
 RUNNING: list[Machine] = []
 """The machines of this worker's fixtures."""
 PATIENCE_S = 14_400 if EXTENT is Extent.LONG else 1800
@@ -134,9 +132,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in ours:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
-        # by its machine's own clock, or without one; and what breaks in calls waits for most of its time
-        if "lab" not in getattr(item, "fixturenames", ()) or item.nodeid.endswith(ALONE):
-            item.add_marker(UNHURRIED)
     marks = LEFT_OUT[EXTENT]
     left_out = {item for item in ours if any(map(item.get_closest_marker, marks))}
     config.hook.pytest_deselected(items=list(left_out))
