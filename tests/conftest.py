@@ -42,6 +42,7 @@ def short_stacks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if "PYTEST_XDIST_WORKER" in os.environ:
             thrift.short_stacks(patch)
+            thrift.short_work(patch)
         yield
 
 

@@ -1,4 +1,4 @@
-"""Short stacks still name the line, nobody else's become short, and garbage is found as before."""
+"""Short stacks still name the line, nobody else's become short, and what debug mode finds is found."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import gc
 import linecache
 import traceback
 import weakref
+from asyncio import format_helpers
+from asyncio.base_events import BaseEventLoop
 from typing import Any
 
 import pytest
@@ -23,8 +25,8 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def came_from(future: asyncio.Future[Any] | asyncio.Handle) -> traceback.StackSummary:
-    found: traceback.StackSummary = future._source_traceback  # type: ignore[union-attr]
-    return found
+    """As whoever prints it reads it."""
+    return traceback.StackSummary.from_list(future._source_traceback)  # type: ignore[union-attr]
 
 
 async def test_a_future_is_told_by_the_line_that_made_it(whole: pytest.MonkeyPatch) -> None:
@@ -67,6 +69,37 @@ def test_what_is_printed_and_what_is_raised_is_whole(whole: pytest.MonkeyPatch) 
         raises()
     assert [line.name for line in traceback.extract_tb(raised.tb)][-1] == "raises"
     assert len(traceback.extract_tb(raised.tb)) == 2
+
+
+async def test_a_coroutine_is_still_no_callback_and_who_cancels_describes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = BaseEventLoop._check_callback  # type: ignore[attr-defined]
+    monkeypatch.setattr(BaseEventLoop, "_check_callback", getattr(now, "whole", now))
+    thrift.short_work(monkeypatch)
+    loop = asyncio.get_running_loop()
+
+    async def work() -> None: ...
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="coroutines cannot be used with call_soon"):
+            loop.call_soon(work)
+        with pytest.raises(TypeError, match="a callable object was expected"):
+            loop.call_soon(1)  # type: ignore[arg-type]
+
+    described: list[object] = []
+
+    def describe(*what: object) -> str:
+        described.append(what)
+        return ""
+
+    with monkeypatch.context() as patch:
+        patch.setattr(format_helpers, "_format_callback", describe)
+        handles = loop.call_soon(print, "never"), loop.call_later(3600, print, "never")
+        for handle in handles:
+            handle.cancel()
+    assert described == []
+    assert all("cancelled" in repr(handle) and __file__ in repr(handle) for handle in handles)
 
 
 class Ring:

@@ -1,8 +1,9 @@
 """What a run of everything goes without: long stacks of futures, and a look over what was there before.
 
 asyncio's debug mode stays on with all that it finds. Yet it notes for each future and each handle where
-it came from, all frames up to the process's first line, and reads their lines: a third of the time of a
-test with media. Beside others a test does with three; what fails is played again alone, and has all.
+it came from, all frames up to the process's first line, and reads their lines; it describes each handle
+that is cancelled, and asks of each callback anew what a function is: a third of the time of a test with
+media. Beside others a test does with three frames; what fails is played again alone, and has all.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import asyncio.constants
 import gc
 import sys
 import traceback
+from asyncio.base_events import BaseEventLoop
 from collections.abc import Iterable
-from types import FrameType
+from types import BuiltinMethodType, CodeType, FrameType
 from typing import Any
 
 import pytest
@@ -21,10 +23,12 @@ FRAMES = 3
 """Enough to say which line made it: of a task, and of one in a group, some are asyncio's own."""
 
 _Walk = Iterable[tuple[FrameType, int]]
+_Line = tuple[str, int, str, None]
+"""A file, the number of the line and the function, as `traceback.StackSummary.from_list` takes them."""
 
 
-class _Near(list[tuple[FrameType, int]]):
-    """The frames of a note, which is read seldom and made for every future and handle."""
+class _Near(list[_Line]):
+    """The lines of a note, which is read seldom and made for every future and handle."""
 
 
 def short_stacks(patch: pytest.MonkeyPatch) -> None:
@@ -35,33 +39,55 @@ def short_stacks(patch: pytest.MonkeyPatch) -> None:
     """
     walk, extract = traceback.walk_stack, traceback.StackSummary.extract
 
-    def some(frame: FrameType | None) -> _Walk:
+    def some(frame: FrameType | None) -> _Walk | _Near:
         # two frames up is who asked traceback.extract_stack: its own module, where the stack is printed for
         # somebody to read, or a future, which is C and asks in the name of who makes it
         if frame is None or sys._getframe(2).f_globals.get("__name__") == "traceback":
             return walk(frame)
         near = _Near()
         while frame is not None and len(near) < FRAMES:
-            near.append((frame, frame.f_lineno))
+            code = frame.f_code
+            near.append((code.co_filename, frame.f_lineno, code.co_name, None))
             frame = frame.f_back
         return near
 
     def noted(
-        kind: type[traceback.StackSummary], /, frames: _Walk, **how: Any
-    ) -> traceback.StackSummary:
-        if not isinstance(frames, _Near):
-            return extract(frames, **how)
-        return kind(
-            traceback.FrameSummary(
-                frame.f_code.co_filename, line, frame.f_code.co_name, lookup_line=False
-            )
-            for frame, line in frames
-        )
+        kind: type[traceback.StackSummary], /, frames: _Walk | _Near, **how: Any
+    ) -> traceback.StackSummary | _Near:
+        return frames if isinstance(frames, _Near) else extract(frames, **how)
 
     vars(some)["whole"] = walk
     patch.setattr(asyncio.constants, "DEBUG_STACK_DEPTH", FRAMES)
     patch.setattr(traceback, "walk_stack", some)
     patch.setattr(traceback.StackSummary, "extract", classmethod(noted))
+
+
+def short_work(patch: pytest.MonkeyPatch) -> None:
+    """Let a handle that is cancelled be described when somebody asks, and a callback be looked at once.
+
+    That no coroutine is given for a callback is still found: of a function once, whoever gives it.
+    """
+    look = BaseEventLoop._check_callback  # type: ignore[attr-defined]
+    known: dict[int, CodeType] = {}
+
+    def checked(loop: BaseEventLoop, callback: Any, method: str) -> None:
+        if (
+            type(callback) is BuiltinMethodType
+        ):  # of a future or a task, in C: no coroutine function
+            return
+        code = getattr(callback, "__code__", None)
+        if code is None or id(code) not in known:
+            look(loop, callback, method)
+            if code is not None:
+                known[id(code)] = code  # kept, so that its id is nobody else's
+
+    def cancel(handle: Any) -> None:
+        handle._cancelled = True
+        handle._callback = handle._args = None
+
+    vars(checked)["whole"] = look
+    patch.setattr(BaseEventLoop, "_check_callback", checked)
+    patch.setattr(asyncio.Handle, "cancel", cancel)
 
 
 def look_no_more() -> None:
