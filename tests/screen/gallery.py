@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,9 @@ HAIRS = ((60, 40, 30), (25, 20, 20), (190, 150, 90), (110, 60, 40), (90, 90, 95)
 WALLS = ((176, 186, 190), (205, 190, 170), (150, 170, 160), (190, 175, 190), (170, 170, 150))
 
 
+@cache
 def person(number: int, width: int = 640, height: int = 360) -> Pixels:
-    """Somebody in a room, as a camera sees it."""
+    """Somebody in a room, as a camera sees it: drawn once, and not to be written to."""
     pick = number % len(SHIRTS)
     wall = np.array(WALLS[pick]) * np.linspace(1.05, 0.75, height)[:, None]
     image = Image.fromarray(np.repeat(wall[:, None], width, axis=1).clip(0, 255).astype(np.uint8))
