@@ -16,6 +16,8 @@ BELOW_EDGES = {"trust"}
 TRUST_NEEDS = {"config", "whole_file", "state_directory"}
 # what every edge may ask about what comes from outside
 FIREWALL = "firewall"
+# what can have an import in it: no expression has
+STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 # what an edge may know of the core: what it is told and what it reports
 CORE_FOR_EDGES = {"calls.inputs", "calls.effects"}
 
@@ -28,7 +30,9 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 def imported(path: Path) -> Iterator[str]:
     """The modules of this project that a module imports, anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    for node in nodes:
+        nodes += (one for one in ast.iter_child_nodes(node) if isinstance(one, STATEMENTS))
         match node:
             case ast.Import(names):
                 for name in names:
