@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,17 @@ from tests.test_reference import rows
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "configuration.md"
-TEXT = configuration()
+
+
+@cache
+def today() -> str:
+    """What is to stand there."""
+    return configuration()
 
 
 def section(title: str) -> str:
     """What stands below a heading."""
-    return TEXT.split(f"`{title}`\n", maxsplit=1)[1].split("\n## ")[0]
+    return today().split(f"`{title}`\n", maxsplit=1)[1].split("\n## ")[0]
 
 
 def keys(table: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -34,22 +40,22 @@ def keys(table: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 
 def test_the_reference_in_the_documentation_is_todays() -> None:
-    assert DOCS.read_text() == TEXT, "run: python -m appliance.reference docs/configuration.md"
+    assert DOCS.read_text() == today(), "run: python -m appliance.reference docs/configuration.md"
 
 
 def test_every_key_has_a_row_with_its_values_and_its_purpose() -> None:
-    assert len([*rows(TEXT)]) > 120
-    for cells in rows(TEXT):
+    assert len([*rows(today())]) > 120
+    for cells in rows(today()):
         assert len(cells) == 4
         assert all(cells), f"{cells[0]} lacks something"
     for kind in structs.fields(Config):
         # a section with a default is a struct, a table of the owner's names a dict
-        assert f"[{kind.name}" in TEXT
+        assert f"[{kind.name}" in today()
 
 
 def test_every_key_of_the_documented_configuration_is_there() -> None:
     example = tomllib.loads((ROOT / "config" / "appliance.toml").read_text())
-    found = {cells[0] for cells in rows(TEXT)}
+    found = {cells[0] for cells in rows(today())}
     named = [path for path in keys(example) if "patterns" not in path]
     assert len(named) > 60
     assert [path for path in named if f"`{path[-1]}`" not in found] == []
@@ -79,7 +85,7 @@ def test_what_stands_above_a_table_in_the_file_is_in_its_section() -> None:
     assert "Buttons do one action for each gesture" in section("[buttons.<name>]")
     assert "double\\_blink" in section("[leds.<name>]")
     assert "Buttons do" not in section("[leds.<name>]")
-    assert "complete: every key" not in TEXT  # it is said of the file as a whole
+    assert "complete: every key" not in today()  # it is said of the file as a whole
 
 
 def test_what_stands_beside_a_field_goes_before_the_comment_of_the_file() -> None:
@@ -105,7 +111,7 @@ def test_values_are_told_in_words() -> None:
 
 
 def test_the_example_at_its_top_is_a_configuration(tmp_path: Path) -> None:
-    [example] = re.findall(r"^```toml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    [example] = re.findall(r"^```toml\n(.*?)^```", today(), re.MULTILINE | re.DOTALL)
     file = tmp_path / "appliance.toml"
     file.write_text(example)
     assert load(file, {}).call.receiver == "user:alice"
@@ -121,4 +127,4 @@ def test_what_is_no_reference_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"configuration\.md"):
         main([str(tmp_path / "other.md")])
     main([str(tmp_path / "configuration.md")])
-    assert (tmp_path / "configuration.md").read_text() == TEXT
+    assert (tmp_path / "configuration.md").read_text() == today()

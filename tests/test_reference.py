@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,16 @@ from appliance.reference.spelling import said_beside, signature_of, type_of
 from tests.parts.play import Play
 
 DOCS = Path(__file__).parents[1] / "docs" / "events.md"
-TEXT = document()
 ALICE = Address("alice", "phone")
 
 
-def rows(text: str = TEXT) -> Iterator[list[str]]:
+@cache
+def today() -> str:
+    """What is to stand there."""
+    return document()
+
+
+def rows(text: str) -> Iterator[list[str]]:
     """The cells of every row of every table."""
     for line in text.splitlines():
         if line.startswith("| "):
@@ -40,13 +46,13 @@ def rows(text: str = TEXT) -> Iterator[list[str]]:
 
 def row_of(name: str, section: str) -> list[str]:
     """The one row for that name in a section."""
-    part = TEXT.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    part = today().split(f"\n## {section}\n")[1].split("\n## ")[0]
     [found] = [cells for cells in rows(part) if re.match(rf"\[?`{re.escape(name)}`", cells[0])]
     return found
 
 
 def test_the_reference_in_the_documentation_is_todays() -> None:
-    assert DOCS.read_text() == TEXT, "run: python -m appliance.reference docs/events.md"
+    assert DOCS.read_text() == today(), "run: python -m appliance.reference docs/events.md"
 
 
 # -------------------- events
@@ -68,7 +74,7 @@ def is_of(seed: str, document_: str) -> bool:
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_has_its_fields_its_method_its_topic_and_an_example(name: str) -> None:
-    entry = TEXT.split(f"\n#### {name}\n")[1].split("\n#### ")[0].split("\n### ")[0]
+    entry = today().split(f"\n#### {name}\n")[1].split("\n#### ")[0].split("\n### ")[0]
     for field in EVENTS[name].data_fields():
         assert re.search(rf"^- `{field}`: \S", entry, re.MULTILINE), field
     assert f"`on_{name}(" in entry
@@ -84,8 +90,8 @@ def test_an_example_is_what_the_event_is_made_of(name: str) -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    anchors = {line.lstrip("#").strip().lower() for line in TEXT.splitlines() if line[:1] == "#"}
-    links = set(re.findall(r"\(#([^)]*)\)", TEXT))
+    anchors = {line.lstrip("#").strip().lower() for line in today().splitlines() if line[:1] == "#"}
+    links = set(re.findall(r"\(#([^)]*)\)", today()))
     assert len(links) > len(EVENTS)
     assert links <= anchors, links - anchors
 
@@ -186,7 +192,7 @@ def test_a_decision_stands_there_with_its_method_and_its_name_elsewhere(name: st
 
 def test_every_value_of_every_enumeration_stands_there_with_its_meaning() -> None:
     for name, values in catalog()["enums"].items():
-        entry = TEXT.split(f"\n### {name}\n")[1].split("\n### ")[0]
+        entry = today().split(f"\n### {name}\n")[1].split("\n### ")[0]
         cells = {found[0]: found for found in rows(entry)}
         for value in values:
             assert cells[f"`{value}`"][1], f"{name}: {value} has no meaning"

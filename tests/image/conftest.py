@@ -12,7 +12,7 @@ ONE_FOR_ALL = {"machine", "door"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        ours = Path(__file__).parent in item.path.parents
-        if ours and ONE_FOR_ALL & set(getattr(item, "fixturenames", ())):
+        one_for_all = not ONE_FOR_ALL.isdisjoint(getattr(item, "fixturenames", ()))
+        if one_for_all and Path(__file__).parent in item.path.parents:
             reason = "it is started anew by a test, and ends with the module"
             item.add_marker(pytest.mark.leaves("process", "descriptor", reason=reason))
