@@ -62,11 +62,20 @@ class Media:
     """What comes from the other side: frame numbers read from the picture, and the sound."""
 
     def __init__(self) -> None:
-        self.counters: list[int] = []
         self.pictures = 0
         self.latest: VideoFrame | None = None
         self.samples: list[np.ndarray[Any, Any]] = []
         self.changed = asyncio.Condition()
+        self._counters: list[int] = []
+        self._rows: list[bytes] = []
+        """Of pictures whose number nobody has asked for yet."""
+
+    @property
+    def counters(self) -> list[int]:
+        """The numbers of the pictures, of those that have one."""
+        rows, self._rows = self._rows, []
+        self._counters += (number for row in rows if (number := read_row(row)) is not None)
+        return self._counters
 
     async def watch(self, track: MediaStreamTrack) -> None:
         """Receive a track until it ends."""
@@ -78,9 +87,7 @@ class Media:
             if isinstance(frame, VideoFrame):
                 self.pictures += 1
                 self.latest = frame
-                number = read_counter(frame)
-                if number is not None:
-                    self.counters.append(number)
+                self._rows.append(top_row(frame))
             elif isinstance(frame, AudioFrame):
                 pcm = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
                 self.samples.append(pcm.astype(np.float64))
@@ -103,13 +110,19 @@ class Media:
         return float(np.argmax(spectrum[20:]) + 20) * RATE / len(sound)
 
 
-def read_counter(frame: VideoFrame) -> int | None:
+def top_row(frame: VideoFrame) -> bytes:
+    """The brightness of the row that has the number."""
+    luma = frame.planes[0]
+    start = frame.height // 24 * luma.line_size
+    return bytes(memoryview(luma)[start : start + frame.width])
+
+
+def read_row(row: bytes) -> int | None:
     """The number in the top row: 24 bits and their CRC-8, as docs/test-card.md says."""
-    luma = frame.to_ndarray(format="gray")
-    height, width = luma.shape
-    row = luma[height // 24]
-    bits = [int(row[(2 * block + 1) * width // 64] > 127) for block in range(32)]
-    word = int("".join(map(str, bits)), 2)
+    width = len(row)
+    word = 0
+    for block in range(32):
+        word = word << 1 | (row[(2 * block + 1) * width // 64] > 127)
     number, check = word >> 8, word & 0xFF
     crc = 0xFF
     for byte in number.to_bytes(3, "big"):
