@@ -43,14 +43,20 @@ class Numbered:
             raise BadPacket("as was wanted")
         number = int.from_bytes(packet[1:], "big")
         self.decoded.append(number)
-        return np.full(duration(packet), self.value(number), np.int16)
+        return self._sound(duration(packet), self.value(number))
 
     def conceal(self, samples: int, following: bytes | None = None) -> Samples:
         if following is None:
             return np.zeros(samples, np.int16)
         number = int.from_bytes(following[1:], "big") - 1
         self.corrected.append(number)
-        return np.full(samples, self.value(number) // 2, np.int16)
+        return self._sound(samples, self.value(number) // 2)
+
+    @staticmethod
+    def _sound(samples: int, value: int) -> Samples:
+        sound = np.empty(samples, np.int16)
+        sound.fill(value)
+        return sound
 
     def value(self, number: int) -> int:
         return 1 if self._quiet else 1000 + 2 * (number % 10_000)
@@ -215,4 +221,4 @@ def _pull(heard: Heard, now_s: float, came: dict[int, float], samples: int, firs
     heard.at_s.append(now_s)
     heard.delay_s.append(playout.delay_s(began_s))
     heard.excess_s.append(playout.excess_s(began_s))
-    heard.made_up.append(int(np.count_nonzero(frame == 0)) > FRAME_SAMPLES // 2)
+    heard.made_up.append(int(np.count_nonzero(frame)) < FRAME_SAMPLES // 2)
