@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cache
 from types import NoneType
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
@@ -43,6 +44,8 @@ class Command(Struct, frozen=True):
 
 COMMANDS: dict[str, type[Command]] = {}
 """Every command by its name."""
+
+_hints = cache(get_type_hints)
 
 C = TypeVar("C", bound=Command)
 
@@ -358,7 +361,7 @@ def parse_command(name: str, args: Mapping[str, object], *, texts: bool = False)
         if field.required and field.name not in args:
             raise ValueError(f'{name} needs the argument "{field.name}"')
     make: Callable[..., Command] = kind
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     return make(
         **{
             argument: _read(f"{argument} of {name}", value, hints[argument], texts=texts)
