@@ -266,5 +266,5 @@ async def _from(play: Play, outlet: str, stage: Stage) -> None:
 for _outlet in OUTLETS:
     for _play in PLAYS:
         _scene = partial(_from, _play, _outlet)
-        _house = "bare" if _play is refused else "house"
+        _house = "bare" if _play is refused else "commanded"
         SCENES.setdefault(_house, {})[f"{_play.__name__}_from_{_outlet}"] = _scene

@@ -88,6 +88,7 @@ def same(config: Config) -> Config:
 
 HOUSES: dict[str, Callable[[Config], Config]] = {
     "house": same,
+    "commanded": same,
     "bare": bare,
     "quiet": quiet,
     "broken": broken,
@@ -96,7 +97,7 @@ HOUSES: dict[str, Callable[[Config], Config]] = {
 }
 
 
-def devices(name: str) -> dict[str, Any]:
+def standins(name: str) -> dict[str, Any]:
     """What stands in for the devices of a house."""
     if name != "broken":
         return {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
@@ -50,6 +51,7 @@ ENUMERATIONS: dict[str, type[StrEnum]] = {
 }
 """Every enumeration of the vocabulary, by its name there."""
 
+_hints = cache(get_type_hints)
 _NAMES = {found: name for name, found in ENUMERATIONS.items()}
 
 
@@ -73,14 +75,14 @@ def values_of_event(item: Mapping[str, Any]) -> Iterator[str]:
     event = EVENTS[str(item["type"]).removeprefix("appliance.")]
     if event.NAME.startswith("local_") and item["data"]["type"] is not None:
         yield f"cause:{item['data']['type']}"
-    hints = get_type_hints(event)
+    hints = _hints(event)
     for name in event.data_fields():
         yield from values(item["data"][name], hints[name])
 
 
 def values_of_command(command: Command) -> Iterator[str]:
     """The rows of the enumeration values that stand in a command's arguments."""
-    hints = get_type_hints(type(command))
+    hints = _hints(type(command))
     for name in command.arguments():
         yield from values(getattr(command, name), hints[name])
 
@@ -105,7 +107,7 @@ def values(value: Any, hint: Any) -> Iterator[str]:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         yield f"enum:{_NAMES[hint]}={hint(value)}"
     elif isinstance(hint, type) and issubclass(hint, Struct):
-        hints = get_type_hints(hint)
+        hints = _hints(hint)
         for name, entry in value.items():
             yield from values(entry, hints[name])
     elif get_origin(hint) is tuple:
