@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import av
+from av.video.reformatter import VideoReformatter
 
 from appliance.media.base import AccessUnit, SourceFailed
 from appliance.media.encoding import H264Encoder
@@ -127,15 +128,16 @@ class FrameEncoder:
         self, deliver: Callable[[AccessUnit], None], failed: Callable[[SourceFailed], None]
     ) -> None:
         try:
+            converter = VideoReformatter()  # a picture's own would be prepared for each
             last_s = 0.0
             while (frame := self._next(last_s)) is not None:
                 last_s = time.monotonic()
-                deliver(self._encode(frame, int(last_s * 1e6)))
+                deliver(self._encode(frame, int(last_s * 1e6), converter))
         except Exception as fault:
             logger.exception("the screen's encoder stopped")
             failed(SourceFailed(DeviceException.GENERIC, f"the screen's encoder stopped: {fault}"))
 
-    def _encode(self, frame: Rgb, pts_us: int) -> AccessUnit:
+    def _encode(self, frame: Rgb, pts_us: int, converter: VideoReformatter) -> AccessUnit:
         encoder = self._h264
         assert encoder is not None  # it outlives the thread
         if (encoder.width, encoder.height) != (self.width, self.height):
@@ -145,7 +147,8 @@ class FrameEncoder:
                 encoder.request_keyframe()
             self._keyframe_wanted = False
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-        return encoder.encode(picture.reformat(encoder.width, encoder.height, "yuv420p"), pts_us)
+        planar = converter.reformat(picture, encoder.width, encoder.height, "yuv420p")
+        return encoder.encode(planar, pts_us)
 
     def _next(self, last_s: float) -> Rgb | None:
         """Wait for what is to be encoded next; None: nothing any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
@@ -20,10 +21,23 @@ FF_QP2LAMBDA = 118
 """libavutil's unit of quality."""
 
 
-def rgb(frame: VideoFrame) -> Rgb:
-    """Height x width x 3, a copy."""
-    # with a converter of its own: a frame's is one for all threads, and two at once end the process
-    picture = VideoReformatter().reformat(frame, format="rgb24")
+class _Own(threading.local):
+    """Of a thread: a frame's converter is one for all threads, and two at once end the process."""
+
+    def __init__(self) -> None:
+        self.converter = VideoReformatter()
+
+
+_own = _Own()
+
+
+def rgb(frame: VideoFrame, converter: VideoReformatter | None = None) -> Rgb:
+    """Height x width x 3, a copy.
+
+    To prepare a converter for a size takes several times as long as a picture. Whoever converts many of one
+    size has one for them, and never two threads at it; else it is this thread's, which the last size fits.
+    """
+    picture = (converter or _own.converter).reformat(frame, format="rgb24")
     return cast("Rgb", np.ascontiguousarray(picture.to_ndarray()))
 
 

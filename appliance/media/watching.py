@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from appliance.media.stills import rgb
 
 if TYPE_CHECKING:
     from appliance.media.base import Rgb
@@ -53,6 +55,7 @@ class View:
         self._interval_s = 1 / framerate
         self._latest: VideoFrame | None = None
         self._came = asyncio.Event()
+        self._converter = VideoReformatter()
 
     async def run(self, track: MediaStreamTrack) -> None:
         """Until the track ends; to be cancelled before."""
@@ -81,9 +84,4 @@ class View:
             self._came.clear()
             assert self._latest is not None
             due_s = max(due_s, loop.time() - self._interval_s) + self._interval_s
-            self._show(await asyncio.to_thread(rgb, self._latest))
-
-
-def rgb(frame: VideoFrame) -> Rgb:
-    """A decoded picture as red, green and blue, in an array of its own."""
-    return np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+            self._show(await asyncio.to_thread(rgb, self._latest, self._converter))

@@ -15,7 +15,7 @@ from appliance.media.base import AccessUnit, SourceFailed, VideoSource
 from appliance.media.card import Card, read_counter
 from appliance.media.feeding import FrameEncoder
 from appliance.media.pacing import Paced
-from appliance.media.watching import rgb
+from appliance.media.stills import rgb
 from tests.media.videosource import VideoSourceContract
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
 from appliance.media.card import Card, read_counter
 from appliance.media.stills import jpeg, rgb
@@ -41,6 +43,15 @@ def test_raw_pictures_are_red_green_and_blue_in_full_range() -> None:
     assert red[0] > 150 > 60 > max(red[1:]), "the sixth bar"
     card.draw(0, "12:34:56", 0)
     assert picture[5, 5, 0] > 250, "it is a copy"
+
+
+def test_a_converter_of_many_pictures_takes_another_size_too() -> None:
+    pictures = [Card(*size).draw(7, "12:34:56", 0) for size in ((640, 360), (320, 180), (640, 360))]
+    converter = VideoReformatter()
+    for picture in pictures:
+        whole = picture.to_ndarray(format="rgb24")
+        assert np.array_equal(rgb(picture, converter), whole)
+        assert np.array_equal(rgb(picture), whole)
 
 
 AT_ONCE = """

@@ -11,9 +11,12 @@ import pytest
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from appliance.media import watching
-from appliance.media.watching import LOOKS, Stall, View, rgb
+from appliance.media.stills import rgb
+from appliance.media.watching import LOOKS, Stall, View
 
 if TYPE_CHECKING:
+    from av.video.reformatter import VideoReformatter
+
     from appliance.media.base import Rgb
 
 
@@ -42,10 +45,10 @@ async def test_what_was_overtaken_is_dropped(
 ) -> None:
     """However long converting takes, the last one is shown in the end, and few of those before."""
 
-    def slow(frame: av.VideoFrame) -> Rgb:
+    def slow(frame: av.VideoFrame, converter: VideoReformatter) -> Rgb:
         stop = asyncio.run_coroutine_threadsafe(asyncio.sleep(slow_s), loop)
         stop.result()
-        return rgb(frame)
+        return rgb(frame, converter)
 
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(watching, "rgb", slow)
