@@ -78,14 +78,15 @@ class Film(MediaStreamTrack):
     def __init__(self, colour: tuple[int, int, int]) -> None:
         super().__init__()
         self.sent = 0
-        self._picture = np.full((96, 128, 3), colour, np.uint8)
+        whole = av.VideoFrame.from_ndarray(np.full((96, 128, 3), colour, np.uint8), format="rgb24")
+        self._picture = whole.reformat(format="yuv420p").to_ndarray()
         self._start_s = time.monotonic()
 
     async def recv(self) -> av.VideoFrame:
         if self.readyState != "live":
             raise MediaStreamError
         await asyncio.sleep(max(0.0, self._start_s + self.sent / 15 - time.monotonic()))
-        frame = av.VideoFrame.from_ndarray(self._picture, format="rgb24").reformat(format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(self._picture, format="yuv420p")
         frame.pts, frame.time_base = self.sent * 6000, fractions.Fraction(1, 90_000)
         self.sent += 1
         return frame

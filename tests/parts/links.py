@@ -64,13 +64,14 @@ class Film(VideoStreamTrack):
 
     def __init__(self, colour: tuple[int, int, int]) -> None:
         super().__init__()
-        self._picture = np.full((90, 160, 3), colour, np.uint8)
+        whole = VideoFrame.from_ndarray(np.full((90, 160, 3), colour, np.uint8), format="rgb24")
+        self._picture = whole.reformat(format="yuv420p").to_ndarray()
         self._count = 0
         self._start = time.monotonic()
 
     async def recv(self) -> VideoFrame:
         await asyncio.sleep(max(0.0, self._start + self._count / FPS - time.monotonic()))
-        frame = VideoFrame.from_ndarray(self._picture, format="rgb24").reformat(format="yuv420p")
+        frame = VideoFrame.from_ndarray(self._picture, format="yuv420p")
         frame.pts, frame.time_base = self._count * (90000 // FPS), Fraction(1, 90000)
         self._count += 1
         return frame
