@@ -11,9 +11,14 @@ from asyncio import format_helpers
 from asyncio.base_events import BaseEventLoop
 from typing import Any
 
+import numpy as np
 import pytest
+from aiortc import rtp
+from av import AudioFrame
 
 from tests.parts import thrift
+
+LEVEL = rtp.compute_audio_level_dbov
 
 
 @pytest.fixture
@@ -100,6 +105,15 @@ async def test_a_coroutine_is_still_no_callback_and_who_cancels_describes_nothin
             handle.cancel()
     assert described == []
     assert all("cancelled" in repr(handle) and __file__ in repr(handle) for handle in handles)
+
+
+@pytest.mark.parametrize("loudness", [0, 1, 2, 300, 32767])
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+def test_the_level_of_sound_is_the_same(layout: str, loudness: int) -> None:
+    channels = 1 if layout == "mono" else 2
+    wave = np.random.default_rng(1).integers(-loudness, loudness + 1, (1, 960 * channels), np.int16)
+    frame = AudioFrame.from_ndarray(wave, format="s16", layout=layout)
+    assert thrift.level(frame) == LEVEL(frame)
 
 
 class Ring:
