@@ -21,7 +21,7 @@ import pytest
 
 from appliance.calls import outage, peers
 from appliance.commands import EndCall, HoldCall, Unlock
-from appliance.media import devices, driver, hush
+from appliance.media import capture, devices, driver, hush
 from appliance.media.base import Devices, SourceFailed
 from appliance.media.causes import failure
 from appliance.media.studio import Studio
@@ -251,6 +251,7 @@ async def test_what_stalls_or_hangs_holds_nobody_up(
 ) -> None:
     monkeypatch.setattr(driver, "OPEN_LIMIT_S", 1.0)
     monkeypatch.setattr(driver, "CLOSE_LIMIT_S", 1.0)
+    monkeypatch.setattr(capture, "STALL_LIMIT_S", 1.5)
     async with place(tmp_path) as one:
         await one.stands(situation)
         async with asyncio.TaskGroup() as both:
