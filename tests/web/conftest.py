@@ -29,17 +29,38 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+NEEDLESS = [
+    # what proposes addresses to type is drawn anew behind each window: as dear as the page itself
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    # Playwright's own, which it names in the same flag: the last one counts
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+]
+"""Of Chromium's features."""
 WITH_CONSENT = ["--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
 
 
 @asynccontextmanager
-async def chromium(*flags: str, executable: Path = CHROMIUM) -> AsyncIterator[Browser]:
-    """A real Chromium with a fake microphone and camera; `executable` may start it elsewhere."""
+async def chromium(
+    *flags: str, without: tuple[str, ...] = (), executable: Path = CHROMIUM
+) -> AsyncIterator[Browser]:
+    """A real Chromium with a fake microphone and camera, and `without` some features more.
+
+    `executable` may start it elsewhere.
+    """
     if not CHROMIUM.exists():
         skip_or_fail(f"{CHROMIUM} is not installed (apt install chromium)")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=executable, args=[*FLAGS, *flags], chromium_sandbox=False
+            executable_path=executable,
+            args=[*FLAGS, f"--disable-features={','.join([*NEEDLESS, *without])}", *flags],
+            chromium_sandbox=False,
         )
         try:
             yield browser

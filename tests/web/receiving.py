@@ -86,7 +86,7 @@ class Receiver:
 async def a_receiver() -> AsyncIterator[Receiver]:
     """A real Chromium with such a page."""
     # aioice looks .local names up for one event loop per process only
-    async with chromium(*WITH_CONSENT, "--disable-features=WebRtcHideLocalIpsWithMdns") as browser:
+    async with chromium(*WITH_CONSENT, without=("WebRtcHideLocalIpsWithMdns",)) as browser:
         page = await browser.new_page()
         await page.evaluate(SCRIPT)
         yield Receiver(page)

@@ -128,7 +128,7 @@ class Chromium:
 @pytest.fixture
 async def page() -> AsyncIterator[Chromium]:
     # aioice looks .local names up for one event loop per process only
-    async with chromium(*WITH_CONSENT, "--disable-features=WebRtcHideLocalIpsWithMdns") as browser:
+    async with chromium(*WITH_CONSENT, without=("WebRtcHideLocalIpsWithMdns",)) as browser:
         page = await browser.new_page()
         await page.evaluate(SCRIPT)
         yield Chromium(page)
