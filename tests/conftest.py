@@ -10,10 +10,18 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.parts import thrift
-from tests.parts.leftovers import nothing_left_in_the_loop, nothing_left_in_the_process
+from tests.parts.leftovers import (
+    nothing_left_in_the_loop,
+    nothing_left_in_the_loop_of_the_file,
+    nothing_left_in_the_process,
+)
 from tests.parts.spreading import spread
 
-__all__ = ["nothing_left_in_the_loop", "nothing_left_in_the_process"]
+__all__ = [
+    "nothing_left_in_the_loop",
+    "nothing_left_in_the_loop_of_the_file",
+    "nothing_left_in_the_process",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,4 +80,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # inside the watch over the process, since a loop's end takes its threads along
             names = item.fixturenames
             at = names.index("nothing_left_in_the_process") + 1
-            names.insert(at, "nothing_left_in_the_loop")
+            mark = item.get_closest_marker("asyncio")
+            of_the_file = mark is not None and mark.kwargs.get("loop_scope") == "module"
+            names.insert(
+                at,
+                "nothing_left_in_the_loop_of_the_file" if of_the_file else "nothing_left_in_the_loop",
+            )

@@ -1,6 +1,6 @@
 """What a test leaves behind: tasks, threads, file descriptors, child processes, unseen errors.
 
-Both fixtures are automatic (see `conftest.py`). A test that must leave something says so, and why:
+The fixtures are automatic (see `conftest.py`). A test that must leave something says so, and why:
 `@pytest.mark.leaves("thread", reason="the library's own, which cannot be joined")`.
 """
 
@@ -16,10 +16,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
 import pytest
+import pytest_asyncio
 
 GRACE_S = 5.0
 """How long something may take that is already ending; what leaks is there afterwards too."""
@@ -45,6 +47,30 @@ def allowed(request: pytest.FixtureRequest) -> set[str]:
 @pytest.fixture
 async def nothing_left_in_the_loop(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     """Fail the test if tasks outlive it, or if an error reached the loop instead of somebody."""
+    try:
+        async with _watched(request):
+            yield
+    finally:  # its threads are the loop's, and end with it
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def nothing_left_in_the_loop_of_the_file(
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[None]:
+    """The same for a test that shares its loop with all of its file; its threads are its own."""
+    loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor()
+    loop.set_default_executor(threads)
+    try:
+        async with _watched(request):
+            yield
+    finally:
+        threads.shutdown(wait=False)
+        loop.set_default_executor(ThreadPoolExecutor())  # which starts none before it is used
+
+
+@contextlib.asynccontextmanager
+async def _watched(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     others = asyncio.all_tasks()  # of fixtures with a wider scope
     unseen: list[dict[str, Any]] = []
@@ -55,7 +81,6 @@ async def nothing_left_in_the_loop(request: pytest.FixtureRequest) -> AsyncItera
         _, left = await asyncio.wait(left, timeout=GRACE_S)
     gc.collect()  # an exception that nobody looked at is reported when its task is collected
     await asyncio.sleep(0)
-    await loop.shutdown_default_executor()  # its threads are the loop's, and end with it
     permitted = allowed(request)
     if left and "task" not in permitted:
         names = "\n  ".join(sorted(repr(task) for task in left))

@@ -101,6 +101,36 @@ def test_a_test_may_say_that_it_leaves_something(run: Run) -> None:
     result.assert_outcomes(passed=len(LEFT))
 
 
+OF_THE_FILE = """
+import asyncio
+import pytest
+import pytest_asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared():
+    task = asyncio.get_running_loop().create_task(asyncio.Event().wait())
+    yield asyncio.get_running_loop()
+    task.cancel()
+    await asyncio.to_thread(int)
+async def test_one_leaves_a_task(shared):
+    shared.create_task(asyncio.Event().wait(), name="forgotten")
+async def test_another_leaves_an_error(shared):
+    async def fail():
+        raise RuntimeError("unseen")
+    await asyncio.wait([shared.create_task(fail())])
+async def test_the_threads_of_each_end_with_it(shared):
+    assert asyncio.get_running_loop() is shared
+    await asyncio.to_thread(int)
+"""
+
+
+def test_of_a_loop_that_tests_share_each_leaves_nothing(run: Run) -> None:
+    result = run(test_them=OF_THE_FILE)
+    result.assert_outcomes(passed=3, errors=2)
+    result.stdout.fnmatch_lines(["*the test left 1 task(s) running:*"])
+    result.stdout.fnmatch_lines(["*never retrieved: RuntimeError('unseen')*"])
+
+
 def test_permission_wants_a_reason_and_what_ends_by_itself_needs_none(run: Run) -> None:
     result = run(
         test_mute="import pytest\n@pytest.mark.leaves('thread')\ndef test_it(): pass\n",

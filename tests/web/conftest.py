@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserType, Page, async_playwright
 
 from appliance.config import Button, Contact, Device, Http, Mqtt
 from appliance.web.server import WebServer
@@ -43,7 +43,11 @@ NEEDLESS = [
     "ThirdPartyStoragePartitioning",
 ]
 """Of Chromium's features."""
-WITH_CONSENT = ["--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
+WITH_CONSENT = [
+    "--use-fake-ui-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+    "--auto-select-desktop-capture-source=Entire screen",
+]
 
 
 @asynccontextmanager
@@ -56,27 +60,48 @@ async def chromium(
     """
     if not CHROMIUM.exists():
         skip_or_fail(f"{CHROMIUM} is not installed (apt install chromium)")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=executable,
-            args=[*FLAGS, f"--disable-features={','.join([*NEEDLESS, *without])}", *flags],
-            chromium_sandbox=False,
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
+    async with (
+        async_playwright() as playwright,
+        another(playwright.chromium, *flags, without=without, executable=executable) as browser,
+    ):
+        yield browser
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A Chromium whose user says yes to everything."""
+@asynccontextmanager
+async def another(
+    kind: BrowserType,
+    *flags: str,
+    without: tuple[str, ...] = (),
+    executable: Path = CHROMIUM,
+) -> AsyncIterator[Browser]:
+    """The same beside one that is there, which has its `browser_type`: for half of what the first cost."""
+    args = [*FLAGS, f"--disable-features={','.join([*NEEDLESS, *without])}", *flags]
+    async with await kind.launch(
+        executable_path=executable, args=args, chromium_sandbox=False
+    ) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started() -> AsyncIterator[Browser]:
+    """One for all tests of a file, since to start it costs more than most of what they do."""
     async with chromium(*WITH_CONSENT) as one:
         yield one
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(started: Browser) -> AsyncIterator[Browser]:
+    """A Chromium whose user says yes to everything; whatever a test opens in it, it closes."""
+    before = started.contexts
+    yield started
+    left = [one for one in started.contexts if one not in before]
+    for one in left:
+        await one.close()
+    assert not left, "the test left something open in the browser"
+
+
 @pytest.fixture
-async def station() -> Station:
+def station() -> Station:
     """The simulated door station behind the demo's page."""
     return Station()
 
@@ -108,14 +133,14 @@ async def page_server(
         yield server
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def server(mosquitto: Mosquitto, station: Station) -> AsyncIterator[WebServer]:
     """The demo's web server."""
     async with page_server(mosquitto, station) as one:
         yield one
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def front_door(mosquitto: Mosquitto) -> AsyncIterator[Door]:
     """The far side; what is sent to it against the document is a fault."""
     async with door(mosquitto.host, mosquitto.port) as one:
@@ -145,18 +170,16 @@ IMPORT_ALL = "(names) => Promise.all(names.map(async (name) => { await import(`/
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def modules() -> AsyncIterator[Page]:
+async def modules(started: Browser) -> AsyncIterator[Page]:
     """A document of the server's from which the page's modules can be imported, without the page.
 
     One for all tests of a file: what they import keeps nothing.
     """
     async with (
-        chromium(*WITH_CONSENT) as browser,
         WebServer(Device(), Mqtt(), Http(port=0), status=dict) as one,
+        await started.new_page() as page,
     ):
-        page = await browser.new_page()
         await page.goto(f"{one.url}healthz")
         # now, so that no test is the one that opened the connection
         await page.evaluate(IMPORT_ALL, PURE)
         yield page
-        await page.close()

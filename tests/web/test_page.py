@@ -15,11 +15,11 @@ from appliance.web.server import WebServer
 from tests.parts.door import Door, door
 from tests.parts.mosquitto import Mosquitto
 from tests.parts.need import program
-from tests.web.conftest import WITH_CONSENT, chromium, page_server
+from tests.web.conftest import WITH_CONSENT, another, page_server
 from tests.web.station import Station
 from tests.web.visiting import in_call, opened, part, ready, shows
 
-pytestmark = [pytest.mark.browser, pytest.mark.broker]
+pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
 
 PICTURE = """() => {
   const video = document.querySelector('[data-testid=picture]');
@@ -218,11 +218,11 @@ async def test_an_answer_that_is_slow_is_asked_for_again_with_the_same_id(
 
 
 async def test_a_refused_microphone_leaves_the_call_to_listen_to(
-    server: WebServer, front_door: Door
+    browser: Browser, server: WebServer, front_door: Door
 ) -> None:
     async with (
-        chromium("--deny-permission-prompts", *WITH_CONSENT[1:]) as browser,
-        opened(browser, server.url) as tab,
+        another(browser.browser_type, "--deny-permission-prompts", *WITH_CONSENT[1:]) as refusing,
+        opened(refusing, server.url) as tab,
     ):
         await in_call(tab, front_door)
         state = (await front_door.hear("state"))["body"]
@@ -240,9 +240,12 @@ UNTIL_SILENT = """new Promise((told) => {
 
 
 async def test_without_a_touch_the_page_says_that_it_is_silent_and_then_rings(
-    server: WebServer,
+    browser: Browser, server: WebServer
 ) -> None:
-    async with chromium(WITH_CONSENT[0]) as browser, opened(browser, server.url) as tab:
+    async with (
+        another(browser.browser_type, WITH_CONSENT[0]) as untouched,
+        opened(untouched, server.url) as tab,
+    ):
         # whatever Playwright itself asks a page counts as a touch of it
         devtools = await tab.context.new_cdp_session(tab)
         asked = {"expression": UNTIL_SILENT, "awaitPromise": True}

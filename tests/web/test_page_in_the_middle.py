@@ -23,7 +23,12 @@ from tests.parts.middle import Middle, middle
 from tests.parts.mosquitto import Mosquitto
 from tests.web.visiting import part, shows
 
-pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.broker,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 DOOR, ALICE = "front-door", "alice"
 ADVANCES = """async (video) => {

@@ -276,7 +276,6 @@ async def patiently(route: Route) -> None:
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
-@pytest.mark.asyncio(loop_scope="function")
 async def test_a_ring_is_taken_back_through_a_flood_of_a_page_that_is_slow(
     browser: Browser, narrow: Mosquitto, tmp_path: Path
 ) -> None:

@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, Route
+from playwright.async_api import Browser, Page, Route
 
 from appliance.config import Device, Http, Mqtt
 from appliance.web.server import WebServer
 from tests.fuzz import mutations
-from tests.web.conftest import WITH_CONSENT, chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -115,24 +114,22 @@ ONLINE = '{"v":1,"state":"online","epoch":"another","name":"Alice","kid":null}'
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def document() -> AsyncIterator[Page]:
+async def document(started: Browser) -> AsyncIterator[Page]:
     """A page whose broker is the stand-in."""
 
     async def brings(route: Route) -> None:
         await route.fulfill(body=BROKER, content_type="text/javascript")
 
     async with (
-        chromium(*WITH_CONSENT) as browser,
         WebServer(Device(), Mqtt(), Http(port=0), status=dict) as one,
+        await started.new_page() as page,
     ):
-        page = await browser.new_page()
         await page.route("**/vendor/mqtt.esm.js", brings)
         await page.goto(f"{one.url}healthz")
         await page.evaluate(LIB)
         await page.evaluate(START)  # now, so that no test is the one that opened the connection
         await page.evaluate("() => window.link.close()")
         yield page
-        await page.close()
 
 
 class Phone:

@@ -135,7 +135,6 @@ class LostPhone(paho.Client):
 
 @pytest.mark.broker
 @pytest.mark.timeout(300)
-@pytest.mark.asyncio(loop_scope="function")
 async def test_a_lost_phone_that_says_the_other_is_away_is_overruled(
     browser: Browser, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:

@@ -26,7 +26,12 @@ from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto
 from tests.web.visiting import opened, part, shows
 
-pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.broker,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 DOOR = "front-door"
 INBOX = f"appliance/call/alice/{DOOR}"

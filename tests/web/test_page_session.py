@@ -12,10 +12,10 @@ from playwright.async_api import Browser, Page, expect
 from appliance.web.server import WebServer
 from tests.parts.door import Door, Leg, Message
 from tests.parts.gathering import Gathering, Guest
-from tests.web.conftest import WITH_CONSENT, chromium
+from tests.web.conftest import WITH_CONSENT, another
 from tests.web.visiting import opened, part, ready, shows
 
-pytestmark = [pytest.mark.browser, pytest.mark.broker]
+pytestmark = [pytest.mark.browser, pytest.mark.broker, pytest.mark.asyncio(loop_scope="module")]
 
 FRAMES = """(video) => video.getVideoPlaybackQuality().totalVideoFrames"""
 SMALL = "camera=320x180@10"
@@ -166,12 +166,12 @@ OWN_CAMERA = """() => document.querySelector('#own-picture').srcObject
 
 
 async def test_a_phone_changes_its_camera_and_where_it_is_heard(
-    server: WebServer, front_door: Door
+    browser: Browser, server: WebServer, front_door: Door
 ) -> None:
     two = "--use-fake-device-for-media-stream=device-count=2"
     async with (
-        chromium(*WITH_CONSENT, two) as browser,
-        talking(browser, server, front_door) as (tab, _, _),
+        another(browser.browser_type, *WITH_CONSENT, two) as phone,
+        talking(phone, server, front_door) as (tab, _, _),
     ):
         await expect(part(tab, "switch-camera")).to_be_hidden()
         await part(tab, "camera").click()
@@ -218,12 +218,9 @@ async def test_what_others_do_is_shown(
 
 
 async def test_a_screen_is_shared_without_a_further_description(
-    server: WebServer, front_door: Door
+    browser: Browser, server: WebServer, front_door: Door
 ) -> None:
-    async with (
-        chromium(*WITH_CONSENT, "--auto-select-desktop-capture-source=Entire screen") as browser,
-        meeting(browser, server, front_door) as (alice, bob, _),
-    ):
+    async with meeting(browser, server, front_door) as (alice, bob, _):
         heard = len(front_door.seen)
         await part(alice, "share").click()
         await tells(front_door, "alice", screen_sharing=True)

@@ -17,15 +17,14 @@ expect.set_options(timeout=PATIENCE_MS)
 async def opened(browser: Browser | BrowserContext, url: str) -> AsyncIterator[Page]:
     """A tab with the page; an error in its scripts fails the test, and its CSP never has to step in."""
     errors: list[str] = []
-    tab = await browser.new_page()
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on(
-        "console",
-        lambda said: errors.append(said.text) if "Content Security" in said.text else None,
-    )
-    await tab.goto(url)
-    yield tab
-    await tab.close()
+    async with await browser.new_page() as tab:
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on(
+            "console",
+            lambda said: errors.append(said.text) if "Content Security" in said.text else None,
+        )
+        await tab.goto(url)
+        yield tab
     assert errors == []
 
 
