@@ -84,5 +84,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             of_the_file = mark is not None and mark.kwargs.get("loop_scope") == "module"
             names.insert(
                 at,
-                "nothing_left_in_the_loop_of_the_file" if of_the_file else "nothing_left_in_the_loop",
+                "nothing_left_in_the_loop_of_the_file"
+                if of_the_file
+                else "nothing_left_in_the_loop",
             )

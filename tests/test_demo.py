@@ -22,14 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 from playwright.async_api import TimeoutError as PageTimeout
 
 from appliance.client import Client
 from tests.parts.mosquitto import free_port
-from tests.web.conftest import WITH_CONSENT, chromium
+from tests.web.conftest import WITH_CONSENT, browser, chromium
 
-pytestmark = pytest.mark.browser
+__all__ = ["browser"]
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 PATIENCE_MS = 30_000
 PATIENCE_S = 60.0
@@ -164,8 +167,8 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-async def browser(voice: Path) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started(voice: Path) -> AsyncIterator[Browser]:
     async with chromium(*WITH_CONSENT, f"--use-file-for-fake-audio-capture={voice}") as one:
         yield one
 
@@ -177,15 +180,13 @@ async def browser(voice: Path) -> AsyncIterator[Browser]:
 async def at_home(browser: Browser, demo: Demo, uid: str = "alice") -> AsyncIterator[Page]:
     """Somebody's page, ready to be rung; an error in its scripts fails the test."""
     errors: list[str] = []
-    context = await browser.new_context(viewport={"width": 1280, "height": 800})
-    page = await context.new_page()
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    await page.goto(f"{demo.url}?as={uid}")
-    await expect(part(page, "phone")).to_have_attribute("data-link", "connected")
-    await expect(part(page, "phone")).to_have_attribute("data-door", "online")
-    await expect(part(page, "phone")).to_have_attribute("data-state", "idle")
-    yield page
-    await context.close()
+    async with await browser.new_page(viewport={"width": 1280, "height": 800}) as page:
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        await page.goto(f"{demo.url}?as={uid}")
+        await expect(part(page, "phone")).to_have_attribute("data-link", "connected")
+        await expect(part(page, "phone")).to_have_attribute("data-door", "online")
+        await expect(part(page, "phone")).to_have_attribute("data-state", "idle")
+        yield page
     assert errors == []
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import BrowserType, Locator, Page, expect
 
 from appliance.config import Config, Group, Security
 from appliance.invitation import link_of
@@ -32,7 +32,7 @@ from tests.parts.pen import Pen
 from tests.parts.proxy import proxy_to
 from tests.parts.told import Item, name_of
 from tests.parts.urgency import urgent, urgently
-from tests.web.conftest import CHROMIUM, WITH_CONSENT, chromium
+from tests.web.conftest import CHROMIUM, WITH_CONSENT, another, starting
 from tests.web.visiting import part, shows
 
 __all__ = ["mosquitto"]
@@ -177,7 +177,7 @@ def small(port: int, origin: str) -> Config:
 
 @asynccontextmanager
 async def at_home(
-    one: House, url: str, uid: str, folder: Path, executable: Path
+    kind: BrowserType, one: House, url: str, uid: str, folder: Path, executable: Path
 ) -> AsyncIterator[Page]:
     """Somebody with a browser of its own, which is paired and can be rung."""
     assert one.appliance.invite is not None
@@ -190,7 +190,7 @@ async def at_home(
         "--auto-select-desktop-capture-source=Entire screen",
         "--window-size=640,360",
     ]
-    async with chromium(*flags, executable=executable) as browser:
+    async with another(kind, *flags, executable=executable) as browser:
         page = await browser.new_page(viewport={"width": 900, "height": 480})
         page.set_default_timeout(1000 * PATIENCE_S)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -223,9 +223,10 @@ async def all_at_home(
         config = replace(config, http=replace(config.http, origins=(url,)))
         websocket_url = f"ws://{wire.host}:{sockets.port}/"
         one = await stack.enter_async_context(house(config, folder, websocket_url=websocket_url))
-        alice = await stack.enter_async_context(at_home(one, url, "alice", folder, browser))
+        kind = await stack.enter_async_context(starting())
+        alice = await stack.enter_async_context(at_home(kind, one, url, "alice", folder, browser))
         cut_off = wire.within(browser, folder)
-        bob = await stack.enter_async_context(at_home(one, url, "bob", folder, cut_off))
+        bob = await stack.enter_async_context(at_home(kind, one, url, "bob", folder, cut_off))
 
         def dress(carol: Guest) -> None:
             carol.hertz, carol.colour = TONES_HZ["carol"], (180, 60, 60)

@@ -31,7 +31,7 @@ from tests.bench.table import Row
 from tests.media.stranger import Stranger
 from tests.parts.film import FilmCamera
 from tests.parts.network import Network, connection_of
-from tests.web.receiving import Receiver, a_receiver
+from tests.web.receiving import Receiver, a_receiver, named_by_address
 
 OUTAGE_S, OUTAGES, OUTAGES_BEFORE = 2.0, 9, 3
 RECOVERY_S = 0.15
@@ -96,7 +96,11 @@ async def sending(pictures: list[av.VideoFrame]) -> AsyncIterator[Sending]:
 
 @asynccontextmanager
 async def seen(pictures: list[av.VideoFrame]) -> AsyncIterator[tuple[Sending, Receiver, Network]]:
-    async with a_receiver() as page, sending(pictures) as ours:
+    async with (
+        named_by_address() as browser,
+        a_receiver(browser) as page,
+        sending(pictures) as ours,
+    ):
         await ours.peer.accept(await page.answers(await ours.peer.offer()))
         await page.sees(60)
         with Network(connection_of(ours.peer)) as network:

@@ -58,13 +58,20 @@ async def chromium(
 
     `executable` may start it elsewhere.
     """
-    if not CHROMIUM.exists():
-        skip_or_fail(f"{CHROMIUM} is not installed (apt install chromium)")
     async with (
-        async_playwright() as playwright,
-        another(playwright.chromium, *flags, without=without, executable=executable) as browser,
+        starting() as kind,
+        another(kind, *flags, without=without, executable=executable) as browser,
     ):
         yield browser
+
+
+@asynccontextmanager
+async def starting() -> AsyncIterator[BrowserType]:
+    """Playwright, which starts any number of them."""
+    if not CHROMIUM.exists():
+        skip_or_fail(f"{CHROMIUM} is not installed (apt install chromium)")
+    async with async_playwright() as playwright:
+        yield playwright.chromium
 
 
 @asynccontextmanager
@@ -74,7 +81,7 @@ async def another(
     without: tuple[str, ...] = (),
     executable: Path = CHROMIUM,
 ) -> AsyncIterator[Browser]:
-    """The same beside one that is there, which has its `browser_type`: for half of what the first cost."""
+    """The same by a Playwright that is there: half of what it costs."""
     args = [*FLAGS, f"--disable-features={','.join([*NEEDLESS, *without])}", *flags]
     async with await kind.launch(
         executable_path=executable, args=args, chromium_sandbox=False
@@ -83,15 +90,22 @@ async def another(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def started() -> AsyncIterator[Browser]:
-    """One for all tests of a file, since to start it costs more than most of what they do."""
-    async with chromium(*WITH_CONSENT) as one:
+async def kind() -> AsyncIterator[BrowserType]:
+    """Starts browsers, one for all tests of a file: that costs more than most of what they do."""
+    async with starting() as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started(kind: BrowserType) -> AsyncIterator[Browser]:
+    """A Chromium whose user says yes to everything."""
+    async with another(kind, *WITH_CONSENT) as one:
         yield one
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def browser(started: Browser) -> AsyncIterator[Browser]:
-    """A Chromium whose user says yes to everything; whatever a test opens in it, it closes."""
+    """The file's Chromium, in which a test closes whatever it opens."""
     before = started.contexts
     yield started
     left = [one for one in started.contexts if one not in before]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from appliance.messages import SessionDescription
 from tests.web.conftest import WITH_CONSENT, chromium
@@ -83,12 +83,16 @@ class Receiver:
 
 
 @asynccontextmanager
-async def a_receiver() -> AsyncIterator[Receiver]:
-    """A real Chromium with such a page."""
-    # aioice looks .local names up for one event loop per process only
+async def named_by_address() -> AsyncIterator[Browser]:
+    """A Chromium that tells its addresses: aioice looks .local names up for one event loop only."""
     async with chromium(*WITH_CONSENT, without=("WebRtcHideLocalIpsWithMdns",)) as browser:
-        page = await browser.new_page()
+        yield browser
+
+
+@asynccontextmanager
+async def a_receiver(browser: Browser) -> AsyncIterator[Receiver]:
+    """Such a page."""
+    async with await browser.new_page() as page:
         await page.evaluate(SCRIPT)
         yield Receiver(page)
         await page.evaluate("pc.close()")
-        await page.close()

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
 
 from appliance.media.base import AccessUnit, VideoSource
 from appliance.media.fanout import AudioFanout, VideoFanout
@@ -21,9 +23,15 @@ from tests.media.stranger import until
 from tests.media.test_peer import Diary
 from tests.parts.film import FilmCamera, grain
 from tests.parts.network import Network, connection_of
-from tests.web.receiving import Receiver, a_receiver
+from tests.web.receiving import Receiver, a_receiver, named_by_address
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started() -> AsyncIterator[Browser]:
+    async with named_by_address() as browser:
+        yield browser
 
 
 class Scene:
@@ -34,11 +42,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def a_scene(camera: VideoSource) -> AsyncIterator[Scene]:
+async def a_scene(browser: Browser, camera: VideoSource) -> AsyncIterator[Scene]:
     fanout, diary = VideoFanout(), Diary()
     units: Handover[AccessUnit] = Handover(fanout.deliver)
     peer = Peer(diary, AudioFanout(), fanout)
-    async with a_receiver() as page:
+    async with a_receiver(browser) as page:
         try:
             await peer.accept(await page.answers(await peer.offer()))
             await until(lambda: diary.connections, "the connection")
@@ -58,15 +66,19 @@ def noise() -> FilmCamera:
     return FilmCamera(grain(320, 180), 30, 1500)
 
 
-async def test_after_two_seconds_without_network_a_keyframe_comes_before_anybody_asks() -> None:
-    async with a_scene(noise()) as scene:
+async def test_after_two_seconds_without_network_a_keyframe_comes_before_anybody_asks(
+    browser: Browser,
+) -> None:
+    async with a_scene(browser, noise()) as scene:
         await scene.network.outage(2)
         await scene.page.sees()
         assert scene.fanout.governor.wishes[Cause.LOST], "what is lost for good was noticed here"
 
 
-async def test_a_few_packets_are_sent_again_and_no_keyframe_takes_their_place() -> None:
-    async with a_scene(noise()) as scene:
+async def test_a_few_packets_are_sent_again_and_no_keyframe_takes_their_place(
+    browser: Browser,
+) -> None:
+    async with a_scene(browser, noise()) as scene:
         wishes = scene.fanout.governor.wishes[Cause.LOST]
         scene.network.takes_next = 12
         await scene.page.sees(20)
@@ -74,8 +86,10 @@ async def test_a_few_packets_are_sent_again_and_no_keyframe_takes_their_place() 
         assert (await scene.page.stats())["retransmittedPacketsReceived"] > 0
 
 
-async def test_what_is_lost_here_and_there_is_sent_again_and_no_picture_is_missed() -> None:
-    async with a_scene(noise()) as scene:
+async def test_what_is_lost_here_and_there_is_sent_again_and_no_picture_is_missed(
+    browser: Browser,
+) -> None:
+    async with a_scene(browser, noise()) as scene:
         before = await scene.page.stats()
         scene.network.loss = 0.02
         await scene.page.sees(240)
@@ -89,9 +103,9 @@ async def test_what_is_lost_here_and_there_is_sent_again_and_no_picture_is_misse
         assert after["retransmittedPacketsReceived"] > before.get("retransmittedPacketsReceived", 0)
 
 
-async def test_smaller_and_fewer_pictures_come_without_a_break() -> None:
+async def test_smaller_and_fewer_pictures_come_without_a_break(browser: Browser) -> None:
     camera = CardCamera(640, 360, 30, 600)
-    async with a_scene(camera) as scene:
+    async with a_scene(browser, camera) as scene:
         for divisor in (2, 4, 1):
             camera.set_scale(divisor)
             camera.set_framerate(30 // divisor)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, BrowserType, Route, expect
 
 from appliance.web.server import WebServer
 from tests.parts.door import Door, door
@@ -218,10 +218,10 @@ async def test_an_answer_that_is_slow_is_asked_for_again_with_the_same_id(
 
 
 async def test_a_refused_microphone_leaves_the_call_to_listen_to(
-    browser: Browser, server: WebServer, front_door: Door
+    kind: BrowserType, server: WebServer, front_door: Door
 ) -> None:
     async with (
-        another(browser.browser_type, "--deny-permission-prompts", *WITH_CONSENT[1:]) as refusing,
+        another(kind, "--deny-permission-prompts", *WITH_CONSENT[1:]) as refusing,
         opened(refusing, server.url) as tab,
     ):
         await in_call(tab, front_door)
@@ -240,10 +240,10 @@ UNTIL_SILENT = """new Promise((told) => {
 
 
 async def test_without_a_touch_the_page_says_that_it_is_silent_and_then_rings(
-    browser: Browser, server: WebServer
+    kind: BrowserType, server: WebServer
 ) -> None:
     async with (
-        another(browser.browser_type, WITH_CONSENT[0]) as untouched,
+        another(kind, WITH_CONSENT[0]) as untouched,
         opened(untouched, server.url) as tab,
     ):
         # whatever Playwright itself asks a page counts as a touch of it

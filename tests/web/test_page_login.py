@@ -18,20 +18,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserType, Page, expect
 
 from appliance.config import Camera, Contact, Http, Media, Security
 from appliance.model import Right
 from appliance.trust.authority import FOLDER, KEY_FILE, Authority, lacks_authority
 from tests.parts.house import House, config_for, house
 from tests.parts.mosquitto import Mosquitto, free_port
-from tests.web.conftest import WITH_CONSENT, chromium
+from tests.web.conftest import WITH_CONSENT, another
 from tests.web.visiting import part
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - that is what is tested
 WATCH_POLICY = """
@@ -93,7 +98,7 @@ PLAY = """async () => {
 }"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def door(mosquitto: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
     """A door whose page is open to other machines, by an authority of its own."""
     config = config_for(mosquitto.port)
@@ -111,15 +116,15 @@ async def door(mosquitto: Mosquitto, tmp_path: Path) -> AsyncIterator[House]:
         yield one
 
 
-@pytest.fixture
-async def browser(door: House) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(kind: BrowserType, door: House) -> AsyncIterator[Browser]:
     """A Chromium that believes the door's authority, and no other unknown one."""
-    async with believing(door) as one:
+    async with believing(kind, door) as one:
         yield one
 
 
 @asynccontextmanager
-async def believing(door: House, *flags: str) -> AsyncIterator[Browser]:
+async def believing(kind: BrowserType, door: House, *flags: str) -> AsyncIterator[Browser]:
     """The same, whenever the door has one."""
     authority = Authority.load(door.appliance.folder / FOLDER)
     leaf = x509.load_pem_x509_certificate((authority.folder / "page.pem").read_bytes())
@@ -132,7 +137,7 @@ async def believing(door: House, *flags: str) -> AsyncIterator[Browser]:
         for one in (authority.certificate, leaf)
     ]
     trusting = f"--ignore-certificate-errors-spki-list={','.join(pins)}"
-    async with chromium(*WITH_CONSENT, trusting, *flags) as one:
+    async with another(kind, *WITH_CONSENT, trusting, *flags) as one:
         yield one
 
 
@@ -205,7 +210,7 @@ async def test_a_policy_that_is_broken_would_be_seen(door: House, browser: Brows
 
 
 async def test_a_fresh_device_makes_its_authority_when_it_pairs_and_the_phone_has_a_microphone(
-    mosquitto: Mosquitto, tmp_path: Path
+    kind: BrowserType, mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
     """`appliance pair`, as somebody types it, where the page is open and no certificate is named."""
     config = config_for(mosquitto.port, security=Security("refuse"))
@@ -252,7 +257,7 @@ async def test_a_fresh_device_makes_its_authority_when_it_pairs_and_the_phone_ha
             await writer.wait_closed()
 
         by_name = "--host-resolver-rules=MAP *.local 127.0.0.1"
-        async with believing(door, by_name) as browser:
+        async with believing(kind, door, by_name) as browser:
             page = await browser.new_page()
             await page.goto(link)
             await part(page, "pair").click()

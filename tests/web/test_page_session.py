@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserType, Page, expect
 
 from appliance.web.server import WebServer
 from tests.parts.door import Door, Leg, Message
@@ -166,11 +166,11 @@ OWN_CAMERA = """() => document.querySelector('#own-picture').srcObject
 
 
 async def test_a_phone_changes_its_camera_and_where_it_is_heard(
-    browser: Browser, server: WebServer, front_door: Door
+    kind: BrowserType, server: WebServer, front_door: Door
 ) -> None:
     two = "--use-fake-device-for-media-stream=device-count=2"
     async with (
-        another(browser.browser_type, *WITH_CONSENT, two) as phone,
+        another(kind, *WITH_CONSENT, two) as phone,
         talking(phone, server, front_door) as (tab, _, _),
     ):
         await expect(part(tab, "switch-camera")).to_be_hidden()

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.async_api import Page
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
 
 from appliance.calls.effects import (
     AcceptAnswer,
@@ -34,9 +35,9 @@ from appliance.model import CallType
 from tests.media.stranger import until
 from tests.media.studio_door import ALICE, Door, a_door
 from tests.media.test_leg import Screen
-from tests.web.conftest import WITH_CONSENT, chromium
+from tests.web.receiving import named_by_address
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = """
 const pc = window.pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
@@ -125,15 +126,18 @@ class Chromium:
         )
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Chromium]:
-    # aioice looks .local names up for one event loop per process only
-    async with chromium(*WITH_CONSENT, without=("WebRtcHideLocalIpsWithMdns",)) as browser:
-        page = await browser.new_page()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started() -> AsyncIterator[Browser]:
+    async with named_by_address() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Chromium]:
+    async with await browser.new_page() as page:
         await page.evaluate(SCRIPT)
         yield Chromium(page)
         await page.evaluate("pc.close()")
-        await page.close()
 
 
 @pytest.fixture
@@ -290,7 +294,8 @@ async def test_what_is_more_than_its_level_is_decoded_all_the_same(page: Chromiu
         door.studio.perform(AcceptAnswer(ALICE, answer))
         await door.next(PeerConnected)
         await page.sees(0)
-        assert await page("() => document.querySelector('video').videoWidth") == 1920
+        # what is decoded is counted before it is shown
+        await expect(page.page.locator("video")).to_have_js_property("videoWidth", 1920)
         door.studio.perform(ClosePeer(ALICE))
     assert not door.all(PeerFailed)
 
