@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
@@ -111,6 +112,15 @@ async def test_without_words_it_explains_itself(shell: Shell) -> None:
     assert said.status == 2
     for word in ("demo", "run", "check-config", "status", "events", "ctl", "press", "version"):
         assert f"\n    {word}" in said.out
+
+
+def test_who_types_a_command_waits_for_what_it_needs_alone() -> None:
+    """The parser knows all of them, and loads none."""
+    said = "import sys; from appliance.cli import main; main(['version']); print(*{*SLOW} & {*sys.modules})"
+    slow = ("asyncio", "cryptography", "dataclasses", "logging", "msgspec")
+    words = [sys.executable, "-c", said.replace("SLOW", repr(slow))]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == [""]
 
 
 async def test_the_version_is_one_word(shell: Shell) -> None:

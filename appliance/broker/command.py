@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from appliance.broker.places import CONFIGURATION, FOLDER, PID_FILE
 from appliance.errors import ApplianceError
-from appliance.trust.authority import CERTIFICATE_FILE
-from appliance.whole_file import private_folder, write_whole
 
 if TYPE_CHECKING:
     from appliance.broker.house import House
@@ -119,6 +117,8 @@ def _new_local(house: House, options: Namespace) -> int:
 
 
 def _account(options: Namespace) -> int:
+    from appliance.whole_file import private_folder, write_whole
+
     house = _house(options)
     if options.to is not None:  # before anything is changed
         _writing(lambda: private_folder(options.to.parent))
@@ -152,6 +152,8 @@ def _remove(options: Namespace) -> int:
 
 def _pages(options: Namespace) -> int:
     from appliance.broker.pages import read_of
+    from appliance.trust.authority import CERTIFICATE_FILE
+    from appliance.whole_file import write_whole
 
     house = _house(options)
     pem = _writing(lambda: read_of(options.file))
