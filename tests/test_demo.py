@@ -180,7 +180,9 @@ async def started(voice: Path) -> AsyncIterator[Browser]:
 async def at_home(browser: Browser, demo: Demo, uid: str = "alice") -> AsyncIterator[Page]:
     """Somebody's page, ready to be rung; an error in its scripts fails the test."""
     errors: list[str] = []
-    async with await browser.new_page(viewport={"width": 1280, "height": 800}) as page:
+    async with await browser.new_page(
+        viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+    ) as page:
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.goto(f"{demo.url}?as={uid}")
         await expect(part(page, "phone")).to_have_attribute("data-link", "connected")

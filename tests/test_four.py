@@ -191,7 +191,9 @@ async def at_home(
         "--window-size=640,360",
     ]
     async with another(kind, *flags, executable=executable) as browser:
-        page = await browser.new_page(viewport={"width": 900, "height": 480})
+        page = await browser.new_page(
+            viewport={"width": 900, "height": 480}, reduced_motion="reduce"
+        )
         page.set_default_timeout(1000 * PATIENCE_S)
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.add_init_script(REMEMBER_CONNECTIONS)

@@ -43,17 +43,18 @@ Message = dict[str, Any]
 class Street(VideoStreamTrack):
     """What a door's camera sees: a wall, a lamp, and somebody who sways a little."""
 
-    def __init__(self, width: int = 640, height: int = 360) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._count = 0
         self._start = time.monotonic()
+        width, height = 320, 180  # encoded anew for each who looks
         self._rows, self._columns = np.mgrid[0:height, 0:width].astype(np.float32)
         self._rows /= height
         self._columns /= width
         shade = np.clip(1.1 - np.hypot(self._columns - 0.75, self._rows - 0.15), 0, 1)
         wall = np.stack([70 * shade + 20, 96 * shade + 26, 110 * shade + 34], axis=-1)
         bricks = ((self._rows * 18) % 1 < 0.07) | ((self._columns * 12) % 1 < 0.03)
-        self._wall = np.where(bricks[..., None], wall * 0.8, wall)
+        self._wall = np.where(bricks[..., None], wall * 0.8, wall).astype(np.uint8)
 
     async def recv(self) -> VideoFrame:
         await asyncio.sleep(max(0.0, self._start + self._count / FPS - time.monotonic()))
@@ -63,7 +64,7 @@ class Street(VideoStreamTrack):
         scene[np.hypot(across / 0.30, (self._rows - 1.02) / 0.42) < 1] = (176, 74, 58)
         scene[np.hypot(across / 0.11, (self._rows - 0.42) / 0.17) < 1] = (228, 188, 160)
         scene[np.hypot(across / 0.125, (self._rows - 0.33) / 0.12) < 1] = (58, 44, 40)
-        frame = VideoFrame.from_ndarray(np.clip(scene, 0, 255).astype(np.uint8), format="rgb24")
+        frame = VideoFrame.from_ndarray(scene, format="rgb24")
         frame.pts, frame.time_base = self._count * (90000 // FPS), Fraction(1, 90000)
         self._count += 1
         return frame
@@ -130,8 +131,6 @@ class Door:
         self.faults: list[str] = []
         self.repeats: Counter[str] = Counter()
         self.legs: dict[tuple[str, str], Leg] = {}
-        self.picture = (640, 360)
-        """What it films, in pixels."""
         self._inbox: list[Message] = []
         self._changed = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
@@ -354,7 +353,7 @@ class Door:
         leg = self._leg((uid, endpoint))
         leg.connection.addTrack(Tone(440))
         if type_ == "video":
-            leg.connection.addTrack(Street(*self.picture))
+            leg.connection.addTrack(Street())
         offer = await self._offer(leg)
         body = {**self.invitation(uid, type_), "offer": offer}
         self.send(uid, endpoint, "invite", secrets.token_hex(16), body)
@@ -369,7 +368,7 @@ class Door:
 
     async def widen(self, leg: Leg) -> None:
         """Offer a picture beside the sound, in the generation that stands."""
-        leg.connection.addTrack(Street(*self.picture))
+        leg.connection.addTrack(Street())
         body = {"offer": await self._offer(leg), "generation": 1, "reason": "switch_to_video"}
         self.reply(leg.accept, "offer", body)
         answer = (await self.hear("answer"))["body"]["answer"]
@@ -437,7 +436,7 @@ class Door:
         sent = {transceiver.kind for transceiver in connection.getTransceivers()}
         sent -= {each.kind for each in connection.getSenders() if each.track is not None}
         for kind in sent:  # the first section of each: a door shares no screen
-            connection.addTrack(Tone(440) if kind == "audio" else Street(*self.picture))
+            connection.addTrack(Tone(440) if kind == "audio" else Street())
         await connection.setLocalDescription(await connection.createAnswer())
         description = connection.localDescription
         return {"type": description.type, "sdp": description.sdp}

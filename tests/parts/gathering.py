@@ -28,8 +28,6 @@ class Gathering:
 
     def __init__(self, door: Door) -> None:
         self.door = door
-        # encoded anew for each
-        door.picture = (320, 180)
         self.session_id = secrets.token_hex(16)
         self.guests: list[Guest] = []
         self.version = 0

@@ -23,6 +23,8 @@ async def opened(browser: Browser | BrowserContext, url: str) -> AsyncIterator[P
             "console",
             lambda said: errors.append(said.text) if "Content Security" in said.text else None,
         )
+        # what moves all the time would be drawn sixty times a second
+        await tab.emulate_media(reduced_motion="reduce")
         await tab.goto(url)
         yield tab
     assert errors == []
