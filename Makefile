@@ -57,20 +57,23 @@ test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
 # each with what failed of it by itself, as two are played beside one another
 FAILED = .pytest_cache/$@
 play = $(BIN)/pytest -n $(WORKERS) --dist loadscope -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && $(call replay,$(1)); }
-replay = [ -z "$(BESIDE_TESTS)" ] && \
+replay = { [ -z "$(NO_REPLAY)" ] || { touch $(BESIDE).failed; exit 1; }; } && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
   $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1)
 
-# In CI types and the lab go on beside the tests, by what these leave of the processors. After them is played what
-# failed of the lab, or all of it where it could not be built: whatever else has failed.
+# In CI types and the lab go on beside the tests: first what goes by a clock of its own, by what the tests leave of the
+# processors, then what goes by everybody's. After them is played what failed of the lab, or all of it where it could
+# not be built: whatever else has failed.
 BUILD_LAB := $(BIN)/python -m tests.lab
 BESIDE := .cache/lab-beside
-check: $(TEST) ## the whole gate: format, lint, types, tests, and the lab where it has been built
+check: $(TEST) $(if $(CI),packages lab-packages) ## the whole gate: format, lint, types, tests, and the lab where it has been built
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
-	@rm -f $(BESIDE); failed=0; $(MAKE) --no-print-directory $(if $(CI),-j3) types test $(if $(CI),lab-beside) || failed=$$?; \
+	@rm -f $(BESIDE)*; failed=0; $(MAKE) --no-print-directory $(if $(CI),-j3) types test $(if $(CI),lab-beside) || failed=$$?; \
 	[ $$failed = 0 ] || [ -n "$(CI)" ] || exit $$failed; \
-	case $$(cat $(BESIDE) 2> /dev/null) in 0) exit $$failed ;; ?*) $(MAKE) --no-print-directory lab-again && exit $$failed; exit 1 ;; esac; \
+	case $$(cat $(BESIDE) 2> /dev/null) in \
+	  0) exit $$failed ;; \
+	  ?*) [ -e $(BESIDE).failed ] && $(MAKE) --no-print-directory lab-again && exit $$failed; exit 1 ;; esac; \
 	$(BUILD_LAB) $(if $(CI),,--there); case $$? in \
 	  0) $(MAKE) --no-print-directory lab || failed=$$? ;; \
 	  3) echo "the lab is SKIPPED: this computer does not allow it, see above" ;; \
@@ -85,15 +88,18 @@ types:
 # what it says is shown when it has ended
 lab-beside: $(TEST)
 	@mkdir -p $(dir $(BESIDE)); { .ci/beside $(BUILD_LAB) && \
-	  { .ci/beside $(MAKE) --no-print-directory lab BESIDE_TESTS=1; echo $$? > $(BESIDE); }; } > $(BESIDE).log 2>&1; \
+	  { failed=0; .ci/beside $(MAKE) --no-print-directory lab NO_REPLAY=1 PART="not real_time" || failed=$$?; \
+	  $(MAKE) --no-print-directory lab NO_REPLAY=1 PART=real_time || failed=$$?; echo $$failed > $(BESIDE); }; } > $(BESIDE).log 2>&1; \
 	cat $(BESIDE).log
 
 # whoever names some of it has all of that
 NAMED := $(filter tests/lab%,$(TESTS))
 # a machine each: conftest.py there
 lab lab-again: export LAB := $(or $(LAB),$(if $(NAMED)$(CI),all))
-LAB_TESTS = --durations=8 $(or $(NAMED),tests/lab)
-lab: WORKERS = $(if $(filter-out short,$(LAB)),4,3)
+LAB_TESTS = --durations=8 $(if $(PART),-m "$(PART) and not hardware") $(or $(NAMED),tests/lab)
+lab: WORKERS = $(or $(SCOPES_$(LAB)),3)
+SCOPES_all := 4
+SCOPES_long := 5
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=all for all of it, LAB=long
 	@$(BUILD_LAB)
 	@$(BIN)/python -m tests.lab.extent $(NAMED)

@@ -187,7 +187,6 @@ async def at_home(
         *WITH_CONSENT,
         f"--use-file-for-fake-audio-capture={voice(folder, uid)}",
         f"--unsafely-treat-insecure-origin-as-secure={url.rstrip('/')}",
-        "--auto-select-desktop-capture-source=Entire screen",
         "--window-size=640,360",
     ]
     async with another(kind, *flags, executable=executable) as browser:

@@ -132,6 +132,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in ours:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real_time)
     marks = LEFT_OUT[EXTENT]
     left_out = {item for item in ours if any(map(item.get_closest_marker, marks))}
     config.hook.pytest_deselected(items=list(left_out))

@@ -17,10 +17,10 @@ REFUSED = (
 BROKEN = "Checking that seccomp filters can be installed...OK\nLinux version 7.2\nKernel panic: no memory"
 
 
-def kernel(folder: Path, says: str) -> Path:
+def kernel(folder: Path, says: str, ends: str = "exit 6") -> Path:
     """A program in the place of one."""
     path = folder / "kernel"
-    path.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 6\n")
+    path.write_text(f"#!/bin/sh\necho '{says}' >&2\n{ends}\n")
     path.chmod(0o755)
     return path
 
@@ -38,6 +38,11 @@ def test_what_the_host_refuses_is_told_in_the_kernel_s_words(tmp_path: Path) -> 
 def test_one_that_is_broken_is_no_matter_of_the_host_s(tmp_path: Path, says: str) -> None:
     with pytest.raises(RuntimeError, match="does not start"):
         starts(kernel(tmp_path, says))
+
+
+def test_one_that_was_killed_was_not_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="was killed"):
+        starts(kernel(tmp_path, REFUSED, "kill -KILL $$"))
 
 
 def test_its_memory_lies_where_programs_may_be_run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -28,9 +29,11 @@ def starts(kernel: Path) -> None:
         room = memory((Path(folder),), 64)
         words = [str(kernel), "mem=64M", f"uml_dir={folder}", "umid=trial", "seccomp=auto"]
         words += ["con=null", "con0=null,fd:1", "console=tty0"]
-        said = _said(words, {"PATH": os.defpath, "TMPDIR": str(room)})
+        said, killed = _said(words, {"PATH": os.defpath, "TMPDIR": str(room)})
     if _LIVES in said:
         return
+    if killed:
+        raise RuntimeError(f"the kernel was killed when it started: {said[-2000:]}")
     if "Linux version" not in said and _ASKS in said:
         raise CannotStartHere(refused(said))
     raise RuntimeError(f"the kernel does not start: {said[-2000:]}")
@@ -57,7 +60,8 @@ def memory(others: Sequence[Path], size_mb: int) -> Path:
     raise CannotStartHere(_NEVER)
 
 
-def _said(words: list[str], environ: dict[str, str]) -> str:
+def _said(words: list[str], environ: dict[str, str]) -> tuple[str, bool]:
+    """What it says, and whether somebody ended it (as a computer whose memory is full does)."""
     done = subprocess.run(
         words,
         stdin=subprocess.DEVNULL,
@@ -68,4 +72,4 @@ def _said(words: list[str], environ: dict[str, str]) -> str:
         timeout=TRIAL_S,
         check=False,
     )
-    return done.stdout.decode(errors="replace")
+    return done.stdout.decode(errors="replace"), done.returncode == -signal.SIGKILL

@@ -75,12 +75,15 @@ async def _watched(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     others = asyncio.all_tasks()  # of fixtures with a wider scope
     unseen: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _loop, context: unseen.append(context))
-    yield
-    left = asyncio.all_tasks() - others - {asyncio.current_task()}
-    if left:
-        _, left = await asyncio.wait(left, timeout=GRACE_S)
-    gc.collect()  # an exception that nobody looked at is reported when its task is collected
-    await asyncio.sleep(0)
+    try:
+        yield
+        left = asyncio.all_tasks() - others - {asyncio.current_task()}
+        if left:
+            _, left = await asyncio.wait(left, timeout=GRACE_S)
+        gc.collect()  # an exception that nobody looked at is reported when its task is collected
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(None)  # what comes at a file's end is logged
     permitted = allowed(request)
     if left and "task" not in permitted:
         names = "\n  ".join(sorted(repr(task) for task in left))

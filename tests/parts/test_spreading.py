@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.parts.spreading import spread
+from tests.lab.stock import ROOT
+from tests.parts.spreading import LONGEST, spread
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ def test_each_file_stays_whole_and_small_ones_stand_between_large_ones() -> None
         some_of(name, many) for name, many in (("a", 1), ("b", 2), ("c", 5), ("d", 90))
     )
     assert spread([*small, *middle, *other, *large]) == [*large, *small, *middle, *other]
+
+
+def test_what_takes_longest_is_first_and_is_there() -> None:
+    long = some_of(LONGEST[1].removesuffix(".py"), 2)
+    assert spread([*some_of("large", 9), *long])[:2] == long
+    assert [name for name in LONGEST if not (ROOT / name).exists()] == []
 
 
 def test_a_class_is_played_by_itself_and_nothing_is_lost() -> None:

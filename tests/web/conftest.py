@@ -33,13 +33,19 @@ NEEDLESS = [
     # what proposes addresses to type is drawn anew behind each window: as dear as the page itself
     "WebUIOmniboxPopup",
     "WebUIOmniboxAimPopup",
-    # Playwright's own, which it names in the same flag: the last one counts
+    # Playwright's own (its chromiumSwitches), which it names in the same flag: the last one counts
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
     "HttpsFirstBalancedModeAutoEnable",
     "HttpsUpgrades",
+    "LensOverlay",
     "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
     "PaintHolding",
+    "PreconnectToSearch",
     "ThirdPartyStoragePartitioning",
 ]
 """Of Chromium's features."""

@@ -55,7 +55,7 @@ async def test_a_page_of_which_a_part_did_not_come_is_loaded_anew(
 async def test_the_bell_is_answered_with_picture_and_sound_both_ways(
     browser: Browser, server: WebServer, front_door: Door
 ) -> None:
-    async with opened(browser, server.url) as tab:
+    async with opened(browser, server.url, moves=True) as tab:
         await ready(tab)
         await front_door.until_present("alice")
         call_id = front_door.ring("alice")

@@ -14,8 +14,13 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @asynccontextmanager
-async def opened(browser: Browser | BrowserContext, url: str) -> AsyncIterator[Page]:
-    """A tab with the page; an error in its scripts fails the test, and its CSP never has to step in."""
+async def opened(
+    browser: Browser | BrowserContext, url: str, *, moves: bool = False
+) -> AsyncIterator[Page]:
+    """A tab with the page; an error in its scripts fails the test, and its CSP never has to step in.
+
+    What `moves` in it is drawn sixty times a second: for who wants to see that, or to know that it goes.
+    """
     errors: list[str] = []
     async with await browser.new_page() as tab:
         tab.on("pageerror", lambda error: errors.append(str(error)))
@@ -23,8 +28,7 @@ async def opened(browser: Browser | BrowserContext, url: str) -> AsyncIterator[P
             "console",
             lambda said: errors.append(said.text) if "Content Security" in said.text else None,
         )
-        # what moves all the time would be drawn sixty times a second
-        await tab.emulate_media(reduced_motion="reduce")
+        await tab.emulate_media(reduced_motion="no-preference" if moves else "reduce")
         await tab.goto(url)
         yield tab
     assert errors == []

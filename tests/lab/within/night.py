@@ -25,7 +25,8 @@ from tests.parts.phone import Message
 from tests.parts.told import name_of
 
 CALLS, WITH_MEDIA = {Extent.SHORT: (10, 2), Extent.ALL: (100, 4), Extent.LONG: (1000, 10)}[EXTENT]
-PAUSE_S = 1
+PAUSE_S = 1.1, 1.6
+"""What is not acknowledged is said again after a second: none of it is to ring."""
 RING_S, IDLE_S, TALK_S = 2, 1, 2
 """By whatever clock. A second in which nothing happens costs a tenth of a call; in each in which somebody
 talks fifty pieces of sound are made.
@@ -82,7 +83,7 @@ class Night:
 
     async def pauses(self) -> None:
         """Nobody is at the door; nothing rings any more."""
-        await asyncio.sleep(random.Random(len(self.ended)).uniform(0.5, PAUSE_S))
+        await asyncio.sleep(random.Random(len(self.ended)).uniform(*PAUSE_S))
         assert self.door.told == []
         while not self.alice.inbox.empty():
             assert self.alice.inbox.get_nowait()["type"] != "invite"
