@@ -183,17 +183,17 @@ async def test_who_has_counted_and_connects_anew_is_given_an_epoch_to_count_in(
     assert len(await phone.announced()) == 3
 
 
-@pytest.mark.parametrize("kind", ["reject", "cancel", "end", "ringing", "chat", "candidate"])
-async def test_what_the_broker_has_not_acknowledged_is_said_again(phone: Phone, kind: str) -> None:
+@pytest.mark.parametrize("type_", ["reject", "cancel", "end", "ringing", "chat", "candidate"])
+async def test_what_the_broker_has_not_acknowledged_is_said_again(phone: Phone, type_: str) -> None:
     """Under the same id, and for the connection that the door has then."""
-    await phone.does("says", kind)
-    (first,) = await phone.said(kind)
+    await phone.does("says", type_)
+    (first,) = await phone.said(type_)
     await phone.does("loses")
     await phone.does("connects")
     await phone.said()  # as long as it is not known for which connection of the door
     await phone.does("presence", "e2")
-    (again,) = await phone.said(kind)
-    assert again == {"id": first["id"], "type": kind, "epoch": "e2"}
+    (again,) = await phone.said(type_)
+    assert again == {"id": first["id"], "type": type_, "epoch": "e2"}
 
 
 async def test_what_it_has_acknowledged_is_not(phone: Phone) -> None:
