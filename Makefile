@@ -25,7 +25,7 @@ LINTED := $(CODE) image-build .ci
 PICAMERA2 := picamera2==0.3.38
 
 # CI has it sooner by another program, which knows nothing of a computer's own settings for pip (as piwheels on a Pi)
-INSTALL := $(if $(CI),.ci/install,$(BIN)/python -m pip install --quiet)
+INSTALL := $(if $(CI),.ci/install $(BIN)/python,$(BIN)/python -m pip install --quiet)
 
 # the versions that this commit was tested with, for what is installed and for what builds it
 export PIP_CONSTRAINT := $(PINS)
