@@ -6,22 +6,27 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-LONGEST = (
-    "tests/test_four.py",
+WAITING = (
     "tests/test_app_faults.py",
-    "tests/web/test_page_session.py",
     "tests/media/test_recorder.py",
     "tests/media/test_leg.py",
-    "tests/conformance/test_conformance.py",
-    "tests/web/test_page.py",
-    "tests/media/test_playout.py",
-    "tests/test_demo.py",
-    "tests/fuzz/test_programs.py",
     "tests/test_soak.py",
     "tests/service/test_booted.py",
 )
-"""The files of a minute or two: first, since whoever is given one of them at last is waited for by all.
-Between those with browsers are some that wait for most of their time."""
+"""What takes a minute, most of which is waiting: first, as all else that waits. The lab's machines do their
+work meanwhile (`.ci/beside`)."""
+DEAR = (
+    "tests/test_demo.py",
+    "tests/conformance/test_conformance.py",
+    "tests/test_four.py",
+    "tests/media/test_playout.py",
+    "tests/web/test_page_session.py",
+    "tests/web/test_page.py",
+    "tests/fuzz/test_programs.py",
+    "tests/web/test_page_pairing.py",
+    "tests/web/test_peer_in_chromium.py",
+)
+"""What wants a processor or two for a minute: last, when nothing else does; the longest before others."""
 
 
 class Named(Protocol):
@@ -36,19 +41,19 @@ One = TypeVar("One", bound=Named)
 
 
 def spread(tests: Sequence[One]) -> list[One]:
-    """The longest files, then the largest and the smallest in turn, each whole.
+    """Who waits for a minute, then the largest files and the smallest in turn, then the dear; each whole.
 
-    What is a file of its own and of few tests is a story of whole devices and browsers, which wants a
-    processor for a minute. Ordered by size (as xdist does) all of these would be last: beside each other,
-    where they miss limits that are the product's own, and with nobody left for the second processor.
+    Ordered by size, as xdist does, all that has few tests would come at the end: stories of whole devices,
+    with nobody left for the second processor.
     """
     files: dict[str, list[One]] = {}
     for test in tests:
         files.setdefault(test.nodeid.rsplit("::", 1)[0], []).append(test)
-    ordered = [test for name in LONGEST for test in files.pop(name, ())]
+    ordered = [test for name in WAITING for test in files.pop(name, ())]
+    last = [test for name in DEAR for test in files.pop(name, ())]
     by_size = deque(sorted(files.values(), key=len))
     while by_size:
         ordered += by_size.pop()
         if by_size:
             ordered += by_size.popleft()
-    return ordered
+    return ordered + last

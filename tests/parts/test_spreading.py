@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.lab.stock import ROOT
-from tests.parts.spreading import LONGEST, spread
+from tests.parts.spreading import DEAR, WAITING, spread
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,11 @@ def test_each_file_stays_whole_and_small_ones_stand_between_large_ones() -> None
     assert spread([*small, *middle, *other, *large]) == [*large, *small, *middle, *other]
 
 
-def test_what_takes_longest_is_first_and_is_there() -> None:
-    long = some_of(LONGEST[1].removesuffix(".py"), 2)
-    assert spread([*some_of("large", 9), *long])[:2] == long
-    assert [name for name in LONGEST if not (ROOT / name).exists()] == []
+def test_who_waits_is_first_and_who_is_dear_is_last() -> None:
+    waiting, dear = (some_of(name.removesuffix(".py"), 2) for name in (WAITING[1], DEAR[0]))
+    large = some_of("large", 9)
+    assert spread([*dear, *large, *waiting]) == [*waiting, *large, *dear]
+    assert [name for name in WAITING + DEAR if not (ROOT / name).exists()] == []
 
 
 def test_a_class_is_played_by_itself_and_nothing_is_lost() -> None:
