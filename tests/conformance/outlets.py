@@ -92,7 +92,7 @@ class BrokerClient:
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, asyncio.Future[Item]] = {}
         self._asked = 0
-        self._subscribed = asyncio.Event()
+        self._subscribed, self._device_is_there = asyncio.Event(), asyncio.Event()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, f"{device}-follower", protocol=paho.MQTTv5
         )
@@ -111,6 +111,7 @@ class BrokerClient:
         await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port, 10)
         self._client.loop_start()
         await self._subscribed.wait()
+        await self._device_is_there.wait()  # by this connection: before, its events are told to nobody
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -157,6 +158,8 @@ class BrokerClient:
             if retained or rest.rsplit("/", 1)[-1] != item["type"].removeprefix("appliance."):
                 self.faults.append(f"{topic} (retained: {retained}) has a {item['type']}")
             self.events.append(item)
+        elif kind == "availability" and payload == b"online":
+            self._device_is_there.set()
         elif kind == "state":
             self.states.append((rest, payload.decode()))
         elif kind == "reply":
