@@ -111,7 +111,8 @@ class BrokerClient:
         await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port, 10)
         self._client.loop_start()
         await self._subscribed.wait()
-        await self._device_is_there.wait()  # by this connection: before, its events are told to nobody
+        # by the connection for these topics, without which its events are told to nobody
+        await self._device_is_there.wait()
         return self
 
     async def __aexit__(self, *_: object) -> None:
