@@ -185,6 +185,11 @@ class Desk:
         """Whether neither microphone nor camera is open, not even in a driver that hangs."""
         return self._microphone.released and self._camera.released
 
+    @property
+    def rests(self) -> bool:
+        """Whether microphone and camera are closed, and nobody wants them."""
+        return self._microphone.rests and self._camera.rests
+
     def _stop_capture(self) -> None:
         self._microphone.want(wanted=False)
         self._camera.want(wanted=False)
@@ -192,7 +197,7 @@ class Desk:
             self._camera.choose(CameraFacing.FRONT)  # with which the next call is to begin
 
     def _tell_closed(self) -> None:
-        if self._closing is not None and self._microphone.rests and self._camera.rests:
+        if self._closing is not None and self.rests:
             number, self._closing = self._closing, None
             self._post(CaptureClosed(number))
 

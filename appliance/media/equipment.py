@@ -117,6 +117,11 @@ class Equipment:
         """What the connections are heard on."""
         return self.loudspeaker
 
+    @property
+    def sends(self) -> bool:
+        """Whether pictures go to anybody."""
+        return bool(self.video.tracks or self.screen.tracks)
+
     def steer(self, now_s: float) -> None:
         """Let what is sent follow what the peers have reported; to be called twice a second."""
         self.steering.look(now_s)

@@ -163,7 +163,6 @@ class Studio:
         await self._tasks.__aenter__()
         self._start(self._desk.run(), "media devices")
         self._start(self._sharing.run(), "media screen")
-        self._watching = self._start(self._watch(), "media liveness")
         return self
 
     async def __aexit__(
@@ -212,6 +211,8 @@ class Studio:
                     self._tell_desk()
             case _:
                 self._desk.perform(effect)
+        if self._watching is None and self._is_in_use:
+            self._watching = self._start(self._watch(), "media liveness")
 
     def plug(self, mode: AudioMode, present: bool, /) -> None:
         """Let an output of a simulated board come or go.
@@ -313,7 +314,13 @@ class Studio:
         for leg in list(self._legs.values()):
             self._start(leg.moved(gone), f"address of {leg.key.uid}")
 
+    @property
+    def _is_in_use(self) -> bool:
+        sends = self._equipment is not None and self._equipment.sends
+        return bool(self._legs) or sends or not self._desk.rests
+
     async def _watch(self) -> None:
+        """While anything is in use, and once more after it: where nothing happens, nothing wakes."""
         loop = asyncio.get_running_loop()
         for look in itertools.count():
             await asyncio.sleep(WATCH_INTERVAL_S)
@@ -325,6 +332,9 @@ class Studio:
                 await leg.keep_seeing()
             if self._equipment is not None:
                 self._equipment.steer(time.monotonic())
+            if not self._is_in_use:
+                break
+        self._watching = None
 
     # -------------------- for `status`
 

@@ -229,18 +229,24 @@ class Meter:
 
     def heard(self) -> Samples:
         """The last second of all voices together: 48,000 samples, silence where there was none."""
-        since_s = self._clock() - 1
         mix = np.zeros(SAMPLE_RATE_HZ, np.int32)
-        for voice in self._voices.values():
-            recent = [samples for at_s, samples in voice if at_s >= since_s]
-            if recent:
-                line = np.concatenate(recent)[-SAMPLE_RATE_HZ:]
-                mix[-len(line) :] += line
+        for recent in self._recent():
+            line = np.concatenate(recent)[-SAMPLE_RATE_HZ:]
+            mix[-len(line) :] += line
         return np.clip(mix, -32768, 32767).astype(np.int16)
+
+    def _recent(self) -> list[list[Samples]]:
+        """The last second of each voice that was heard in it: of silence nothing is to be worked out."""
+        since_s = self._clock() - 1
+        lately = (
+            [samples for at_s, samples in voice if at_s >= since_s]
+            for voice in self._voices.values()
+        )
+        return [recent for recent in lately if recent]
 
     def level_dbfs(self) -> float:
         """How loud the last second was: 0 for a full-scale sine, -100 for silence and below."""
-        return round(level_dbfs(self.heard()), 1)
+        return round(level_dbfs(self.heard()), 1) if self._recent() else SILENCE_DBFS
 
     def tone_hz(self) -> float | None:
         """The frequency that stands out in the last second, or None where none does.
@@ -250,7 +256,7 @@ class Meter:
         now_s = self._clock()
         if self._looked_at_s is None or now_s - self._looked_at_s >= LOOK_S:
             self._looked_at_s = now_s
-            tone_hz = dominant_hz(self.heard())
+            tone_hz = dominant_hz(self.heard()) if self._recent() else None
             self._tone_hz = None if tone_hz is None else round(tone_hz, 1)
         return self._tone_hz
 

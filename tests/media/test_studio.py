@@ -262,6 +262,26 @@ class Stalling(CardCamera):
         super().start(take, failed)
 
 
+async def test_nothing_wakes_a_studio_that_is_not_in_use(door: Door) -> None:
+    """What is used is looked after until it is closed, and the next that is used is again."""
+
+    def looks() -> bool:
+        return any(task.get_name() == "media liveness" for task in asyncio.all_tasks())
+
+    assert not looks()
+    for number in (1, 2):
+        door.studio.perform(StartCapture(video=True))
+        assert looks()
+        async with Stranger() as alice:
+            await door.answer(alice)
+            await door.next(PeerConnected)
+            door.studio.perform(StopCapture(number))
+            await door.next(CaptureClosed)
+            assert looks(), "there is a connection still"
+            door.studio.perform(ClosePeer(ALICE))
+        await until(lambda: not looks(), "the last look")
+
+
 async def test_who_joins_a_warm_camera_needs_no_further_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
