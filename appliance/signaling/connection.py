@@ -160,8 +160,8 @@ class Connection:
             raise
 
     def publish(self, publication: Publication, expiry_s: float | None, token: int) -> None:
-        """Send a message; `Acknowledged` names the token again."""
-        self._request(_Publish(publication, expiry_s, token))
+        """Send a message at the next `wake`; `Acknowledged` names the token again."""
+        self._requests.put(_Publish(publication, expiry_s, token))
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """From now on these, and no others."""
@@ -195,6 +195,10 @@ class Connection:
 
     def _request(self, request: _Request) -> None:
         self._requests.put(request)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the thread do what it was asked for; any thread."""
         with self._wake_lock, contextlib.suppress(OSError):  # it is awake already, or over
             self._wake.send(b"\0")
 

@@ -134,6 +134,8 @@ class MqttLink:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, Callable[[], None]] = {}
         self._told: set[str] = set()
+        self._wakes = False
+        """Whether the thread is about to be woken."""
         self._way_found = asyncio.Event()
         self._logged = ("", 0.0)
         """Why the connection ended, as it was logged last, and when (monotonic)."""
@@ -206,7 +208,17 @@ class MqttLink:
             self._waiting[token] = acknowledged
         message = Publication(topic, payload, qos, retain, correlation)
         self._connection.publish(message, expiry_s, token)
+        if (
+            not self._wakes
+        ):  # once for all that is published at a time: each costs two changes of threads
+            self._wakes = True
+            self._loop.call_soon(self._wake)
         return True
+
+    def _wake(self) -> None:
+        self._wakes = False
+        if self._connection is not None:
+            self._connection.wake()
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """See `Link.subscribe`."""

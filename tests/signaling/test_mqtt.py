@@ -572,6 +572,28 @@ async def test_no_more_messages_wait_for_the_loop_than_it_can_take_and_none_is_l
         assert 1 <= most <= 5
 
 
+@pytest.mark.broker
+async def test_what_is_published_at_a_time_wakes_the_thread_once(
+    mosquitto: Mosquitto, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time costs two changes between threads, and all of it is there when the thread looks."""
+    wakes: list[int] = []
+    wake = connection.Connection.wake
+
+    def counted(one: connection.Connection) -> None:
+        wakes.append(one.backlog)
+        wake(one)
+
+    async with seen.link(here(mosquitto.port), Subscription("all")) as link:
+        await seen.connected()
+        monkeypatch.setattr(connection.Connection, "wake", counted)
+        for number in range(3):
+            assert link.publish("all", b"%d" % number)
+        await seen.messages.until(lambda _: len(seen.messages) == 3)
+        assert wakes == [3]
+    assert [payload for _, payload, _ in seen.messages] == [b"0", b"1", b"2"]
+
+
 async def test_what_waits_to_be_sent_is_bounded(
     seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
