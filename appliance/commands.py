@@ -45,7 +45,7 @@ class Command(Struct, frozen=True):
 COMMANDS: dict[str, type[Command]] = {}
 """Every command by its name."""
 
-_hints = cache(get_type_hints)
+_hints, _fields = cache(get_type_hints), cache(structs.fields)
 
 C = TypeVar("C", bound=Command)
 
@@ -357,7 +357,7 @@ def parse_command(name: str, args: Mapping[str, object], *, texts: bool = False)
         if argument not in arguments:
             near = did_you_mean(argument, arguments)
             raise ValueError(f'{name} has no argument "{argument}"{near}')
-    for field in structs.fields(kind):
+    for field in _fields(kind):
         if field.required and field.name not in args:
             raise ValueError(f'{name} needs the argument "{field.name}"')
     make: Callable[..., Command] = kind
@@ -373,7 +373,7 @@ def parse_command(name: str, args: Mapping[str, object], *, texts: bool = False)
 def spell_command(command: Command) -> str:
     """`<name> ARG=VALUE …` as typed at a shell: what `parse_command` with `texts` reads back."""
     words = [command.NAME]
-    for field in structs.fields(command):
+    for field in _fields(type(command)):
         value = getattr(command, field.name)
         if field.required or value != field.default:
             text = value if isinstance(value, str) and field.type is not Any else json.dumps(value)

@@ -121,8 +121,11 @@ class Ledger:
 
     def sync(self) -> None:
         """Return once the disk has what was appended; raises OSError."""
-        with open(self.file, "rb", opener=private) as file:
-            os.fsync(file.fileno())
+        descriptor = private(self.file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def rewrite(self, everything: Collection[bytes]) -> None:
         """Put a file in the old one's place that has these lines and no others; raises OSError."""
