@@ -27,6 +27,7 @@ _DISK, _IDLE = "arch/um/drivers/ubd_kern.c", "arch/um/kernel/process.c"
 _PINS = "drivers/gpio/gpio-sim.c"
 _VERITY = "drivers/md/dm-verity-target.c"
 _CAMERA = "drivers/media/test-drivers/vimc/vimc-common.h"
+_CAMERA_RATE = "drivers/media/test-drivers/vimc/vimc-streamer.c"
 _EDITS = (
     (_IDLE, "void um_idle_sleep(void)\n{\n", "atomic_t lab_reads;\n\n{old}{guard}"),
     (
@@ -40,12 +41,14 @@ _EDITS = (
     (_VERITY, "\t\tDMEMIT(\"%c\", v->hash_failed ? 'C' : 'V');\n", "{old}{no_more}"),
     (_CAMERA, "#define VIMC_FRAME_MAX_WIDTH 4096\n", "#define VIMC_FRAME_MAX_WIDTH 640\n"),
     (_CAMERA, "#define VIMC_FRAME_MAX_HEIGHT 2160\n", "#define VIMC_FRAME_MAX_HEIGHT 480\n"),
+    (_CAMERA_RATE, "\t\tset_current_state(TASK_UNINTERRUPTIBLE);\n", "{old}{rests}{old}"),
 )
 """What is put into its source. Its time does not jump while its disk is read; a line that was driven keeps
 its level when it is let go, until it is driven or read anew, as a Pi's do; of a device of dm-verity it says
 no more than whether it is right: RAUC 1.13 does not understand what Linux 7 adds to that, and installs
 nothing; its camera has no pictures larger than 640x480: whatever is asked for, libcamera has it make
-1920x1080 and scales them, each of which is a tenth of a second's work.
+1920x1080 and scales them, each of which is a tenth of a second's work; and it rests between two of them,
+which it makes whether anybody takes them or not: a dozen a second in place of thirty.
 
 By itself a kernel whose time jumps (time-travel=) takes waiting for its disk for having nothing to do, and
 goes on to what comes next: to systemd's limits, all within the first second.
@@ -58,6 +61,7 @@ _WORDS = {
     "unless_driven": "\t\tif (test_bit(offset, chip->direction_map))\n",
     "pulled": "\t\t__assign_bit(offset, chip->value_map, !!test_bit(offset, chip->pull_map));\n",
     "no_more": "\t\tbreak;\n",
+    "rests": "\t\tschedule_timeout(HZ / 20);\n",
     "ended": "\tatomic_dec(&lab_reads);\n",
 }
 
