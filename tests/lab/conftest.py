@@ -23,20 +23,20 @@ TOLD = ROOT / ".cache" / "lab"
 """What a test that failed brings back: console, journal, and the state of the units."""
 NIGHTS = {
     "test_waits.py": "night",
-    "test_another_night.py": "another",
     "test_blackout.py": "spare",
     "test_blackout_update.py": "spare",
     "test_stop.py": "spare",
     "test_unit.py": "spare",
 }
-"""Whose tests take `night` or `another`, and whose take the `spare` machine or one of their own: each has a
-worker.
+"""Whose tests take `night`, and whose take the `spare` machine or one of their own: each has a worker.
 
 There are three machines for two processors because two would not be done at the same time. Who has one of
 its own is played before `spare` has begun, by its name.
 """
 ALONE = "[breaking]"
 """What of `test_calls.py` waits for so long that it has another such machine, where all is played."""
+HALVES = "test_night.py"
+"""Each of whose tests takes `another`, as each has a worker."""
 RUNNING: list[Machine] = []
 """The machines of this worker's fixtures."""
 PATIENCE_S = 14_400 if EXTENT is Extent.LONG else 1800
@@ -72,7 +72,7 @@ def spare() -> Iterator[Machine]:
 
 @pytest.fixture(scope="session")
 def another() -> Iterator[Machine]:
-    """Like `night`, for what is played at the same time."""
+    """Like `night`, for half of what is played at the same time."""
     with _machine(virtual=True) as machine:
         yield machine
 
@@ -148,6 +148,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     class ByMachine(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             module = nodeid.split("::")[0].rpartition("/")[2]
-            return ALONE if nodeid.endswith(ALONE) else NIGHTS.get(module, "lab")
+            if nodeid.endswith(ALONE) or module == HALVES:
+                return nodeid
+            return NIGHTS.get(module, "lab")
 
     return ByMachine(config, log)

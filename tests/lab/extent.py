@@ -54,5 +54,5 @@ EXTENT = extent()
 
 if __name__ == "__main__":
     played = " ".join(sys.argv[1:]) or PLAYED[EXTENT]
-    machines = {Extent.SHORT: "three", Extent.ALL: "four", Extent.LONG: "five"}[EXTENT]
+    machines = {Extent.SHORT: "three", Extent.ALL: "four", Extent.LONG: "six"}[EXTENT]
     say(f"{machines} machines are started for {played}")

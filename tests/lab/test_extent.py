@@ -28,8 +28,8 @@ def test_a_short_run_leaves_out_what_is_thorough_and_says_how_much() -> None:
     """Of tests that a machine would be started for: they are listed only."""
     short, whole = (listed(one) for one in (Extent.SHORT, Extent.ALL))
     assert "test_door.py" in whole
-    assert "test_another_night.py" not in short + whole
-    assert "test_another_night.py" in listed(Extent.LONG)
+    assert "test_night.py" not in short + whole
+    assert "test_night.py" in listed(Extent.LONG)
     assert "test_door.py" not in short
     assert "test_calls.py" in short
     assert "deselected" in short
@@ -43,7 +43,7 @@ def listed(how: Extent) -> str:
         "-q",
         "tests/lab/test_door.py",
         "tests/lab/test_calls.py",
-        "tests/lab/test_another_night.py",
+        "tests/lab/test_night.py",
     ]
     done = subprocess.run(
         [sys.executable, *words],

@@ -1,4 +1,4 @@
-"""What waits: networks that lose and are gone, a night of calls, the contract of every board.
+"""What waits: networks that lose and are gone, a night of calls (a long one: `test_night.py`), every board.
 
 By a clock that jumps: nobody waits for a night, and what a busy computer takes is no time, so it disturbs
 no call.
@@ -10,6 +10,7 @@ import os
 
 import pytest
 
+from tests.lab.extent import EXTENT, Extent
 from tests.lab.inside import passes
 from tests.lab.machine import Machine
 
@@ -25,5 +26,5 @@ def test_it_takes_no_processor_between_two_steps(night: Machine) -> None:
 
 def test_what_waits(night: Machine) -> None:
     """In one process: what it imports takes as long as some of them."""
-    bodies = ("networks", "night", "pins")
+    bodies = ("networks", *(() if EXTENT is Extent.LONG else ("night",)), "pins")
     passes(night, " ".join(f"tests/lab/within/{body}.py" for body in bodies))

@@ -1,4 +1,4 @@
-"""Half of a night of thousands of calls; `test_waits.py` has the other, at the same time."""
+"""A night of thousands of calls: two machines play half of it each, at the same time (`LAB=long`)."""
 
 from __future__ import annotations
 
@@ -11,5 +11,6 @@ BODIES = ("networks.py::test_calls_one_after_the_other_leave_nothing", "night.py
 
 
 @pytest.mark.long
-def test_a_night_of_calls_at_another_door(another: Machine) -> None:
+@pytest.mark.parametrize("door", ["one", "other"])
+def test_a_night_of_thousands_of_calls(another: Machine, door: str) -> None:
     passes(another, " ".join(f"tests/lab/within/{body}" for body in BODIES))
