@@ -4,8 +4,8 @@
 PYTHON ?= python3
 EXTRAS ?= demo
 TESTS ?= tests
-# one for each of two cores: three are done a tenth sooner there, and more of them miss a limit of the product's own
-WORKERS ?= 2
+# one for each of two cores; in CI, which waits for all of them, one more for what is not dear (`tests/parts/spreading.py`)
+WORKERS ?= $(if $(CI),3,2)
 # what `make lab` runs, `make deb-test`, and `make image-test`
 BOOTS := tests/image/test_boot.py tests/image/test_call.py tests/image/test_updates.py tests/image/test_cuts.py tests/image/test_outages.py tests/image/test_idle.py
 APART := --ignore tests/lab --ignore tests/packaging/test_life.py --ignore tests/packaging/test_install.py --ignore tests/packaging/test_next_release.py $(BOOTS:%=--ignore %)
@@ -61,19 +61,21 @@ replay = { [ -z "$(NO_REPLAY)" ] || { touch $(BESIDE).failed; exit 1; }; } && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
   $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1)
 
-# In CI types and the lab go on beside the tests: first what goes by a clock of its own, by what the tests leave of the
-# processors, then what goes by everybody's. After them is played what failed of the lab, or all of it where it could
+# In CI types and the lab go on beside the tests: types and the machines that have a clock of their own by what all
+# else leaves of the processors, those that go by everybody's as the tests do, and early: the stories with browsers
+# come last (`tests/parts/spreading.py`). After them is played what failed of the lab, or all of it where it could
 # not be built: whatever else has failed.
 BUILD_LAB := $(BIN)/python -m tests.lab
 BESIDE := .cache/lab-beside
+PARTS := own-clock real-time
 check: $(TEST) $(if $(CI),packages lab-packages) ## the whole gate: format, lint, types, tests, and the lab where it has been built
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
-	@rm -f $(BESIDE)*; failed=0; $(MAKE) --no-print-directory $(if $(CI),-j3) types test $(if $(CI),lab-beside) || failed=$$?; \
+	@rm -f $(BESIDE)*; failed=0; $(MAKE) --no-print-directory $(if $(CI),-j4) types test $(if $(CI),lab-beside) || failed=$$?; \
 	[ $$failed = 0 ] || [ -n "$(CI)" ] || exit $$failed; \
-	case $$(cat $(BESIDE) 2> /dev/null) in \
-	  0) exit $$failed ;; \
-	  again) $(MAKE) --no-print-directory lab-again && exit $$failed; exit 1 ;; \
+	case $$(echo $$(cat $(PARTS:%=$(BESIDE).%) 2> /dev/null)) in \
+	  "0 0") exit $$failed ;; \
+	  "0 again" | "again 0" | "again again") $(MAKE) --no-print-directory lab-again && exit $$failed; exit 1 ;; \
 	  ?*) echo "the lab was broken off: see above"; exit 1 ;; esac; \
 	$(BUILD_LAB) $(if $(CI),,--there); case $$? in \
 	  0) $(MAKE) --no-print-directory lab || failed=$$? ;; \
@@ -81,38 +83,41 @@ check: $(TEST) $(if $(CI),packages lab-packages) ## the whole gate: format, lint
 	  4) echo "the lab is SKIPPED: it has not been built on this computer (make lab: some minutes, once)" ;; \
 	  *) exit 1 ;; esac; exit $$failed
 
-# one after the other, as one wants to be told of a fault; in CI beside one another, since nobody waits for either
-.PHONY: types lab-beside lab-again
+# one after the other, as one wants to be told of a fault; in CI beside one another, since nobody waits for either, and
+# with what is known of the last time: a fresh clone has nothing
+.PHONY: types lab-beside $(PARTS) lab-again
+types: export MYPY_CACHE_DIR = $(if $(CI),$(HOME)/.cache/appliance-types,.mypy_cache)
 types:
 	$(if $(CI),.ci/beside) $(BIN)/mypy $(CODE)
 
-# what it says is shown when it has ended; a part that failed otherwise than by its tests was broken off
 lab-beside: $(TEST)
-	@mkdir -p $(dir $(BESIDE)); { .ci/beside $(BUILD_LAB) && \
-	  { state=0; \
-	  .ci/beside $(MAKE) --no-print-directory lab NO_REPLAY=1 PART="not real_time" || \
-	    { rm $(BESIDE).failed && state=again || state=broken; }; \
-	  $(MAKE) --no-print-directory lab NO_REPLAY=1 PART=real_time || \
-	    { rm $(BESIDE).failed || state=broken; [ $$state = broken ] || state=again; }; \
-	  echo $$state > $(BESIDE); }; } > $(BESIDE).log 2>&1; \
-	cat $(BESIDE).log
+	@mkdir -p $(dir $(BESIDE)); .ci/beside $(BUILD_LAB) && $(MAKE) --no-print-directory $(PARTS)
+
+# what it says is shown when it has ended; one that failed otherwise than by its tests was broken off
+own-clock: MINE = PART="not real_time" WORKERS=3
+real-time: MINE = PART=real_time WORKERS=2
+$(PARTS):
+	@{ state=0; $(if $(filter own-clock,$@),.ci/beside) $(MAKE) --no-print-directory lab \
+	  NO_REPLAY=1 $(MINE) FAILED=.pytest_cache/$@ BESIDE=$(BESIDE).$@ || \
+	    { rm $(BESIDE).$@.failed && state=again || state=broken; }; echo $$state > $(BESIDE).$@; } > $(BESIDE).$@.log 2>&1; \
+	cat $(BESIDE).$@.log
 
 # whoever names some of it has all of that
 NAMED := $(filter tests/lab%,$(TESTS))
 # a machine each: conftest.py there
 lab lab-again: export LAB := $(or $(LAB),$(if $(NAMED)$(CI),all))
 LAB_TESTS = --durations=8 $(if $(PART),-m "$(PART) and not hardware") $(or $(NAMED),tests/lab)
-lab: WORKERS = $(or $(SCOPES_$(LAB)),3)
+lab: WORKERS = $(if $(filter 1,$(words $(filter-out tests/lab tests/lab/,$(NAMED)))),2,$(or $(SCOPES_$(LAB)),3))
 SCOPES_all := 4
-SCOPES_long := 5
+SCOPES_long := 6
 lab: $(TEST) lab-packages ## the appliance on a simulated machine: kernel, systemd, pins, camera, sound; LAB=all for all of it, LAB=long
 	@$(BUILD_LAB)
 	@$(BIN)/python -m tests.lab.extent $(NAMED)
 	@$(call play,$(LAB_TESTS))
 
-lab-again: FAILED = .pytest_cache/lab
 lab-again:
-	@$(call replay,$(LAB_TESTS))
+	@failed=0; $(foreach part,$(PARTS),[ "$$(cat $(BESIDE).$(part))" = 0 ] || { $(call replayed,$(part)); } || failed=1;) exit $$failed
+replayed = $(foreach FAILED,.pytest_cache/$(1),$(call replay,$(LAB_TESTS)))
 
 bench: $(TEST) packages ## what it costs here, as ratios; BENCH=calls for some of it
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -15,7 +15,7 @@ from tests.parts.leftovers import (
     nothing_left_in_the_loop_of_the_file,
     nothing_left_in_the_process,
 )
-from tests.parts.spreading import spread
+from tests.parts.spreading import scheduler, spread
 
 __all__ = [
     "nothing_left_in_the_loop",
@@ -68,6 +68,12 @@ def pytest_collection() -> Generator[None]:
         return (yield)
     finally:
         gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Where the order is `spread`'s, what is dear is played by two."""
+    return None if config.getoption("loadscopereorder") else scheduler(config, log)
 
 
 @pytest.hookimpl(trylast=True)

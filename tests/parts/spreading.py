@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+import pytest
 
 WAITING = (
     "tests/test_app_faults.py",
@@ -57,3 +59,33 @@ def spread(tests: Sequence[One]) -> list[One]:
         if by_size:
             ordered += by_size.popleft()
     return ordered + last
+
+
+AT_THE_DEAR = 2
+"""So many of those who play wear a computer of two processors out with what is dear."""
+
+
+def scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of xdist: files as they come, of which the third who plays, and any other, gets none that is dear."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _assign_work_unit(self, node: Any) -> None:
+            if self._is_more(node) and (cheap := self._cheap()):
+                self.workqueue.move_to_end(cheap, last=False)
+            super()._assign_work_unit(node)
+
+        def _reschedule(self, node: Any) -> None:
+            if self.workqueue and self._is_more(node) and not self._cheap():
+                node.shutdown()
+            else:
+                super()._reschedule(node)
+
+        def _is_more(self, node: Any) -> bool:
+            return list(self.assigned_work).index(node) >= AT_THE_DEAR
+
+        def _cheap(self) -> str | None:
+            files = (scope for scope in self.workqueue if scope.split("::")[0] not in DEAR)
+            return next(files, None)
+
+    return Scheduling(config, log)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.lab.stock import ROOT
 from tests.parts.spreading import DEAR, WAITING, spread
@@ -38,3 +41,41 @@ def test_a_class_is_played_by_itself_and_nothing_is_lost() -> None:
     inside, beside = One("a.py::TestOne::test_it"), One("a.py::test_it")
     assert set(spread([inside, beside])) == {inside, beside}
     assert spread([]) == []
+
+
+HOOK = """
+from tests.parts.spreading import scheduler as pytest_xdist_make_scheduler
+"""
+PLAYED = """
+import os
+from pathlib import Path
+
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_it(number):
+    with Path("played").open("a") as file:
+        print(os.environ["PYTEST_XDIST_WORKER"], Path(__file__).stem, file=file)
+"""
+
+
+def test_of_three_who_play_one_gets_nothing_that_is_dear(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(HOOK)
+    names = [*DEAR, "tests/test_one.py", "tests/test_other.py"]
+    for name in names:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(PLAYED)
+    words = ["-m", "pytest", "-n", "3", "--dist", "loadscope", "--import-mode=importlib", "tests"]
+    subprocess.run(
+        [sys.executable, *words],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        check=True,
+        capture_output=True,
+    )
+    played = [line.split() for line in (tmp_path / "played").read_text().splitlines()]
+    assert len(played) == 3 * len(names)
+    dear = {Path(name).stem for name in DEAR}
+    assert len({worker for worker, _ in played}) == 3
+    assert len({worker for worker, name in played if name in dear}) == 2
