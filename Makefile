@@ -86,7 +86,7 @@ check: $(TEST) $(if $(CI),packages lab-packages) ## the whole gate: format, lint
 # one after the other, as one wants to be told of a fault; in CI beside one another, since nobody waits for either, and
 # with what is known of the last time: a fresh clone has nothing
 .PHONY: types lab-beside $(PARTS) lab-again
-types: export MYPY_CACHE_DIR = $(if $(CI),$(HOME)/.cache/appliance-types,.mypy_cache)
+types: export MYPY_CACHE_DIR = $(if $(CI),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/appliance-types,.mypy_cache)
 types:
 	$(if $(CI),.ci/beside) $(BIN)/mypy $(CODE)
 
@@ -210,8 +210,8 @@ sees: $(VENV)/bin/python
 # each time, and what depends on it is made anew only where it is something else
 .PHONY: look
 $(PINS): $(VENV)/bin/python $(CONSTRAINTS) look
-	@$(PYTHON) .ci/pins.py $(CONSTRAINTS) > $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@new=$@.$$$$; $(PYTHON) .ci/pins.py $(CONSTRAINTS) > $$new && \
+	  if cmp -s $$new $@; then rm $$new; else mv $$new $@; fi
 
 $(DEMO): $(PINS) pyproject.toml
 	@echo "Setting up in $(VENV): half a minute, and longer on a Pi."

@@ -108,6 +108,7 @@ class Studio:
         self._tasks = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
+        self._ending = False
         self._desk = Desk(self._loaded, post, forbidden)
         self._pictures = pictures
         self._shares_screen = screen_source is not None
@@ -171,6 +172,7 @@ class Studio:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._ending = True
         for leg in self._legs.values():
             leg.close()
         self._desk.end()
@@ -211,7 +213,7 @@ class Studio:
                     self._tell_desk()
             case _:
                 self._desk.perform(effect)
-        if self._watching is None and self._is_in_use:
+        if self._watching is None and self._is_in_use and not self._ending:
             self._watching = self._start(self._watch(), "media liveness")
 
     def plug(self, mode: AudioMode, present: bool, /) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from appliance.model import CallDirection, CalleeState, CallEndReason, Caller, CallType, Receiver
-from appliance.whole_file import NEW, private, private_folder, rename, write_whole
+from appliance.whole_file import NEW, private_folder, rename, write_whole
 
 MIN_FREE_BYTES = 10_000_000
 """Of the disk, below which the oldest pictures make room."""
@@ -121,7 +121,7 @@ class Ledger:
 
     def sync(self) -> None:
         """Return once the disk has what was appended; raises OSError."""
-        descriptor = private(self.file, os.O_RDONLY)
+        descriptor = os.open(self.file, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             os.fsync(descriptor)
         finally:

@@ -114,7 +114,7 @@ _Request = _Publish | _Farewell | _Abandon | _Subscribe
 
 
 class Connection:
-    """One attempt: `start` it, `publish` from any thread, `close` it or see it `Closed`."""
+    """One attempt: `start` it, `publish` and `wake` from any thread, `close` it or see it `Closed`."""
 
     def __init__(self, plan: Plan, report: Callable[[Report], None]) -> None:
         self._plan = plan

@@ -208,9 +208,8 @@ class MqttLink:
             self._waiting[token] = acknowledged
         message = Publication(topic, payload, qos, retain, correlation)
         self._connection.publish(message, expiry_s, token)
-        if (
-            not self._wakes
-        ):  # once for all that is published at a time: each costs two changes of threads
+        if not self._wakes:
+            # once for all that is published at a time: each costs two changes between threads
             self._wakes = True
             self._loop.call_soon(self._wake)
         return True

@@ -282,6 +282,13 @@ async def test_nothing_wakes_a_studio_that_is_not_in_use(door: Door) -> None:
         await until(lambda: not looks(), "the last look")
 
 
+async def test_what_is_wanted_while_a_studio_ends_keeps_it_from_nothing() -> None:
+    async with a_door() as door:
+        await door.studio.load()
+        soon = asyncio.get_running_loop().call_soon
+        soon(soon, door.studio.perform, StartCapture(video=True))
+
+
 async def test_who_joins_a_warm_camera_needs_no_further_picture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -16,7 +16,7 @@ WAITING = (
     "tests/service/test_booted.py",
 )
 """What takes a minute, most of which is waiting: first, as all else that waits. The lab's machines do their
-work meanwhile (`.ci/beside`)."""
+work meanwhile."""
 DEAR = (
     "tests/test_demo.py",
     "tests/conformance/test_conformance.py",
@@ -66,7 +66,9 @@ AT_THE_DEAR = 2
 
 
 def scheduler(config: pytest.Config, log: Any) -> Any:
-    """Of xdist: files as they come, of which the third who plays, and any other, gets none that is dear."""
+    """Of xdist: files as they come. The third who plays, and any other, gets none that is dear while there
+    are others, and ends with those.
+    """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -82,7 +84,9 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
                 super()._reschedule(node)
 
         def _is_more(self, node: Any) -> bool:
-            return list(self.assigned_work).index(node) >= AT_THE_DEAR
+            # who has been told to end plays no dear file after the one it is at
+            there = [one for one in self.assigned_work if one is node or not one.shutting_down]
+            return there.index(node) >= AT_THE_DEAR
 
         def _cheap(self) -> str | None:
             files = (scope for scope in self.workqueue if scope.split("::")[0] not in DEAR)

@@ -59,21 +59,58 @@ def test_it(number):
 """
 
 
-def test_of_three_who_play_one_gets_nothing_that_is_dear(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(HOOK)
-    names = [*DEAR, "tests/test_one.py", "tests/test_other.py"]
-    for name in names:
-        file = tmp_path / name
+DIES = """
+import os
+from pathlib import Path
+
+def test_that_ends_who_plays_it_once():
+    if not Path("ended").exists():
+        Path("ended").touch()
+        os._exit(1)
+
+def test_that_is_left():
+    Path("left").touch()
+"""
+GOES_ON = """
+import time
+from pathlib import Path
+
+def test_for_as_long_as_that():
+    end = time.monotonic() + 20
+    while not Path("left").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+"""
+
+
+def play(folder: Path, files: dict[str, str]) -> str:
+    """By three; what pytest has to say."""
+    (folder / "conftest.py").write_text(HOOK)
+    for name, text in files.items():
+        file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(PLAYED)
+        file.write_text(text)
     words = ["-m", "pytest", "-n", "3", "--dist", "loadscope", "--import-mode=importlib", "tests"]
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, *words],
-        cwd=tmp_path,
+        cwd=folder,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )
+    return done.stdout
+
+
+def test_what_is_dear_is_played_to_its_end_though_who_plays_it_dies(tmp_path: Path) -> None:
+    """By another, where the others are at their last."""
+    told = play(tmp_path, {"tests/test_one.py": GOES_ON, DEAR[0]: DIES, DEAR[1]: GOES_ON})
+    assert "1 failed, 4 passed" in told, told
+
+
+def test_of_three_who_play_one_gets_nothing_that_is_dear(tmp_path: Path) -> None:
+    names = [*DEAR, "tests/test_one.py", "tests/test_other.py"]
+    told = play(tmp_path, dict.fromkeys(names, PLAYED))
+    assert f"{3 * len(names)} passed" in told, told
     played = [line.split() for line in (tmp_path / "played").read_text().splitlines()]
     assert len(played) == 3 * len(names)
     dear = {Path(name).stem for name in DEAR}
