@@ -62,8 +62,8 @@ replay = { [ -z "$(NO_REPLAY)" ] || { touch $(BESIDE).failed; exit 1; }; } && \
   $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1)
 
 # In CI types and the lab go on beside the tests: types and the machines that have a clock of their own by what all
-# else leaves of the processors, those that go by everybody's as the tests do, and early: the stories with browsers
-# come last (`tests/parts/spreading.py`). After them is played what failed of the lab, or all of it where it could
+# else leaves of the processors, those that go by everybody's as the tests do. All of it is to be done before the
+# stories with browsers, which come last (`tests/parts/spreading.py`) and fail beside it. After them is played what failed of the lab, or all of it where it could
 # not be built: whatever else has failed.
 BUILD_LAB := $(BIN)/python -m tests.lab
 BESIDE := .cache/lab-beside
@@ -88,16 +88,16 @@ check: $(TEST) $(if $(CI),packages lab-packages) ## the whole gate: format, lint
 .PHONY: types lab-beside $(PARTS) lab-again
 types: export MYPY_CACHE_DIR = $(if $(CI),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/appliance-types,.mypy_cache)
 types:
-	$(if $(CI),.ci/beside) $(BIN)/mypy $(CODE)
+	$(if $(CI),.ci/beside 10) $(BIN)/mypy $(CODE)
 
 lab-beside: $(TEST)
-	@mkdir -p $(dir $(BESIDE)); .ci/beside $(BUILD_LAB) && $(MAKE) --no-print-directory $(PARTS)
+	@mkdir -p $(dir $(BESIDE)); .ci/beside 10 $(BUILD_LAB) && $(MAKE) --no-print-directory $(PARTS)
 
 # what it says is shown when it has ended; one that failed otherwise than by its tests was broken off
 own-clock: MINE = PART="not real_time" WORKERS=3
 real-time: MINE = PART=real_time WORKERS=2
 $(PARTS):
-	@{ state=0; $(if $(filter own-clock,$@),.ci/beside) $(MAKE) --no-print-directory lab \
+	@{ state=0; $(if $(filter own-clock,$@),.ci/beside 3) $(MAKE) --no-print-directory lab \
 	  NO_REPLAY=1 $(MINE) FAILED=.pytest_cache/$@ BESIDE=$(BESIDE).$@ || \
 	    { rm $(BESIDE).$@.failed && state=again || state=broken; }; echo $$state > $(BESIDE).$@; } > $(BESIDE).$@.log 2>&1; \
 	cat $(BESIDE).$@.log

@@ -18,17 +18,18 @@ WAITING = (
 """What takes a minute, most of which is waiting: first, as all else that waits. The lab's machines do their
 work meanwhile."""
 DEAR = (
-    "tests/test_demo.py",
     "tests/conformance/test_conformance.py",
     "tests/test_four.py",
     "tests/media/test_playout.py",
     "tests/web/test_page_session.py",
-    "tests/web/test_page.py",
     "tests/fuzz/test_programs.py",
+    "tests/test_demo.py",
+    "tests/web/test_page.py",
     "tests/web/test_page_pairing.py",
     "tests/web/test_peer_in_chromium.py",
 )
-"""What wants a processor or two for a minute: last, when nothing else does; the longest before others."""
+"""What wants a processor or two for a minute: last, when nothing else does; the longest first, and
+what has no browsers beside what has several."""
 
 
 class Named(Protocol):
