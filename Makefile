@@ -51,12 +51,16 @@ demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 # the order is `tests/parts/spreading.py`'s
 # what hangs where no time-out reaches it (the process of a browser that has gone) ends its worker, and has a name
 HANGS := -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
+# with four browsers, which want both processors: behind all else
+ALONE := $(if $(filter tests,$(TESTS)),tests/test_four.py)
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	@$(call play,$(HANGS) --no-loadscope-reorder $(APART) $(TESTS))
+	@failed=0; { $(call play,$(HANGS) --no-loadscope-reorder $(APART) $(ALONE:%=--ignore %) $(TESTS)); } || failed=1; \
+	$(if $(ALONE),{ $(call play_alone,$(HANGS) $(ALONE)); } || failed=1;) exit $$failed
 
 # each with what failed of it by itself, as two are played beside one another
 FAILED = .pytest_cache/$@
 play = $(BIN)/pytest -n $(WORKERS) --dist loadscope -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && $(call replay,$(1)); }
+play_alone = $(BIN)/pytest -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && $(call replay,$(1)); }
 replay = { [ -z "$(NO_REPLAY)" ] || { touch $(BESIDE).failed; exit 1; }; } && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
   $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1)
@@ -97,7 +101,7 @@ lab-beside: $(TEST)
 own-clock: MINE = PART="not real_time" WORKERS=3
 real-time: MINE = PART=real_time WORKERS=2
 $(PARTS):
-	@{ state=0; $(if $(filter own-clock,$@),.ci/beside 3) $(MAKE) --no-print-directory lab \
+	@{ state=0; $(if $(filter own-clock,$@),.ci/beside 5) $(MAKE) --no-print-directory lab \
 	  NO_REPLAY=1 $(MINE) FAILED=.pytest_cache/$@ BESIDE=$(BESIDE).$@ || \
 	    { rm $(BESIDE).$@.failed && state=again || state=broken; }; echo $$state > $(BESIDE).$@; } > $(BESIDE).$@.log 2>&1; \
 	cat $(BESIDE).$@.log

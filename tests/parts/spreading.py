@@ -19,7 +19,6 @@ WAITING = (
 work meanwhile."""
 DEAR = (
     "tests/conformance/test_conformance.py",
-    "tests/test_four.py",
     "tests/media/test_playout.py",
     "tests/web/test_page_session.py",
     "tests/fuzz/test_programs.py",
@@ -28,8 +27,7 @@ DEAR = (
     "tests/web/test_page_pairing.py",
     "tests/web/test_peer_in_chromium.py",
 )
-"""What wants a processor or two for a minute: last, when nothing else does; the longest first, and
-what has no browsers beside what has several."""
+"""What wants a processor or two for a minute: last, when nothing else does; the longest first."""
 
 
 class Named(Protocol):
