@@ -51,16 +51,15 @@ demo: $(DEMO) sees ## try the whole product on this computer, in a browser
 # the order is `tests/parts/spreading.py`'s
 # what hangs where no time-out reaches it (the process of a browser that has gone) ends its worker, and has a name
 HANGS := -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
-# with four browsers, which want both processors: behind all else
-ALONE := $(if $(filter tests,$(TESTS)),tests/test_four.py)
+# behind all else four in one session, two of them with browsers: they bear nothing beside them but a sum
+LAST := $(if $(filter tests,$(TESTS)),tests/test_four.py tests/media/test_playout.py)
 test: $(TEST) packages ## the tests; TESTS=tests/panel for some of them
-	@failed=0; { $(call play,$(HANGS) --no-loadscope-reorder $(APART) $(ALONE:%=--ignore %) $(TESTS)); } || failed=1; \
-	$(if $(ALONE),{ $(call play_alone,$(HANGS) $(ALONE)); } || failed=1;) exit $$failed
+	@failed=0; { $(call play,$(HANGS) --no-loadscope-reorder $(APART) $(LAST:%=--ignore %) $(TESTS)); } || failed=1; \
+	$(if $(LAST),{ $(foreach WORKERS,2,$(call play,$(HANGS) $(LAST))); } || failed=1;) exit $$failed
 
 # each with what failed of it by itself, as two are played beside one another
 FAILED = .pytest_cache/$@
 play = $(BIN)/pytest -n $(WORKERS) --dist loadscope -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && $(call replay,$(1)); }
-play_alone = $(BIN)/pytest -o cache_dir=$(FAILED) $(1) || { [ $$? = 1 ] && $(call replay,$(1)); }
 replay = { [ -z "$(NO_REPLAY)" ] || { touch $(BESIDE).failed; exit 1; }; } && \
   echo "what failed beside the others is played once more, alone: a fault fails again" && \
   $(BIN)/python .ci/replay.py $(FAILED) $(BIN)/pytest $(1)

@@ -19,7 +19,6 @@ WAITING = (
 work meanwhile."""
 DEAR = (
     "tests/conformance/test_conformance.py",
-    "tests/media/test_playout.py",
     "tests/web/test_page_session.py",
     "tests/fuzz/test_programs.py",
     "tests/test_demo.py",
