@@ -27,7 +27,7 @@ from tests.parts.told import name_of
 CALLS, WITH_MEDIA = {Extent.SHORT: (10, 2), Extent.ALL: (100, 4), Extent.LONG: (1000, 10)}[EXTENT]
 PAUSE_S = 1.1, 1.6
 """What is not acknowledged is said again after a second: none of it is to ring."""
-RING_S, IDLE_S, TALK_S = 2, 1, 2
+RING_S, IDLE_S, TALK_S = 2, 1, 1
 """By whatever clock. A second in which nothing happens costs a tenth of a call; in each in which somebody
 talks fifty pieces of sound are made.
 """
@@ -192,7 +192,7 @@ async def the_clock_is_set_while_they_talk(night: Night) -> None:
 def taken() -> list[Outcome]:
     """Calls that somebody takes."""
     kinds: list[Outcome] = [they_talk] * WITH_MEDIA
-    kinds[1::7] = [she_vanishes] * len(kinds[1::7])
+    kinds[1::9] = [she_vanishes] * len(kinds[1::9])  # half a minute of pictures for nobody, each
     kinds[WITH_MEDIA // 2] = the_clock_is_set_while_they_talk
     return kinds
 
