@@ -35,13 +35,15 @@ def is_known(name: str) -> bool | None:
 
 @functools.cache
 def libasound() -> ctypes.CDLL | None:
-    """ALSA's library, told to keep its remarks for itself: what it says is in the errors too."""
+    """ALSA's library, told to keep its remarks for itself: what it says is in the errors too.
+
+    Its remarks go to a C function that takes nothing and does nothing. A function of Python's would want
+    Python's lock while ALSA has its configuration locked, and pyalsaaudio waits for that configuration with
+    Python's lock in its hands: both would wait for ever, and the whole process with them.
+    """
     try:
         alsa = ctypes.CDLL("libasound.so.2")
-        alsa.snd_lib_error_set_handler(_SAY_NOTHING)
+        alsa.snd_lib_error_set_handler(alsa.snd_asoundlib_version)
     except (OSError, AttributeError):
         return None
     return alsa
-
-
-_SAY_NOTHING = ctypes.CFUNCTYPE(None)(lambda: None)

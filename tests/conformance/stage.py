@@ -72,6 +72,7 @@ class Stage:
         self._begin = 0
         self._unheard = len(one.told)
         self._guests = AsyncExitStack()
+        self._came: list[Guest] = []
 
     # -------------------- what happens
 
@@ -86,13 +87,14 @@ class Stage:
         device = self.house.appliance.config.device.id
         coming = guest(uid, self.broker.port, device=device, dress=put_on, **options)
         one = await self._guests.enter_async_context(coming)
-        await self.until(
-            lambda: any(
-                there.epoch == one.epoch
-                for there in self.house.appliance.engine.state.presence.get(uid, ())
-            )
-        )
+        self._came.append(one)
+        await self.until(lambda: self._knows(one))
         return one
+
+    def _knows(self, one: Guest) -> bool:
+        """Whether the appliance takes it to be online."""
+        known = self.house.appliance.engine.state.presence.get(one.uid, ())
+        return any(there.epoch == one.epoch for there in known)
 
     async def press(self, button: str, gesture: str = "press") -> None:
         """A finger on a button."""
@@ -233,8 +235,10 @@ class Stage:
         """It is over, however it went: everything is as before, and everybody was told the same."""
         await self._guests.aclose()
         self._guests = AsyncExitStack()
+        came, self._came = self._came, []
         engine = self.house.appliance.engine
         if not engine.state.stopping:
+            await self.until(lambda: not any(map(self._knows, came)))
             await self._at_rest(engine)
             self.status()
         await self.until(self._everybody_was_told)

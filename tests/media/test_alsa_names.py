@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -15,6 +17,25 @@ __all__ = ["lab"]
 
 ASKS_FOR_A_CARD = """
 pcm.front { type hw card { @func card_inum strings [ "NoSuchCard" ] } }
+"""
+
+PATIENCE_S = 60.0
+
+NAMES_WHILE_OTHERS_OPEN = """
+import threading
+from appliance.media.alsa_names import is_known
+from appliance.media.pcm import Direction, open_pcm
+
+def opens():
+    while looks.is_alive():
+        try:
+            open_pcm(Direction.CAPTURE, "bogus")
+        except OSError:
+            pass
+
+looks = threading.Thread(target=lambda: print({is_known("front") for _ in range(2000)}))
+looks.start()
+opens()
 """
 
 
@@ -41,6 +62,16 @@ def test_what_is_not_known_cannot_be_opened_either(lab: SoundLab) -> None:
     for name in ("default", "bogus"):
         with pytest.raises(FileNotFoundError):
             open_pcm(Direction.CAPTURE, name)
+
+
+def test_a_name_is_looked_up_while_another_thread_opens_and_nothing_is_remarked(
+    lab: SoundLab,
+) -> None:
+    """Each has a lock that the other wants: in a process of its own, which stands still where they meet."""
+    lab.configuration.write_text(ASKS_FOR_A_CARD)
+    program = [sys.executable, "-c", NAMES_WHILE_OTHERS_OPEN]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert (done.stdout, done.stderr, done.returncode) == ("{False}\n", "", 0)
 
 
 def test_it_is_looked_up_anew_each_time(lab: SoundLab) -> None:
