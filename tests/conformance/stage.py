@@ -196,6 +196,7 @@ class Stage:
         call_id = await one.rings(type_=type_)
         await one.hear("ringing")
         await self.do("accept_call", call_id=call_id)
+        self.status()  # it connects
         await one.talks()
         await self.joined(one)
 
