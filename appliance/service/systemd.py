@@ -34,9 +34,20 @@ def ready() -> bool:
     return notify("READY=1")
 
 
+_shown: dict[str, str] = {}
+"""The status, by the socket that was told."""
+
+
 def show(status: str) -> bool:
-    """Change what `systemctl status` shows."""
-    return notify(f"STATUS={' '.join(status.split())}")
+    """Change what `systemctl status` shows. What it shows already is not said again: that would wake systemd
+    in vain.
+    """
+    where, line = os.environ.get("NOTIFY_SOCKET", ""), f"STATUS={' '.join(status.split())}"
+    if _shown.get(where) != line:
+        if not notify(line):
+            return False
+        _shown[where] = line
+    return True
 
 
 def stopping() -> bool:

@@ -59,6 +59,16 @@ def test_the_life_of_a_daemon(listener: Listener) -> None:
     assert listener.hears() == "STOPPING=1"
 
 
+def test_a_status_is_told_when_it_changes_and_when_it_did_not_arrive(listener: Listener) -> None:
+    assert all(systemd.show(status) for status in ("idle", " idle\n", "in a call", "idle"))
+    assert systemd.alive()
+    heard = [listener.hears() for _ in range(4)]
+    assert heard == ["STATUS=idle", "STATUS=in a call", "STATUS=idle", "WATCHDOG=1"]
+    listener.socket.close()
+    assert not systemd.show("in a call")
+    assert not systemd.show("in a call")
+
+
 def test_a_daemon_without_its_pins_is_ready_and_says_of_none_that_they_work(
     listener: Listener, tmp_path: Path
 ) -> None:

@@ -68,7 +68,7 @@ def wire() -> Iterator[None]:
         " && ip -n door link set lo up"
     )
     yield
-    shell("ip netns delete door")
+    shell("ip link delete near && ip netns delete door")  # a link of a namespace's goes some time later
 
 
 @pytest.fixture(scope="module")
