@@ -7,21 +7,19 @@ sent again, it shows nothing until 512 more packets have come: of a small pictur
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
 
 from aiortc import RTCPeerConnection, RTCRtpReceiver
 
 EVERY_S = 0.1
 
 
-async def ask_again(connections: Callable[[], Iterable[RTCPeerConnection]]) -> None:
-    """Until it is cancelled: for what is missing on each of the connections that there are by then."""
-    while True:
+async def ask_again(connection: RTCPeerConnection) -> None:
+    """For what is missing, until the connection is closed."""
+    while connection.connectionState != "closed":
+        for transceiver in connection.getTransceivers():
+            if transceiver.kind == "video":
+                await _ask_for_what_is_missing(transceiver.receiver)
         await asyncio.sleep(EVERY_S)
-        for connection in list(connections()):
-            for transceiver in connection.getTransceivers():
-                if transceiver.kind == "video":
-                    await _ask_for_what_is_missing(transceiver.receiver)
 
 
 async def _ask_for_what_is_missing(receiver: RTCRtpReceiver) -> None:

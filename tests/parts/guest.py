@@ -64,7 +64,6 @@ class Guest(Phone):
         self._to_do: asyncio.Queue[Message | None] = asyncio.Queue()
         self._working = self._loop.create_task(self._work(), name=f"guest {self.uid}")
         self.failures: list[str] = []
-        self._keep(self._ask_again())
 
     # -------------------- what it does by itself
 
@@ -325,9 +324,9 @@ class Guest(Phone):
             await self.write(link.where, "offer", link.call_id, body, id=id_)
             await asyncio.sleep(1)
 
-    async def _ask_again(self) -> None:
+    async def _ask_again(self, connection: RTCPeerConnection) -> None:
         try:
-            await ask_again(lambda: (link.connection for link in self.links.values()))
+            await ask_again(connection)
         except Exception as error:
             self.failures.append(f"asking for lost pictures: {error!r}")
 
@@ -377,6 +376,7 @@ class Guest(Phone):
     def _open(self, where: Where, call_id: str, *, offers: bool, generation: int = 1) -> Link:
         link = self.links[where] = Link(where, call_id, offers=offers, generation=generation)
         connection = link.connection
+        self._keep(self._ask_again(connection))
         if where == self.door:
             self.connection, self.media = connection, link.media
 
