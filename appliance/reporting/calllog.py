@@ -330,7 +330,8 @@ class CallLog:
                 await self._scribe.rewrite(everything, number)
             elif changed:
                 await self._scribe.append(changed, number)
-            await asyncio.to_thread(self._ledger.drop_pictures, dropped)
+            if dropped:
+                await asyncio.to_thread(self._ledger.drop_pictures, dropped)
         except OSError as error:
             self._not_written(error)
         finally:

@@ -254,7 +254,8 @@ async def jump(night: Night, by: str) -> None:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    one = Mosquitto(program("mosquitto"), tmp_path_factory.mktemp("broker"))
+    folder = tmp_path_factory.mktemp("broker")
+    one = Mosquitto(program("mosquitto"), folder, "log_type none")  # twenty lines for each call
     one.start()
     # it looks about ten times a second, in vain, each as dear as a message: now when others wake, too
     Path(f"/proc/{one.pid}/timerslack_ns").write_text(str(10**9))
