@@ -39,9 +39,7 @@ _shown: dict[str, str] = {}
 
 
 def show(status: str) -> bool:
-    """Change what `systemctl status` shows. What it shows already is not said again: that would wake systemd
-    in vain.
-    """
+    """Change what `systemctl status` shows; what it shows already is not said again: that wakes systemd."""
     where, line = os.environ.get("NOTIFY_SOCKET", ""), f"STATUS={' '.join(status.split())}"
     if _shown.get(where) != line:
         if not notify(line):

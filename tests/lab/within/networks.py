@@ -68,7 +68,8 @@ def wire() -> Iterator[None]:
         " && ip -n door link set lo up"
     )
     yield
-    shell("ip link delete near && ip netns delete door")  # a link of a namespace's goes some time later
+    # a namespace is gone some time later, and its links with it
+    shell("ip link delete near && ip netns delete door")
 
 
 @pytest.fixture(scope="module")
