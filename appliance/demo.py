@@ -136,7 +136,8 @@ def _level(appliance: Appliance) -> float:
 def _invite_in(appliance: Appliance, *, open_browser: bool) -> None:
     sys.stdout.write(
         f"{appliance.config.device.name} is ready: {appliance.page}\n"
-        "Press the bell on the page, answer beside it, and talk. Ctrl-C ends the demo.\n"
+        "Press the bell on the page, answer beside it, and talk. Ctrl-C ends the demo; what was\n"
+        "recorded goes with it.\n"
     )
     sys.stdout.flush()
     if open_browser:

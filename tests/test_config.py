@@ -369,6 +369,10 @@ def test_what_does_not_fit_together_is_a_fault(author: Author, text: str, fault:
             '[buttons.a]\npin = 1\npress = "unlock"',
             "buttons.a.press: opens nothing: there is no [relays.door]",
         ),
+        (
+            '[contacts.carol]\nname = "Carol"\nmay = ["unlock"]',
+            'contacts.carol.may: "unlock" opens nothing: there is no [relays.door]',
+        ),
         ("[buttons.a]\npin = 1", "buttons.a: does nothing"),
         (
             "[media]\nwidth = 1920\nheight = 1080\nframerate = 5",

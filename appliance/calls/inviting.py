@@ -47,7 +47,8 @@ def uids_of(turn: Turn, receiver: Receiver) -> tuple[str, ...]:
     uids = group.members if group else (receiver.id,)
     uids = tuple(uid for uid in uids if policy.may(uid, Right.ANSWER))
     if not uids:
-        raise Refused("nobody_to_call", f"nobody of {receiver.id} has the right to answer")
+        sentence = "cannot be rung: nobody there is paired and has the right to answer"
+        raise Refused("nobody_to_call", f"{receiver.id} {sentence}")
     return uids
 
 

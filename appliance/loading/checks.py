@@ -114,6 +114,14 @@ def keys(config: Config) -> Iterator[Finding]:
             yield Finding(("contacts", uid), sentence, warning=True)
 
 
+def openers(config: Config) -> Iterator[Finding]:
+    """Who may open the door has one that can be opened."""
+    for uid, contact in config.contacts.items():
+        if Right.UNLOCK in contact.may and not config.relays:
+            sentence = '"unlock" opens nothing: there is no [relays.door]'
+            yield Finding(("contacts", uid, "may"), sentence, warning=True)
+
+
 def buttons(config: Config) -> Iterator[Finding]:
     """Actions are spelled right, and have somebody to call or something to open."""
     for name, button in config.buttons.items():
@@ -425,6 +433,7 @@ CHECKS: tuple[Check, ...] = (
     sounds,
     people,
     keys,
+    openers,
     buttons,
     keypads,
     pin_factory,

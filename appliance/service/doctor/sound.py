@@ -46,7 +46,10 @@ def sound(config: Config, machine: Machine) -> Iterator[Finding]:
         if name not in SIMULATED
     ]
     if not cards and any(one.verdict is Verdict.FAULT for one in opened):
-        advice = "Plug a card in, or see that its overlay stands in /boot/firmware/config.txt."
+        advice = (
+            "Plug a card in, or see that its overlay stands in /boot/firmware/config.txt;"
+            ' "silence" and "tone" need none.'
+        )
         yield fault("sound", "there is no sound card", advice)
         return
     # some outputs have none: Bluetooth, or a sound server
