@@ -25,6 +25,7 @@ RARE = (
     "tests/test_soak.py",
     "tests/test_power_cut.py",
     "tests/test_in_the_middle.py",
+    "tests/lab/test_blackout",
 )
 """What looks for that which happens once in a hundred times, and waits for whatever it waits for. Those of
 the network and of browsers are forgiven: a busy machine misses limits that are the product's own."""

@@ -7,6 +7,7 @@ is not there is skipped, and says so.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +51,22 @@ class JumperWires:
     def level(self, pin: int) -> float:
         return float(bool(self.high(pin)))
 
+    def have_told_all(self) -> None:
+        """Wait until lgpio has: one thread tells of all changes, of the last one last."""
+        for pin in sorted(self._there)[:1]:  # without a wire nothing has changed
+            told = threading.Event()
+
+            def changed(*_: object, told: threading.Event = told) -> None:
+                told.set()
+
+            board, other = self.factory.pin(pin), self.factory.pin(WIRES[pin])
+            other.output_with_state(1)
+            board.function, board.edges, board.when_changed = "input", "both", changed
+            other.output_with_state(0)
+            assert told.wait(30)
+            board.close()
+            other.function = "input"
+
     def _needs(self, pin: int) -> None:
         if pin not in self._there:
             pytest.skip(f"no wire leads from GPIO{pin} to GPIO{WIRES[pin]}")
@@ -64,14 +81,24 @@ class JumperWires:
         return grounded and bool(board.state)
 
 
+@pytest.fixture(scope="module")
+def chip() -> Iterator[PinFactory]:
+    """One for all, as a daemon has one.
+
+    Whoever closes it while a level that changed is on its way ends the only thread in which lgpio tells.
+    """
+    try:
+        factory = open_factory("pi", None)
+    except PinsUnavailableError as error:
+        skip_or_fail(str(error))
+    yield factory
+    JumperWires(factory).have_told_all()
+    factory.close()
+
+
 class TestOnAPi(BoardContract):
     late_s = 1.0
 
     @pytest.fixture
-    def wires(self) -> Iterator[Wires]:
-        try:
-            factory = open_factory("pi", None)
-        except PinsUnavailableError as error:
-            skip_or_fail(str(error))
-        yield JumperWires(factory)
-        factory.close()
+    def wires(self, chip: PinFactory) -> Wires:
+        return JumperWires(chip)

@@ -285,7 +285,7 @@ async def night_of(port: int, calls: Sequence[Outcome], clock: Mapping[int, str]
             if number == min(SETTLED, max(1, len(calls) // 4)):
                 before = await held(night)
             if number in clock:
-                asyncio.get_running_loop().call_later(RING_S / 2, set_clock, clock[number])
+                asyncio.get_running_loop().call_later(IDLE_S / 2, set_clock, clock[number])
             await call(night)
             await night.pauses()
             if number == len(calls) // 2:
@@ -301,9 +301,13 @@ async def night_of(port: int, calls: Sequence[Outcome], clock: Mapping[int, str]
 
 
 async def test_a_night_of_calls_that_nobody_takes(broker: Mosquitto) -> None:
-    """Each time-out by itself; where it rings with the clock set, too: a little on, and far back."""
-    half = CALLS // 10 * 5  # nobody answers her, and then she does not
-    clock = {0: ON, 1: ON, half: "-1 year", half + 1: "-1 year"}
+    """Each time-out by itself, and with the clock set in it: where it rings a little on and far back, where
+    nobody comes far back.
+    """
+    half = (
+        CALLS // 10 * 5
+    )  # nobody answers her, then she does not, and of five the last: nobody comes
+    clock = {0: ON, 1: ON, half: "-1 year", half + 1: "-1 year", half + 4: "-1 year"}
     calls = [OUTCOMES[one % len(OUTCOMES)] for one in range(CALLS)]
     config = NO_DEVICES.replace('[call]\nreceiver = "user:alice"\n', MORE)
     with started(f"{config}\n[mqtt]\nport = {broker.port}\n"):
