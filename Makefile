@@ -66,8 +66,9 @@ replay = { [ -z "$(NO_REPLAY)" ] || { touch $(BESIDE).failed; exit 1; }; } && \
 
 # In CI types and the lab go on beside the tests: types and the machines that have a clock of their own by what all
 # else leaves of the processors, those that go by everybody's as the tests do. All of it is to be done before the
-# stories with browsers, which come last (`tests/parts/spreading.py`) and fail beside it. After them is played what failed of the lab, or all of it where it could
-# not be built: whatever else has failed.
+# stories with browsers, which come last (`tests/parts/spreading.py`) and fail beside it. So where it has to be built,
+# half of the processors builds it: by what is left it took until all else had been played. After the tests is played
+# what failed of the lab, or all of it where it could not be built: whatever else has failed.
 BUILD_LAB := $(BIN)/python -m tests.lab
 BESIDE := .cache/lab-beside
 PARTS := own-clock real-time
@@ -94,7 +95,7 @@ types:
 	$(if $(CI),.ci/beside 10) $(BIN)/mypy $(CODE)
 
 lab-beside: $(TEST)
-	@mkdir -p $(dir $(BESIDE)); .ci/beside 10 $(BUILD_LAB) && $(MAKE) --no-print-directory $(PARTS)
+	@mkdir -p $(dir $(BESIDE)); .ci/beside 0 $(BUILD_LAB) && $(MAKE) --no-print-directory $(PARTS)
 
 # what it says is shown when it has ended; one that failed otherwise than by its tests was broken off
 own-clock: MINE = PART="not real_time" WORKERS=3

@@ -24,11 +24,11 @@ TOLD = ROOT / ".cache" / "lab"
 NIGHTS = {
     "test_waits.py": "night",
     "test_blackout.py": "spare",
-    "test_blackout_update.py": "spare",
+    "test_blackout_update.py": "updates",
     "test_stop.py": "spare",
     "test_unit.py": "spare",
 }
-"""Whose tests take `night`, and whose take the `spare` machine or one of their own: each has a worker.
+"""Whose tests take `night`, the `spare` machine, or one of their own: each has a worker.
 
 There are three machines for two processors because two would not be done at the same time. Who has one of
 its own is played before `spare` has begun, by its name.
